@@ -1,0 +1,88 @@
+"""Exceptions that a user's mistake or a bad input can raise.
+
+    NarsError
+    ├── UsageError            a wrong option, name or combination of them
+    ├── SpecError             an architecture, recipe, candidate or space that breaks a rule
+    ├── DataError             images, labels or annotations that cannot be used
+    ├── InfeasibleError       constraints that no candidate meets
+    ├── RunError              a run folder that belongs to another search, or is unreadable
+    ├── WeightsError          a checkpoint that does not fit, or may not be opened
+    ├── ExportError           an exported file that does not reproduce the model
+    └── TrialError            one candidate that could not be trained; the search goes on
+        ├── NonFiniteLossError
+        └── TrialMemoryError
+
+The command line prints each as one line and exits with 2. A broken invariant of
+our own is an ``assert``, never one of these.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "DataError",
+    "ExportError",
+    "InfeasibleError",
+    "NarsError",
+    "NonFiniteLossError",
+    "RunError",
+    "SpecError",
+    "TrialError",
+    "TrialMemoryError",
+    "UsageError",
+    "WeightsError",
+    "closest",
+]
+
+
+class NarsError(Exception):
+    """Base of every error that is the user's to mend."""
+
+
+class UsageError(NarsError):
+    pass
+
+
+class SpecError(NarsError):
+    pass
+
+
+class DataError(NarsError):
+    pass
+
+
+class InfeasibleError(NarsError):
+    pass
+
+
+class RunError(NarsError):
+    pass
+
+
+class WeightsError(NarsError):
+    pass
+
+
+class ExportError(NarsError):
+    pass
+
+
+class TrialError(NarsError):
+    pass
+
+
+class NonFiniteLossError(TrialError):
+    pass
+
+
+class TrialMemoryError(TrialError):
+    pass
+
+
+def closest(word: str, valid: Iterable[str]) -> str:
+    """A clause that names the valid word nearest to `word`, or lists them all."""
+    names = sorted(valid)
+    match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    return f"did you mean {match[0]!r}?" if match else f"valid: {', '.join(names)}"
