@@ -45,8 +45,8 @@ class UsageError(NarsError):
     pass
 
 
-class SpecError(NarsError):
-    pass
+class SpecError(NarsError, ValueError):
+    """A `ValueError` too, so that one raised inside a description names the outer one's key."""
 
 
 class DataError(NarsError):

@@ -7,7 +7,7 @@ stage a list of `Block` rows, a row one or more equal blocks. Nothing here knows
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -26,6 +26,7 @@ __all__ = [
     "Recipe",
     "read",
     "read_yaml",
+    "unroll",
 ]
 
 SCHEMA = 1
@@ -52,10 +53,9 @@ class Frozen(BaseModel):
     @classmethod
     def of(cls, fields: Any) -> Self:
         """Validate a mapping, as read from a file."""
-        try:
-            return cls.model_validate(fields)
-        except ValidationError as error:
-            raise SpecError(_explain(cls, error)) from None
+        if not isinstance(fields, dict):
+            raise SpecError(f"{cls.__name__.lower()} is a mapping of names to values, got {fields!r}")
+        return cls(**fields)
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, validated like a new one."""
@@ -92,8 +92,8 @@ class Document(Frozen):
 class Block(Frozen):
     """One row of an architecture: `repeats` blocks of one kind, one after the other.
 
-    Only the first block of a row has the row's stride and changes the channel count. A
-    block adds its input to its output where stride is 1 and the channels agree.
+    Only the first block of a row has the row's stride and changes the channel count. An
+    mbconv adds its input to its output where stride is 1 and the channels agree.
 
     - ``conv``: kxk convolution with bias, norm, activation.
     - ``mbconv``: 1x1 expansion (absent where it would not widen), depthwise kxk, squeeze and
@@ -157,14 +157,17 @@ class Architecture(Document):
 
     def blocks(self) -> Iterator[tuple[int, int, Block]]:
         """Every single block in order, as (stage, input channels, row with repeats 1)."""
-        channels = self.in_channels
-        for index, stage in enumerate(self.stages):
-            for row in stage:
-                for repeat in range(row.repeats):
-                    first = repeat == 0
-                    one = {"repeats": 1, "stride": row.stride if first else 1}
-                    yield index, channels, row.model_copy(update=one if first else one | {"padding": None})
-                    channels = row.channels
+        yield from unroll(self.stages, self.in_channels)
+
+
+def unroll(stages: Iterable[Iterable[Block]], in_channels: int) -> Iterator[tuple[int, int, Block]]:
+    """Every single block of `stages` in order, as (stage, input channels, row with repeats 1)."""
+    for index, stage in enumerate(stages):
+        for row in stage:
+            for repeat in range(row.repeats):
+                one = {"repeats": 1} if repeat == 0 else {"repeats": 1, "stride": 1, "padding": None}
+                yield index, in_channels, row.model_copy(update=one)
+                in_channels = row.channels
 
 
 class Recipe(Document):
@@ -253,22 +256,10 @@ def _check_head(fields: dict[str, Any], kind: str, source: str) -> None:
 
 def _explain(cls: type[BaseModel], error: ValidationError) -> str:
     """The first broken rule in one line."""
-    first = error.errors()[0]
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        owner = _owner(cls, first["loc"])
-        hint = closest(str(first["loc"][-1]), owner.model_fields)
-        return f"unknown key {where!r} of {cls.__name__.lower()}: {hint}"
+        return f"unknown key {where!r} of {cls.__name__.lower()}: {closest(where, cls.model_fields)}"
     rule = first["msg"].removeprefix("Value error, ")
     value = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
     return f"{cls.__name__.lower()}{f' {where}' if where else ''}: {rule}{value}"
-
-
-def _owner(cls: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model that the last key of `location` was given to."""
-    names = [part for part in location[:-1] if isinstance(part, str)]
-    for name in names:
-        inner: dict[str, type[BaseModel]]
-        inner = {"architecture": Architecture, "recipe": Recipe, "stages": Block}
-        cls = inner.get(name, cls)
-    return cls

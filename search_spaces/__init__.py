@@ -1,1 +1,8 @@
-"""See README.md."""
+"""Declarations on top of `nars`: search spaces and the published networks."""
+
+from __future__ import annotations
+
+from search_spaces.catalogue import published
+from search_spaces.spaces import space
+
+__all__ = ["published", "space"]

@@ -1,0 +1,191 @@
+"""Genotypes by the hundred thousand: sample, encode and vary them as matrices.
+
+A matrix [n, d] holds n genotypes in Optuna's internal representation, one column per
+dimension: the index of a choice, or the number itself. The functions here know nothing of
+networks; they take any `Domain`, of which `nars.space.Space` is the one that describes networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from scipy.stats import qmc
+
+__all__ = [
+    "Domain",
+    "Genotype",
+    "Matrix",
+    "crossover",
+    "features",
+    "from_genotypes",
+    "from_unit",
+    "is_architecture_feature",
+    "mutate",
+    "numbers",
+    "sample",
+    "to_genotypes",
+    "to_unit",
+]
+
+Genotype = dict[str, Any]
+Matrix = NDArray[np.float64]
+
+
+class Domain(Protocol):
+    """What is searched: named distributions, and what is known of a genotype for free."""
+
+    @property
+    def distributions(self) -> Mapping[str, BaseDistribution]:
+        """Every dimension; the names of those that train a network start with ``recipe.``."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with anything that changes what a genotype means."""
+
+    def canonical(self, matrix: Matrix) -> Matrix:
+        """The same candidates [n, d], with dimensions that have no effect at a set value."""
+
+    def statistics(self, matrix: Matrix) -> Mapping[str, NDArray[np.float64]]:
+        """Named numbers [n] that cost no training, such as ``macs``."""
+
+
+def from_genotypes(domain: Domain, genotypes: Sequence[Mapping[str, Any]]) -> Matrix:
+    """The matrix [n, d] of genotypes given as mappings."""
+    dimensions = domain.distributions.items()
+    rows = [[dist.to_internal_repr(genotype[name]) for name, dist in dimensions] for genotype in genotypes]
+    return np.array(rows, dtype=np.float64).reshape(len(genotypes), len(dimensions))
+
+
+def to_genotypes(domain: Domain, matrix: Matrix) -> list[Genotype]:
+    """The mappings that Optuna stores."""
+    dimensions = list(domain.distributions.items())
+    return [
+        {name: dist.to_external_repr(value) for (name, dist), value in zip(dimensions, row, strict=True)}
+        for row in matrix.tolist()
+    ]
+
+
+def sample(domain: Domain, n: int, rng: np.random.Generator, *, quasi: bool = True) -> Matrix:
+    """`n` genotypes spread evenly over the space (scrambled Sobol), or uniformly at random."""
+    d = len(domain.distributions)
+    if d == 0:
+        return np.zeros((n, 0))
+    if quasi:
+        bits = max(1, int(np.ceil(np.log2(max(n, 2)))))
+        unit = qmc.Sobol(d, rng=rng).random_base2(bits)[:n]
+    else:
+        unit = rng.random((n, d))
+    return domain.canonical(from_unit(domain, unit))
+
+
+def from_unit(domain: Domain, unit: NDArray[np.float64]) -> Matrix:
+    """Genotypes [n, d] of points in the unit cube."""
+    columns = [_from_unit(dist, unit[:, i]) for i, dist in enumerate(domain.distributions.values())]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(unit), 0))
+
+
+def features(domain: Domain, matrix: Matrix) -> NDArray[np.float32]:
+    """Inputs for a predictor [n, f] in 0..1: choices one-hot, numbers scaled (log where they are)."""
+    blocks = [_features(dist, matrix[:, i]) for i, dist in enumerate(domain.distributions.values())]
+    if not blocks:
+        return np.zeros((len(matrix), 0), np.float32)
+    return np.concatenate(blocks, axis=1).astype(np.float32)
+
+
+def is_architecture_feature(domain: Domain) -> NDArray[np.bool_]:
+    """Which columns [f] of `features` describe the architecture rather than the recipe."""
+    kinds = [
+        np.full(_width(dist), not name.startswith("recipe.")) for name, dist in domain.distributions.items()
+    ]
+    return np.concatenate(kinds) if kinds else np.zeros(0, bool)
+
+
+def mutate(domain: Domain, matrix: Matrix, rng: np.random.Generator, rate: float | None = None) -> Matrix:
+    """Each value redrawn with probability `rate` (default: 1/d), at least one per row.
+
+    Choices are redrawn uniformly; numbers take a step of a fifth of their range on average.
+    """
+    n, d = matrix.shape
+    if d == 0:
+        return matrix
+    chosen = rng.random((n, d)) < (rate or 1 / d)
+    chosen[np.arange(n), rng.integers(d, size=n)] = True
+    unit = to_unit(domain, matrix)
+    step = unit + rng.normal(0, 0.25, size=(n, d))
+    step = np.abs(step)
+    step = np.where(step > 1, 2 - step, step).clip(0, 1)  # reflected at both ends
+    choices = np.array([isinstance(x, CategoricalDistribution) for x in domain.distributions.values()])
+    fresh = np.where(choices, rng.random((n, d)), step)
+    return domain.canonical(np.where(chosen, from_unit(domain, fresh), matrix))
+
+
+def crossover(domain: Domain, a: Matrix, b: Matrix, rng: np.random.Generator) -> Matrix:
+    """Each value from one of two parents, at random."""
+    return domain.canonical(np.where(rng.random(a.shape) < 0.5, a, b))
+
+
+def to_unit(domain: Domain, matrix: Matrix) -> NDArray[np.float64]:
+    """Points in the unit cube that `from_unit` maps back to `matrix`."""
+    columns = [_to_unit(dist, matrix[:, i]) for i, dist in enumerate(domain.distributions.values())]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(matrix), 0))
+
+
+def numbers(
+    domain: Domain, matrix: Matrix, name: str, number: Callable[[Any], float] = float
+) -> NDArray[np.float64]:
+    """The values [n] of one dimension, choices turned into numbers by `number`."""
+    column = matrix[:, list(domain.distributions).index(name)]
+    dist = domain.distributions[name]
+    if isinstance(dist, CategoricalDistribution):
+        return np.array([number(choice) for choice in dist.choices], dtype=np.float64)[
+            column.astype(np.int64)
+        ]
+    return column
+
+
+def _width(dist: BaseDistribution) -> int:
+    return len(dist.choices) if isinstance(dist, CategoricalDistribution) else 1
+
+
+def _features(dist: BaseDistribution, column: NDArray[np.float64]) -> NDArray[np.float64]:
+    if isinstance(dist, CategoricalDistribution):
+        return np.eye(len(dist.choices))[column.astype(np.int64)]
+    assert isinstance(dist, IntDistribution | FloatDistribution)
+    ends = np.array([dist.low, dist.high], dtype=np.float64)
+    if dist.log:
+        ends, column = np.log(ends), np.log(column)
+    scaled: NDArray[np.float64] = (column[:, None] - ends[0]) / (ends[1] - ends[0])
+    return scaled
+
+
+def _from_unit(dist: BaseDistribution, unit: NDArray[np.float64]) -> NDArray[np.float64]:
+    if isinstance(dist, CategoricalDistribution):
+        return np.minimum(np.floor(unit * len(dist.choices)), len(dist.choices) - 1)
+    assert isinstance(dist, IntDistribution | FloatDistribution)
+    low, high = float(dist.low), float(dist.high)
+    if dist.log:
+        values = np.exp(np.log(low) + unit * (np.log(high) - np.log(low)))
+        return np.round(values) if isinstance(dist, IntDistribution) else values.clip(low, high)
+    if dist.step is None:
+        return low + unit * (high - low)
+    count = round((high - low) / dist.step) + 1
+    return low + dist.step * np.minimum(np.floor(unit * count), count - 1)
+
+
+def _to_unit(dist: BaseDistribution, column: NDArray[np.float64]) -> NDArray[np.float64]:
+    if isinstance(dist, CategoricalDistribution):
+        return (column + 0.5) / len(dist.choices)
+    assert isinstance(dist, IntDistribution | FloatDistribution)
+    if dist.log or dist.step is None:
+        return _features(dist, column)[:, 0]
+    count = round((dist.high - dist.low) / dist.step) + 1
+    return ((column - dist.low) / dist.step + 0.5) / count

@@ -1,0 +1,102 @@
+"""Values of a space file: fixed, one of a list, a range, or split by place in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Self
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from pydantic import Discriminator, Tag, model_validator
+
+from nars.spec import Frozen
+
+__all__ = ["Range", "Scalar", "Split", "SplitValue", "Value", "distribution", "ends", "only"]
+
+Scalar = bool | int | float | str | None
+
+
+class Range(Frozen):
+    """Numbers from `low` to `high`, both included; integers where both are integers."""
+
+    low: int | float
+    high: int | float
+    step: int | float | None = None
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low is above high: {self.low} > {self.high}")
+        if self.log and (self.step is not None or self.low <= 0):
+            raise ValueError(f"a log range has no step and starts above 0, got {self.low}, step {self.step}")
+        step = self.step or 1
+        if step <= 0 or (isinstance(self.low, int) and (self.high - self.low) % step):
+            raise ValueError(f"step {self.step} does not lead from {self.low} to {self.high}")
+        return self
+
+
+def _form(value: Any) -> str:
+    if isinstance(value, Range) or (isinstance(value, dict) and "first" not in value):
+        return "range"
+    if isinstance(value, Split | dict):
+        return "split"
+    return "choices" if isinstance(value, list | tuple) else "scalar"
+
+
+Value = Annotated[
+    Annotated[Range, Tag("range")]
+    | Annotated[tuple[Scalar, ...], Tag("choices")]
+    | Annotated[Scalar, Tag("scalar")],
+    Discriminator(_form),
+]
+
+
+class Split(Frozen):
+    """A value for the first block of a row and one for the blocks after it."""
+
+    first: Value
+    rest: Value
+
+
+SplitValue = Annotated[
+    Annotated[Range, Tag("range")]
+    | Annotated[Split, Tag("split")]
+    | Annotated[tuple[Scalar, ...], Tag("choices")]
+    | Annotated[Scalar, Tag("scalar")],
+    Discriminator(_form),
+]
+
+
+def distribution(name: str, value: Value) -> BaseDistribution | None:
+    """The Optuna distribution of an open value, None of a fixed one."""
+    if isinstance(value, Range):
+        if value.low == value.high:
+            return None
+        if isinstance(value.low, int) and isinstance(value.high, int) and not isinstance(value.step, float):
+            return IntDistribution(value.low, value.high, log=value.log, step=value.step or 1)
+        return FloatDistribution(value.low, value.high, log=value.log, step=value.step)
+    if isinstance(value, tuple):
+        if not value or len(set(map(repr, value))) < len(value):
+            raise ValueError(f"{name}: a list of choices needs distinct values, got {list(value)}")
+        return CategoricalDistribution(value) if len(value) > 1 else None
+    return None
+
+
+def only(value: Value) -> Scalar:
+    if isinstance(value, Range):
+        return value.low
+    return value[0] if isinstance(value, tuple) else value
+
+
+def ends(distribution: BaseDistribution) -> Iterator[Any]:
+    """All choices, or the two ends of a range."""
+    if isinstance(distribution, CategoricalDistribution):
+        yield from distribution.choices
+    else:
+        assert isinstance(distribution, IntDistribution | FloatDistribution)
+        yield from (distribution.low, distribution.high)

@@ -1,0 +1,63 @@
+"""The published networks by name, and the figures that were published with them.
+
+Source: "FBNetV3: Joint Architecture-Recipe Search using Predictor Pretraining" (CVPR 2021,
+arXiv 2006.02049) and its released definitions (facebookresearch/mobile-vision at bb8465c).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from nars.errors import UsageError, closest
+from nars.spec import Architecture, Frozen, read_yaml
+
+__all__ = ["Figures", "figures", "names", "published"]
+
+_FOLDER = Path(__file__).parent / "published"
+_FIGURES = _FOLDER / "figures.yaml"
+
+
+class Figures(Frozen):
+    """What the authors published of one network, on ImageNet."""
+
+    params_m: float
+    """Millions of convolution weights; biases and norms are not counted."""
+    flops_m: float
+    """Millions of convolution MACs, plus one per input element of every adaptive average pool."""
+    top_1: float
+    """Accuracy in percent, as is `top_5`."""
+    top_5: float
+    resize: int
+    """Side in pixels that images are resized to before the crop to the network's resolution."""
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """All published networks, the smallest first."""
+    found = [path.stem for path in _FOLDER.glob("*.yaml") if path != _FIGURES]
+    return tuple(sorted(found, key=lambda name: (not name.endswith("0"), name)))
+
+
+@cache
+def published(name: str) -> Architecture:
+    """A published network. Raises `UsageError` that names the closest one."""
+    _check(name)
+    return Architecture.load(_FOLDER / f"{name}.yaml")
+
+
+def figures(name: str) -> Figures | None:
+    """The published figures of a network; None where there are none. Raises `UsageError`."""
+    _check(name)
+    return _all_figures().get(name)
+
+
+@cache
+def _all_figures() -> dict[str, Figures]:
+    networks = read_yaml(_FIGURES, "figures")["networks"]
+    return {name: Figures.of(fields) for name, fields in networks.items()}
+
+
+def _check(name: str) -> None:
+    if name not in names():
+        raise UsageError(f"no published network is called {name!r}: {closest(name, names())}")

@@ -1,0 +1,111 @@
+"""Descriptions refuse to exist in a wrong state and survive the way to a file and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nars.errors import SpecError
+from nars.spec import Architecture, Block, Candidate, Recipe, read
+
+ARCHITECTURE = Architecture(
+    name="small",
+    resolution=32,
+    stages=[
+        [{"op": "conv", "kernel": 3, "channels": 16, "stride": 2}],
+        [
+            {"op": "mbconv", "kernel": 5, "channels": 24, "stride": 2, "expansion": 4, "padding": 1},
+            {"op": "mbconv", "kernel": 3, "channels": 24, "repeats": 2, "expansion": 2.5, "se": "hsigmoid"},
+        ],
+        [{"op": "mbpool", "channels": 128, "expansion": 6}],
+    ],
+)
+RECIPE = Recipe(optimizer="adamw", lr=1e-3, epochs=7, ema=True, mixup=0.2)
+DOCUMENTS = [ARCHITECTURE, RECIPE, Candidate(architecture=ARCHITECTURE, recipe=RECIPE)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.kind)
+def test_yaml_round_trip_is_identical(document: Architecture | Recipe | Candidate, tmp_path: Path) -> None:
+    text = document.to_yaml()
+    again = type(document).from_yaml(text)
+    assert again == document
+    assert again.to_yaml() == text
+    path = tmp_path / "document.yaml"
+    path.write_text(text)
+    assert read(path) == document
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"lrr": 0.1}, "unknown key 'lrr' of recipe: did you mean 'lr'?"),
+        ({"lr": 0}, "recipe lr: Input should be greater than 0, got 0"),
+        ({"lr": float("nan")}, "recipe lr: Input should be a finite number, got nan"),
+        ({"dropout": 1.0}, "recipe dropout: Input should be less than 1, got 1.0"),
+        ({"optimizer": "lion"}, "recipe optimizer: Input should be 'sgd', 'rmsprop' or 'adamw', got 'lion'"),
+    ],
+)
+def test_recipe_names_the_broken_rule(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        Recipe(**fields)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"op": "mbconv", "kernel": 3, "channels": 8}, "mbconv needs expansion"),
+        ({"op": "conv", "kernel": 3, "channels": 8, "expansion": 2}, "conv has no expansion"),
+        ({"op": "conv", "kernel": 3, "channels": 8, "se": "sigmoid"}, "neither se nor stride -2"),
+        ({"op": "conv", "kernel": 4, "channels": 8}, "kernel: Input should be 1, 3, 5 or 7, got 4"),
+        ({"op": "mbpool", "channels": 8, "expansion": 2, "repeats": 2}, "mbpool stands alone"),
+        ({"op": "conv", "kernl": 3, "channels": 8}, "unknown key 'kernl' of block: did you mean 'kernel'?"),
+    ],
+)
+def test_block_names_the_broken_rule(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecError, match="block") as caught:
+        Block(**fields)
+    assert message in str(caught.value)
+
+
+def test_a_broken_block_is_named_through_the_architecture() -> None:
+    text = ARCHITECTURE.to_yaml().replace("kernel: 5", "kernl: 5")
+    with pytest.raises(SpecError, match=r"my\.yaml: architecture stages\.1\.0: unknown key 'kernl' of block"):
+        Architecture.from_yaml(text, "my.yaml")
+
+
+def test_mbpool_only_ends_a_network() -> None:
+    rows = [[{"op": "mbpool", "channels": 8, "expansion": 2}], [{"op": "conv", "kernel": 1, "channels": 8}]]
+    with pytest.raises(SpecError, match="mbpool may only be the last row"):
+        Architecture(resolution=32, stages=rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kind: recipe\nschema: 1\n", "kind is 'recipe', expected 'architecture'"),
+        ("kind: architecture\nschema: 99\n", "schema is 99, this version reads 1"),
+        ("[1, 2", "not YAML"),
+        ("- 1\n", "expected a mapping"),
+        ("!!python/object/apply:os.system [true]\n", "not YAML"),
+    ],
+)
+def test_foreign_files_are_refused(text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        Architecture.from_yaml(text)
+
+
+def test_missing_file_is_one_line() -> None:
+    with pytest.raises(SpecError, match=r"cannot read nowhere\.yaml: No such file or directory"):
+        read("nowhere.yaml")
+
+
+def test_blocks_are_listed_one_by_one() -> None:
+    listed = [(stage, channels, row.stride, row.channels) for stage, channels, row in ARCHITECTURE.blocks()]
+    assert listed == [(0, 3, 2, 16), (1, 16, 2, 24), (1, 24, 1, 24), (1, 24, 1, 24), (2, 24, 1, 128)]
+
+
+def test_values_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        RECIPE.lr = 1.0
