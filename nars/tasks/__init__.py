@@ -1,0 +1,28 @@
+"""Tasks that a search can be run for, resolved by name when one is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nars.errors import UsageError, closest
+
+if TYPE_CHECKING:
+    import torch
+
+    from nars.tasks.base import Task
+
+__all__ = ["TASKS", "load"]
+
+TASKS = {"classification": "nars.tasks.classification:Classification"}
+"""Name -> module:class. A class is opened with (source, device, drop_bad=)."""
+
+
+def load(name: str, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Task:
+    """The task called `name` on the data of `source`. Raises `UsageError`, `DataError`."""
+    if name not in TASKS:
+        raise UsageError(f"unknown task {name!r}: {closest(name, TASKS)}")
+    module, _, cls = TASKS[name].partition(":")
+    task: Task = getattr(import_module(module), cls).open(source, device, drop_bad=drop_bad)
+    return task

@@ -1,0 +1,84 @@
+"""Where an interrupted training goes on: everything that its next step depends on."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from nars.errors import RunError
+from nars.files import write_whole
+
+__all__ = ["Stateful", "restore", "save"]
+
+
+class Stateful(Protocol):
+    """A network, an optimizer, a gradient scaler."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: Any, /) -> Any: ...
+
+
+def save(
+    path: Path,
+    identity: Mapping[str, Any],
+    parts: Mapping[str, Stateful],
+    generator: torch.Generator,
+    device: torch.device,
+    curve: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write the states of `parts`, of `generator` and of the global generators, whole or not at all.
+
+    `identity` says which training this is; `curve` has an entry for each epoch done.
+    """
+    content = {
+        "identity": dict(identity),
+        "parts": {name: part.state_dict() for name, part in parts.items()},
+        "generator": generator.get_state(),
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "curve": [dict(entry) for entry in curve],
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_whole(path, buffer.getvalue())
+
+
+def restore(
+    path: Path,
+    identity: Mapping[str, Any],
+    parts: Mapping[str, Stateful],
+    generator: torch.Generator,
+    device: torch.device,
+) -> list[dict[str, Any]]:
+    """Put the states of `save` back and return its `curve`; an empty one where no file is.
+
+    Raises `RunError` where the file is of another training, with the first difference, or
+    cannot be read.
+    """
+    if not path.exists():
+        return []
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        found = content["identity"]
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
+        raise RunError(f"{path} is not a checkpoint that can be read; delete it to start anew") from None
+    for key, value in identity.items():
+        if found.get(key) != value:
+            change = f"{key} was {found.get(key)!r}, is {value!r}"
+            raise RunError(f"{path} is of another training: {change}; delete it to start anew")
+    try:
+        for name, part in parts.items():
+            part.load_state_dict(content["parts"][name])
+    except (RuntimeError, ValueError, KeyError):
+        raise RunError(f"{path} is of another network; delete it to start anew") from None
+    generator.set_state(content["generator"])
+    torch.set_rng_state(content["cpu"])
+    if device.type == "cuda" and content["cuda"] is not None:
+        torch.cuda.set_rng_state(content["cuda"], device)
+    curve: list[dict[str, Any]] = content["curve"]
+    return curve

@@ -1,0 +1,25 @@
+"""Images and labels of a classification task, from several kinds of source.
+
+`load` picks the source by its name; everything that trains or evaluates sees an `ImageData`.
+"""
+
+from __future__ import annotations
+
+from nars.data.augment import augment, normalise
+from nars.data.images import DiskSplit, ImageData, MemorySplit, Split, in_order, shuffled
+from nars.data.pictures import Picture, read_rgb
+from nars.data.sources import load
+
+__all__ = [
+    "DiskSplit",
+    "ImageData",
+    "MemorySplit",
+    "Picture",
+    "Split",
+    "augment",
+    "in_order",
+    "load",
+    "normalise",
+    "read_rgb",
+    "shuffled",
+]

@@ -1,0 +1,125 @@
+"""Data that arrive as arrays: scikit-learn's digits and ``.npz`` files."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nars.data.images import ImageData, MemorySplit
+from nars.data.splitting import cut
+from nars.errors import DataError, closest
+
+__all__ = ["digits", "from_arrays", "npz"]
+
+_SPLITS = ("train", "val", "test")
+_KEYS = tuple(f"{kind}_{split}" for split in _SPLITS for kind in "xy")
+
+
+def digits() -> ImageData:
+    """The 1797 handwritten digits of 8x8 pixels that scikit-learn carries: real scans, ten classes.
+
+    Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998.
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # its grey levels are 0..16
+    return from_arrays("digits", {"x_train": images, "y_train": bunch.target}, map(str, range(10)))
+
+
+def npz(path: Path) -> ImageData:
+    """An ``.npz`` with x_train, y_train and, if they are fixed, x_val, y_val, x_test, y_test, classes.
+
+    x are uint8 [N,H,W] or [N,H,W,3], y integers [N] that number the classes from 0. Raises
+    `DataError`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"cannot read {path}: {error}") from None
+    for key in arrays:
+        if key not in (*_KEYS, "classes"):
+            raise DataError(f"{path}: unknown key {key!r}: {closest(key, (*_KEYS, 'classes'))}")
+    classes = arrays.pop("classes", None)
+    if classes is not None and classes.ndim != 1:
+        raise DataError(f"{path}: classes have shape {classes.shape}; expected a list of names")
+    try:
+        return from_arrays(path.stem, arrays, None if classes is None else map(str, classes.tolist()))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def from_arrays(name: str, arrays: Mapping[str, NDArray[Any]], classes: Any = None) -> ImageData:
+    """Data from arrays under the keys of `npz`; absent val and test are cut from train."""
+    splits = {split: _pair(arrays, split) for split in _SPLITS if split == "train" or _given(arrays, split)}
+    labels = {split: y for split, (_, y) in splits.items()}
+    names = tuple(classes) if classes is not None else _numbered(labels["train"])
+    for split, y in labels.items():
+        _check_labels(split, y, names)
+    absent = [split for split in _SPLITS if split not in splits]
+    if absent:
+        x, y = splits["train"]
+        for split, index in zip(("train", *absent), cut(y, len(absent)), strict=True):
+            splits[split] = x[index], y[index]
+            if not len(index):
+                raise DataError(f"{len(y)} training images are too few to cut {split} from")
+    digest = hashlib.sha256("\0".join(names).encode())
+    built = {}
+    for split in _SPLITS:
+        x, y = splits[split]
+        digest.update(f"{x.shape}".encode() + np.ascontiguousarray(x).data + y.astype(np.int64).data)
+        built[split] = MemorySplit(_square(x), torch.from_numpy(y.astype(np.int64)))
+    return ImageData(name, names, built["train"], built["val"], built["test"], digest.hexdigest())
+
+
+def _given(arrays: Mapping[str, NDArray[Any]], split: str) -> bool:
+    return any(f"{kind}_{split}" in arrays for kind in "xy")
+
+
+def _pair(arrays: Mapping[str, NDArray[Any]], split: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The checked images and labels of one split."""
+    for key in (f"x_{split}", f"y_{split}"):
+        if key not in arrays:
+            raise DataError(f"key {key!r} is missing; there are: {', '.join(arrays) or 'none'}")
+    x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
+    if x.dtype != np.uint8:
+        raise DataError(f"x_{split} is {x.dtype}; images must be uint8")
+    if not (x.ndim == 3 or (x.ndim == 4 and x.shape[-1] in (1, 3))) or 0 in x.shape[1:]:
+        raise DataError(f"x_{split} has shape {x.shape}; images must be N,H,W or N,H,W,3")
+    if not np.issubdtype(y.dtype, np.integer):
+        raise DataError(f"y_{split} is {y.dtype}; labels must be integers")
+    if y.shape != x.shape[:1]:
+        raise DataError(f"y_{split} has shape {y.shape}; x_{split} has {len(x)} images")
+    if not len(y):
+        raise DataError(f"x_{split} has no images")
+    return x, y
+
+
+def _numbered(labels: NDArray[Any]) -> tuple[str, ...]:
+    return tuple(map(str, range(int(labels.max()) + 1)))
+
+
+def _check_labels(split: str, labels: NDArray[Any], names: Sequence[str]) -> None:
+    wrong = np.flatnonzero((labels < 0) | (labels >= len(names)))
+    if len(wrong):
+        found = f"label {labels[wrong[0]]} (image {wrong[0]})"
+        raise DataError(f"y_{split} has {found}; labels of {len(names)} classes are 0..{len(names) - 1}")
+    if split == "train" and len(np.unique(labels)) < 2:
+        raise DataError("y_train has one class; a classifier needs two or more")
+
+
+def _square(images: NDArray[np.uint8]) -> torch.Tensor:
+    """The centre squares of [N,H,W] or [N,H,W,C], as [N,C,S,S]."""
+    height, width = images.shape[1:3]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = torch.from_numpy(np.ascontiguousarray(images[:, top : top + side, left : left + side]))
+    return square.unsqueeze(1) if square.ndim == 3 else square.permute(0, 3, 1, 2).contiguous()

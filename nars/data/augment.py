@@ -1,0 +1,58 @@
+"""What happens to a whole batch between storage and network."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["augment", "normalise", "resize"]
+
+
+def resize(images: Tensor, resolution: int) -> Tensor:
+    """uint8 [N,C,H,W] -> uint8 [N,C,R,R], bilinear, antialiased where it shrinks."""
+    if images.shape[-2:] == (resolution, resolution):
+        return images
+    size = (resolution, resolution)
+    return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def augment(
+    images: Tensor, kind: Literal["none", "shift", "flip_shift"], generator: torch.Generator
+) -> Tensor:
+    """Shift every image by its own offset of up to an eighth of the side, flip half of them.
+
+    `images` are [N,C,R,R]; what a shift uncovers repeats the border. `generator` is a CPU one.
+    """
+    if kind == "none":
+        return images
+    count, _, side, _ = images.shape
+    if kind == "flip_shift":
+        flip = torch.rand(count, generator=generator) < 0.5
+        images = torch.where(flip.to(images.device).view(-1, 1, 1, 1), images.flip(-1), images)
+    reach = side // 8
+    if not reach:
+        return images
+    offset = torch.randint(2 * reach + 1, (2, count), generator=generator).to(images.device)
+    # Every window of the padded batch as a view, [N,C,2*reach+1,2*reach+1,R,R]; indexing
+    # copies one window for each image.
+    padded = _repeat_border(images, reach)
+    windows = padded.unfold(2, side, 1).unfold(3, side, 1)
+    return windows[torch.arange(count, device=images.device), :, offset[0], offset[1]]
+
+
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """uint8 [N,1 or 3,R,R] -> float [N,3,R,R] in channels_last; `mean`, `std` [3] in 0..1."""
+    scale = (1 / (255 * std)).view(-1, 1, 1)
+    shift = (mean / std).view(-1, 1, 1)
+    floats = torch.addcmul(-shift, images.to(scale.dtype), scale)
+    return floats.contiguous(memory_format=torch.channels_last)
+
+
+def _repeat_border(images: Tensor, reach: int) -> Tensor:
+    """F.pad(mode="replicate") for uint8, which it does not take."""
+    side = images.shape[-1]
+    index = torch.arange(-reach, side + reach, device=images.device).clamp_(0, side - 1)
+    return images.index_select(2, index).index_select(3, index)

@@ -1,0 +1,245 @@
+"""Images of a task in whole batches, held in memory or read from disk."""
+
+from __future__ import annotations
+
+import logging
+import math
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nars.data.augment import resize
+from nars.data.pictures import READERS, Picture, read_square
+from nars.errors import DataError
+
+__all__ = ["MEMORY_LIMIT", "DiskSplit", "ImageData", "MemorySplit", "Split", "in_order", "shuffled"]
+
+log = logging.getLogger(__name__)
+
+MEMORY_LIMIT = 2**30
+"""Bytes up to which one split, and one resized copy of it, is held in memory."""
+
+_COPIES = 4
+"""Resized copies a split keeps: a search mixes a few resolutions."""
+
+_AHEAD = 3
+"""Batches read from disk ahead of the one in use."""
+
+_SAMPLE, _SAMPLE_SIDE = 1024, 64
+"""Images and side from which the mean and deviation of a split on disk are taken."""
+
+
+class Split(ABC):
+    """One of train, val and test: `labels` int64 [N] on the CPU, and the images that go with them."""
+
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def batches(
+        self, resolution: int, device: torch.device, groups: Sequence[Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """For each group of image numbers, (uint8 [B,1 or 3,R,R], int64 [B]) on `device`."""
+
+    @abstractmethod
+    def summary(self) -> dict[str, Any]:
+        """How the images are kept: side, channels, bytes."""
+
+    @abstractmethod
+    def sample(self) -> Tensor:
+        """uint8 [N,1 or 3,H,W], all of the images or enough for their mean and deviation."""
+
+
+class DiskSplit(Split):
+    """Images that are decoded anew, by threads and ahead of use, each time they are wanted.
+
+    An image that cannot be read raises `DataError` with its name, or is left out of its batch
+    and logged where `drop_bad`.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], *, drop_bad: bool = False) -> None:
+        self.pictures = pictures
+        self.labels = torch.tensor([picture.label for picture in pictures], dtype=torch.int64)
+        self.drop_bad = drop_bad
+        self._reported: set[str] = set()
+
+    def batches(
+        self, resolution: int, device: torch.device, groups: Sequence[Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        pool = ThreadPoolExecutor(READERS)
+        pending: deque[tuple[list[int], list[Future[Tensor | DataError]]]] = deque()
+        waiting, any_good = iter(groups), False
+        try:
+            while True:
+                while len(pending) < _AHEAD and (group := next(waiting, None)) is not None:
+                    numbers = group.tolist()
+                    reads = [pool.submit(read_square, self.pictures[i], resolution) for i in numbers]
+                    pending.append((numbers, reads))
+                if not pending:
+                    break
+                images, kept = self._good(*pending.popleft())
+                if kept:
+                    any_good = True
+                    labels = self.labels[kept]
+                    yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+            if not any_good:
+                raise DataError(f"none of the {len(self)} images can be read")
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _good(
+        self, numbers: Sequence[int], reads: Sequence[Future[Tensor | DataError]]
+    ) -> tuple[Tensor, list[int]]:
+        images, kept = [], []
+        for number, read in zip(numbers, reads, strict=True):
+            image = read.result()
+            if isinstance(image, Tensor):
+                images.append(image)
+                kept.append(number)
+            elif not self.drop_bad:
+                raise image
+            elif self.pictures[number].name not in self._reported:
+                self._reported.add(self.pictures[number].name)
+                log.warning("left out: %s", image)
+        return torch.stack(images) if images else torch.empty(0), kept
+
+    def summary(self) -> dict[str, Any]:
+        return {"kept": "disk", "bytes": 0}
+
+    def sample(self) -> Tensor:
+        step = max(1, len(self) // _SAMPLE)
+        groups = torch.arange(0, len(self), step).split(256)
+        batches = self.batches(_SAMPLE_SIDE, torch.device("cpu"), groups)
+        return torch.cat([images for images, _ in batches])
+
+
+class MemorySplit(Split):
+    """Images held as uint8 [N,1 or 3,S,S]; resized and moved as a whole where that fits, too.
+
+    `finer` serves resolutions above S where the images on disk are larger than those held.
+    """
+
+    def __init__(self, pixels: Tensor, labels: Tensor, finer: DiskSplit | None = None) -> None:
+        assert pixels.dtype == torch.uint8, pixels.dtype
+        assert len(pixels) == len(labels), (len(pixels), len(labels))
+        self.pixels = pixels
+        self.labels = labels
+        self.finer = finer
+        self._copies: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
+
+    def batches(
+        self, resolution: int, device: torch.device, groups: Sequence[Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        if self.finer is not None and resolution > self.pixels.shape[-1]:
+            yield from self.finer.batches(resolution, device, groups)
+        elif self.pixels[0, :, 0, 0].numel() * len(self) * resolution**2 > MEMORY_LIMIT:
+            for group in groups:
+                images = resize(self.pixels[group], resolution)
+                yield images.to(device, non_blocking=True), self.labels[group].to(device, non_blocking=True)
+        else:
+            pixels, labels = self._copy(resolution, device)
+            for group in groups:
+                index = group.to(device)
+                yield pixels[index], labels[index]
+
+    def _copy(self, resolution: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        key = resolution, device
+        copy = self._copies.pop(key, None)
+        if copy is None:
+            resized = torch.cat([resize(part, resolution) for part in self.pixels.split(1024)])
+            copy = resized.to(device), self.labels.to(device)
+        self._copies[key] = copy  # last in, last out
+        while len(self._copies) > _COPIES:
+            del self._copies[next(iter(self._copies))]
+        return copy
+
+    def summary(self) -> dict[str, Any]:
+        _, channels, side, _ = self.pixels.shape
+        return {"kept": "memory", "bytes": self.pixels.nbytes, "side": side, "channels": channels}
+
+    def sample(self) -> Tensor:
+        return self.pixels
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """A classification data set. A search sees `train` and `val`; `test` is for its report."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    val: Split
+    test: Split
+    fingerprint: str
+    """Hex digest of classes, labels and contents; equal data have equal ones."""
+    dropped: tuple[str, ...] = ()
+    """One line on each image that could not be read and was left out on request."""
+
+    def split(self, name: str) -> Split:
+        splits = {"train": self.train, "val": self.val, "test": self.test}
+        assert name in splits, name
+        return splits[name]
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean [3] of the training images, in 0..1."""
+        return self._moments[0]
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviation [3] of the training images, in 0..1, at least one grey level."""
+        return self._moments[1]
+
+    @cached_property
+    def _moments(self) -> tuple[Tensor, Tensor]:
+        pixels = self.train.sample()
+        levels = torch.arange(256, dtype=torch.float64) / 255
+        means, stds = [], []
+        for channel in range(pixels.shape[1]):
+            share = torch.bincount(pixels[:, channel].flatten(), minlength=256).double()
+            share /= share.sum()
+            mean = (share * levels).sum()
+            means.append(mean)
+            stds.append((share * (levels - mean) ** 2).sum().sqrt().clamp_min(1 / 255))
+        return torch.stack(means).float().expand(3), torch.stack(stds).float().expand(3)
+
+    def summary(self) -> dict[str, Any]:
+        """Numbers to print, as plain values."""
+        splits = {}
+        for name in ("train", "val", "test"):
+            split = self.split(name)
+            counts = torch.bincount(split.labels, minlength=len(self.classes)).tolist()
+            per_class = dict(zip(self.classes, counts, strict=True))
+            splits[name] = {"images": len(split), "per_class": per_class} | split.summary()
+        return {
+            "name": self.name,
+            "classes": list(self.classes),
+            "splits": splits,
+            "mean": [round(value, 4) for value in self.mean.tolist()],
+            "std": [round(value, 4) for value in self.std.tolist()],
+            "dropped": list(self.dropped),
+            "fingerprint": self.fingerprint,
+        }
+
+
+def in_order(count: int, batch_size: int) -> tuple[Tensor, ...]:
+    """Image numbers 0..count-1 in groups of at most `batch_size`."""
+    return torch.split(torch.arange(count), batch_size)
+
+
+def shuffled(count: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Image numbers in random order, in groups of at most `batch_size` that differ by one at most.
+
+    Even groups keep a last batch of one image, which no batch norm can train on, from arising.
+    """
+    order = torch.randperm(count, generator=generator)
+    return torch.tensor_split(order, math.ceil(count / batch_size))

@@ -1,0 +1,102 @@
+"""Data sets that torchvision knows, as ``NAME:FOLDER``; fetched into FOLDER when absent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.error import URLError
+
+from PIL import Image
+
+from nars.data.decoding import from_pictures
+from nars.data.images import ImageData
+from nars.data.pictures import Picture, to_rgb
+from nars.errors import DataError
+
+__all__ = ["SETS", "torchvision_set"]
+
+log = logging.getLogger(__name__)
+
+
+class _Set(NamedTuple):
+    cls: str
+    splits: Mapping[str, Mapping[str, Any]]
+    """Arguments of the class for each of the splits it has."""
+
+
+_BY_FLAG = {"train": {"train": True}, "test": {"train": False}}
+_BY_NAME = {"train": {"split": "train"}, "test": {"split": "test"}}
+_BY_THREE = _BY_NAME | {"val": {"split": "val"}}
+
+SETS: Mapping[str, _Set] = {
+    "cifar10": _Set("CIFAR10", _BY_FLAG),
+    "cifar100": _Set("CIFAR100", _BY_FLAG),
+    "dtd": _Set("DTD", _BY_THREE),
+    "fashion_mnist": _Set("FashionMNIST", _BY_FLAG),
+    "fgvc_aircraft": _Set("FGVCAircraft", _BY_THREE),
+    "flowers102": _Set("Flowers102", _BY_THREE),
+    "food101": _Set("Food101", _BY_NAME),
+    "gtsrb": _Set("GTSRB", _BY_NAME),
+    "kmnist": _Set("KMNIST", _BY_FLAG),
+    "mnist": _Set("MNIST", _BY_FLAG),
+    "oxford_pets": _Set("OxfordIIITPet", {"train": {"split": "trainval"}, "test": {"split": "test"}}),
+    "stl10": _Set("STL10", _BY_NAME),
+    "svhn": _Set("SVHN", _BY_NAME),
+}
+
+
+def torchvision_set(name: str, root: Path, *, drop_bad: bool = False) -> ImageData:
+    """Images of torchvision's data set `name` below `root`. Raises `DataError`."""
+    splits, content, classes = {}, [], set()
+    names: list[str] | None = None
+    for split, arguments in SETS[name].splits.items():
+        dataset = _open_set(name, root, arguments)
+        labels = _labels(dataset)
+        names = getattr(dataset, "classes", names)
+        classes |= set(labels)
+        splits[split] = [
+            Picture(f"{split} image {number}", label, partial(_picture, dataset, number))
+            for number, label in enumerate(labels)
+        ]
+        content.append(f"{name} {split} {labels}")
+    numbered = [str(label) for label in range(max(classes) + 1)]
+    found = tuple(str(each) for each in names) if names and len(names) >= len(numbered) else tuple(numbered)
+    return from_pictures(name, found, splits, content, drop_bad=drop_bad)
+
+
+def _open_set(name: str, root: Path, arguments: Mapping[str, Any]) -> Any:
+    """The data set, downloaded only where it is not there."""
+    from torchvision import datasets
+
+    cls = getattr(datasets, SETS[name].cls)
+    try:
+        return cls(root=root, download=False, **arguments)
+    except (RuntimeError, OSError):  # torchvision's words for "not there"
+        log.info("%s is not in %s: downloading", name, root)
+    try:
+        return cls(root=root, download=True, **arguments)
+    except (RuntimeError, OSError, URLError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{name} is not in {root} and could not be downloaded: {reason}") from None
+
+
+def _labels(dataset: Any) -> list[int]:
+    """Labels without decoding the images, under the names that torchvision's classes use."""
+    for attribute in ("targets", "labels", "_labels"):
+        labels = getattr(dataset, attribute, None)
+        if labels is not None:
+            return [int(label) for label in labels]
+    samples = getattr(dataset, "_samples", None)
+    if samples is not None:
+        return [int(label) for _, label in samples]
+    return [int(dataset[number][1]) for number in range(len(dataset))]
+
+
+def _picture(dataset: Any, number: int, side: int) -> Image.Image:
+    try:
+        return to_rgb(dataset[number][0])
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"cannot read image {number} of {type(dataset).__name__}: {error}") from None

@@ -1,0 +1,70 @@
+"""Where a network runs: choosing a device, its random numbers, its precision, its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from nars.errors import TrialMemoryError, UsageError, closest
+
+__all__ = ["half_precision", "memory_errors", "resolve", "seeded"]
+
+# Parts of the messages with which PyTorch's CPU allocator raises a plain RuntimeError.
+_CPU_MEMORY = ("not enough memory", "can't allocate memory")
+
+
+def resolve(name: str | torch.device = "auto") -> torch.device:
+    """The device called `name`: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    ``auto`` is CUDA's current device where there is one. Raises `UsageError`.
+    """
+    kind, _, index = str(name).partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
+        raise UsageError(f"unknown device {str(name)!r}: {closest(kind, ('auto', 'cpu', 'cuda', 'cuda:N'))}")
+    if kind == "cpu" or (kind == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not found:
+        raise UsageError(f"device {str(name)!r}: no CUDA device is available here; use cpu")
+    number = int(index) if index else torch.cuda.current_device()
+    if number >= found:
+        raise UsageError(f"device {str(name)!r}: there are {found} CUDA devices, numbered from 0")
+    return torch.device("cuda", number)
+
+
+def half_precision(device: torch.device) -> torch.dtype | None:
+    """The type to autocast to: bfloat16 where the GPU computes in it, else float16; None on a CPU."""
+    if device.type != "cuda":
+        return None
+    with torch.cuda.device(device):
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if native else torch.float16
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Run the body with PyTorch's global generators seeded, and put them back after it.
+
+    Initialisation, dropout, stochastic depth and mixup draw from these generators.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else [], device_type="cuda"):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def memory_errors(doing: str) -> Iterator[None]:
+    """Turn running out of memory, on a GPU or a CPU, into `TrialMemoryError`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        is_gpu = isinstance(error, torch.OutOfMemoryError)
+        if not (is_gpu or isinstance(error, MemoryError) or any(m in str(error) for m in _CPU_MEMORY)):
+            raise
+        where = "GPU memory" if is_gpu else "memory"
+        raise TrialMemoryError(f"out of {where} while {doing}") from None

@@ -1,0 +1,35 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from nars.errors import RunError
+
+__all__ = ["write_whole"]
+
+
+def write_whole(path: str | Path, content: str | bytes) -> None:
+    """Write under a temporary name beside `path`, flush to the disk, then rename.
+
+    A reader, or the next start after a kill, sees the old file or the new one, never a part.
+    Missing parent folders are made. Raises `RunError` with the system's reason, a full disk
+    among them; the old file is then untouched.
+    """
+    path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
+    part = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from None

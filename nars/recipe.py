@@ -1,0 +1,94 @@
+"""From a recipe to what the training loop calls: optimizer, schedule, averaging, mixing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn, optim
+from torch.optim.swa_utils import AveragedModel
+from torchvision.transforms import v2
+
+from nars.spec import Recipe
+
+__all__ = ["averaged", "learning_rate", "mixer", "optimizer"]
+
+_Tensors = tuple[Tensor, ...] | list[Tensor]
+
+# Decay and epsilon with which MobileNetV3 and its successors train under RMSProp; the epsilon
+# is the square root of theirs because PyTorch adds it outside the root.
+# Source: EfficientNet (ICML 2019), section 5.2; torchvision's classification reference.
+_RMSPROP_ALPHA, _RMSPROP_EPS = 0.9, 0.0316
+
+
+def optimizer(model: nn.Module, recipe: Recipe) -> optim.Optimizer:
+    """The recipe's optimizer; norms and biases, the vectors of a model, are not decayed."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    match recipe.optimizer:
+        case "sgd":
+            nesterov = recipe.momentum > 0
+            return optim.SGD(groups, recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+        case "rmsprop":
+            return optim.RMSprop(
+                groups,
+                recipe.lr,
+                alpha=_RMSPROP_ALPHA,
+                eps=_RMSPROP_EPS,
+                momentum=recipe.momentum,
+                foreach=True,
+            )
+        case "adamw":
+            return optim.AdamW(groups, recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
+
+
+def learning_rate(recipe: Recipe, progress: float) -> float:
+    """The rate at `progress` in 0..1 of the training: linear warm-up, then cosine to zero.
+
+    A warm-up longer than half of the training is cut to half of it.
+    """
+    warmup = min(recipe.warmup_epochs / recipe.epochs, 0.5)
+    if progress < warmup:
+        return recipe.lr * progress / warmup
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+
+def averaged(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
+    """The exponential moving average of parameters and buffers, None where the recipe has none.
+
+    The decay rises as (1 + n) / (10 + n) over the updates n until it is the recipe's, so that
+    the initial weights do not linger in a short training. Source: ``num_updates`` of
+    TensorFlow's ExponentialMovingAverage.
+    """
+    if not recipe.ema:
+        return None
+    ema = AveragedModel(model, use_buffers=True)
+
+    @torch.no_grad()
+    def update(average: _Tensors, current: _Tensors, _: Tensor | int) -> None:
+        if not average[0].is_floating_point():  # a counter, such as the batches a norm has seen
+            torch._foreach_copy_(average, current)
+            return
+        updates = int(ema.n_averaged)  # this one lies on the CPU, the argument on the device
+        decay = min(recipe.ema_decay, (1 + updates) / (10 + updates))
+        torch._foreach_lerp_(average, current, 1 - decay)
+
+    ema.multi_avg_fn = update
+    return ema
+
+
+def mixer(recipe: Recipe, num_classes: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Mixup of a batch: (images, labels) -> (images, class probabilities), or both unchanged.
+
+    Draws from PyTorch's global generator; see `nars.device.seeded`.
+    """
+    if not recipe.mixup:
+        return lambda images, labels: (images, labels)
+    mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    mix = v2.MixUp(alpha=recipe.mixup, num_classes=num_classes)
+    return mix

@@ -1,0 +1,59 @@
+"""Image classification, scored by accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import torch
+
+from nars.data import ImageData, load
+from nars.device import memory_errors, seeded
+from nars.network import build
+from nars.spec import Candidate
+from nars.tasks.base import Outcome, Task
+from nars.train import Progress, train
+
+__all__ = ["Classification"]
+
+
+class Classification(Task):
+    """Which of the classes an image shows."""
+
+    name = "classification"
+    metric = "accuracy"
+
+    def __init__(self, data: ImageData, device: torch.device) -> None:
+        self.data = data
+        self.device = device
+
+    @classmethod
+    def open(cls, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Self:
+        return cls(load(source, drop_bad=drop_bad), device)
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.name}:{self.data.fingerprint}"
+
+    def describe(self) -> str:
+        sizes = ", ".join(f"{len(self.data.split(name))} {name}" for name in ("train", "val", "test"))
+        return f"classification of {self.data.name}: {len(self.data.classes)} classes, {sizes} images"
+
+    def run(
+        self, candidate: Candidate, *, seed: int, on_epoch: Callable[[Progress], bool] | None = None
+    ) -> Outcome:
+        architecture, recipe = candidate.architecture, candidate.recipe
+        with seeded(seed, self.device), memory_errors("building the network"):
+            model = build(architecture, len(self.data.classes), recipe)
+        trained = train(
+            model,
+            self.data,
+            recipe,
+            resolution=architecture.resolution,
+            device=self.device,
+            seed=seed,
+            on_epoch=on_epoch,
+        )
+        curve = tuple((progress.fraction, progress.accuracy) for progress in trained.curve)
+        return Outcome(trained.val.accuracy, len(curve), curve, trained.curve[-1].seconds)

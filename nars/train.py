@@ -1,0 +1,217 @@
+"""Training and evaluation of a classifier: one loop, in the open.
+
+`train` follows the recipe from the first to the last epoch, or until `on_epoch` says stop;
+`evaluate` measures a network on one split.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nars import checkpoint as checkpoints
+from nars import recipe as recipes
+from nars.data import ImageData, augment, in_order, normalise, shuffled
+from nars.device import half_precision, memory_errors, seeded
+from nars.errors import NonFiniteLossError
+from nars.spec import Recipe
+
+__all__ = ["Metrics", "Progress", "Trained", "evaluate", "train"]
+
+_EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How well a network does on one split; shares are in 0..1."""
+
+    accuracy: float
+    balanced_accuracy: float
+    """Mean recall of the classes that the split has."""
+    top5: float | None
+    """None below ten classes."""
+    loss: float
+    """Mean cross entropy, nats."""
+    recall: tuple[float | None, ...]
+    """Per class; None for a class of which the split has no image."""
+    images: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands after an epoch."""
+
+    epoch: int
+    """Epochs done, from 1."""
+    epochs: int
+    """Epochs of the recipe."""
+    accuracy: float
+    """On val, in 0..1."""
+    loss: float
+    """Mean training loss of the epoch."""
+    seconds: float
+    """Since the start; of a resumed training, the time before it was interrupted included."""
+
+    @property
+    def fraction(self) -> float:
+        return self.epoch / self.epochs
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A training that is finished or was stopped."""
+
+    model: nn.Module
+    """In evaluation mode; the averaged one where the recipe has EMA."""
+    val: Metrics
+    curve: tuple[Progress, ...]
+    """One entry for each epoch trained."""
+
+
+def train(
+    model: nn.Module,
+    data: ImageData,
+    recipe: Recipe,
+    *,
+    resolution: int,
+    device: torch.device,
+    seed: int,
+    on_epoch: Callable[[Progress], bool] | None = None,
+    checkpoint: Path | None = None,
+) -> Trained:
+    """Train `model` in place on data.train, measuring it on data.val after every epoch.
+
+    Same seed, same result, bit for bit on one CPU thread. `on_epoch` returning False ends the
+    training there. A `checkpoint` is written after every epoch and, where there is one already,
+    gone on from, to the same result. Raises `NonFiniteLossError`, `TrialMemoryError`, and
+    `RunError` where the checkpoint is of another training.
+    """
+    with (
+        seeded(seed, device),
+        memory_errors(f"training at {resolution} px in batches of {recipe.batch_size}"),
+    ):
+        model = model.to(device).to(memory_format=torch.channels_last)
+        optimizer = recipes.optimizer(model, recipe)
+        ema = recipes.averaged(model, recipe)
+        measured = model if ema is None else ema.module
+        mix = recipes.mixer(recipe, len(data.classes))
+        half = half_precision(device)
+        scaler = torch.amp.GradScaler(device.type, enabled=half is torch.float16)
+        generator = torch.Generator().manual_seed(seed)
+        mean, std = data.mean.to(device), data.std.to(device)
+
+        identity = {
+            "recipe": recipe.to_yaml(),
+            "data": data.fingerprint,
+            "resolution": resolution,
+            "seed": seed,
+        }
+        parts: dict[str, checkpoints.Stateful] = {"model": model, "optimizer": optimizer, "scaler": scaler}
+        if ema is not None:
+            parts["ema"] = ema
+        curve: list[Progress] = []
+        if checkpoint is not None:
+            done = checkpoints.restore(checkpoint, identity, parts, generator, device)
+            curve = [Progress(**entry) for entry in done]
+        start = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
+
+        val = None
+        for epoch in range(len(curve), recipe.epochs):
+            model.train()
+            losses: list[Tensor] = []
+            groups = shuffled(len(data.train), recipe.batch_size, generator)
+            for step, (images, labels) in enumerate(data.train.batches(resolution, device, groups)):
+                lr = recipes.learning_rate(recipe, (epoch + step / len(groups)) / recipe.epochs)
+                for group in optimizer.param_groups:
+                    group["lr"] = lr
+                images = normalise(augment(images, recipe.augmentation, generator), mean, std)
+                images, labels = mix(images, labels)
+                with torch.autocast(device.type, dtype=half, enabled=half is not None):
+                    loss = F.cross_entropy(model(images), labels, label_smoothing=recipe.label_smoothing)
+                losses.append(loss.detach())
+                if device.type == "cpu" and not loss.isfinite():  # a GPU would have to be waited for
+                    break
+                optimizer.zero_grad()
+                scaler.scale(loss).backward()
+                if recipe.clip_norm:
+                    scaler.unscale_(optimizer)
+                    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+                scaler.step(optimizer)
+                scaler.update()
+                if ema is not None:
+                    ema.update_parameters(model)
+
+            _check_finite(losses, epoch, len(groups), recipe)
+            val = evaluate(measured, data, "val", resolution=resolution, device=device)
+            if not math.isfinite(val.loss):
+                raise NonFiniteLossError(f"loss on val is {val.loss} after epoch {epoch + 1}")
+            mean_loss = torch.stack(losses).mean().item()
+            seconds = time.perf_counter() - start
+            curve.append(Progress(epoch + 1, recipe.epochs, val.accuracy, mean_loss, seconds))
+            if checkpoint is not None:
+                entries = [asdict(entry) for entry in curve]
+                checkpoints.save(checkpoint, identity, parts, generator, device, entries)
+            if on_epoch is not None and not on_epoch(curve[-1]):
+                break
+
+        if val is None:  # the checkpoint was of a finished training
+            val = evaluate(measured, data, "val", resolution=resolution, device=device)
+        return Trained(measured.eval(), val, tuple(curve))
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module, data: ImageData, split: str, *, resolution: int, device: torch.device
+) -> Metrics:
+    """Measure `model`, which lies on `device`, on the ``train``, ``val`` or ``test`` images."""
+    images_of = data.split(split)
+    mean, std, half = data.mean.to(device), data.std.to(device), half_precision(device)
+    was_training = model.training
+    model.eval()
+    outputs, targets = [], []
+    groups = in_order(len(images_of), _EVALUATION_BATCH)
+    with memory_errors(f"evaluating at {resolution} px"):
+        for images, labels in images_of.batches(resolution, device, groups):
+            with torch.autocast(device.type, dtype=half, enabled=half is not None):
+                outputs.append(model(normalise(images, mean, std)))
+            targets.append(labels)
+    model.train(was_training)
+    return _metrics(torch.cat(outputs).float(), torch.cat(targets))
+
+
+def _metrics(logits: Tensor, labels: Tensor) -> Metrics:
+    """`logits` are [N,K], `labels` [N]."""
+    count, classes = logits.shape
+    right = logits.argmax(1) == labels
+    per_class = torch.bincount(labels, minlength=classes).tolist()
+    right_per_class = torch.bincount(labels[right], minlength=classes).tolist()
+    recall = tuple(hit / all_ if all_ else None for hit, all_ in zip(right_per_class, per_class, strict=True))
+    present = [value for value in recall if value is not None]
+    top5 = None
+    if classes >= 10:
+        top5 = (logits.topk(5).indices == labels[:, None]).any(1).sum().item() / count
+    return Metrics(
+        accuracy=right.sum().item() / count,
+        balanced_accuracy=sum(present) / len(present),
+        top5=top5,
+        loss=F.cross_entropy(logits, labels).item(),
+        recall=recall,
+        images=count,
+    )
+
+
+def _check_finite(losses: Sequence[Tensor], epoch: int, steps: int, recipe: Recipe) -> None:
+    """Raise `NonFiniteLossError` for the first loss of the epoch that is infinite or not a number."""
+    bad = (~torch.stack(list(losses)).isfinite()).nonzero()
+    if len(bad):
+        step = int(bad[0])
+        lr = recipes.learning_rate(recipe, (epoch + step / steps) / recipe.epochs)
+        where = f"epoch {epoch + 1} of {recipe.epochs}, step {step + 1} of {steps}"
+        raise NonFiniteLossError(f"loss is {losses[step].item()} in {where}, at learning rate {lr:.4g}")
