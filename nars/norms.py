@@ -1,0 +1,149 @@
+"""The normalization layers of the networks, each by its name.
+
+All keep the channel count and use eps 1e-5; those with running statistics use momentum 0.1.
+`naive_sync_bn` and `naive_sync_bn_weighted` average batch statistics over the workers of a
+distributed training with one small differentiable all-reduce, on CPU (gloo) as on CUDA (nccl).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast, get_args
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import FrozenBatchNorm2d
+
+from nars.errors import UsageError, closest
+
+__all__ = ["NaiveSyncBatchNorm2d", "Norm", "norm"]
+
+Norm = Literal["bn", "gn", "sync_bn", "naive_sync_bn", "naive_sync_bn_weighted", "frozen_bn"]
+
+EPS = 1e-5
+MOMENTUM = 0.1
+MOST_GROUPS = 32
+LEAST_PER_GROUP = 4
+
+
+def norm(kind: Norm, channels: int) -> nn.Module:
+    """The normalization layer `kind` for maps [N, channels, H, W].
+
+    - ``bn``: statistics of this worker's batch.
+    - ``gn``: group statistics of each image alone; for tiny batches.
+    - ``sync_bn``: statistics of all workers' pixels; torch trains it on CUDA only.
+    - ``naive_sync_bn``: every worker's statistics count the same.
+    - ``naive_sync_bn_weighted``: they count by the worker's batch size.
+    - ``frozen_bn``: constants, as loaded from a checkpoint of a batch norm.
+
+    Raises `UsageError` for another name.
+    """
+    match kind:
+        case "bn":
+            return nn.BatchNorm2d(channels, EPS, MOMENTUM)
+        case "gn":
+            return nn.GroupNorm(group_count(channels), channels, EPS)
+        case "sync_bn":
+            return nn.SyncBatchNorm(channels, EPS, MOMENTUM)
+        case "naive_sync_bn":
+            return NaiveSyncBatchNorm2d(channels)
+        case "naive_sync_bn_weighted":
+            return NaiveSyncBatchNorm2d(channels, weighted=True)
+        case "frozen_bn":
+            return cast(nn.Module, FrozenBatchNorm2d(channels, EPS))
+        case _:
+            raise UsageError(f"no norm is called {kind!r}: {closest(str(kind), get_args(Norm))}")
+
+
+def group_count(channels: int) -> int:
+    """The most groups that divide `channels`, at most 32 and of at least 4 channels each.
+
+    Groups of fewer channels would erase the content of a map that is pooled to one pixel.
+    """
+    most = max(1, min(MOST_GROUPS, channels // LEAST_PER_GROUP))
+    return next(groups for groups in range(most, 0, -1) if channels % groups == 0)
+
+
+class NaiveSyncBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm whose training statistics are averaged over all workers.
+
+    With equal batches everywhere it is batch norm of the joined batch. With unequal ones a
+    worker counts once, or by its batch size where `weighted`; one with an empty batch counts
+    nothing, but takes part. Without other workers, and in evaluation, it is plain batch norm.
+    """
+
+    momentum: float
+
+    def __init__(self, channels: int, weighted: bool = False) -> None:
+        super().__init__(channels, EPS, MOMENTUM)
+        self.weighted = weighted
+
+    def forward(self, input: Tensor) -> Tensor:
+        if torch.jit.is_scripting():  # which knows neither super() nor other workers
+            return F.batch_norm(
+                input,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                self.training,
+                self.momentum,
+                self.eps,
+            )
+        else:  # noqa: RET505  the scripting compiler skips an else, not what follows a return
+            if self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+                return self._synchronised(input)
+            return super().forward(input)
+
+    def _synchronised(self, input: Tensor) -> Tensor:
+        pixels = input.to(torch.promote_types(input.dtype, torch.float32))  # [N, C, H, W]
+        mean, var, total = self._joined_moments(pixels)
+        self._track(mean.detach(), var.detach(), total)
+        scale = self.weight * torch.rsqrt(var + self.eps)
+        shift = self.bias - mean * scale
+        return (pixels * scale[:, None, None] + shift[:, None, None]).to(input.dtype)
+
+    def _joined_moments(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean [C] and biased variance [C] over the workers, and the count [1] of joined pixels."""
+        batch, channels = pixels.shape[:2]
+        weight = batch if self.weighted else min(batch, 1)
+        if batch:
+            var, mean = torch.var_mean(pixels, dim=(0, 2, 3), correction=0)
+        else:  # zeros that keep the gradient's all-reduce alive on this worker
+            var = mean = pixels.sum(dim=(0, 2, 3))
+        sizes = pixels.new_tensor([weight, pixels.numel() // channels])
+        moments = torch.cat([mean * weight, (var + mean * mean) * weight, sizes])
+        means, squares, weights, total = cast(Tensor, _SumOverWorkers.apply(moments)).split(
+            [channels, channels, 1, 1]
+        )
+        weights = weights.clamp(min=1)  # 0 only where every batch is empty
+        mean = means / weights
+        return mean, (squares / weights - mean * mean).clamp(min=0), total
+
+    def _track(self, mean: Tensor, var: Tensor, total: Tensor) -> None:
+        running = self.running_mean, self.running_var, self.num_batches_tracked
+        running_mean, running_var, batches = cast("tuple[Tensor, Tensor, Tensor]", running)
+        step = self.momentum * total.clamp(max=1)  # no step where every batch is empty
+        running_mean.lerp_(mean.to(running_mean.dtype), step.to(running_mean.dtype))
+        unbiased = var * total / (total - 1).clamp(min=1)
+        running_var.lerp_(unbiased.to(running_var.dtype), step.to(running_var.dtype))
+        batches.add_(1)
+
+
+class _SumOverWorkers(torch.autograd.Function):
+    """The sum of a tensor over the workers; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        return _all_reduce(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _all_reduce(gradients[0])
+
+
+def _all_reduce(tensor: Tensor) -> Tensor:
+    tensor = tensor.clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(tensor)
+    return tensor
