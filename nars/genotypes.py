@@ -18,6 +18,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.trial import Trial
 from scipy.stats import qmc
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "mutate",
     "numbers",
     "sample",
+    "suggest",
     "to_genotypes",
     "to_unit",
 ]
@@ -91,6 +93,20 @@ def from_unit(domain: Domain, unit: NDArray[np.float64]) -> Matrix:
     """Genotypes [n, d] of points in the unit cube."""
     columns = [_from_unit(dist, unit[:, i]) for i, dist in enumerate(domain.distributions.values())]
     return np.stack(columns, axis=1) if columns else np.zeros((len(unit), 0))
+
+
+def suggest(domain: Domain, trial: Trial) -> Genotype:
+    """Ask an Optuna trial for every dimension: the way into ``study.optimize``."""
+    genotype: Genotype = {}
+    for name, dist in domain.distributions.items():
+        if isinstance(dist, CategoricalDistribution):
+            genotype[name] = trial.suggest_categorical(name, dist.choices)
+        elif isinstance(dist, IntDistribution):
+            genotype[name] = trial.suggest_int(name, dist.low, dist.high, step=dist.step, log=dist.log)
+        else:
+            assert isinstance(dist, FloatDistribution)
+            genotype[name] = trial.suggest_float(name, dist.low, dist.high, step=dist.step, log=dist.log)
+    return genotype
 
 
 def features(domain: Domain, matrix: Matrix) -> NDArray[np.float32]:
@@ -173,12 +189,14 @@ def _from_unit(dist: BaseDistribution, unit: NDArray[np.float64]) -> NDArray[np.
     assert isinstance(dist, IntDistribution | FloatDistribution)
     low, high = float(dist.low), float(dist.high)
     if dist.log:
-        values = np.exp(np.log(low) + unit * (np.log(high) - np.log(low)))
-        return np.round(values) if isinstance(dist, IntDistribution) else values.clip(low, high)
+        values: NDArray[np.float64] = np.exp(np.log(low) + unit * (np.log(high) - np.log(low)))
+        values = np.round(values) if isinstance(dist, IntDistribution) else values
+        return values.clip(low, high)
     if dist.step is None:
         return low + unit * (high - low)
     count = round((high - low) / dist.step) + 1
-    return low + dist.step * np.minimum(np.floor(unit * count), count - 1)
+    steps: NDArray[np.float64] = np.minimum(np.floor(unit * count), count - 1)
+    return low + dist.step * steps
 
 
 def _to_unit(dist: BaseDistribution, column: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,10 +19,12 @@ TASKS = {"classification": "nars.tasks.classification:Classification"}
 """Name -> module:class. A class is opened with (source, device, drop_bad=)."""
 
 
-def load(name: str, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Task:
+def load(name: str, source: str | Path, device: str | torch.device, *, drop_bad: bool = False) -> Task:
     """The task called `name` on the data of `source`. Raises `UsageError`, `DataError`."""
+    from nars.device import resolve  # which imports torch
+
     if name not in TASKS:
         raise UsageError(f"unknown task {name!r}: {closest(name, TASKS)}")
     module, _, cls = TASKS[name].partition(":")
-    task: Task = getattr(import_module(module), cls).open(source, device, drop_bad=drop_bad)
+    task: Task = getattr(import_module(module), cls).open(source, resolve(device), drop_bad=drop_bad)
     return task

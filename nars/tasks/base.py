@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+
 from nars.spec import Candidate
 from nars.train import Progress
 
@@ -30,6 +32,12 @@ class Task(ABC):
 
     name: str
     metric: str
+    device: torch.device
+
+    @property
+    @abstractmethod
+    def num_classes(self) -> int:
+        """Outputs that the network of a candidate needs."""
 
     @property
     @abstractmethod

@@ -33,6 +33,10 @@ class Classification(Task):
         return cls(load(source, drop_bad=drop_bad), device)
 
     @property
+    def num_classes(self) -> int:
+        return len(self.data.classes)
+
+    @property
     def fingerprint(self) -> str:
         return f"{self.name}:{self.data.fingerprint}"
 

@@ -1,0 +1,86 @@
+"""A search's budget: one amount, shared by all workers and restarts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Self
+
+from optuna.trial import FrozenTrial, TrialState
+
+from nars.errors import UsageError
+
+__all__ = ["EPOCHS", "VOID", "Budget"]
+
+VOID = "void"
+"""User attribute of a trial that was never trained: asked for after the budget was spent, over a
+limit when measured, or interrupted and repeated by another trial."""
+
+EPOCHS = "epochs"
+"""User attribute: epochs that a trial has trained, or will train at most while it runs."""
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """So many trained candidates, seconds of training, or epochs."""
+
+    amount: float
+    unit: Literal["trials", "seconds", "epochs"] = "trials"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """``64`` trials, ``500ep`` epochs, ``90s``, ``30m``, ``2h`` or ``1d``. Raises `UsageError`."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ep|s|m|h|d)?", text.strip())
+        if not match or float(match[1]) <= 0:
+            raise UsageError(f"budget {text!r}: give trials (64), a time (90s, 30m, 2h) or epochs (500ep)")
+        amount, suffix = float(match[1]), match[2]
+        if suffix in _SECONDS:
+            return cls(amount * _SECONDS[suffix], "seconds")
+        if amount != int(amount):
+            raise UsageError(f"budget {text!r}: trials and epochs are whole numbers")
+        return cls(amount, "epochs" if suffix else "trials")
+
+    def __str__(self) -> str:
+        return f"{self.amount:g} {self.unit}"
+
+    def spent(self, trials: Sequence[FrozenTrial], now: datetime | None = None) -> float:
+        """What the trials have used, those still running included."""
+        used = [trial for trial in trials if counts(trial)]
+        if self.unit == "trials":
+            return len(used)
+        if self.unit == "epochs":
+            return float(sum(trial.user_attrs.get(EPOCHS, 0) for trial in used))
+        return _busy_seconds(used, now or datetime.now())
+
+    def progress(self, trials: Sequence[FrozenTrial], now: datetime | None = None) -> float:
+        """The share of the budget that is spent, 0..1."""
+        return min(1.0, self.spent(trials, now) / self.amount)
+
+    def grants(self, trials: Sequence[FrozenTrial], number: int) -> bool:
+        """Whether the trial of this number may train, for everybody who asks alike.
+
+        Only trials with a smaller number count against it, so that of two workers that ask at the
+        same moment one is refused.
+        """
+        return self.spent([trial for trial in trials if trial.number < number]) < self.amount
+
+
+def counts(trial: FrozenTrial) -> bool:
+    """Whether a trial uses up budget: it was trained, or is being trained."""
+    return trial.state != TrialState.WAITING and not trial.user_attrs.get(VOID)
+
+
+def _busy_seconds(trials: Sequence[FrozenTrial], now: datetime) -> float:
+    """Time during which at least one of the trials ran: pauses between runs are free."""
+    spans = sorted(
+        (trial.datetime_start, trial.datetime_complete or now) for trial in trials if trial.datetime_start
+    )
+    total, end = 0.0, datetime.min
+    for start, stop in spans:
+        total += max(0.0, (stop - max(start, end)).total_seconds())
+        end = max(end, stop)
+    return total

@@ -1,0 +1,157 @@
+"""What a search shows while it runs and at its end: a live line on a terminal, else a plain log."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+    from nars.config import SearchConfig
+    from nars.feasible import Remaining
+    from nars.run import Run
+
+__all__ = ["progress", "show_remaining", "show_summary"]
+
+_SCALES = {"macs": (1e6, "M"), "params": (1e3, "k"), "latency": (1e-3, "ms")}
+
+
+def _quantity(name: str, value: float) -> str:
+    scale, unit = _SCALES[name]
+    return f"{value / scale:.4g} {unit}"
+
+
+def show_remaining(config: SearchConfig, left: Remaining, *, quiet: bool = False) -> None:
+    """What the limits leave of the space."""
+    if quiet:
+        return
+    console = Console(stderr=True)
+    table = Table(
+        title=f"space {config.space.name}: {left.share:.1%} of candidates are feasible", title_justify="left"
+    )
+    for column in ("", "smallest", "median", "largest", "limit"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, values in left.quantiles.items():
+        limit = config.limits.get(name)
+        shown = _quantity(name, limit) if limit is not None else ""
+        table.add_row(name, *(_quantity(name, value) for value in values), shown)
+    console.print(table)
+    if "latency" in config.limits:
+        console.print(
+            f"latency <= {_quantity('latency', config.limits['latency'])}: measured for each candidate"
+        )
+
+
+@contextlib.contextmanager
+def progress(run: Run, *, quiet: bool = False) -> Iterator[Callable[[Study], None]]:
+    """A callable that shows where the search is; call it with the study now and then."""
+    console = Console(stderr=True)
+    if quiet:
+        yield lambda study: None
+    elif console.is_terminal:
+        with _bar(console) as bar:
+            yield _Live(run, bar)
+    else:
+        yield _Log(run, console)
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+    )
+
+
+class _Live:
+    """One line: trials done, best so far, rank correlation of the predictor, time left."""
+
+    def __init__(self, run: Run, bar: Progress) -> None:
+        self.run = run
+        self.bar = bar
+        self.line = bar.add_task("search", total=run.config.total.amount, note="")
+
+    def __call__(self, study: Study) -> None:
+        trials = study.get_trials(deepcopy=False)
+        budget = self.run.config.total
+        spent = budget.spent([trial for trial in trials if trial.state.is_finished()], datetime.now())
+        self.bar.update(self.line, completed=spent, note=_note(self.run.config, trials))
+
+
+class _Log:
+    """A line for each finished trial."""
+
+    def __init__(self, run: Run, console: Console) -> None:
+        self.run = run
+        self.console = console
+        self.shown: set[int] | None = None
+
+    def __call__(self, study: Study) -> None:
+        trials = study.get_trials(deepcopy=False)
+        finished = {trial.number: trial for trial in trials if trial.state.is_finished()}
+        if self.shown is None and finished:
+            self.console.print(f"resuming after {len(finished)} trials")
+        new = finished.keys() - (self.shown if self.shown is not None else finished.keys())
+        for number in sorted(new):
+            outcome = _outcome(self.run.config, finished[number])
+            note = _note(self.run.config, trials)
+            self.console.print(f"trial {number}: {outcome}; {note}", soft_wrap=True, highlight=False)
+        self.shown = set(finished)
+
+
+def _outcome(config: SearchConfig, trial: FrozenTrial) -> str:
+    known = trial.user_attrs
+    metric = config.objectives[0]
+    parts = [f"{metric} {known[metric]:.4f}"] if metric in known else []
+    parts += [_quantity(name, known[name]) for name in ("macs", "latency") if name in known]
+    parts += [f"{known['seconds']:.1f} s"] if "seconds" in known else []
+    parts += [f"confirms {known['confirms']}"] if "confirms" in known else []
+    parts += [str(known["reason"])] if "reason" in known else []
+    return ", ".join(parts) or trial.state.name.lower()
+
+
+def _note(config: SearchConfig, trials: list[FrozenTrial]) -> str:
+    from nars.budget import counts
+    from nars.confirm import winner
+    from nars.results import rank_correlation
+
+    done = sum(trial.state.is_finished() and counts(trial) for trial in trials)
+    best = winner(trials, config.directions)
+    parts = [f"{done} done"]
+    parts += [f"best {best.mean[0]:.4f}"] if best else []
+    trust = rank_correlation(trials, config.objectives[0])
+    parts += [f"predictor rank correlation {trust[0]:.2f}"] if trust else []
+    return ", ".join(parts)
+
+
+def show_summary(config: SearchConfig, found: dict[str, Any]) -> None:
+    """The winner and where its files are, on stdout."""
+    console = Console(soft_wrap=True, highlight=False)
+    states = ", ".join(f"{count} {state}" for state, count in found["trials"].items())
+    console.print(f"{found['run']}: spent {found['spent']:g} of {found['budget']} ({states})")
+    trust = found["predictor_rank_correlation"]
+    if trust:
+        shown = f"{trust['spearman']:.2f} on {trust['trials']} trials it had not seen"
+        console.print(f"rank correlation of the predictor: {shown}")
+    best = found["best"]
+    if best is None:
+        console.print("no candidate was trained to the end")
+        return
+    metric = config.objectives[0]
+    runs = f"{len(best['trials'])} runs, sd {best['sd']:.4f}" if best["sd"] is not None else "1 run"
+    costs = ", ".join(f"{_quantity(name, best[name])} {name}" for name in ("macs", "params"))
+    console.print(f"winner: val {metric} {best[metric]:.4f} ({runs}), {costs}")
+    console.print(f"written to {best['file']}; next: nars export best-arch, nars train {best['file']}")

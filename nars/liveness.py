@@ -1,0 +1,107 @@
+"""Who trains a trial, and what happens to the trial when they are gone."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from contextlib import AbstractContextManager
+from typing import Any
+
+import psutil
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from nars.budget import VOID
+from nars.proposals import WORKER
+
+__all__ = ["REASON", "REPEATS", "Heartbeat", "give_back", "is_alive", "reap", "worker_name"]
+
+REASON = "reason"
+"""User attribute: why a trial gave no score, or not a full one."""
+
+REPEATS = "repeats"
+"""User attribute: number of the interrupted trial that this one repeats."""
+
+HEARTBEAT = "heartbeat"
+"""User attribute: when the worker last said that it lives, in seconds since 1970."""
+
+BEAT_SECONDS = 30.0
+SILENCE_SECONDS = 4 * BEAT_SECONDS
+
+
+def worker_name() -> str:
+    """Host, process and its start, which no later process shares."""
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+
+
+def is_alive(trial: FrozenTrial) -> bool:
+    """Whether the worker of a running trial still works on it.
+
+    On this machine the process table tells; of other machines we hear heartbeats.
+    """
+    worker: str = trial.user_attrs.get(WORKER, "")
+    host, _, process = worker.partition(":")
+    if host == socket.gethostname():
+        pid, _, created = process.partition(":")
+        try:
+            return abs(psutil.Process(int(pid)).create_time() - float(created)) < 1
+        except psutil.NoSuchProcess:
+            return False
+    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+    heard: float = trial.user_attrs.get(HEARTBEAT, 0.0)
+    return time.time() - max(started, heard) < SILENCE_SECONDS
+
+
+def reap(study: Study) -> list[int]:
+    """End the trials whose worker has died and line each up to be trained again.
+
+    Returns their numbers. A trial that died before it had its genotype is only ended: the sampler
+    proposes the same again.
+    """
+    trials = study.get_trials(deepcopy=False)
+    dead = [trial for trial in trials if trial.state == TrialState.RUNNING and not is_alive(trial)]
+    repeated = {trial.user_attrs.get(REPEATS) for trial in trials}
+    for trial in dead:
+        give_back(study, trial, repeat=trial.number not in repeated)
+    return [trial.number for trial in dead]
+
+
+def give_back(study: Study, trial: FrozenTrial, *, repeat: bool = True) -> None:
+    """End an interrupted trial; it costs no budget and is repeated with the same seed.
+
+    The repetition is lined up first: a kill in between leaves a trial that `reap` finds again.
+    """
+    if repeat and trial.params:
+        kept = {key: trial.user_attrs[key] for key in ("seed",) if key in trial.user_attrs}
+        study.enqueue_trial(trial.params, user_attrs={REPEATS: trial.number, **kept})
+    mark(study, trial, VOID, True)
+    mark(study, trial, REASON, "interrupted")
+    study.tell(trial.number, state=TrialState.FAIL)
+
+
+def mark(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
+    """Set a user attribute of a trial that another process asked for."""
+    study._storage.set_trial_user_attr(trial._trial_id, key, value)
+
+
+class Heartbeat(AbstractContextManager["Heartbeat"]):
+    """Says every half minute that a trial is being trained, from a thread of its own."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._done.wait(BEAT_SECONDS):
+            self._trial.set_user_attr(HEARTBEAT, time.time())

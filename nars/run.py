@@ -1,0 +1,119 @@
+"""A run folder: everything that one search leaves behind.
+
+    config.yaml      the search; `nars search` with the same settings goes on from here
+    study.journal    Optuna's journal (or the storage that ``storage.txt`` names)
+    best.yaml        the winner, `pareto.csv` the front, `trials.csv` every trial
+    report.html      pictures; log.txt the log
+
+Files are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from filelock import FileLock
+from optuna.exceptions import ExperimentalWarning
+from optuna.study import Study
+
+from nars.config import SearchConfig
+from nars.errors import RunError, UsageError
+from nars.files import write_whole
+from nars.storage import open_storage
+
+__all__ = ["CONFIG", "RUNS", "Run", "config_of", "latest", "open_run", "start_run"]
+
+RUNS = Path("runs")
+"""Where runs without ``--run`` go."""
+
+CONFIG = "config"
+"""User attribute of the study: the search as YAML, so that a worker needs only the storage."""
+
+
+@dataclass(frozen=True)
+class Run:
+    folder: Path
+    config: SearchConfig
+    storage: str
+    """A path of a journal file, or an Optuna URL."""
+
+    @property
+    def name(self) -> str:
+        """Of the study in its storage."""
+        return self.folder.resolve().name
+
+    def study(self) -> Study:
+        """The study, opened without a sampler; it is made if it is not there yet."""
+        study = optuna.create_study(
+            storage=open_storage(self.storage),
+            study_name=self.name,
+            directions=self.config.directions,
+            sampler=optuna.samplers.RandomSampler(),
+            load_if_exists=True,
+        )
+        config = self.config.to_yaml()
+        if study.user_attrs.get(CONFIG) != config:  # new, or the budget has grown
+            study.set_user_attr(CONFIG, config)
+            with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
+                study.set_metric_names(list(self.config.objectives))  # for optuna-dashboard
+        return study
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Alone among the processes of this machine that work on this folder."""
+        with FileLock(self.folder / ".lock"):
+            yield
+
+
+def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
+    """Make a run folder, or go on with the one that is there.
+
+    Raises `RunError` where the folder holds another search, an older schema or other files.
+    """
+    file = folder / "config.yaml"
+    if file.exists():
+        run = open_run(folder)
+        config.check_continues(run.config, str(folder))
+        if storage is not None and storage != run.storage:
+            raise RunError(f"{folder} is stored in {run.storage}, not in {storage}")
+        storage = run.storage
+    elif folder.exists() and any(folder.iterdir()):
+        raise RunError(f"{folder} is not empty and holds no search")
+    storage = storage or str(folder / "study.journal")
+    write_whole(folder / "storage.txt", storage + "\n")
+    write_whole(file, config.to_yaml())
+    return Run(folder, config, storage)
+
+
+def open_run(folder: Path) -> Run:
+    """Read a run folder. Raises `RunError`."""
+    file = folder / "config.yaml"
+    if not file.exists():
+        raise RunError(f"{folder} is no run folder: it has no config.yaml")
+    config = SearchConfig.load(file)
+    stored = folder / "storage.txt"
+    storage = stored.read_text(encoding="utf-8").strip() if stored.exists() else ""
+    journal = folder / "study.journal"
+    # A folder that was moved keeps its own journal.
+    return Run(folder, config, str(journal) if journal.exists() or not storage else storage)
+
+
+def latest() -> Run:
+    """The run that was started or continued last below ``runs/``. Raises `UsageError`."""
+    configs = sorted(RUNS.glob("*/config.yaml"), key=lambda file: file.stat().st_mtime)
+    if not configs:
+        raise UsageError(f"no run in {RUNS}/: give --run DIR, or start one with `nars search`")
+    return open_run(configs[-1].parent)
+
+
+def config_of(study: Study) -> SearchConfig:
+    """The search that a study was made for. Raises `RunError` where nars did not make it."""
+    text = study.user_attrs.get(CONFIG)
+    if text is None:
+        raise RunError(f"study {study.study_name!r} was not made by `nars search`")
+    return SearchConfig.from_yaml(text, f"study {study.study_name}")

@@ -1,0 +1,310 @@
+"""The search: ask for a candidate, train it, tell its score, until the budget is spent.
+
+Any number of workers run `work` on one storage. They agree through the study alone: which trial
+may train, when to stop one early, and when to confirm, are functions of its trials.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from nars import tasks
+from nars.budget import EPOCHS, VOID, Budget, counts
+from nars.config import SearchConfig
+from nars.confirm import is_confirmation
+from nars.early_stopping import EarlyStopping
+from nars.errors import InfeasibleError, RunError, TrialError, UsageError, closest
+from nars.genotypes import Domain, from_genotypes
+from nars.latency import WithLatency, latency_domain, measure
+from nars.liveness import REASON, Heartbeat, give_back, reap, worker_name
+from nars.proposals import SearchSampler, make_sampler
+from nars.results import write_results
+from nars.run import config_of, start_run
+from nars.sampler import ESTIMATE, NarsSampler
+from nars.spec import Candidate
+from nars.storage import open_storage
+from nars.tasks.base import Outcome, Task
+from nars.train import Progress
+
+__all__ = ["PRUNERS", "join", "search", "work"]
+
+logger = logging.getLogger(__name__)
+
+PRUNERS = ("none", "median", "percentile", "hyperband", "halving")
+VOIDS_IN_A_ROW = 50
+"""Proposals refused one after the other before a search gives up."""
+
+
+def search(config: SearchConfig, folder: str | Path, storage: str | None = None) -> Study:
+    """Search to the end of the budget in this process, from where the run folder was left.
+
+    For several processes see `nars.launch.launch`; for a `SearchConfig`, `nars.configure.configure`.
+    Raises `RunError` where the folder holds another search, `InfeasibleError` where no candidate
+    meets the limits.
+    """
+    run = start_run(Path(folder), config, storage)
+    study = run.study()
+    with run.locked():
+        reap(study)
+    work(study, _open_task(config))
+    write_results(run, study)
+    return study
+
+
+def join(storage: str, name: str, *, data: str | None, device: str, parent: int | None) -> None:
+    """Work on a study of this name as one more process, until the budget is spent.
+
+    `data` is where the data is on this machine, if elsewhere than on the first. With a `parent`,
+    the work ends when that process does. Raises `UsageError`, `RunError`.
+    """
+    opened = open_storage(storage)
+    try:
+        study = optuna.load_study(study_name=name, storage=opened, sampler=optuna.samplers.RandomSampler())
+    except KeyError:
+        known = ", ".join(sorted(optuna.get_all_study_names(opened))) or "none"
+        raise UsageError(f"no study {name!r} in {storage}; there: {known}") from None
+    config = config_of(study)
+    task = _open_task(config.replace(data=data or config.data, device=device))
+    if task.fingerprint != config.data_fingerprint:
+        raise RunError(f"the data at {data or config.data} is not that of study {name}")
+    signal.signal(signal.SIGTERM, _terminate)
+    work(study, task, parent)
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def _open_task(config: SearchConfig) -> Task:
+    return tasks.load(config.task, config.data, config.device, drop_bad=config.drop_bad)
+
+
+def work(study: Study, task: Task, parent: int | None = None) -> None:
+    """Train candidates of a study as one of its workers until the budget is spent."""
+    worker = _Worker(study, config_of(study), task, parent)
+    voids = 0
+    while worker.has_budget():
+        voids = 0 if worker.step() else voids + 1
+        if voids >= VOIDS_IN_A_ROW:
+            raise InfeasibleError(f"the last {voids} candidates proposed were over a limit when measured")
+
+
+def make_pruner(name: str) -> BasePruner:
+    """The Optuna pruner of a name in `PRUNERS`; steps are percents of a training. Raises `UsageError`."""
+    pruners: dict[str, BasePruner] = {
+        "none": optuna.pruners.NopPruner(),
+        "median": optuna.pruners.MedianPruner(n_startup_trials=8, n_warmup_steps=25),
+        "percentile": optuna.pruners.PercentilePruner(33.0, n_startup_trials=8, n_warmup_steps=25),
+        "hyperband": optuna.pruners.HyperbandPruner(min_resource=10, max_resource=100),
+        "halving": optuna.pruners.SuccessiveHalvingPruner(min_resource=10),
+    }
+    if name not in pruners:
+        raise UsageError(f"no pruner {name!r}: {closest(name, PRUNERS)}")
+    return pruners[name]
+
+
+@dataclass
+class _Worker:
+    """One process's part in a search."""
+
+    given: Study
+    config: SearchConfig
+    task: Task
+    parent: int | None
+
+    @cached_property
+    def budget(self) -> Budget:
+        return self.config.total
+
+    @cached_property
+    def domain(self) -> Domain:
+        if self.config.needs_latency:
+            return latency_domain(self.config.space, self.given, self.task.device)
+        return self.config.space
+
+    @cached_property
+    def sampler(self) -> SearchSampler:
+        config = self.config
+        inner = make_sampler(
+            config.sampler, self.domain, self.budget, config.limits, config.objectives, config.seed
+        )
+        return SearchSampler(inner, self.domain, self.budget, config.limits, config.seed, worker_name())
+
+    @cached_property
+    def study(self) -> Study:
+        return optuna.load_study(
+            study_name=self.given.study_name,
+            storage=self.given._storage,
+            sampler=self.sampler,
+            pruner=make_pruner(self.config.pruner),
+        )
+
+    def trials(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False)
+
+    def has_budget(self) -> bool:
+        return self.budget.spent(self.trials()) < self.budget.amount
+
+    def check_parent(self) -> None:
+        """End, and give the trial back, where the process that started us is gone."""
+        if self.parent is not None and os.getppid() != self.parent:
+            raise SystemExit(0)
+
+    def step(self) -> bool:
+        """Ask for one trial and see it to its end; False where it was not trained."""
+        trial = self.study.ask(dict(self.config.space.distributions))
+        earlier = [each for each in self.trials() if each.number < trial.number]
+        if not self.budget.grants(earlier, trial.number):
+            return self._refuse(trial, "the budget was spent by other workers")
+        candidate = self.config.space.decode(trial.params, name=f"trial{trial.number}")
+        training = _Training(self, trial, candidate, [each for each in earlier if counts(each)])
+        try:
+            over = training.describe()
+            if over is not None:
+                return self._refuse(trial, over)
+            with Heartbeat(trial):
+                training.run()
+        except TrialError as error:
+            logger.warning("trial %d failed: %s", trial.number, error)
+            trial.set_user_attr(REASON, str(error))
+            self.study.tell(trial, state=TrialState.FAIL)
+        except BaseException:
+            give_back(self.study, self._frozen(trial))
+            raise
+        return True
+
+    def _refuse(self, trial: Trial, reason: str) -> bool:
+        trial.set_user_attr(VOID, True)
+        trial.set_user_attr(REASON, reason)
+        self.study.tell(trial, state=TrialState.FAIL)
+        return False
+
+    def _frozen(self, trial: Trial) -> FrozenTrial:
+        return next(each for each in self.trials() if each.number == trial.number)
+
+
+class _Training:
+    """One trial's training, and what is written down of it.
+
+    `earlier` are the trials that count against the budget and came before.
+    """
+
+    def __init__(
+        self, worker: _Worker, trial: Trial, candidate: Candidate, earlier: Sequence[FrozenTrial]
+    ) -> None:
+        self.worker = worker
+        self.trial = trial
+        self.candidate = candidate
+        self.earlier = earlier
+        self.confirms = is_confirmation(worker.budget, earlier) and any(
+            each.params == trial.params and each.state == TrialState.COMPLETE for each in earlier
+        )
+        self.curve: list[tuple[float, float]] = []
+        self.stopped: str | None = None
+        self.stopping = self._early_stopping()
+
+    def describe(self) -> str | None:
+        """Write down what is known before the training; say which measured limit does not hold."""
+        trial, config = self.trial, self.worker.config
+        matrix = from_genotypes(config.space, [trial.params])
+        statistics = {name: float(values[0]) for name, values in config.space.statistics(matrix).items()}
+        if isinstance(self.worker.domain, WithLatency):
+            architecture = self.candidate.architecture
+            statistics["latency"] = measure(
+                architecture, config.space.num_classes, self.worker.task.device
+            ).median
+        attributes: dict[str, Any] = {
+            EPOCHS: self.candidate.recipe.epochs,
+            "seed": trial.user_attrs.get("seed", config.seed * 1_000_003 + len(self.earlier)),
+            **statistics,
+        }
+        if self.confirms:
+            attributes["confirms"] = min(e.number for e in self.earlier if e.params == trial.params)
+        elif isinstance(self.worker.sampler.inner, NarsSampler):
+            attributes |= self._prediction(self.worker.sampler.inner)
+        for name, limit in config.limits.items():
+            trial.set_constraint(name, statistics[name] - limit)
+        for key, value in attributes.items():
+            trial.set_user_attr(key, value)
+        over = [name for name, limit in config.limits.items() if statistics[name] > limit]
+        return f"{over[0]} {statistics[over[0]]:g} > {config.limits[over[0]]:g}" if over else None
+
+    def _prediction(self, sampler: NarsSampler) -> dict[str, float]:
+        found = sampler.prediction(self.worker.study, self.earlier, self.trial.params)
+        return {} if found is None else {"predicted": found[0], "predicted_sd": found[1]}
+
+    def run(self) -> None:
+        outcome = self.worker.task.run(
+            self.candidate, seed=self.trial.user_attrs["seed"], on_epoch=self._on_epoch
+        )
+        trial = self.trial
+        for key, value in self._results(outcome).items():
+            trial.set_user_attr(key, value)
+        if self.stopped is None:
+            self.worker.study.tell(trial, self._values(outcome.score))
+            return
+        trial.set_user_attr(REASON, self.stopped)
+        if self.stopping is not None and self.stopping.fraction is not None:
+            trial.set_user_attr(ESTIMATE, self._values(self.stopping.final(self.curve)))
+        self.worker.study.tell(trial, state=TrialState.PRUNED)
+
+    def _results(self, outcome: Outcome) -> dict[str, Any]:
+        return {
+            self.worker.config.objectives[0]: outcome.score,
+            EPOCHS: outcome.epochs,
+            "seconds": round(outcome.seconds, 3),
+            "curve": [[round(at, 4), round(score, 6)] for at, score in outcome.curve],
+        }
+
+    def _values(self, score: float) -> list[float]:
+        known = (self.trial.user_attrs[name] for name in self.worker.config.objectives[1:])
+        return [score, *known]
+
+    def _on_epoch(self, progress: Progress) -> bool:
+        """Take note of a score; False ends the training."""
+        self.worker.check_parent()
+        self.curve.append((progress.fraction, progress.accuracy))
+        single = len(self.worker.config.objectives) == 1
+        if single:
+            self.trial.report(progress.accuracy, step=round(100 * progress.fraction))
+        if progress.fraction >= 1 or self.confirms:
+            return True
+        if self.stopping is not None and self.stopping.should_stop(self.curve, self._peers()):
+            self.stopped = f"stopped at {progress.fraction:.0%}: not among the best third there"
+        elif single and self.trial.should_prune():
+            self.stopped = f"pruned at {progress.fraction:.0%} ({self.worker.config.pruner})"
+        elif self.worker.budget.unit == "seconds" and not self.worker.has_budget():
+            self.stopped = f"stopped at {progress.fraction:.0%}: out of time"
+        return self.stopped is None
+
+    def _early_stopping(self) -> EarlyStopping | None:
+        """The rule that the first batch, trained in full, has taught."""
+        inner = self.worker.sampler.inner
+        first = inner.first_batch if isinstance(inner, NarsSampler) else 16
+        batch = self.earlier[:first]
+        finished = all(each.state.is_finished() for each in batch)
+        if not self.worker.config.early_stopping or len(batch) < first or not finished:
+            return None
+        return EarlyStopping([e.user_attrs["curve"] for e in batch if e.state == TrialState.COMPLETE])
+
+    def _peers(self) -> list[Any]:
+        """Curves to compare with: in a search for a front, of what costs no more."""
+        others = self.worker.config.objectives[1:]
+        mine = {name: self.trial.user_attrs[name] for name in others}
+        return [
+            each.user_attrs["curve"]
+            for each in self.earlier
+            if "curve" in each.user_attrs and all(each.user_attrs[name] <= mine[name] for name in others)
+        ]
