@@ -1,0 +1,108 @@
+"""What can be wrong with a detection data set, how grave it is, and what mends it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from nars.errors import DataError
+
+__all__ = ["RULES", "Finding", "Remedy", "Report", "Severity", "refuse", "summary"]
+
+Severity = Literal["error", "warning"]
+Remedy = Literal[
+    "refuse", "drop image", "drop annotation", "drop mask", "clip", "renumber", "restate", "keep"
+]
+
+
+class Rule(NamedTuple):
+    severity: Severity
+    remedy: Remedy
+    meaning: str
+
+
+RULES: dict[str, Rule] = {
+    "file-unreadable": Rule("error", "refuse", "an annotation file that cannot be parsed"),
+    "data-empty": Rule("error", "refuse", "a split without images, or without a single box"),
+    "category-conflict": Rule("error", "refuse", "one category id with two names"),
+    "record-malformed": Rule("error", "drop annotation", "an entry without its fields, or of wrong types"),
+    "image-missing": Rule("error", "drop image", "an image file that is not there"),
+    "image-unreadable": Rule("error", "drop image", "an image that cannot be decoded to its end"),
+    "image-id-duplicate": Rule("error", "drop image", "one id for two images"),
+    "size-mismatch": Rule("error", "restate", "an image of another size than stated"),
+    "annotation-without-image": Rule("error", "drop annotation", "a box of an image that is not listed"),
+    "annotation-id-duplicate": Rule("error", "renumber", "one id for two annotations"),
+    "category-unknown": Rule("error", "drop annotation", "a box of a category that is not listed"),
+    "box-nonfinite": Rule("error", "drop annotation", "a box with NaN or infinite numbers"),
+    "box-empty": Rule("error", "drop annotation", "a box without area"),
+    "box-outside": Rule("error", "drop annotation", "a box entirely outside its image"),
+    "box-overhang": Rule("warning", "clip", "a box that reaches over the border by more than a pixel"),
+    "mask-malformed": Rule(
+        "warning", "drop mask", "a segmentation that is no polygon and no run-length code"
+    ),
+    "file-duplicate": Rule("warning", "keep", "one image file listed twice in a split"),
+    "image-in-both": Rule("warning", "keep", "the same image in training and validation"),
+    "category-unused": Rule("warning", "keep", "a category without boxes in training"),
+    "orientation": Rule(
+        "warning", "keep", "EXIF turns the image, the stated size does not say if the boxes do"
+    ),
+    "crowd": Rule("warning", "keep", "a crowd: not trained on, ignored in evaluation"),
+    "image-without-boxes": Rule("warning", "keep", "kept as background"),
+}
+"""Errors keep a training from starting; warnings do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found: `file` is the image or the annotation file, `id` that of the record.
+
+    `index` is the record's position in its split, for those who mend it.
+    """
+
+    code: str
+    split: str
+    file: str
+    message: str
+    id: int | None = None
+    index: int | None = None
+
+    @property
+    def severity(self) -> Severity:
+        return RULES[self.code].severity
+
+    @property
+    def remedy(self) -> Remedy:
+        return RULES[self.code].remedy
+
+    def row(self) -> dict[str, str | int | None]:
+        """The finding as a row of a table, or of JSON."""
+        return {
+            "severity": self.severity,
+            "code": self.code,
+            "split": self.split,
+            "file": self.file,
+            "id": self.id,
+            "message": self.message,
+            "remedy": self.remedy,
+        }
+
+    def __str__(self) -> str:
+        number = "" if self.id is None else f" (id {self.id})"
+        return f"{self.file}{number}: {self.message}"
+
+
+Report = Callable[[Finding], None]
+"""Takes what a reader finds on the way; returning from it leaves the record out."""
+
+
+def refuse(finding: Finding) -> None:
+    """The report of a reader that tolerates nothing. Raises `DataError`."""
+    raise DataError(str(finding))
+
+
+def summary(findings: Iterable[Finding]) -> dict[str, int]:
+    """How often each code was found, the gravest first."""
+    counts = Counter(finding.code for finding in findings)
+    return {code: counts[code] for code in RULES if counts[code]}
