@@ -1,0 +1,90 @@
+"""Which images a training step sees: shuffled, grouped by shape, the same after a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+__all__ = ["Draw", "GroupedBatches"]
+
+
+class Draw(NamedTuple):
+    """What the sampler asks the data set for. The epoch decides the augmentation."""
+
+    epoch: int
+    image: int
+
+
+class GroupedBatches(Sampler[list[Draw]]):
+    """Batches of wide or of tall images, so that padding is small, in a new order every epoch.
+
+    Every image is seen once in an epoch; what the two groups leave over makes mixed batches.
+    The batches hang on seed and epoch alone, so a training goes on where it stopped:
+    `start(epoch, position)`, then iterate. Its place is that of the training, which counts
+    its steps; the loader's workers are ahead of it.
+
+    The batches of all ranks together are those of one process with `world_size` times the
+    batch size. (A last batch that the ranks cannot share evenly repeats some images.)
+    """
+
+    def __init__(
+        self,
+        aspect_ratios: Sequence[float],
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        assert batch_size >= 1, batch_size
+        assert 0 <= rank < world_size, (rank, world_size)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        self.position = 0
+        self._wide = np.asarray(aspect_ratios, dtype=np.float64) >= 1
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-len(self._wide) // (self.batch_size * self.world_size))
+
+    def start(self, epoch: int, position: int = 0) -> None:
+        """Let the next iteration begin at a batch of an epoch, both counted from 0."""
+        self.epoch, self.position = epoch, position
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """This rank's image numbers of every step of an epoch."""
+        shares = [batch[self.rank :: self.world_size] for batch in self._whole_batches(epoch)]
+        return [[int(number) for number in share] for share in shares]
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        epoch = self.epoch
+        for batch in self.batches(epoch)[self.position :]:
+            yield [Draw(epoch, index) for index in batch]
+
+    def __len__(self) -> int:
+        """Batches left in the epoch."""
+        return max(0, self.steps_per_epoch - self.position)
+
+    def _whole_batches(self, epoch: int) -> list[NDArray[np.int64]]:
+        """The batches of all ranks together."""
+        size = self.batch_size * self.world_size
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(len(self._wide))
+        batches, left = [], []
+        for wide in (True, False):
+            group = order[self._wide[order] == wide]
+            full = len(group) // size * size
+            batches += [group[start : start + size] for start in range(0, full, size)]
+            left.append(group[full:])
+        rest = np.concatenate(left)
+        batches += [rest[start : start + size] for start in range(0, len(rest), size)]
+        if batches:
+            shared = -(-len(batches[-1]) // self.world_size) * self.world_size
+            batches[-1] = np.resize(batches[-1], shared)
+        return [batches[number] for number in rng.permutation(len(batches))]
