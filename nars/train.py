@@ -1,14 +1,11 @@
-"""Training and evaluation of a classifier: one loop, in the open.
-
-`train` follows the recipe from the first to the last epoch, or until `on_epoch` says stop;
-`evaluate` measures a network on one split.
-"""
+"""Training of a classifier: one loop, in the open."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,30 +15,14 @@ from torch import Tensor, nn
 
 from nars import checkpoint as checkpoints
 from nars import recipe as recipes
-from nars.data import ImageData, augment, in_order, normalise, shuffled
+from nars.data import ImageData, augment, normalise, shuffled
 from nars.device import half_precision, memory_errors, seeded
 from nars.errors import NonFiniteLossError
+from nars.evaluation import Metrics, evaluate, recalibrate
+from nars.small_maps import widened
 from nars.spec import Recipe
 
-__all__ = ["Metrics", "Progress", "Trained", "evaluate", "train"]
-
-_EVALUATION_BATCH = 256
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """How well a network does on one split; shares are in 0..1."""
-
-    accuracy: float
-    balanced_accuracy: float
-    """Mean recall of the classes that the split has."""
-    top5: float | None
-    """None below ten classes."""
-    loss: float
-    """Mean cross entropy, nats."""
-    recall: tuple[float | None, ...]
-    """Per class; None for a class of which the split has no image."""
-    images: int
+__all__ = ["Progress", "Trained", "train"]
 
 
 @dataclass(frozen=True)
@@ -93,13 +74,13 @@ def train(
     gone on from, to the same result. Raises `NonFiniteLossError`, `TrialMemoryError`, and
     `RunError` where the checkpoint is of another training.
     """
-    with (
-        seeded(seed, device),
-        memory_errors(f"training at {resolution} px in batches of {recipe.batch_size}"),
-    ):
+    with ExitStack() as during:
+        during.enter_context(seeded(seed, device))
+        during.enter_context(memory_errors(f"training at {resolution} px in batches of {recipe.batch_size}"))
         model = model.to(device).to(memory_format=torch.channels_last)
         optimizer = recipes.optimizer(model, recipe)
         ema = recipes.averaged(model, recipe)
+        during.enter_context(widened(model, device))  # the average, copied above, has no need of it
         measured = model if ema is None else ema.module
         mix = recipes.mixer(recipe, len(data.classes))
         half = half_precision(device)
@@ -149,6 +130,7 @@ def train(
                     ema.update_parameters(model)
 
             _check_finite(losses, epoch, len(groups), recipe)
+            recalibrate(measured, data, resolution=resolution, device=device)
             val = evaluate(measured, data, "val", resolution=resolution, device=device)
             if not math.isfinite(val.loss):
                 raise NonFiniteLossError(f"loss on val is {val.loss} after epoch {epoch + 1}")
@@ -164,47 +146,6 @@ def train(
         if val is None:  # the checkpoint was of a finished training
             val = evaluate(measured, data, "val", resolution=resolution, device=device)
         return Trained(measured.eval(), val, tuple(curve))
-
-
-@torch.inference_mode()
-def evaluate(
-    model: nn.Module, data: ImageData, split: str, *, resolution: int, device: torch.device
-) -> Metrics:
-    """Measure `model`, which lies on `device`, on the ``train``, ``val`` or ``test`` images."""
-    images_of = data.split(split)
-    mean, std, half = data.mean.to(device), data.std.to(device), half_precision(device)
-    was_training = model.training
-    model.eval()
-    outputs, targets = [], []
-    groups = in_order(len(images_of), _EVALUATION_BATCH)
-    with memory_errors(f"evaluating at {resolution} px"):
-        for images, labels in images_of.batches(resolution, device, groups):
-            with torch.autocast(device.type, dtype=half, enabled=half is not None):
-                outputs.append(model(normalise(images, mean, std)))
-            targets.append(labels)
-    model.train(was_training)
-    return _metrics(torch.cat(outputs).float(), torch.cat(targets))
-
-
-def _metrics(logits: Tensor, labels: Tensor) -> Metrics:
-    """`logits` are [N,K], `labels` [N]."""
-    count, classes = logits.shape
-    right = logits.argmax(1) == labels
-    per_class = torch.bincount(labels, minlength=classes).tolist()
-    right_per_class = torch.bincount(labels[right], minlength=classes).tolist()
-    recall = tuple(hit / all_ if all_ else None for hit, all_ in zip(right_per_class, per_class, strict=True))
-    present = [value for value in recall if value is not None]
-    top5 = None
-    if classes >= 10:
-        top5 = (logits.topk(5).indices == labels[:, None]).any(1).sum().item() / count
-    return Metrics(
-        accuracy=right.sum().item() / count,
-        balanced_accuracy=sum(present) / len(present),
-        top5=top5,
-        loss=F.cross_entropy(logits, labels).item(),
-        recall=recall,
-        images=count,
-    )
 
 
 def _check_finite(losses: Sequence[Tensor], epoch: int, steps: int, recipe: Recipe) -> None:

@@ -20,6 +20,7 @@ from nars.spec import Candidate
 __all__ = ["Weights", "load_into", "load_weights", "save_weights"]
 
 _FORMAT, _SCHEMA = "nars.weights", 1
+_ZIP = b"PK\x03\x04"
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,13 +107,17 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], source: str) -> Non
 
 def _read(path: str | Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
+    if not content.startswith(_ZIP):
+        raise WeightsError(f"{path}: refused: not in the zip format of torch.save")
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         rule = "weights are tensors and plain values, and nothing that runs code is opened"
         raise WeightsError(f"{path}: refused: {rule}") from None
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         raise WeightsError(f"{path}: not a whole checkpoint: {str(error).splitlines()[0]}") from None
 
 

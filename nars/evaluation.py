@@ -1,0 +1,109 @@
+"""How well a network does, and what must be put right before that is measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from nars.data import ImageData, in_order, normalise
+from nars.device import half_precision, memory_errors
+
+__all__ = ["Metrics", "evaluate", "recalibrate"]
+
+_BATCH = 256
+
+_RECALIBRATION = 512
+"""Training images that the statistics of batch norms are taken from."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How well a network does on one split; shares are in 0..1."""
+
+    accuracy: float
+    balanced_accuracy: float
+    """Mean recall of the classes that the split has."""
+    top5: float | None
+    """None below ten classes."""
+    loss: float
+    """Mean cross entropy, nats."""
+    recall: tuple[float | None, ...]
+    """Per class; None for a class of which the split has no image."""
+    images: int
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module, data: ImageData, split: str, *, resolution: int, device: torch.device
+) -> Metrics:
+    """Measure `model`, which lies on `device`, on the ``train``, ``val`` or ``test`` images."""
+    images_of = data.split(split)
+    mean, std, half = data.mean.to(device), data.std.to(device), half_precision(device)
+    was_training = model.training
+    model.eval()
+    outputs, targets = [], []
+    groups = in_order(len(images_of), _BATCH)
+    with memory_errors(f"evaluating at {resolution} px"):
+        for images, labels in images_of.batches(resolution, device, groups):
+            with torch.autocast(device.type, dtype=half, enabled=half is not None):
+                outputs.append(model(normalise(images, mean, std)))
+            targets.append(labels)
+    model.train(was_training)
+    return _metrics(torch.cat(outputs).float(), torch.cat(targets))
+
+
+@torch.inference_mode()
+def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: torch.device) -> None:
+    """Set the statistics of batch norms to those of the present weights on training images.
+
+    Running averages lag behind weights that change fast: in the first epochs of a short
+    training they make a network that has learnt measure as chance, and an averaged network has
+    none of its own. Source: "Rethinking Batch in BatchNorm" (Wu, Johnson 2021), section 3.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    if not norms:
+        return
+    count = min(len(data.train), _RECALIBRATION)
+    numbers = torch.linspace(0, len(data.train) - 1, count).long()
+    parts = math.ceil(count / _BATCH)
+    groups = [numbers[part::parts] for part in range(parts)]  # of all classes each, if sorted by class
+    mean, std, half = data.mean.to(device), data.std.to(device), half_precision(device)
+    momenta = [norm.momentum for norm in norms]
+    was_training = model.training
+    model.eval()
+    for norm in norms:
+        norm.train()
+    for batch, (images, _) in enumerate(data.train.batches(resolution, device, groups)):
+        for norm in norms:
+            norm.momentum = 1 / (batch + 1)  # the plain mean over the batches
+        with torch.autocast(device.type, dtype=half, enabled=half is not None):
+            model(normalise(images, mean, std))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.train(was_training)
+
+
+def _metrics(logits: Tensor, labels: Tensor) -> Metrics:
+    """`logits` are [N,K], `labels` [N]."""
+    count, classes = logits.shape
+    right = logits.argmax(1) == labels
+    per_class = torch.bincount(labels, minlength=classes).tolist()
+    right_per_class = torch.bincount(labels[right], minlength=classes).tolist()
+    recall = tuple(hit / all_ if all_ else None for hit, all_ in zip(right_per_class, per_class, strict=True))
+    present = [value for value in recall if value is not None]
+    top5 = None
+    if classes >= 10:
+        top5 = (logits.topk(5).indices == labels[:, None]).any(1).sum().item() / count
+    return Metrics(
+        accuracy=right.sum().item() / count,
+        balanced_accuracy=sum(present) / len(present),
+        top5=top5,
+        loss=F.cross_entropy(logits, labels).item(),
+        recall=recall,
+        images=count,
+    )

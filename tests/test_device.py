@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nars.device import memory_errors, resolve
+from nars.errors import UsageError
+
+CPU = torch.device("cpu")
+
+
+def test_devices_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve("auto") == resolve("cpu") == CPU
+    with pytest.raises(UsageError, match=r"device 'cuda': no CUDA device is available here; use cpu"):
+        resolve("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    assert resolve("auto") == resolve("cuda") == torch.device("cuda", 1)
+    assert resolve("cuda:0") == torch.device("cuda", 0)
+    with pytest.raises(UsageError, match="there are 2 CUDA devices, numbered from 0"):
+        resolve("cuda:2")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("cud", "did you mean 'cuda'"), ("cpu:1", "'cpu'"), ("cuda:x", "cuda")]
+)
+def test_unknown_devices(name: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=rf"unknown device '{name}': .*{hint}"):
+        resolve(name)
+
+
+def test_other_errors_are_not_taken_for_memory() -> None:
+    with pytest.raises(RuntimeError, match="shape"), memory_errors("testing"):
+        raise RuntimeError("wrong shape")
