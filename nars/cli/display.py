@@ -29,13 +29,18 @@ def _quantity(name: str, value: float) -> str:
     return f"{value / scale:.4g} {unit}"
 
 
+def _share(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
+
+
 def show_remaining(config: SearchConfig, left: Remaining, *, quiet: bool = False) -> None:
     """What the limits leave of the space."""
     if quiet:
         return
     console = Console(stderr=True)
     table = Table(
-        title=f"space {config.space.name}: {left.share:.1%} of candidates are feasible", title_justify="left"
+        title=f"space {config.space.name}: {_share(left.share)} of candidates are feasible",
+        title_justify="left",
     )
     for column in ("", "smallest", "median", "largest", "limit"):
         table.add_column(column, justify="right" if column else "left")

@@ -112,6 +112,7 @@ def _run(
     from nars.results import summary
     from nars.run import RUNS, start_run
 
+    _quiet_optuna()
     folder = folder or RUNS / f"{config.space.name}-{Path(config.data).stem}-{config.identity}"
     if resume and not (folder / "config.yaml").exists():
         raise click.UsageError(f"nothing to resume: {folder} holds no search")
@@ -140,4 +141,12 @@ def worker(storage: str, name: str, data: str | None, parent: int | None, device
     """
     from nars.worker import join
 
+    _quiet_optuna()
     join(storage, name, data=data, device=device, parent=parent)
+
+
+def _quiet_optuna() -> None:
+    """Our display says what Optuna would log."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,0 +1,34 @@
+# Two commands: `make demo` shows the main job end to end, `make test` checks the code.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := demo
+# One thread per process: on a busy machine more of them slow each other down.
+export OMP_NUM_THREADS := 1
+
+.PHONY: demo test test-slow clean
+
+demo: .venv/ready
+	rm -rf $(DEMO)
+	$(BIN)/nars search --budget 24 --max-macs 1.2M --run $(DEMO)/search
+	$(BIN)/nars export best-arch --run $(DEMO)/search -o $(DEMO)/best.yaml
+	$(BIN)/nars train $(DEMO)/best.yaml -o $(DEMO)/best.pt
+	$(BIN)/nars report --run $(DEMO)/search
+	$(BIN)/python experiments/demo.py $(DEMO)
+
+test: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n 2
+
+test-slow: .venv/ready
+	$(BIN)/pytest -n 2 -m slow
+
+# The stamp is newer than what it was made from, so that an edit of either installs again.
+.venv/ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv $(DEMO) build *.egg-info
