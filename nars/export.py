@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +35,6 @@ from nars.weights import Weights
 __all__ = [
     "FORMATS",
     "Exported",
-    "Format",
     "check",
     "deviation",
     "export",
@@ -46,8 +45,7 @@ __all__ = [
     "trace",
 ]
 
-Format = Literal["onnx", "pt2"]
-FORMATS: tuple[Format, ...] = get_args(Format)
+FORMATS = ("onnx", "pt2")
 
 TOLERANCE = 1e-4
 """Largest deviation accepted, relative to the largest output. Float32 kernels that add up in another
@@ -65,7 +63,7 @@ class Exported:
     """A file that was written, and how closely it reproduces the network."""
 
     path: Path
-    format: Format
+    format: str
     bytes: int
     resolution: int
     num_classes: int
@@ -79,7 +77,7 @@ class Exported:
 def export(
     source: Weights | Candidate | Architecture,
     path: str | Path,
-    format: Format,
+    format: str,
     *,
     resolution: int | None = None,
     num_classes: int | None = None,
@@ -181,7 +179,7 @@ def run_pt2(data: bytes, batches: Sequence[tuple[Tensor, ...]]) -> list[list[Ten
 
 @torch.no_grad()
 def check(
-    format: Format,
+    format: str,
     data: bytes,
     model: nn.Module,
     batches: Sequence[tuple[Tensor, ...]],

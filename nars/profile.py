@@ -18,6 +18,7 @@ from nars.spec import Architecture
 
 if TYPE_CHECKING:
     import torch
+    from rich.table import Table
 
     from nars.latency import Latency
 
@@ -66,6 +67,28 @@ class Profile:
             "latency": None if self.latency is None else asdict(self.latency),
             "stages": [stage.to_dict() for stage in self.stages],
         }
+
+    def table(self) -> Table:
+        """For a terminal; both countings side by side."""
+        from rich.table import Table
+
+        table = Table(title=f"{self.name} at {self.resolution} px, {self.num_classes} classes")
+        table.add_column("stage")
+        for column in ("output", "MACs", "parameters", "published FLOPs", "published params"):
+            table.add_column(column, justify="right")
+        if self.latency is not None:
+            table.add_column("ms", justify="right")
+        for stage in self.stages:
+            table.add_row(stage.name, "x".join(map(str, stage.shape)), *_cells(stage.cost, stage.latency))
+        table.add_section()
+        whole = self.latency.median if self.latency else None
+        table.add_row("total", "", *_cells(self.total, whole), style="bold")
+        return table
+
+
+def _cells(cost: Cost, seconds: float | None) -> list[str]:
+    counts = [f"{value:,}" for value in asdict(cost).values()]
+    return counts if seconds is None else [*counts, f"{1e3 * seconds:.2f}"]
 
 
 def profile(

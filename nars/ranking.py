@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import kendalltau, spearmanr
+from scipy.stats import rankdata
 
 __all__ = ["Agreement", "kendall", "spearman"]
 
@@ -36,28 +36,48 @@ class Agreement:
 
 def kendall(a: ArrayLike, b: ArrayLike, seed: int = 0) -> Agreement | None:
     """Kendall's tau-b of two lists of scores [n]; None below 4 pairs or where all of one are equal."""
-    return _agreement(a, b, lambda x, y: float(kendalltau(x, y).statistic), seed)
+    return _agreement(_signs, a, b, seed)
 
 
 def spearman(a: ArrayLike, b: ArrayLike, seed: int = 0) -> Agreement | None:
     """Spearman's rank correlation of two lists of scores [n]; None as for `kendall`."""
-    return _agreement(a, b, lambda x, y: float(spearmanr(x, y).statistic), seed)
+    return _agreement(_ranks, a, b, seed)
 
 
 def _agreement(
-    a: ArrayLike, b: ArrayLike, statistic: Callable[[Floats, Floats], float], seed: int
+    features: Callable[[Floats], Floats], a: ArrayLike, b: ArrayLike, seed: int
 ) -> Agreement | None:
+    """Both are the cosine between something computed from either list."""
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     assert x.shape == y.shape, (x.shape, y.shape)
     if len(x) < LEAST or _constant(x, y):
         return None
     rng = np.random.default_rng(seed)
     draws = (rng.integers(len(x), size=len(x)) for _ in range(RESAMPLES))
-    values = [statistic(x[drawn], y[drawn]) for drawn in draws if not _constant(x[drawn], y[drawn])]
+    values = [
+        _cosine(features(x[drawn]), features(y[drawn]))
+        for drawn in draws
+        if not _constant(x[drawn], y[drawn])
+    ]
     low, high = np.quantile(values, [0.025, 0.975])
-    return Agreement(statistic(x, y), float(low), float(high), len(x))
+    return Agreement(_cosine(features(x), features(y)), float(low), float(high), len(x))
 
 
-def _constant(*lists: Sequence[float] | Floats) -> bool:
+def _signs(values: Floats) -> Floats:
+    """Which of every two is larger, [n * n] of -1, 0, 1."""
+    return np.sign(values[:, None] - values[None, :]).ravel()
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks [n] around 0, equal values sharing theirs."""
+    ranks = np.asarray(rankdata(values), dtype=np.float64)
+    return ranks - ranks.mean()
+
+
+def _cosine(a: Floats, b: Floats) -> float:
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+def _constant(*lists: Floats) -> bool:
     """Whether one of them has nothing to rank."""
     return any(np.ptp(values) == 0 for values in lists)

@@ -173,6 +173,6 @@ def test_too_few_pixels(tmp_path: Path) -> None:
 
 @pytest.mark.slow  # 40 s: the largest deviation over a network of 125 convolutions
 @pytest.mark.parametrize("format", exports.FORMATS)
-def test_a_published_network(tmp_path: Path, format: exports.Format) -> None:
+def test_a_published_network(tmp_path: Path, format: str) -> None:
     done = export(search_spaces.published("fbnetv3_a"), tmp_path / f"a.{format}", format)
     assert done.deviation < 1e-5  # ten times what float32 gave

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
 import torch
+from rich.console import Console
 
 import search_spaces
 from nars.cost import count
@@ -72,6 +74,17 @@ def test_to_dict_is_json_and_says_all() -> None:
     assert [stage["shape"] for stage in fields["stages"]] == [[8, 11, 11], [8, 11, 11], [16, 1, 1], [4]]
     assert fields["latency"]["median"] > 0
     assert profile(tiny()).to_dict()["latency"] is None
+
+
+def test_table_has_a_row_for_each_stage_and_the_total() -> None:
+    found = profile(search_spaces.published("fbnetv3_a"))
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(found.table())
+    text = console.export_text()
+    assert found.table().row_count == len(found.stages) + 1
+    assert "16x112x112" in text
+    assert "356,598,280" in text  # the published FLOPs
+    assert len(profile(tiny(), latency_device=torch.device("cpu")).table().columns) == 7
 
 
 @pytest.mark.parametrize("options", [{"resolution": 0}, {"num_classes": 0}])
