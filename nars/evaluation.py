@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -16,9 +15,6 @@ from nars.device import half_precision, memory_errors
 __all__ = ["Metrics", "evaluate", "recalibrate"]
 
 _BATCH = 256
-
-_RECALIBRATION = 512
-"""Training images that the statistics of batch norms are taken from."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ def evaluate(
 
 @torch.inference_mode()
 def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: torch.device) -> None:
-    """Set the statistics of batch norms to those of the present weights on training images.
+    """Set the statistics of batch norms to those of 256 training images under the present weights.
 
     Running averages lag behind weights that change fast: in the first epochs of a short
     training they make a network that has learnt measure as chance, and an averaged network has
@@ -68,19 +64,15 @@ def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: t
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     if not norms:
         return
-    count = min(len(data.train), _RECALIBRATION)
-    numbers = torch.linspace(0, len(data.train) - 1, count).long()
-    parts = math.ceil(count / _BATCH)
-    groups = [numbers[part::parts] for part in range(parts)]  # of all classes each, if sorted by class
+    numbers = torch.linspace(0, len(data.train) - 1, min(len(data.train), _BATCH)).long()
     mean, std, half = data.mean.to(device), data.std.to(device), half_precision(device)
     momenta = [norm.momentum for norm in norms]
     was_training = model.training
     model.eval()
     for norm in norms:
         norm.train()
-    for batch, (images, _) in enumerate(data.train.batches(resolution, device, groups)):
-        for norm in norms:
-            norm.momentum = 1 / (batch + 1)  # the plain mean over the batches
+        norm.momentum = 1.0  # take this batch's, forget the others
+    for images, _ in data.train.batches(resolution, device, [numbers]):
         with torch.autocast(device.type, dtype=half, enabled=half is not None):
             model(normalise(images, mean, std))
     for norm, momentum in zip(norms, momenta, strict=True):
