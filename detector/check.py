@@ -217,19 +217,22 @@ def _annotation_faults(
 
 def _box_fault(box: tuple[float, float, float, float], image: ImageRecord) -> tuple[str, str] | None:
     left, top, width, height = box
+    right, bottom = left + width, top + height
+    starts_inside = 0 <= left < image.width and 0 <= top < image.height and right > left and bottom > top
+    if starts_inside and right <= image.width and bottom <= image.height:
+        return None  # nearly all boxes end here; NaN and infinity do not
     shown = f"box {', '.join(f'{number:g}' for number in box)}"
     if not all(abs(number) < inf for number in box):
         return "box-nonfinite", f"{shown} is not finite"
-    if width <= 0 or height <= 0:
+    if right <= left or bottom <= top:
         return "box-empty", f"{shown} has no area"
     if not image.width:  # its size is stated nowhere, another finding
         return None
-    right, bottom = left + width - image.width, top + height - image.height
-    if left >= image.width or top >= image.height or left + width <= 0 or top + height <= 0:
+    if left >= image.width or top >= image.height or right <= 0 or bottom <= 0:
         return "box-outside", f"{shown} lies outside the image of {image.width}x{image.height}"
-    if max(-left, -top, right, bottom) > _OVERHANG:
-        return "box-overhang", f"{shown} reaches over the border of {image.width}x{image.height}"
-    return None
+    if max(-left, -top, right - image.width, bottom - image.height) <= _OVERHANG:
+        return None
+    return "box-overhang", f"{shown} reaches over the border of {image.width}x{image.height}"
 
 
 def _category_findings(data: CocoData) -> Iterator[Finding]:
