@@ -10,18 +10,39 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nars.cost import Cost, count
     from nars.network import build, features
+    from nars.sampler import NarsSampler
+    from nars.space import Space
     from nars.spec import Architecture, Block, Candidate, Recipe
+    from nars.worker import search
 
-__all__ = ["Architecture", "Block", "Candidate", "Recipe", "build", "features"]
+__all__ = [
+    "Architecture",
+    "Block",
+    "Candidate",
+    "Cost",
+    "NarsSampler",
+    "Recipe",
+    "Space",
+    "build",
+    "count",
+    "features",
+    "search",
+]
 
 _HOMES = {
     "Architecture": "nars.spec",
     "Block": "nars.spec",
     "Candidate": "nars.spec",
+    "Cost": "nars.cost",
+    "NarsSampler": "nars.sampler",
     "Recipe": "nars.spec",
+    "Space": "nars.space",
     "build": "nars.network",
+    "count": "nars.cost",
     "features": "nars.network",
+    "search": "nars.worker",
 }
 
 

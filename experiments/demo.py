@@ -1,0 +1,108 @@
+"""The last part of `make demo`: the searched winner beside a network made by hand.
+
+    python experiments/demo.py demo
+
+Reads the run folder ``demo/search`` and the weights ``demo/best.pt``, trains the baseline like the
+winner was trained, and prints one table; leaves ``history.png`` and ``accuracy_macs.png`` in
+``demo/``. About a minute on two cores. The baseline has the same stages with two blocks each, kernel 3
+and expansion 3, its widths scaled to the winner's MACs, and nars's default recipe with as many epochs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from nars.cost import count
+from nars.data import load
+from nars.device import resolve, seeded
+from nars.evaluation import evaluate
+from nars.network import build
+from nars.plots import Point, front, history, save_png
+from nars.run import open_run
+from nars.spec import Architecture, Candidate, Recipe
+from nars.train import train
+from nars.weights import load_weights
+
+SEEDS = (0, 1)
+
+
+def baseline(resolution: int, macs: int, num_classes: int) -> Architecture:
+    """The even network whose MACs come closest to `macs`."""
+    networks = [_even(resolution, scale) for scale in np.linspace(0.4, 2.0, 161)]
+    return min(networks, key=lambda network: abs(count(network, num_classes=num_classes).macs - macs))
+
+
+def _even(resolution: int, scale: float) -> Architecture:
+    def stage(channels: int, stride: int) -> dict[str, object]:
+        width = max(4, round(channels * scale / 4) * 4)
+        fields = {"op": "mbconv", "kernel": 3, "expansion": 3, "repeats": 2}
+        return {**fields, "channels": width, "stride": stride}
+
+    return Architecture(
+        name="by_hand",
+        resolution=resolution,
+        stages=[
+            [{"op": "conv", "kernel": 3, "channels": 12}],
+            [{**stage(12, 1), "expansion": 1}],
+            [stage(20, 2)],
+            [stage(32, 2)],
+            [stage(48, 2), stage(64, 1)],
+            [stage(96, 2)],
+            [{"op": "mbpool", "channels": 256, "expansion": 3}],
+        ],
+    )
+
+
+def measure(candidate: Candidate, seed: int) -> tuple[float, float]:
+    """Test accuracy of a training from scratch, and its seconds."""
+    data, device = load("digits"), resolve("auto")
+    with seeded(seed, device):
+        model = build(candidate.architecture, len(data.classes), candidate.recipe)
+    started, side = time.perf_counter(), candidate.architecture.resolution
+    trained = train(model, data, candidate.recipe, resolution=side, device=device, seed=seed)
+    metrics = evaluate(trained.model, data, "test", resolution=side, device=device)
+    return metrics.accuracy, time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    torch.set_num_threads(1)
+
+    run, found = open_run(folder / "search"), load_weights(folder / "best.pt")
+    winner, classes = found.candidate, len(found.classes)
+    macs = count(winner.architecture, num_classes=classes).macs
+    by_hand = Candidate(
+        architecture=baseline(winner.architecture.resolution, macs, classes),
+        recipe=Recipe(epochs=winner.recipe.epochs),
+    )
+    table = Table("", "test accuracy", "MACs", "params", "seconds", title="digits, 359 test images")
+    points = []
+    for name, candidate in (("searched", winner), ("by hand", by_hand)):
+        accuracies, seconds = zip(*(measure(candidate, seed) for seed in SEEDS), strict=True)
+        cost = count(candidate.architecture, num_classes=classes)
+        points.append(Point(f"{name}, test", cost.macs, float(np.mean(accuracies))))
+        table.add_row(
+            name,
+            f"{np.mean(accuracies):.4f} ({min(accuracies):.4f} to {max(accuracies):.4f})",
+            f"{cost.macs / 1e6:.2f} M",
+            f"{cost.params / 1e3:.0f} k",
+            f"{np.mean(seconds):.0f}",
+        )
+    Console().print(table)
+    trials = run.study().get_trials(deepcopy=False)
+    save_png(history(trials), folder / "history.png")
+    save_png(front(trials, others=points), folder / "accuracy_macs.png")
+    print(f"pictures: {folder}/history.png, {folder}/accuracy_macs.png; report: {folder}/search/report.html")
+
+
+if __name__ == "__main__":
+    main()
