@@ -83,6 +83,8 @@ def history(
     if failed:
         style = {"marker": "x", "color": "black", "s": 22, "transform": axes.get_xaxis_transform()}
         axes.scatter(failed, np.full(len(failed), 0.02), label="failed", **style)
+    if trials:
+        axes.set_xlim(trials[0].number - 1, trials[-1].number + 1)
     for name, start in (phases or {}).items():
         _phase(axes, name, start)
     return _finish(figure, axes)

@@ -64,8 +64,10 @@ def _agreement(
 
 
 def _signs(values: Floats) -> Floats:
-    """Which of every two is larger, [n * n] of -1, 0, 1."""
-    return np.sign(values[:, None] - values[None, :]).ravel()
+    """Which of every two is larger, [n (n - 1) / 2] of -1, 0, 1."""
+    one, other = np.triu_indices(len(values), 1)
+    signs: Floats = np.sign(values[one] - values[other])
+    return signs
 
 
 def _ranks(values: Floats) -> Floats:
