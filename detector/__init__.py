@@ -1,1 +1,38 @@
-"""See README.md."""
+"""FBNetV3OD, the compact two-stage detector, and COCO-format data for it.
+
+The names below are the package's entry points. Each is imported at its first use, so that
+`import detector` alone imports no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from detector.catalogue import published, published_settings
+    from detector.model import Detector, build
+    from detector.parts import Parts, parts_of
+    from detector.settings import Settings
+
+__all__ = ["Detector", "Parts", "Settings", "build", "parts_of", "published", "published_settings"]
+
+_HOMES = {
+    "Detector": "detector.model",
+    "Parts": "detector.parts",
+    "Settings": "detector.settings",
+    "build": "detector.model",
+    "parts_of": "detector.parts",
+    "published": "detector.catalogue",
+    "published_settings": "detector.catalogue",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,65 @@
+"""RoIAlign from one map, or for each region from the map of a pyramid that suits its size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torchvision.ops import roi_align
+
+__all__ = ["Pooler"]
+
+_CANONICAL_SIZE, _CANONICAL_STRIDE = 224, 16
+"""A region of 224x224 pixels is pooled at stride 16 (FPN, CVPR 2017, equation 1)."""
+
+
+class Pooler(nn.Module):
+    """Regions [R, C, resolution, resolution] of the maps `names`, which have fixed `strides`.
+
+    Aligned to pixel centres and sampled once per pixel of the map, as in detectron2. torchvision's
+    `MultiScaleRoIAlign` is half a pixel of the map off, and keeps the scale that it guesses from
+    the first image it sees.
+    """
+
+    def __init__(self, names: Sequence[str], strides: Sequence[int], resolution: int) -> None:
+        super().__init__()
+        assert len(names) == len(strides), (names, strides)
+        self.names = tuple(names)
+        self.strides = tuple(strides)
+        self.resolution = resolution
+
+    def forward(
+        self,
+        features: Mapping[str, Tensor],
+        boxes: list[Tensor],
+        image_shapes: list[tuple[int, int]] | None = None,
+    ) -> Tensor:
+        """`boxes` [R_i, 4] of every image in pixels of the batch; `image_shapes` don't matter."""
+        maps = [features[name] for name in self.names]
+        owners = [torch.full_like(each[:, :1], index) for index, each in enumerate(boxes)]
+        regions = torch.cat([torch.cat(owners), torch.cat(boxes)], dim=1)
+        if len(maps) == 1:
+            return self._align(maps[0], regions, self.strides[0])
+        levels = self._levels(regions[:, 1:])
+        pooled = maps[0].new_zeros(len(regions), maps[0].shape[1], self.resolution, self.resolution)
+        for level, (feature, stride) in enumerate(zip(maps, self.strides, strict=True)):
+            index = torch.where(levels == level)[0]
+            pooled = pooled.index_put((index,), self._align(feature, regions[index], stride))
+        return pooled
+
+    def _align(self, feature: Tensor, regions: Tensor, stride: int) -> Tensor:
+        """In the precision of the boxes: half precision moves them by a pixel."""
+        precise = feature.to(torch.promote_types(feature.dtype, torch.float32))
+        pooled: Tensor = roi_align(
+            precise, regions.to(precise.dtype), self.resolution, 1 / stride, sampling_ratio=0, aligned=True
+        )
+        return pooled.to(feature.dtype)
+
+    def _levels(self, boxes: Tensor) -> Tensor:
+        """Index of the map for each of `boxes` [R, 4]."""
+        sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
+        steps = torch.log2(sides.prod(1).sqrt() / _CANONICAL_SIZE + 1e-8)
+        first = round(math.log2(_CANONICAL_STRIDE / self.strides[0]))
+        return torch.floor(steps + first).clamp(0, len(self.strides) - 1).long()
