@@ -1,0 +1,73 @@
+"""What predictors learn from: checked genotypes, and scores on a scale that outliers do not set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nars.errors import UsageError
+from nars.genotypes import Domain, Matrix
+
+__all__ = ["LabelScale", "check_labels", "check_matrix"]
+
+TAIL = 3.0
+"""Robust standard deviations from the median; beyond them the scale is logarithmic."""
+FARTHEST = 5.0
+"""Furthest prediction on the logarithmic part: extrapolation stays finite."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LabelScale:
+    """Scores to about -3..3 and back, in the same order.
+
+    A recipe that fails to train scores far below all others. Median and median absolute
+    deviation leave the differences among the rest at scale 1, and the outlier itself is drawn in.
+    """
+
+    centre: float
+    spread: float
+
+    @classmethod
+    def of(cls, y: Floats) -> Self:
+        centre = float(np.median(y))
+        deviation = float(y.std())
+        spread = max(1.4826 * float(np.median(np.abs(y - centre))), deviation / 10)
+        return cls(centre, spread if spread > 1e-12 * max(1.0, abs(centre)) else 1.0)
+
+    def forward(self, y: Floats) -> Floats:
+        z = (y - self.centre) / self.spread
+        far = np.maximum(np.abs(z) - TAIL, 0)
+        return np.asarray(np.sign(z) * (np.minimum(np.abs(z), TAIL) + np.log1p(far)))
+
+    def inverse(self, z: Floats) -> Floats:
+        far = np.clip(np.abs(z) - TAIL, 0, FARTHEST)
+        size = np.minimum(np.abs(z), TAIL) + np.expm1(far)
+        return np.asarray(self.centre + self.spread * np.sign(z) * size)
+
+    def inverse_std(self, z: Floats, std: Floats) -> Floats:
+        """The standard deviation of a score whose scaled prediction is z ± std (first order)."""
+        return np.asarray(self.spread * std * np.exp(np.clip(np.abs(z) - TAIL, 0, FARTHEST)))
+
+
+def check_matrix(domain: Domain, x: ArrayLike) -> Matrix:
+    """Canonical genotypes [n, d]. Raises `UsageError` for another number of dimensions."""
+    matrix = np.asarray(x, dtype=np.float64)
+    d = len(domain.distributions)
+    if matrix.ndim != 2 or matrix.shape[1] != d:
+        raise UsageError(f"genotypes must be [n, {d}], got {list(matrix.shape)}")
+    return domain.canonical(matrix)
+
+
+def check_labels(y: ArrayLike, n: int) -> Floats:
+    """Scores [n]. Raises `UsageError` where they are missing, not finite or of another number."""
+    labels = np.asarray(y, dtype=np.float64)
+    if labels.shape != (n,) or n == 0:
+        raise UsageError(f"needs one score for each of {n} genotypes and at least one, got {labels.shape}")
+    if not np.isfinite(labels).all():
+        raise UsageError(f"scores must be finite, got {labels[~np.isfinite(labels)][0]}")
+    return labels
