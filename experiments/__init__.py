@@ -1,0 +1,1 @@
+"""Questions with their command, cost and result; see README.md. Run from the repository root."""

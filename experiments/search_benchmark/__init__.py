@@ -1,0 +1,1 @@
+"""Which search finds the best candidate with the fewest trainings; see README.md."""

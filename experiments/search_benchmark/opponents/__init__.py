@@ -1,0 +1,45 @@
+"""Every optimizer of the benchmark by name.
+
+A new one is one more line of `OPPONENTS`, and the contract tests then cover it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, QMCSampler, TPESampler
+
+from experiments.search_benchmark.opponents.base import Opponent, Optimizer, single_objective
+from experiments.search_benchmark.opponents.models import ExpectedImprovement, Ridge, UpperConfidence
+from experiments.search_benchmark.opponents.optuna_samplers import CubeOptimizer, StudyOptimizer, ordinal
+from experiments.search_benchmark.opponents.simple import AgingEvolution, LocalMutation, Random
+from experiments.search_benchmark.opponents.smac import Smac
+from experiments.search_benchmark.problem import Problem
+
+__all__ = ["OPPONENTS", "Opponent", "Optimizer"]
+
+Make = Callable[[Problem, int, int], Optimizer]
+
+
+def _study(sampler: Callable[[int], BaseSampler], attempts: int = 30) -> Make:
+    return lambda problem, budget, seed: StudyOptimizer(problem, seed, lambda: sampler(seed), attempts)
+
+
+def _cma_es(problem: Problem, budget: int, seed: int) -> Optimizer:
+    return CubeOptimizer(problem, seed, lambda: CmaEsSampler(seed=seed))
+
+
+OPPONENTS: dict[str, Opponent] = {
+    "random": Opponent(Random),
+    "qmc": Opponent(_study(lambda seed: QMCSampler(qmc_type="sobol", scramble=True, seed=seed))),
+    "tpe": Opponent(_study(lambda seed: TPESampler(multivariate=True, seed=seed))),
+    "nsga2": Opponent(_study(lambda seed: NSGAIISampler(population_size=20, seed=seed))),
+    "optuna-gp": Opponent(_study(lambda seed: GPSampler(seed=seed), 3), most_seeds=10, most_budget=32),
+    "cma-es": Opponent(_cma_es, applies=ordinal),
+    "aging": Opponent(AgingEvolution),
+    "local": Opponent(LocalMutation),
+    "ridge": Opponent(Ridge),
+    "gp-ei": Opponent(ExpectedImprovement),
+    "gp-ucb": Opponent(UpperConfidence),
+    "smac": Opponent(Smac, applies=single_objective, most_seeds=10, most_budget=64),
+}

@@ -1,0 +1,70 @@
+"""The one interface that every optimizer is driven through."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.search_benchmark.problem import Array, Problem
+from nars.genotypes import Matrix
+
+__all__ = ["Opponent", "Optimizer", "always", "scalarisation", "single_objective"]
+
+
+class Optimizer(ABC):
+    """Proposes candidates, is told what training them gave, proposes again."""
+
+    rejected: int = 0
+    """Proposals that were beyond a limit and so were replaced before anything was trained."""
+
+    @abstractmethod
+    def ask(self) -> Matrix:
+        """The next candidates to train [b, d], at least one, all within the limits."""
+
+    @abstractmethod
+    def tell(self, matrix: Matrix, values: Array) -> None:
+        """The objectives [b, k] measured for the candidates of the last `ask`, or for its first few."""
+
+
+def always(problem: Problem) -> bool:
+    return True
+
+
+def single_objective(problem: Problem) -> bool:
+    return problem.cost is None
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """How to make an optimizer, and how much of the benchmark it takes part in."""
+
+    make: Callable[[Problem, int, int], Optimizer]
+    """Of a problem, a budget of trainings and a seed."""
+    applies: Callable[[Problem], bool] = always
+    most_seeds: int = 1000
+    most_budget: int = 100_000
+    """Slow ones run with fewer seeds, and not to the end."""
+    plans: bool = False
+    """Whether the budget changes what it does first; then every budget is a run of its own."""
+
+
+def scalarisation(values: Array, rng: np.random.Generator) -> Callable[[Array], Array]:
+    """One number [n], to be maximised, for objectives [n, k] (score up, cost down).
+
+    With two objectives: the augmented Chebyshev distance to the best of each, in units of the range
+    of `values` [m, 2] and under a random weight, as in ParEGO (Knowles, 2006).
+    """
+    if values.shape[1] == 1:
+        return lambda measured: measured[:, 0]
+    best = np.array([values[:, 0].max(), values[:, 1].min()])
+    spread = np.maximum(np.ptp(values, axis=0), 1e-12) * [-1, 1]
+    weight = rng.random()
+
+    def worth(measured: Array) -> Array:
+        losses = (measured - best) / spread * [weight, 1 - weight]
+        return np.asarray(-(losses.max(axis=1) + 0.05 * losses.sum(axis=1)))
+
+    return worth

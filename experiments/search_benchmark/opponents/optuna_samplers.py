@@ -1,0 +1,99 @@
+"""Any Optuna sampler as an optimizer.
+
+A proposal beyond a limit costs nothing to recognise: it is told to the study as pruned, with its
+violation as Optuna's constraint, and the sampler is asked again; after some attempts a random
+candidate within the limits stands in.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import Trial, TrialState
+
+from experiments.search_benchmark.opponents.base import Optimizer
+from experiments.search_benchmark.problem import Array, Problem
+from nars.genotypes import Matrix, from_genotypes, from_unit, to_genotypes, to_unit
+
+__all__ = ["CubeOptimizer", "StudyOptimizer", "ordinal"]
+
+
+class StudyOptimizer(Optimizer):
+    """One candidate at a time, through `Study.ask` and `Study.tell`."""
+
+    def __init__(
+        self, problem: Problem, seed: int, make: Callable[[], BaseSampler], attempts: int = 30
+    ) -> None:
+        self.problem, self._rng, self._attempts = problem, np.random.default_rng(seed), attempts
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = make()
+        self.study = optuna.create_study(sampler=sampler, directions=problem.directions)
+        self._distributions = self._dimensions()
+        self._trial: Trial | None = None
+
+    def ask(self) -> Matrix:
+        for _ in range(self._attempts):
+            trial, matrix = self._propose()
+            if self.problem.feasible(matrix).all():
+                self._trial = trial
+                return matrix
+            self.study.tell(trial, state=TrialState.PRUNED)
+            self.rejected += 1
+        self.study.enqueue_trial(self._parameters(self.problem.sample(1, self._rng)))
+        self._trial, matrix = self._propose()
+        return matrix
+
+    def tell(self, matrix: Matrix, values: Array) -> None:
+        assert self._trial is not None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.tell(self._trial, values[0].tolist())
+
+    def _propose(self) -> tuple[Trial, Matrix]:
+        trial = self.study.ask(self._distributions)
+        matrix = self._matrix(trial.params)
+        for name, violation in self.problem.violations(matrix).items():
+            trial.set_constraint(name, violation[0])
+        return trial, matrix
+
+    def _dimensions(self) -> dict[str, BaseDistribution]:
+        return dict(self.problem.domain.distributions)
+
+    def _matrix(self, parameters: Mapping[str, object]) -> Matrix:
+        return from_genotypes(self.problem.domain, [parameters])
+
+    def _parameters(self, matrix: Matrix) -> dict[str, object]:
+        return to_genotypes(self.problem.domain, matrix)[0]
+
+
+class CubeOptimizer(StudyOptimizer):
+    """For samplers of continuous dimensions only: every ordered dimension becomes an interval."""
+
+    def _dimensions(self) -> dict[str, BaseDistribution]:
+        return {name: FloatDistribution(0.0, 1.0) for name in self.problem.domain.distributions}
+
+    def _matrix(self, parameters: Mapping[str, object]) -> Matrix:
+        unit = np.array([[parameters[name] for name in self._distributions]], dtype=np.float64)
+        return self.problem.domain.canonical(from_unit(self.problem.domain, unit))
+
+    def _parameters(self, matrix: Matrix) -> dict[str, object]:
+        return dict(zip(self._distributions, to_unit(self.problem.domain, matrix)[0].tolist(), strict=True))
+
+
+def ordinal(problem: Problem) -> bool:
+    """Whether every dimension has an order: numbers, or choices that are rising numbers."""
+
+    def ordered(dist: BaseDistribution) -> bool:
+        if not isinstance(dist, CategoricalDistribution):
+            return True
+        numbers = [x for x in dist.choices if isinstance(x, int | float) and not isinstance(x, bool)]
+        return len(numbers) == len(dist.choices) and numbers == sorted(numbers)
+
+    return problem.cost is None and all(map(ordered, problem.domain.distributions.values()))

@@ -1,0 +1,221 @@
+"""Tables and pictures of what `run` measured; seconds, no search.
+
+    python -m experiments.search_benchmark.report --out build/report
+
+Writes ``report.md`` (ranks, regrets, trainings until random search is equalled, stalls, seconds)
+and one regret curve per task as PNG. Ranks and regrets are over the seeds that all opponents
+at that budget have; intervals are 95 % normal intervals over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+from experiments.search_benchmark.opponents import OPPONENTS
+from experiments.search_benchmark.problem import Array, Task
+from experiments.search_benchmark.reference import Reference, reference
+from experiments.search_benchmark.run import BUDGETS, CACHE, RESULTS, Row, read_rows
+from experiments.search_benchmark.tasks import DEFAULT_DATA, HELD_OUT, TASKS, available, load
+
+__all__ = ["first_reaching", "ranks", "regrets", "value_at"]
+
+
+def value_at(row: Row, count: int) -> float:
+    """The value after `count` trainings."""
+    pairs = [pair.split(":") for pair in row.curve.split()]
+    return next((float(value) for at, value in reversed(pairs) if int(at) <= count), np.nan)
+
+
+def regret_at(row: Row, count: int, task: Task, known: Reference) -> float:
+    """0 is the best known, 1 a typical random candidate (or, with two objectives, no front at all)."""
+    value = value_at(row, count)
+    return known.regret(value) if task.problem.cost is None else 1 - value
+
+
+def regrets(results: Path, tasks: Sequence[Task], budgets: Iterable[int] = BUDGETS) -> pd.DataFrame:
+    """One line for each task, opponent, seed and budget that was run: columns of these and ``regret``."""
+    lines = []
+    for task in tasks:
+        known = reference(task, CACHE)
+        rows = read_rows(results / f"{task.name}.csv")
+        for budget in budgets:
+            for row in rows:
+                exact = not OPPONENTS[row.opponent].plans or row.budget == budget
+                if row.budget >= budget and exact:
+                    value = regret_at(row, budget, task, known)
+                    lines.append((task.name, row.opponent, row.seed, budget, value))
+    frame = pd.DataFrame(lines, columns=["task", "opponent", "seed", "budget", "regret"])
+    return frame.drop_duplicates(["task", "opponent", "seed", "budget"])
+
+
+def ranks(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` of `regrets` with a column ``rank`` (ties share theirs), on the seeds that all have."""
+    parts = []
+    for _, part in frame.groupby(["task", "budget"]):
+        wide = part.pivot_table(index="seed", columns="opponent", values="regret").dropna()
+        rank = wide.rank(axis=1).reset_index().melt("seed", var_name="opponent", value_name="rank")
+        parts.append(rank.merge(part, on=["seed", "opponent"]))
+    return pd.concat(parts, ignore_index=True) if parts else frame.assign(rank=np.nan)
+
+
+def first_reaching(rows: Sequence[Row], target: float) -> Array:
+    """For each run, the first number of trainings whose incumbent is `target` or better; inf if never."""
+    return np.array(
+        [next((float(at) for at, value in _pairs(row) if value >= target), np.inf) for row in rows]
+    )
+
+
+def _pairs(row: Row) -> list[tuple[int, float]]:
+    return [(int(at), float(value)) for at, value in (pair.split(":") for pair in row.curve.split())]
+
+
+def interval(frame: pd.DataFrame, column: str) -> str:
+    """Mean over tasks of each seed's value, then mean and half the 95 % interval over seeds."""
+    means = frame.groupby("seed")[column].mean()
+    half = 1.96 * means.std(ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.nan
+    return f"{means.mean():.3f} ± {half:.3f}"
+
+
+def budget_table(frame: pd.DataFrame, column: str) -> str:
+    budgets = sorted(frame["budget"].unique())
+    lines = []
+    for name in _ordered(frame, column):
+        cells = []
+        for budget in budgets:
+            part = frame[(frame["opponent"] == name) & (frame["budget"] == budget)]
+            cells.append(interval(part, column) if len(part) else "")
+        lines.append([name, *cells])
+    return _markdown(["", *map(str, budgets)], lines)
+
+
+def _ordered(frame: pd.DataFrame, column: str) -> list[str]:
+    return list(frame.groupby("opponent")[column].mean().sort_values().index)
+
+
+def targets_table(results: Path, tasks: Sequence[Task]) -> str:
+    """Median trainings until the incumbent equals random search's expected best of N."""
+    lines = []
+    for task in tasks:
+        if task.problem.cost is not None:
+            continue
+        known = reference(task, CACHE)
+        rows = read_rows(results / f"{task.name}.csv")
+        for name in OPPONENTS:
+            longest = max((row.budget for row in rows if row.opponent == name), default=0)
+            mine = [row for row in rows if row.opponent == name and row.budget == longest]
+            if mine:
+                found = (np.median(first_reaching(mine, goal)) for goal in known.random_best_of.values())
+                cells = [f"{count:.0f}" if np.isfinite(count) else f"> {longest}" for count in found]
+                lines.append([task.name, name, str(len(mine)), *cells])
+    return _markdown(["task", "opponent", "seeds", "best of 256", "1000", "10 000"], lines)
+
+
+def stalls_table(frame: pd.DataFrame) -> str:
+    """Share of runs that are better at the largest budget than at half of it, where not yet perfect."""
+    wide = frame.pivot_table(index=["task", "opponent", "seed"], columns="budget", values="regret")
+    last = max(frame["budget"])
+    if last // 2 not in wide:
+        return "needs a budget and its half\n"
+    pairs = wide[[last // 2, last]].dropna()
+    pairs = pairs[pairs[last // 2] > 1e-3]
+    share = (pairs[last] < pairs[last // 2]).groupby("opponent").mean().sort_values(ascending=False)
+    return _markdown(
+        ["", f"better at {last} than at {last // 2}"], [[n, f"{s:.2f}"] for n, s in share.items()]
+    )
+
+
+def seconds_table(results: Path, tasks: Sequence[Task]) -> str:
+    """Mean seconds per training that an opponent spent, and its proposals beyond a limit."""
+    rows = [row for task in tasks for row in read_rows(results / f"{task.name}.csv")]
+    lines = []
+    for name in OPPONENTS:
+        mine = [row for row in rows if row.opponent == name]
+        if mine:
+            trainings = sum(row.budget for row in mine)
+            spent = sum(row.seconds for row in mine)
+            rejected = sum(row.rejected for row in mine)
+            lines.append([name, f"{spent / trainings:.4f}", f"{rejected / trainings:.2f}", f"{spent:.0f}"])
+    return _markdown(["", "seconds", "rejected", "seconds in total"], lines)
+
+
+def curves(results: Path, task: Task, out: Path) -> None:
+    """Mean regret over seeds against trainings, with 95 % intervals."""
+    known, rows = reference(task, CACHE), read_rows(results / f"{task.name}.csv")
+    figure, axes = plt.subplots(figsize=(7, 4.5))
+    for index, name in enumerate(OPPONENTS):
+        longest = max((row.budget for row in rows if row.opponent == name), default=0)
+        mine = [row for row in rows if row.opponent == name and row.budget == longest]
+        if not mine:
+            continue
+        counts = np.unique(np.geomspace(8, longest, 40).astype(int))
+        values = np.array([[regret_at(row, n, task, known) for n in counts] for row in mine])
+        mean, half = values.mean(axis=0), 1.96 * values.std(axis=0) / np.sqrt(len(mine))
+        style = ("-", "--", ":")[index // 10]
+        (line,) = axes.plot(counts, mean, style, label=name)
+        axes.fill_between(counts, mean - half, mean + half, color=line.get_color(), alpha=0.15, linewidth=0)
+    axes.set(xscale="log", yscale="log", xlabel="trained candidates", ylabel="normalised regret")
+    axes.set_title(f"{task.name}: mean and 95 % interval over seeds")
+    axes.legend(fontsize=7, ncols=2)
+    figure.tight_layout()
+    figure.savefig(out / f"{task.name}.png", dpi=110)
+    plt.close(figure)
+
+
+def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
+    """The report as Markdown, also written to `out` with the pictures."""
+    out.mkdir(parents=True, exist_ok=True)
+    frame = ranks(regrets(results, tasks))
+    halves: dict[str, Callable[[pd.Series], pd.Series]] = {
+        "All tasks": lambda names: names.notna(),
+        "Open half": lambda names: ~names.isin(HELD_OUT),
+        "Held-out half": lambda names: names.isin(HELD_OUT),
+    }
+    parts = ["# Search benchmark\n"]
+    for title, chosen in halves.items():
+        some = frame[chosen(frame["task"])]
+        if len(some):
+            parts += [f"## {title} ({some['task'].nunique()})\n", "Mean rank\n", budget_table(some, "rank")]
+            parts += ["Normalised regret\n", budget_table(some, "regret")]
+    two = frame[frame["task"].isin([task.name for task in tasks if task.problem.cost is not None])]
+    if len(two):
+        parts += ["## Two objectives: hypervolume lost\n", budget_table(two, "regret")]
+    parts += ["## Trainings until random search's expected best is equalled (median)\n"]
+    parts += [targets_table(results, tasks), "## Stalls\n", stalls_table(frame)]
+    parts += ["## Seconds per training spent in proposing\n", seconds_table(results, tasks)]
+    text = "\n".join(parts)
+    (out / "report.md").write_text(text)
+    for task in tasks:
+        curves(results, task, out)
+    return text
+
+
+def _markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=CACHE / "report")
+    parser.add_argument("--data-root", type=Path, default=DEFAULT_DATA)
+    parser.add_argument("--only", nargs="+", default=TASKS, metavar="TASK", choices=TASKS)
+    options = parser.parse_args()
+    names = [name for name in options.only if read_rows(options.results / f"{name}.csv")]
+    names, _ = available(names, options.data_root)
+    print(write(options.results, options.out, [load(name, options.data_root) for name in names]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""Every task x opponent x seed, resumable.
+
+    python -m experiments.search_benchmark.run --seeds 20
+    python -m experiments.search_benchmark.run --only macro gp-ei ridge random --seeds 3
+
+Two processes with one thread each. One CSV per task in ``--out``; a finished run is one row, so a
+killed benchmark loses the two runs under way and goes on by the same command. Rows:
+how a run's incumbent improved, as ``trainings:value`` pairs. The incumbent is the best by
+*observed* score, as a user would choose it, and its value the true score; with two
+objectives the value is the hypervolume, from true scores, of the candidates that look
+nondominated, as a share of the best known front's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from experiments.search_benchmark.opponents import OPPONENTS
+from experiments.search_benchmark.problem import Array, Task
+from experiments.search_benchmark.reference import Reference, nondominated, reference
+from experiments.search_benchmark.tasks import DEFAULT_DATA, TASKS, available, load
+from nars.errors import NarsError, UsageError, closest
+
+__all__ = ["CACHE", "RESULTS", "Job", "Row", "read_rows", "run"]
+
+RESULTS = Path(__file__).parent / "results"
+CACHE = Path(__file__).parents[2] / "build" / "search_benchmark"
+BUDGETS = (16, 32, 64, 128, 256)
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_GRID = 8  # trainings between two hypervolumes
+
+
+@dataclass(frozen=True)
+class Job:
+    task: str
+    opponent: str
+    seed: int
+    budget: int
+    """Trainings; for an opponent that plans, also what it was told."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One finished run."""
+
+    opponent: str
+    seed: int
+    budget: int
+    seconds: float
+    """Spent in proposing and being told, whole run."""
+    rejected: int
+    curve: str
+
+
+def run(task: Task, known: Reference, job: Job) -> Row:
+    """Search once. An infeasible proposal is a broken contract of the opponent."""
+    optimizer = OPPONENTS[job.opponent].make(task.problem, job.budget, job.seed)
+    noise = np.random.default_rng([job.seed, 1])
+    observed, true, seconds = np.zeros((0, len(task.problem.directions))), np.zeros(0), 0.0
+    while len(true) < job.budget:
+        start = time.perf_counter()
+        matrix = optimizer.ask()[: job.budget - len(true)]
+        seconds += time.perf_counter() - start
+        assert len(matrix) > 0, f"{job}: no proposal"
+        assert task.problem.feasible(matrix).all(), f"{job}: a proposal beyond a limit"
+        values = task.problem.values(matrix, task.observe(matrix, noise))
+        observed, true = np.concatenate([observed, values]), np.concatenate([true, task.truth(matrix)])
+        start = time.perf_counter()
+        optimizer.tell(matrix, values)
+        seconds += time.perf_counter() - start
+    curve = _incumbents(observed, true) if task.problem.cost is None else _volumes(observed, true, known)
+    text = " ".join(f"{count}:{value:.6g}" for count, value in curve)
+    return Row(job.opponent, job.seed, job.budget, round(seconds, 3), optimizer.rejected, text)
+
+
+def _incumbents(observed: Array, true: Array) -> Iterator[tuple[int, float]]:
+    best = -np.inf
+    for count, (score, truth) in enumerate(zip(observed[:, 0], true, strict=True), start=1):
+        if score > best:
+            best = score
+            yield count, truth
+
+
+def _volumes(observed: Array, true: Array, known: Reference) -> Iterator[tuple[int, float]]:
+    for count in range(_GRID, len(true) + 1, _GRID):
+        front = nondominated(observed[:count])
+        yield count, known.volume(np.stack([true[front], observed[front, 1]], axis=1))
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Every whole line; one that a kill cut short is left out."""
+    if not path.exists():
+        return []
+    whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return [
+        Row(
+            row["opponent"],
+            int(row["seed"]),
+            int(row["budget"]),
+            float(row["seconds"]),
+            int(row["rejected"]),
+            row["curve"],
+        )
+        for row in csv.DictReader(whole)
+    ]
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(Row.__dataclass_fields__), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(map(asdict, rows))
+
+
+def _append(path: Path, row: Row) -> None:
+    with path.open("a", newline="") as file:
+        csv.DictWriter(file, list(Row.__dataclass_fields__), lineterminator="\n").writerow(asdict(row))
+
+
+def jobs(tasks: Sequence[str], opponents: Sequence[str], seeds: int, budgets: Sequence[int]) -> list[Job]:
+    """Every run of the benchmark, seed by seed, so that a part of it is balanced."""
+    wanted = []
+    for seed in range(seeds):
+        for name in opponents:
+            opponent = OPPONENTS[name]
+            within = [budget for budget in budgets if budget <= opponent.most_budget]
+            for budget in within if opponent.plans else within[-1:]:
+                wanted += [Job(task, name, seed, budget) for task in tasks if seed < opponent.most_seeds]
+    return wanted
+
+
+def _work(job: Job, data_root: Path) -> tuple[Job, Row]:
+    task = load(job.task, data_root)
+    return job, run(task, reference(task, CACHE), job)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    tasks, missing = available(options.tasks, options.data_root)
+    for name, reason in missing.items():
+        print(f"skipped {name}: {reason}")
+    done = {}
+    for name in tasks:
+        rows = read_rows(options.out / f"{name}.csv")
+        write_rows(options.out / f"{name}.csv", rows)
+        done[name] = {(row.opponent, row.seed, row.budget) for row in rows}
+        reference(load(name, options.data_root), CACHE)
+    todo = [
+        job
+        for job in jobs(tasks, options.opponents, options.seeds, sorted(options.budgets))
+        if OPPONENTS[job.opponent].applies(load(job.task, options.data_root).problem)
+        and (job.opponent, job.seed, job.budget) not in done[job.task]
+    ]
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by the workers as they import numpy
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+        futures = [pool.submit(_work, job, options.data_root) for job in todo]
+        for count, future in enumerate(as_completed(futures), start=1):
+            job, row = future.result()
+            _append(options.out / f"{job.task}.csv", row)
+            print(
+                f"{count}/{len(todo)} {job.task} {row.opponent} seed {row.seed}: {row.seconds:.1f} s",
+                flush=True,
+            )
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.search_benchmark.run",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seeds", type=int, default=20, help="seeds 0 .. N-1 (slow opponents: fewer)")
+    parser.add_argument("--budgets", type=_numbers, default=BUDGETS, help="such as 16,32,64,128,256")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="tasks and opponents, by name")
+    parser.add_argument("--data-root", type=Path, default=DEFAULT_DATA)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args(arguments)
+    for name in options.only:
+        if name not in TASKS and name not in OPPONENTS:
+            raise UsageError(f"no task or opponent {name!r}: {closest(name, [*TASKS, *OPPONENTS])}")
+    options.tasks = [name for name in TASKS if name in options.only] or list(TASKS)
+    options.opponents = [name for name in OPPONENTS if name in options.only] or list(OPPONENTS)
+    return options
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except NarsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

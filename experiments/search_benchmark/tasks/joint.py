@@ -1,0 +1,83 @@
+"""Our own joint tables: candidates of the `micro` space, architecture and recipe, really trained.
+
+The truth is a Gaussian process fitted to the accuracies of experiments/joint_table; the noise
+put back on top is what repeated trainings with another seed showed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from experiments.search_benchmark import gaussian_process
+from experiments.search_benchmark.gaussian_process import GaussianProcess
+from experiments.search_benchmark.problem import Array, Problem, Task
+from experiments.search_benchmark.tasks.table import digest
+from nars.errors import DataError
+from nars.genotypes import Domain, Matrix, features, from_genotypes, is_architecture_feature
+from search_spaces import space
+
+__all__ = ["FOLDER", "NAMES", "Surrogate", "load"]
+
+FOLDER = Path(__file__).parents[2] / "joint_table"
+_LIMIT = 2e6  # a sixth of random candidates are below
+NAMES = tuple(f"micro-{data}{kind}" for data in ("digits", "fashion") for kind in ("", "-2M", "-pareto"))
+
+
+def load(name: str, data_root: Path) -> Task:
+    table = "-".join(name.split("-")[:2])
+    path = FOLDER / f"{table}.csv.gz"
+    if not path.exists():
+        raise DataError(f"no table {path.name}: run python -m experiments.joint_table.train {table}")
+    surrogate = _surrogate(path)
+
+    def observe(matrix: Matrix, rng: np.random.Generator) -> Array:
+        return surrogate.score(matrix) + rng.normal(0, surrogate.noise, len(matrix))
+
+    task = Task(table, Problem(surrogate.domain), surrogate.score, observe, digest(path))
+    limits = {"macs": _LIMIT} if name.endswith("-2M") else None
+    return task.variant(name, limits=limits, cost="macs" if name.endswith("-pareto") else None)
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """Accuracy in per cent from the architecture, the recipe and log MACs, each with its lengthscale."""
+
+    domain: Domain
+    process: GaussianProcess
+    noise: float
+    """Standard deviation between trainings of one candidate that differ in the seed."""
+
+    @classmethod
+    def fit(cls, domain: Domain, table: pd.DataFrame) -> Surrogate:
+        """`table` has a column for every dimension, ``seed`` and ``accuracy`` in 0..1."""
+        names = list(domain.distributions)
+        genotypes = [dict(zip(names, row, strict=True)) for row in table[names].itertuples(index=False)]
+        matrix = domain.canonical(from_genotypes(domain, genotypes))
+        accuracy = 100 * table["accuracy"].to_numpy(np.float64)
+        _, first, group = np.unique(matrix, axis=0, return_index=True, return_inverse=True)
+        counts = np.bincount(group)
+        means = np.bincount(group, accuracy) / counts
+        repeats = max(int(counts.sum() - len(counts)), 1)
+        noise = float(np.sqrt(((accuracy - means[group]) ** 2).sum() / repeats))
+        groups = _groups(domain, matrix[first])
+        hyper = gaussian_process.fit_hyperparameters(groups, means)
+        return cls(domain, gaussian_process.fit(groups, means, hyper), noise)
+
+    def score(self, matrix: Matrix) -> Array:
+        return self.process.predict(_groups(self.domain, self.domain.canonical(matrix)))
+
+
+@cache
+def _surrogate(path: Path) -> Surrogate:
+    return Surrogate.fit(space("micro"), pd.read_csv(path))
+
+
+def _groups(domain: Domain, matrix: Matrix) -> list[Array]:
+    encoded, architecture = features(domain, matrix).astype(np.float64), is_architecture_feature(domain)
+    macs = np.log(domain.statistics(matrix)["macs"])[:, None]
+    return [encoded[:, architecture], encoded[:, ~architecture], macs]

@@ -1,0 +1,56 @@
+"""A search domain given by its parts, for tasks that are no `nars.space.Space`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from optuna.distributions import BaseDistribution, distribution_to_json
+
+from experiments.search_benchmark.problem import Array
+from nars.errors import DataError, UsageError
+from nars.genotypes import Matrix
+
+__all__ = ["PlainDomain", "digest", "existing", "read_parquet"]
+
+
+@dataclass(frozen=True)
+class PlainDomain:
+    """Distributions, and functions of a matrix [n, d] where the domain has any."""
+
+    distributions: Mapping[str, BaseDistribution]
+    canonical_of: Callable[[Matrix], Matrix] | None = None
+    statistics_of: Callable[[Matrix], Mapping[str, Array]] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        text = "".join(f"{name}{distribution_to_json(dist)}" for name, dist in self.distributions.items())
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def canonical(self, matrix: Matrix) -> Matrix:
+        return matrix if self.canonical_of is None else self.canonical_of(matrix)
+
+    def statistics(self, matrix: Matrix) -> Mapping[str, Array]:
+        return {} if self.statistics_of is None else self.statistics_of(matrix)
+
+
+def existing(path: Path) -> Path:
+    """`path` itself. Raises `DataError` where nothing is there."""
+    if not path.exists():
+        raise DataError(f"no data at {path}: give its root with --data-root")
+    return path
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Raises `DataError` where the file is missing, `UsageError` where its reader is."""
+    try:
+        return pd.read_parquet(existing(path))
+    except ImportError as error:
+        raise UsageError("parquet tables need pyarrow: pip install nars[benchmark]") from error
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

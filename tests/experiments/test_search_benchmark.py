@@ -1,0 +1,216 @@
+"""Every opponent keeps the contract on the toy task; the answers it is scored by are right."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from experiments.search_benchmark import gaussian_process
+from experiments.search_benchmark.opponents import OPPONENTS
+from experiments.search_benchmark.problem import Problem, Task
+from experiments.search_benchmark.reference import Reference, hypervolume, nondominated, reference
+from experiments.search_benchmark.report import first_reaching, value_at
+from experiments.search_benchmark.run import Job, Row, main, read_rows, run
+from experiments.search_benchmark.tasks import HELD_OUT, TASKS, load, ofa, toy
+from experiments.search_benchmark.tasks.table import PlainDomain
+from nars.errors import InfeasibleError, UsageError
+
+BUDGET = 14  # two beyond the random start of the longest
+SLOW = {"smac", "optuna-gp"}
+NEEDS = {"smac": "smac", "cma-es": "cmaes"}
+
+
+def needed(name: str) -> None:
+    if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
+        pytest.skip(f"{name} needs the extra: pip install nars[benchmark]")
+
+
+def search(task: Task, name: str, seed: int, budget: int = BUDGET) -> tuple[np.ndarray, np.ndarray]:
+    """The candidates trained and the scores observed."""
+    optimizer, noise = OPPONENTS[name].make(task.problem, budget, seed), np.random.default_rng(seed)
+    trained, scores = [], []
+    while sum(map(len, trained)) < budget:
+        matrix = optimizer.ask()
+        values = task.problem.values(matrix, task.observe(matrix, noise))
+        optimizer.tell(matrix, values)
+        trained.append(matrix)
+        scores.append(values[:, 0])
+    return np.concatenate(trained)[:budget], np.concatenate(scores)[:budget]
+
+
+@pytest.mark.parametrize("kind", toy.NAMES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in OPPONENTS])
+def test_every_opponent_proposes_valid_candidates_that_its_seed_decides(name: str, kind: str) -> None:
+    needed(name)
+    task = load(kind)
+    if not OPPONENTS[name].applies(task.problem):
+        pytest.skip(f"{name} does not apply to {kind}")
+    first, scores = search(task, name, seed=3)
+    again, _ = search(task, name, seed=3)
+    other, _ = search(task, name, seed=4)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert task.problem.feasible(first).all()
+    assert np.isfinite(scores).all()
+    for column, dist in zip(first.T, task.problem.domain.distributions.values(), strict=True):
+        assert all(dist._contains(value) for value in column)
+
+
+def test_cma_es_takes_part_where_every_dimension_has_an_order() -> None:
+    needed("cma-es")
+
+    def applies(**dimensions: object) -> bool:
+        return OPPONENTS["cma-es"].applies(Problem(PlainDomain(dimensions)))
+
+    assert applies(kernel=CategoricalDistribution([3, 5, 7]), lr=FloatDistribution(0, 1))
+    assert not applies(kernel=CategoricalDistribution([5, 3, 7]))
+    assert not applies(ema=CategoricalDistribution([False, True]))
+    assert not applies(act=CategoricalDistribution(["relu", "silu"]))
+
+
+@pytest.mark.parametrize("name", ["tpe", "local", "gp-ei"])
+def test_an_optimizer_beats_random_search_on_the_toy(name: str) -> None:
+    """By the mean of four seeds at 32 trainings, where the gap is several times its error."""
+    task = load("toy")
+
+    def incumbents(which: str) -> list[float]:
+        found = (search(task, which, seed, 32) for seed in range(4))
+        return [task.truth(matrix[[np.argmax(scores)]])[0] for matrix, scores in found]
+
+    assert np.mean(incumbents(name)) > np.mean(incumbents("random"))
+
+
+def test_the_toys_optimum_is_where_it_is_said_to_be() -> None:
+    task = load("toy")
+    optimum = np.array([[1, 1, 1, 0, 5, 3, 0.03, 0]], dtype=np.float64)
+    assert task.truth(optimum) == pytest.approx(toy.BEST)
+    assert task.problem.domain.statistics(optimum)["macs"] == 375
+    assert task.truth(task.problem.sample(5000, np.random.default_rng(0))).max() < toy.BEST
+
+
+def test_the_reference_finds_the_toys_optimum_and_the_expected_best(tmp_path: Path) -> None:
+    task = load("toy")
+    known = reference(task, tmp_path)
+    assert known.best == pytest.approx(toy.BEST, abs=1e-4)
+    rng = np.random.default_rng(1)
+    best = [task.truth(task.problem.sample(256, rng)).max() for _ in range(200)]
+    error = np.std(best) / np.sqrt(len(best))
+    assert known.random_best_of["256"] == pytest.approx(np.mean(best), abs=4 * error)
+    assert reference(task, tmp_path) == known, "the cache gives back what was computed"
+
+
+def test_fronts_and_hypervolumes_of_known_points() -> None:
+    values = np.array([[1.0, 5.0], [3.0, 9.0], [2.0, 5.0], [0.5, 1.0], [3.0, 10.0]])
+    assert nondominated(values).tolist() == [1, 2, 3]
+    assert hypervolume(np.array([[1.0, 0.5], [0.5, 1.0], [0.4, 0.4], [-1, 3]])) == pytest.approx(0.75)
+
+
+def test_gaussian_process_likelihood_has_the_gradient_of_finite_differences() -> None:
+    rng = np.random.default_rng(0)
+    groups = [rng.random((12, 4)), rng.random((12, 1))]
+    distances = [gaussian_process._distances(group, group) for group in groups]
+    y, at = rng.normal(size=12), np.array([0.1, 0.4, -2.0])
+    _, gradient = gaussian_process._negative_likelihood(at, distances, y)
+    for i, step in enumerate(np.eye(3) * 1e-6):
+        up, _ = gaussian_process._negative_likelihood(at + step, distances, y)
+        down, _ = gaussian_process._negative_likelihood(at - step, distances, y)
+        assert gradient[i] == pytest.approx((up - down) / 2e-6, rel=1e-4, abs=1e-7)
+
+
+def test_gaussian_process_interpolates_and_doubts_what_is_far() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.random((60, 2))
+    y = np.sin(4 * x[:, 0]) + x[:, 1] ** 2
+    hyper = gaussian_process.fit_hyperparameters([x], y)
+    process = gaussian_process.fit([x], y, hyper)
+    new = rng.random((200, 2))
+    mean, near = process.predict_with_sd([new])
+    assert np.abs(mean - np.sin(4 * new[:, 0]) - new[:, 1] ** 2).max() < 0.05  # y spans 2.8
+    _, far = process.predict_with_sd([new + 3])
+    assert near.max() < far.min()
+
+
+def test_ofa_costs_are_those_published() -> None:
+    """The first row of the DyNAS-T tables: genotype, MACs and parameters as measured there."""
+    kernels = [5, 7, 5, 5, 3, 3, 3, 7, 5, 5, 3, 7, 7, 3, 3, 3, 5, 5, 5, 5]
+    expansions = [4, 3, 4, 4, 4, 6, 3, 4, 4, 3, 4, 3, 3, 6, 6, 6, 4, 3, 4, 4]
+    depths = [2, 3, 2, 4, 3]
+    choices = ([3, 5, 7], [3, 4, 6], [2, 3, 4])
+    blocks = zip(kernels, expansions, strict=True)
+    row = [choices[2].index(depth) for depth in depths]
+    row += [index for k, e in blocks for index in (choices[0].index(k), choices[1].index(e))]
+    found = ofa.domain().statistics(np.array([row], dtype=np.float64))
+    assert found["macs"] == 255_502_624
+    assert found["params"] == 5_029_656
+
+
+def test_a_limit_that_nothing_meets_is_said() -> None:
+    impossible = load("toy").variant("impossible", limits={"macs": 1.0})
+    with pytest.raises(InfeasibleError, match="none of"):
+        impossible.problem.sample(1, np.random.default_rng(0))
+
+
+def test_half_of_the_tasks_is_held_out() -> None:
+    assert set(TASKS) > HELD_OUT
+    assert 0.4 < len(HELD_OUT) / len(TASKS) < 0.6
+    with pytest.raises(UsageError, match="did you mean 'macro'"):
+        load("marco")
+
+
+def test_the_incumbent_is_chosen_by_what_was_observed(tmp_path: Path) -> None:
+    task = load("toy")
+    known = reference(task, tmp_path)
+    row = run(task, known, Job("toy", "random", seed=0, budget=20))
+    matrix = np.concatenate([OPPONENTS["random"].make(task.problem, 20, 0).ask() for _ in range(1)])
+    assert value_at(row, 1) == pytest.approx(task.truth(matrix)[0], rel=1e-5)
+    assert np.isnan(value_at(Row("random", 0, 8, 0.0, 0, "8:0.5"), 7))
+    assert first_reaching(
+        [Row("a", 0, 9, 0.0, 0, "1:0.1 4:0.5"), Row("a", 1, 9, 0.0, 0, "1:0.1")], 0.5
+    ).tolist() == [
+        4.0,
+        np.inf,
+    ]
+    front = run(
+        load("toy-pareto"), reference(load("toy-pareto"), tmp_path), Job("toy-pareto", "aging", 0, 16)
+    )
+    assert 0 < value_at(front, 16) <= 1
+
+
+def test_a_benchmark_cut_short_goes_on_where_it_was(tmp_path: Path) -> None:
+    """One process and quick opponents; the last line is cut as by a kill."""
+    command = [
+        "--only",
+        "toy",
+        "random",
+        "local",
+        "--budgets",
+        "4,8",
+        "--out",
+        str(tmp_path),
+        "--processes",
+        "1",
+    ]
+    assert main([*command, "--seeds", "2"]) == 0
+    file = tmp_path / "toy.csv"
+    whole = read_rows(file)
+    assert {(row.opponent, row.seed, row.budget) for row in whole} == {
+        (name, seed, 8) for name in ("random", "local") for seed in (0, 1)
+    }
+    file.write_text(file.read_text()[:-7])
+    assert main([*command, "--seeds", "2"]) == 0
+    again = {(row.opponent, row.seed): row.curve for row in read_rows(file)}
+    assert again == {(row.opponent, row.seed): row.curve for row in whole}
+
+
+def test_names_are_checked() -> None:
+    with pytest.raises(UsageError, match="no task or opponent 'gp'"):
+        main(["--only", "gp"])
+
+
+def test_reference_regret_is_zero_at_the_best_and_one_at_the_typical() -> None:
+    known = Reference(best=3.0, typical=1.0, random_best_of={})
+    assert (known.regret(3.0), known.regret(1.0)) == (0.0, 1.0)
