@@ -38,6 +38,9 @@ __all__ = [
     "to_unit",
 ]
 
+STEPS = 16
+"""Most values of an integer range that get a feature each."""
+
 Genotype = dict[str, Any]
 Matrix = NDArray[np.float64]
 
@@ -110,11 +113,15 @@ def suggest(domain: Domain, trial: Trial) -> Genotype:
 
 
 def features(domain: Domain, matrix: Matrix) -> NDArray[np.float32]:
-    """Inputs for a predictor [n, f] in 0..1: choices one-hot, numbers scaled (log where they are)."""
+    """Inputs for a predictor [n, f] in 0..1: choices one-hot, numbers scaled (log where they are).
+
+    An integer range of at most `STEPS` values has a column more for every value above its lowest,
+    1 from there on: what one more block or channel step brings need not be the same at every step.
+    """
     blocks = [_features(dist, matrix[:, i]) for i, dist in enumerate(domain.distributions.values())]
     if not blocks:
         return np.zeros((len(matrix), 0), np.float32)
-    return np.concatenate(blocks, axis=1).astype(np.float32)
+    return np.concatenate(blocks, axis=1, dtype=np.float32, casting="same_kind")
 
 
 def is_architecture_feature(domain: Domain) -> NDArray[np.bool_]:
@@ -169,7 +176,15 @@ def numbers(
 
 
 def _width(dist: BaseDistribution) -> int:
-    return len(dist.choices) if isinstance(dist, CategoricalDistribution) else 1
+    return len(dist.choices) if isinstance(dist, CategoricalDistribution) else 1 + len(_steps(dist))
+
+
+def _steps(dist: BaseDistribution) -> NDArray[np.float64]:
+    """The values above the lowest of a short integer range; none of other distributions."""
+    if not isinstance(dist, IntDistribution) or dist.log:
+        return np.zeros(0)
+    values = np.arange(dist.low, dist.high + 1, dist.step, dtype=np.float64)
+    return values[1:] if 2 < len(values) <= STEPS else np.zeros(0)
 
 
 def _features(dist: BaseDistribution, column: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -179,8 +194,8 @@ def _features(dist: BaseDistribution, column: NDArray[np.float64]) -> NDArray[np
     ends = np.array([dist.low, dist.high], dtype=np.float64)
     if dist.log:
         ends, column = np.log(ends), np.log(column)
-    scaled: NDArray[np.float64] = (column[:, None] - ends[0]) / (ends[1] - ends[0])
-    return scaled
+    scaled = (column[:, None] - ends[0]) / (ends[1] - ends[0])
+    return np.concatenate([scaled, column[:, None] >= _steps(dist)], axis=1)
 
 
 def _from_unit(dist: BaseDistribution, unit: NDArray[np.float64]) -> NDArray[np.float64]:

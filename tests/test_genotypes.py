@@ -40,7 +40,7 @@ def test_features_are_scaled_and_split() -> None:
     assert found.max() <= 1
     mask = genotypes.is_architecture_feature(MICRO)
     assert mask.shape == (found.shape[1],)
-    assert (~mask).sum() == 13  # optimizer in 3, ema in 2, eight numbers
+    assert (~mask).sum() == 17  # optimizer in 3, ema in 2, eight numbers, four steps of epochs
 
 
 def test_mutation_stays_close_and_inside() -> None:
