@@ -72,8 +72,8 @@ def _signs(values: Floats) -> Floats:
 
 def _ranks(values: Floats) -> Floats:
     """Ranks [n] around 0, equal values sharing theirs."""
-    ranks = np.asarray(rankdata(values), dtype=np.float64)
-    return ranks - ranks.mean()
+    centred: Floats = rankdata(values) - (len(values) + 1) / 2
+    return centred
 
 
 def _cosine(a: Floats, b: Floats) -> float:
