@@ -12,11 +12,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nars.errors import UsageError
 
-__all__ = ["EPOCHS", "VOID", "Budget"]
+__all__ = ["EPOCHS", "INTERRUPTED", "REFUSED", "VOID", "Budget", "counts", "place"]
 
 VOID = "void"
-"""User attribute of a trial that was never trained: asked for after the budget was spent, over a
-limit when measured, or interrupted and repeated by another trial."""
+"""User attribute of a trial that costs no budget: `INTERRUPTED` or `REFUSED`."""
+
+INTERRUPTED = "interrupted"
+"""Its worker ended before its training did; another trial repeats it."""
+
+REFUSED = "refused"
+"""It was asked for after the budget was spent, or was over a limit when measured."""
 
 EPOCHS = "epochs"
 """User attribute: epochs that a trial has trained, or will train at most while it runs."""
@@ -72,6 +77,16 @@ class Budget:
 def counts(trial: FrozenTrial) -> bool:
     """Whether a trial uses up budget: it was trained, or is being trained."""
     return trial.state != TrialState.WAITING and not trial.user_attrs.get(VOID)
+
+
+def place(trials: Sequence[FrozenTrial], number: int) -> int:
+    """How many proposals came before the trial of this number.
+
+    An interrupted trial and its repetition are one, so that a resumed search counts like one that
+    was not interrupted.
+    """
+    earlier = (trial for trial in trials if trial.number < number and trial.state != TrialState.WAITING)
+    return sum(trial.user_attrs.get(VOID) != INTERRUPTED for trial in earlier)
 
 
 def _busy_seconds(trials: Sequence[FrozenTrial], now: datetime) -> float:

@@ -55,6 +55,10 @@ class SearchConfig(Document):
                 raise ValueError(f"{name!r} is known only by training; valid: {', '.join(STATISTICS)}")
         if len(set(self.objectives)) < len(self.objectives):
             raise ValueError(f"objectives repeat: {', '.join(self.objectives)}")
+        if self.pruner != "none" and len(self.objectives) > 1:
+            raise ValueError(
+                f"pruner {self.pruner!r} compares a single objective; a front has only early stopping"
+            )
         Budget.parse(self.budget)
         return self
 

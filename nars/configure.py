@@ -12,7 +12,7 @@ from nars import feasible, tasks
 from nars.config import STATISTICS, SearchConfig
 from nars.errors import UsageError, closest
 from nars.feasible import Remaining
-from nars.proposals import SAMPLERS
+from nars.proposals import check_sampler
 from nars.space import Space
 from nars.spec import Architecture, Candidate, Recipe, read
 from nars.worker import PRUNERS
@@ -37,7 +37,6 @@ def configure(
     `DataError`.
     """
     options = dict(options or {})
-    _check_name("sampler", options.get("sampler", "nars"), SAMPLERS)
     _check_name("pruner", options.get("pruner", "none"), PRUNERS)
     found: Space = _catalogue().space(space)
     for part in fix:
@@ -50,6 +49,7 @@ def configure(
         raise UsageError(f"the first objective of {task} is {opened.metric}, got {names[0]!r}")
     for name in names[1:]:
         _check_name("objective", name, STATISTICS)
+    check_sampler(options.get("sampler", "nars"), names)
     return SearchConfig(
         space=found.replace(num_classes=opened.num_classes),
         task=task,

@@ -82,7 +82,7 @@ def next_to_confirm(trials: Sequence[FrozenTrial], directions: Sequence[StudyDir
 
 
 def winner(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> Measured | None:
-    """The best mean of the first objective among the candidates run most often confirmed.
+    """The best mean of the first objective among the candidates that were run more than once.
 
     A candidate with a single run wins only where nothing was confirmed.
     """

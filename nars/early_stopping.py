@@ -18,6 +18,8 @@ Curve = Sequence[tuple[float, float]]
 """Scores of one training as (fraction of the training done, score), in order."""
 
 THRESHOLD = 0.92
+FEWEST = 6
+"""Curves to learn from; with fewer, the threshold is reached by chance too often."""
 GRID = np.linspace(0.1, 0.9, 17)
 KEEP = 1 / 3
 
@@ -39,7 +41,7 @@ class EarlyStopping:
         self.fraction = self._earliest()
 
     def _earliest(self) -> float | None:
-        if len(self._final) < 6:  # below, 0.92 is reached by chance too often
+        if len(self._final) < FEWEST:
             return None
         enough = [_correlation(column, self._final) >= self.threshold for column in self._scores.T]
         late = [at for at, _ in enumerate(GRID) if all(enough[at:])]
@@ -57,19 +59,19 @@ class EarlyStopping:
             return False
         return bool(score_at(curve, self.fraction) < np.quantile(reached, 1 - self.keep))
 
-    def final(self, curve: Curve) -> float:
-        """The score that a training stopped early would have ended with, by linear regression."""
-        assert self.fraction is not None
-        known = self._scores[:, self._column()]
+    def final(self, curve: Curve) -> float | None:
+        """The score that a training stopped early, anywhere, would have ended with.
+
+        By linear regression on the score there; None of too few curves to learn from.
+        """
+        if len(self._final) < FEWEST:
+            return None
+        column = max(int(np.searchsorted(GRID, curve[-1][0] + 1e-9)) - 1, 0)
+        known, now = self._scores[:, column], score_at(curve, GRID[column])
         spread = np.var(known)
         slope = float(np.cov(known, self._final, bias=True)[0, 1] / spread) if spread > 0 else 0.0
-        now = score_at(curve, self.fraction)
         estimate = float(self._final.mean()) + slope * (now - float(known.mean()))
         return max(estimate, 0.0)
-
-    def _column(self) -> int:
-        assert self.fraction is not None
-        return int(np.argmin(np.abs(GRID - self.fraction)))
 
 
 def score_at(curve: Curve, fraction: float) -> float:

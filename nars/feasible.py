@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution
 
 from nars import genotypes
-from nars.errors import InfeasibleError
+from nars.errors import InfeasibleError, UsageError, closest
 from nars.genotypes import Domain, Matrix
 
-__all__ = ["Limits", "Remaining", "feasible", "remaining", "sample", "smallest"]
+__all__ = ["Limits", "Remaining", "Reservoir", "feasible", "remaining", "sample", "smallest"]
 
 Limits = Mapping[str, float]
 """The largest allowed value of each statistic, by name: ``{"macs": 60e6}``."""
 
 POOL = 1 << 14
-ATTEMPTS = 8
+ATTEMPTS = 4
+WALKERS = 1024
+STEPS = 64
 
 
 @dataclass(frozen=True)
@@ -45,29 +48,65 @@ def feasible(domain: Domain, matrix: Matrix, limits: Limits) -> NDArray[np.bool_
 def sample(domain: Domain, limits: Limits, n: int, rng: np.random.Generator, *, quasi: bool = True) -> Matrix:
     """`n` feasible genotypes [n, d], evenly spread (fewer only where no more are found).
 
-    Where the limits leave next to nothing, the sample spreads from the smallest candidates by
-    mutation. Raises `InfeasibleError`, with the smallest possible value, where nothing is left.
+    Where the limits leave next to nothing, random walks spread from what was found and from the
+    smallest candidates. Raises `InfeasibleError`, with the smallest possible value, where nothing
+    is left, and `UsageError` for a limit on what the domain does not know.
     """
+    if not limits:
+        return genotypes.sample(domain, n, rng, quasi=quasi)
+    _check_known(domain, limits)
     found = np.zeros((0, len(domain.distributions)))
-    pool = max(n, POOL) if limits else n
-    for _ in range(ATTEMPTS):
-        drawn = genotypes.sample(domain, pool, rng, quasi=quasi)
+    for attempt in range(1, ATTEMPTS + 1):
+        drawn = genotypes.sample(domain, max(n, POOL), rng, quasi=quasi)
         found = np.concatenate([found, drawn[feasible(domain, drawn, limits)]])
         if len(found) >= n:
             return found[:n]
-    seeds = [found, *(smallest(domain, name)[None] for name in limits)]
-    found = np.concatenate(seeds)
-    found = found[feasible(domain, found, limits)]
-    if not len(found):
-        raise InfeasibleError(_why_infeasible(domain, limits))
-    for _ in range(ATTEMPTS * 4):
-        parents = found[rng.integers(len(found), size=max(n, 1024))]
-        children = genotypes.mutate(domain, parents, rng)
-        found = np.concatenate([found, children[feasible(domain, children, limits)]])
-        found = np.unique(found, axis=0)
-        if len(found) >= 4 * n:
+        if len(found) * ATTEMPTS < n * attempt:  # the attempts left would not do
             break
+    seeds = np.concatenate([found, *(smallest(domain, name)[None] for name in limits)])
+    seeds = seeds[feasible(domain, seeds, limits)]
+    if not len(seeds):
+        raise InfeasibleError(_why_infeasible(domain, limits))
+    walked = walk(domain, limits, seeds, max(n, WALKERS), STEPS, rng)
+    found = np.unique(np.concatenate([found, walked]), axis=0)
     return found[rng.permutation(len(found))[:n]]
+
+
+def walk(
+    domain: Domain, limits: Limits, start: Matrix, n: int, steps: int, rng: np.random.Generator
+) -> Matrix:
+    """Where `n` random walks within the limits end that begin in feasible genotypes [m, d].
+
+    A step is a mutation, not made where it leads outside. It is as likely as its reverse, so that
+    long walks end everywhere alike (Metropolis et al. 1953).
+    """
+    at: Matrix = start[rng.integers(len(start), size=n)]
+    for _ in range(steps):
+        moved = genotypes.mutate(domain, at, rng)
+        at = np.where(feasible(domain, moved, limits)[:, None], moved, at)
+    return at
+
+
+class Reservoir:
+    """Feasible genotypes to draw from again and again, at the same small cost however tight the limits.
+
+    What is drawn depends on the limits, the seed and the generator alone. Raises what `sample` does.
+    """
+
+    def __init__(self, domain: Domain, limits: Limits, seed: int) -> None:
+        self.domain = domain
+        self.limits = limits
+        self.seed = seed
+
+    @cached_property
+    def _start(self) -> Matrix:
+        return sample(self.domain, self.limits, WALKERS, np.random.default_rng(self.seed), quasi=False)
+
+    def draw(self, n: int, rng: np.random.Generator) -> Matrix:
+        """`n` feasible genotypes [n, d]; some may be equal."""
+        if not self.limits:
+            return genotypes.sample(self.domain, n, rng, quasi=False)
+        return walk(self.domain, self.limits, self._start, n, 2, rng)
 
 
 def smallest(domain: Domain, statistic: str) -> NDArray[np.float64]:
@@ -88,13 +127,14 @@ def smallest(domain: Domain, statistic: str) -> NDArray[np.float64]:
 
 def _neighbours(domain: Domain, genotype: NDArray[np.float64]) -> Matrix:
     """Copies that have another choice, or an end of the range, in one dimension."""
-    rows = []
-    for index, dist in enumerate(domain.distributions.values()):
-        count = len(dist.choices) if isinstance(dist, CategoricalDistribution) else 2
-        unit = genotypes.to_unit(domain, np.repeat(genotype[None], count, axis=0))
-        unit[:, index] = (np.arange(count) + 0.5) / count if count > 2 else np.arange(count)
-        rows.append(genotypes.from_unit(domain, unit))
-    return np.concatenate(rows) if rows else np.zeros((0, len(genotype)))
+    counts = [
+        len(dist.choices) if isinstance(dist, CategoricalDistribution) else 2
+        for dist in domain.distributions.values()
+    ]
+    unit = np.repeat(genotypes.to_unit(domain, genotype[None]), sum(counts), axis=0)
+    values = [np.linspace(0, 1, count) for count in counts]
+    unit[np.arange(len(unit)), np.repeat(np.arange(len(counts)), counts)] = np.concatenate(values)
+    return genotypes.from_unit(domain, unit)
 
 
 def remaining(domain: Domain, limits: Limits, rng: np.random.Generator) -> Remaining:
@@ -112,9 +152,21 @@ def remaining(domain: Domain, limits: Limits, rng: np.random.Generator) -> Remai
     return Remaining(share=float(meets.mean()), quantiles=quantiles)
 
 
+def _check_known(domain: Domain, limits: Limits) -> None:
+    known = domain.statistics(genotypes.from_unit(domain, np.zeros((1, len(domain.distributions)))))
+    for name in limits:
+        if name not in known:
+            raise UsageError(f"no limit on {name!r} in this space: {closest(name, known)}")
+
+
 def _why_infeasible(domain: Domain, limits: Limits) -> str:
     least = {name: float(domain.statistics(smallest(domain, name)[None])[name][0]) for name in limits}
     alone = [name for name, limit in limits.items() if least[name] > limit]
-    asked = ", ".join(f"{name} <= {limit:g}" for name, limit in limits.items())
-    known = ", ".join(f"{name} {least[name]:g}" for name in alone or limits)
+    asked = ", ".join(f"{name} <= {_exact(limit)}" for name, limit in limits.items())
+    known = ", ".join(f"{name} {_exact(least[name])}" for name in alone or limits)
     return f"no candidate meets {asked}: the smallest possible is {known}"
+
+
+def _exact(value: float) -> str:
+    """Counts to the last digit, so that what is shown is met when asked for; fractions rounded."""
+    return f"{value:.0f}" if value == int(value) else f"{value:.4g}"

@@ -16,6 +16,7 @@ from sklearn.linear_model import RidgeCV
 from torch import nn
 
 from nars import genotypes
+from nars.device import memory_errors
 from nars.genotypes import Matrix
 from nars.network import build
 from nars.space import Space
@@ -51,11 +52,15 @@ def measure(
     resolution: int | None = None,
     seconds: float = 0.3,
 ) -> Latency:
-    """Build the network and time it for about `seconds`, with the threads torch is set to."""
-    model = build(architecture, num_classes).eval().to(device).to(memory_format=torch.channels_last)
+    """Build the network and time it for about `seconds`, with the threads torch is set to.
+
+    Raises `TrialMemoryError`.
+    """
     side = resolution or architecture.resolution
-    image = torch.zeros(1, architecture.in_channels, side, side, device=device)
-    return time_forward(model, image.contiguous(memory_format=torch.channels_last), seconds=seconds)
+    with memory_errors(f"measuring latency at {side} px"):
+        model = build(architecture, num_classes).eval().to(device).to(memory_format=torch.channels_last)
+        image = torch.zeros(1, architecture.in_channels, side, side, device=device)
+        return time_forward(model, image.contiguous(memory_format=torch.channels_last), seconds=seconds)
 
 
 @torch.inference_mode()

@@ -16,6 +16,7 @@ import psutil
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nars.budget import counts
 from nars.errors import RunError
 from nars.liveness import REASON, is_alive, mark, reap
 from nars.results import write_results
@@ -34,8 +35,10 @@ def default_workers(device: str) -> int:
     """One per GPU where the search runs on GPUs, else one per core."""
     import torch
 
-    if device != "cpu" and torch.cuda.is_available():
+    if device in ("auto", "cuda") and torch.cuda.is_available():
         return torch.cuda.device_count()
+    if device.startswith("cuda"):
+        return 1
     return (
         len(psutil.Process().cpu_affinity())
         if hasattr(psutil.Process, "cpu_affinity")
@@ -54,11 +57,13 @@ def launch(
     study = run.study()
     with run.locked():
         reap(study)
+        if run.config.needs_latency:
+            _measure_latency(run, study)
     team = [_start(run, index, log) for index in range(workers)]
     deaths = 0
     finished = _finished(study)
     try:
-        while any(process.poll() is None for process in team):
+        while any(process.poll() != 0 for process in team):
             time.sleep(POLL_SECONDS)
             if on_poll is not None:
                 on_poll(study)
@@ -69,7 +74,7 @@ def launch(
                 if process.poll() not in (None, 0):
                     deaths += 1
                     _bury(study, process)
-                    _give_up(process, deaths)
+                    _give_up(process, deaths, log)
                     team[index] = _start(run, index, log)
     finally:
         _stop(team)
@@ -77,12 +82,27 @@ def launch(
     return study
 
 
+def _measure_latency(run: Run, study: Study) -> None:
+    """Once for all workers and before they start, on a quiet machine and with a worker's one thread."""
+    import torch
+
+    from nars.device import resolve
+    from nars.latency import latency_domain
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        latency_domain(run.config.space, study, resolve(run.config.device))
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _start(run: Run, index: int, log: Path | None) -> subprocess.Popen[bytes]:
     """A worker of its own session, so that Ctrl-C reaches it only through us."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    gpu = {} if run.config.device == "cpu" else _gpu(index)
+    gpu = _gpu(index) if run.config.device in ("auto", "cuda") else {}
     command = [sys.executable, "-m", "nars", "worker", "--storage", run.storage, "--study", run.name]
-    command += ["--parent", str(os.getpid())]
+    command += ["--parent", str(os.getpid()), "--device", run.config.device]
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(log.open("ab")) if log else None
         return subprocess.Popen(
@@ -95,14 +115,20 @@ def _start(run: Run, index: int, log: Path | None) -> subprocess.Popen[bytes]:
 
 
 def _gpu(index: int) -> dict[str, str]:
+    """The environment in which a worker sees one GPU, of those that we see."""
     import torch
 
     count = torch.cuda.device_count()
-    return {"CUDA_VISIBLE_DEVICES": str(index % count)} if count > 1 else {}
+    if count < 2:
+        return {}
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")
+    return {"CUDA_VISIBLE_DEVICES": seen[index % count]}
 
 
 def _finished(study: Study) -> int:
-    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+    """Trials that came to an end of their own; one given back by a dying worker is no progress."""
+    trials = study.get_trials(deepcopy=False)
+    return sum(trial.state.is_finished() and counts(trial) for trial in trials)
 
 
 def _bury(study: Study, process: subprocess.Popen[bytes]) -> None:
@@ -121,11 +147,19 @@ def _left_behind(study: Study) -> Sequence[FrozenTrial]:
     return [trial for trial in running if not is_alive(trial)]
 
 
-def _give_up(process: subprocess.Popen[bytes], deaths: int) -> None:
+def _give_up(process: subprocess.Popen[bytes], deaths: int, log: Path | None) -> None:
+    where = f"see {log}" if log else "see above"
     if process.returncode == 2:  # it has said why: an error that every worker would meet
-        raise RunError("a worker stopped with the error above")
+        raise RunError(f"a worker stopped: {_last_error(log) or where}")
     if deaths >= RESTARTS:
-        raise RunError(f"{deaths} workers died one after the other, the last with {process.returncode}")
+        code = process.returncode
+        raise RunError(f"{deaths} workers died one after the other, the last with exit code {code}; {where}")
+
+
+def _last_error(log: Path | None) -> str | None:
+    """The last line that the command line of a worker wrote to the log before it ended."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log else []
+    return next((line.removeprefix("nars: ") for line in reversed(lines) if line.startswith("nars: ")), None)
 
 
 def _stop(team: Sequence[subprocess.Popen[bytes]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -10,11 +11,13 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import psutil
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nars.budget import VOID
+from nars.budget import INTERRUPTED, VOID
 from nars.proposals import WORKER
+from nars.run import config_of
 
 __all__ = ["REASON", "REPEATS", "Heartbeat", "give_back", "is_alive", "reap", "worker_name"]
 
@@ -29,6 +32,8 @@ HEARTBEAT = "heartbeat"
 
 BEAT_SECONDS = 30.0
 SILENCE_SECONDS = 4 * BEAT_SECONDS
+CLOCK_SECONDS = 5.0
+"""By which the system's account of when a process started may shift with its clock."""
 
 
 def worker_name() -> str:
@@ -46,7 +51,9 @@ def is_alive(trial: FrozenTrial) -> bool:
     if host == socket.gethostname():
         pid, _, created = process.partition(":")
         try:
-            return abs(psutil.Process(int(pid)).create_time() - float(created)) < 1
+            found = psutil.Process(int(pid))
+            same = abs(found.create_time() - float(created)) < CLOCK_SECONDS
+            return same and found.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
     started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
@@ -71,12 +78,13 @@ def reap(study: Study) -> list[int]:
 def give_back(study: Study, trial: FrozenTrial, *, repeat: bool = True) -> None:
     """End an interrupted trial; it costs no budget and is repeated with the same seed.
 
-    The repetition is lined up first: a kill in between leaves a trial that `reap` finds again.
+    The repetition is lined up first: a kill in between leaves a trial that `reap` finds again. A
+    trial without its whole genotype is not repeated: the sampler proposes the same again.
     """
-    if repeat and trial.params:
+    if repeat and config_of(study).space.distributions.keys() <= trial.params.keys():
         kept = {key: trial.user_attrs[key] for key in ("seed",) if key in trial.user_attrs}
         study.enqueue_trial(trial.params, user_attrs={REPEATS: trial.number, **kept})
-    mark(study, trial, VOID, True)
+    mark(study, trial, VOID, INTERRUPTED)
     mark(study, trial, REASON, "interrupted")
     study.tell(trial.number, state=TrialState.FAIL)
 
@@ -104,4 +112,5 @@ class Heartbeat(AbstractContextManager["Heartbeat"]):
 
     def _beat(self) -> None:
         while not self._done.wait(BEAT_SECONDS):
-            self._trial.set_user_attr(HEARTBEAT, time.time())
+            with contextlib.suppress(UpdateFinishedTrialError):  # told while we were about to
+                self._trial.set_user_attr(HEARTBEAT, time.time())

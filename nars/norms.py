@@ -7,7 +7,7 @@ distributed training with one small differentiable all-reduce, on CPU (gloo) as 
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 import torch
 import torch.distributed as dist
@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
 from nars.errors import UsageError, closest
+from nars.spec import Norm
 
 __all__ = ["NaiveSyncBatchNorm2d", "Norm", "norm"]
-
-Norm = Literal["bn", "gn", "sync_bn", "naive_sync_bn", "naive_sync_bn_weighted", "frozen_bn"]
 
 EPS = 1e-5
 MOMENTUM = 0.1

@@ -2,75 +2,160 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars import feasible, genotypes
-from nars.budget import Budget, counts
+from nars.budget import Budget, place
 from nars.confirm import is_confirmation, next_to_confirm
 from nars.errors import UsageError, closest
-from nars.feasible import Limits
+from nars.feasible import Limits, Reservoir
 from nars.genotypes import Domain, Genotype, Matrix
 from nars.sampler import NarsSampler
 
-__all__ = ["SAMPLERS", "WORKER", "SearchSampler", "make_sampler"]
+__all__ = ["SAMPLERS", "WORKER", "Restarted", "SearchSampler", "check_sampler", "make_sampler"]
 
 WORKER = "worker"
 """User attribute: which process trains a trial."""
 
 SAMPLERS = ("nars", "random", "qmc", "tpe", "nsga2", "nsga3", "gp", "cmaes")
 TRIES = 32
+SLOW = ("gp",)
+"""Samplers that take seconds for a proposal, and would make much the same one again."""
+PATIENCE_SECONDS = 30.0
+"""How long to wait for another worker's proposal; it may have died."""
 NEAREST = 2048
+
+
+def check_sampler(name: str, objectives: Sequence[str]) -> None:
+    """Raise `UsageError` for a sampler that is not there, or not for so many objectives."""
+    if name not in SAMPLERS:
+        raise UsageError(f"no sampler {name!r}: {closest(name, SAMPLERS)}")
+    if name == "cmaes" and len(objectives) > 1:
+        raise UsageError(f"sampler cmaes has one objective, got {','.join(objectives)}; use nars or nsga2")
+    if name == "cmaes" and find_spec("cmaes") is None:
+        raise UsageError("sampler cmaes needs a package of that name: pip install 'nars[cmaes]'")
 
 
 def make_sampler(
     name: str, space: Domain, budget: Budget, limits: Limits, objectives: Sequence[str], seed: int
 ) -> BaseSampler:
     """The sampler of a name in `SAMPLERS`. Raises `UsageError`."""
-    others = {
-        "random": lambda: optuna.samplers.RandomSampler(seed=seed),
-        "qmc": lambda: optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False),
-        "tpe": lambda: optuna.samplers.TPESampler(seed=seed, multivariate=True),
-        "nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed, population_size=20),
-        "nsga3": lambda: optuna.samplers.NSGAIIISampler(seed=seed, population_size=20),
-        "gp": lambda: optuna.samplers.GPSampler(seed=seed),
-        "cmaes": lambda: optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False),
-    }
+    check_sampler(name, objectives)
     if name == "nars":
         return NarsSampler(space, budget=budget, limits=limits, objectives=objectives, seed=seed)
-    if name not in others:
-        raise UsageError(f"no sampler {name!r}: {closest(name, SAMPLERS)}")
-    return others[name]()
+    return Restarted(partial(_optuna_sampler, name, seed), seed)
+
+
+def _optuna_sampler(name: str, seed: int, drawn: int) -> BaseSampler:
+    """A sampler for one trial: `seed` is that of the search, `drawn` the trial's own."""
+    samplers = optuna.samplers
+    with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
+        match name:
+            case "random":
+                return samplers.RandomSampler(seed=drawn)
+            case "qmc":  # the sequence is the search's; what it has no dimension for is drawn
+                rest = samplers.RandomSampler(seed=drawn)
+                return samplers.QMCSampler(
+                    seed=seed, scramble=True, independent_sampler=rest, warn_independent_sampling=False
+                )
+            case "tpe":
+                return samplers.TPESampler(seed=drawn, multivariate=True)
+            case "nsga2":
+                return samplers.NSGAIISampler(seed=drawn, population_size=20)
+            case "nsga3":
+                return samplers.NSGAIIISampler(seed=drawn, population_size=20)
+            case "gp":
+                return samplers.GPSampler(seed=drawn)
+    assert name == "cmaes", name
+    return samplers.CmaEsSampler(seed=drawn, warn_independent_sampling=False)
+
+
+class Restarted(BaseSampler):
+    """An Optuna sampler made anew for every trial, from the seed and the trial's place.
+
+    Optuna's samplers keep their random state in memory. Kept over trials, every worker and every
+    restart would propose the same sequence again.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+        self._make = make
+        self._seed = seed
+        self._sampler = make(seed)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        entropy = [self._seed, place(study.get_trials(deepcopy=False), trial.number)]
+        self._sampler = self._make(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        self._sampler.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._sampler.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            # CMA-ES warns of limits that it does not use; they hold all the same.
+            self._sampler.after_trial(study, trial, state, values)
+
+    def reseed_rng(self) -> None:
+        """Nothing to do: another process has other trials, and so other seeds."""
 
 
 class SearchSampler(BaseSampler):
     """Proposes whole, feasible genotypes of `space` with any `inner` sampler.
 
     In the last part of the budget it repeats the best candidates instead (see `nars.confirm`).
-    A sampler that knows no limits is asked again for a proposal outside them, and after `TRIES`
+    A sampler that knows no limits is asked again for a proposal outside them, and after `tries`
     of these its last one is moved to the nearest feasible candidate of a random sample.
+    Every trial has `attributes` from its start: they are user attributes, such as `WORKER`.
     """
 
     def __init__(
-        self, inner: BaseSampler, space: Domain, budget: Budget, limits: Limits, seed: int, worker: str
+        self,
+        inner: BaseSampler,
+        space: Domain,
+        budget: Budget,
+        limits: Limits,
+        seed: int,
+        attributes: Mapping[str, Any],
+        tries: int = TRIES,
     ) -> None:
         self.inner = inner
         self.space = space
         self.budget = budget
         self.limits = limits
         self.seed = seed
-        self.worker = worker
+        self.attributes = dict(attributes)
+        self.tries = tries
+        self._reservoir = Reservoir(space, limits, seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        # Before anything slow, so that a trial can be told from one whose worker has died.
-        study._storage.set_trial_user_attr(trial._trial_id, WORKER, self.worker)
+        # Before anything slow: others see at once who trains it, and what of the budget it will take.
+        for key, value in self.attributes.items():
+            study._storage.set_trial_user_attr(trial._trial_id, key, value)
         self.inner.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -79,19 +164,41 @@ class SearchSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        trials = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
+        repeated: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
+        if search_space.keys() <= repeated.keys():
+            return repeated
+        trials = self._others(study, trial)
         earlier = [each for each in trials if each.number < trial.number]
         if is_confirmation(self.budget, earlier):
-            repeated = next_to_confirm(trials, study.directions)
-            if repeated is not None:
-                return repeated.params
-        for _ in range(TRIES):
+            best = next_to_confirm(trials, study.directions)
+            if best is not None:
+                return best.params
+        for _ in range(self.tries):
             proposal = self._propose(study, trial)
             matrix = genotypes.from_genotypes(self.space, [proposal])
             if feasible.feasible(self.space, matrix, self.limits)[0]:
                 return proposal
-        position = sum(map(counts, earlier))
-        return self._nearest(matrix, np.random.default_rng([self.seed, position]))
+        return self._nearest(matrix, np.random.default_rng([self.seed, place(trials, trial.number)]))
+
+    def _others(self, study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
+        """All other trials, once those asked for before have their genotypes.
+
+        Two workers that ask at the same moment would otherwise be given the same candidate.
+        """
+        names = self.space.distributions.keys()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            trials = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
+            open_ = [
+                each
+                for each in trials
+                if each.number < trial.number
+                and each.state == TrialState.RUNNING
+                and each.params.keys() < names
+            ]
+            if not open_ or time.monotonic() > deadline:
+                return trials
+            time.sleep(0.05)
 
     def _propose(self, study: Study, trial: FrozenTrial) -> Genotype:
         relative = self.inner.infer_relative_search_space(study, trial)
@@ -104,7 +211,7 @@ class SearchSampler(BaseSampler):
         }
 
     def _nearest(self, proposal: Matrix, rng: np.random.Generator) -> Genotype:
-        pool = feasible.sample(self.space, self.limits, NEAREST, rng, quasi=False)
+        pool = self._reservoir.draw(NEAREST, rng)
         distances = genotypes.to_unit(self.space, pool) - genotypes.to_unit(self.space, proposal)
         nearest = pool[[np.argmin((distances**2).sum(axis=1))]]
         return genotypes.to_genotypes(self.space, nearest)[0]

@@ -22,7 +22,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 
 from nars.config import SearchConfig
-from nars.errors import RunError, UsageError
+from nars.errors import RunError, SpecError, UsageError
 from nars.files import write_whole
 from nars.storage import open_storage
 
@@ -30,6 +30,9 @@ __all__ = ["CONFIG", "RUNS", "Run", "config_of", "latest", "open_run", "start_ru
 
 RUNS = Path("runs")
 """Where runs without ``--run`` go."""
+
+STORAGE = "storage.txt"
+"""Names the run's storage; written first, so that a run with a `config.yaml` has it."""
 
 CONFIG = "config"
 """User attribute of the study: the search as YAML, so that a worker needs only the storage."""
@@ -48,7 +51,10 @@ class Run:
         return self.folder.resolve().name
 
     def study(self) -> Study:
-        """The study, opened without a sampler; it is made if it is not there yet."""
+        """The study, opened without a sampler; it is made if it is not there yet.
+
+        Raises `RunError` where the storage has another study of that name.
+        """
         study = optuna.create_study(
             storage=open_storage(self.storage),
             study_name=self.name,
@@ -57,6 +63,10 @@ class Run:
             load_if_exists=True,
         )
         config = self.config.to_yaml()
+        if CONFIG in study.user_attrs:
+            self.config.check_continues(config_of(study), f"study {self.name} in {self.storage}")
+        elif study.get_trials(deepcopy=False):
+            raise RunError(f"study {self.name} in {self.storage} was not made by `nars search`")
         if study.user_attrs.get(CONFIG) != config:  # new, or the budget has grown
             study.set_user_attr(CONFIG, config)
             with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
@@ -82,12 +92,17 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
         if storage is not None and storage != run.storage:
             raise RunError(f"{folder} is stored in {run.storage}, not in {storage}")
         storage = run.storage
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(map(_is_strange, folder.iterdir())):
         raise RunError(f"{folder} is not empty and holds no search")
     storage = storage or str(folder / "study.journal")
-    write_whole(folder / "storage.txt", storage + "\n")
+    write_whole(folder / STORAGE, storage + "\n")
     write_whole(file, config.to_yaml())
     return Run(folder, config, storage)
+
+
+def _is_strange(file: Path) -> bool:
+    """Not of those that a kill can leave before the search is written down."""
+    return file.name != STORAGE and not file.name.startswith(".")
 
 
 def open_run(folder: Path) -> Run:
@@ -95,8 +110,11 @@ def open_run(folder: Path) -> Run:
     file = folder / "config.yaml"
     if not file.exists():
         raise RunError(f"{folder} is no run folder: it has no config.yaml")
-    config = SearchConfig.load(file)
-    stored = folder / "storage.txt"
+    try:
+        config = SearchConfig.load(file)
+    except SpecError as error:
+        raise RunError(f"not a search that this version can go on with: {error}") from None
+    stored = folder / STORAGE
     storage = stored.read_text(encoding="utf-8").strip() if stored.exists() else ""
     journal = folder / "study.journal"
     # A folder that was moved keeps its own journal.

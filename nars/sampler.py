@@ -14,7 +14,7 @@ storage complement each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,8 +27,9 @@ from sklearn.base import clone
 
 from nars import feasible, genotypes
 from nars.budget import Budget, counts
+from nars.errors import UsageError
 from nars.evolution import evolve
-from nars.feasible import Limits
+from nars.feasible import Limits, Reservoir
 from nars.genotypes import Domain, Matrix
 
 __all__ = ["ESTIMATE", "NarsSampler", "Predictor"]
@@ -41,6 +42,8 @@ REFIT_EVERY = 4
 POOL = 4096
 ELITE = 16
 """Best measured candidates, whose variations join the pool and start the evolution."""
+START = 128
+"""Random candidates that the evolution starts from, beside the best."""
 FINE = 2 / 3
 """Share of the budget after which evolution replaces the pool."""
 
@@ -84,7 +87,8 @@ class NarsSampler(BaseSampler):
         self._predictor = predictor
         self._independent = RandomSampler(seed=seed)
         self._start: Matrix | None = None
-        self._fits: dict[tuple[str, tuple[int, ...]], Predictor] = {}
+        self._reservoir = Reservoir(space, self.limits, seed)
+        self._fit: tuple[tuple[int, tuple[int, ...]], dict[str, Predictor]] | None = None
 
     def reseed_rng(self) -> None:
         self._independent.reseed_rng()
@@ -103,41 +107,57 @@ class NarsSampler(BaseSampler):
     ) -> dict[str, Any]:
         if not search_space:
             return {}
-        others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
-        others = [each for each in others if search_space.keys() <= each.params.keys()]
-        earlier = [each for each in others if each.number < trial.number and counts(each)]
+        if len(self.objectives) != len(study.directions):
+            asked = ", ".join(self.objectives)
+            raise UsageError(f"the sampler's objectives are {asked}; the study has {len(study.directions)}")
+        trials = study.get_trials(deepcopy=False)
+        tried = self._matrix([each for each in trials if each.number != trial.number and self._is_ours(each)])
+        earlier = self._earlier(trials, trial.number)
         rng = np.random.default_rng([self.seed, len(earlier)])  # a repeated trial changes no number
-        tried = self._matrix(others)
         if len(earlier) < self.first_batch:
-            chosen = _first_new(self._first_candidates(), tried)
+            # By place, not the first that is new: workers that start together see none of each other's.
+            chosen = _first_new(np.roll(self._first_candidates(), -len(earlier), axis=0), tried)
         else:
             chosen = self._guided(study, earlier, tried, rng)
         if chosen is None:
-            chosen = feasible.sample(self.space, self.limits, 1, rng, quasi=False)[0]
+            pool = self._reservoir.draw(POOL, rng)
+            chosen = _first_new(pool, tried)
+            chosen = pool[0] if chosen is None else chosen  # all were tried: once more, then
         return genotypes.to_genotypes(self.space, chosen[None])[0]
 
-    def prediction(
-        self, study: Study, earlier: Sequence[FrozenTrial], params: Mapping[str, Any]
-    ) -> tuple[float, float] | None:
-        """Mean and standard deviation predicted for a proposal made after these trials.
+    def prediction(self, study: Study, trial: FrozenTrial) -> tuple[float, float] | None:
+        """Mean and standard deviation predicted for a trial's genotype from those before it.
 
         Of the first objective that is not a statistic; None within the first batch.
         """
+        earlier = self._earlier(study.get_trials(deepcopy=False), trial.number)
         labelled = self._labelled(study, earlier)
         if len(earlier) < self.first_batch or len(labelled) < 2:
             return None
-        utility = _Utility(self, study, labelled, np.random.default_rng())
-        matrix = self.space.canonical(genotypes.from_genotypes(self.space, [params]))
-        for predictor in utility.predictors.values():
-            mean, std = predictor.predict(matrix, return_std=True)
+        for predictor in self.fitted(study, labelled).values():
+            mean, std = predictor.predict(self._matrix([trial]), return_std=True)
             return float(mean[0]), float(std[0])
         return None
+
+    def _is_ours(self, trial: FrozenTrial) -> bool:
+        """Whether a trial has a genotype of the space; a user's study may hold others."""
+        return self.space.distributions.keys() <= trial.params.keys()
+
+    def _earlier(self, trials: Sequence[FrozenTrial], number: int) -> list[FrozenTrial]:
+        """The trials that the one of this number comes after, those just being proposed among them."""
+        return [
+            each
+            for each in trials
+            if each.number < number
+            and counts(each)
+            and (self._is_ours(each) or each.state == TrialState.RUNNING)
+        ]
 
     def _labelled(self, study: Study, earlier: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """The trials that a proposal learns from: those of the rounds before its own."""
         rounds = max(len(earlier) - self.first_batch, 0) // REFIT_EVERY
         known = earlier[: self.first_batch + rounds * REFIT_EVERY]
-        return [trial for trial in known if scores(study, trial) is not None]
+        return [trial for trial in known if self._is_ours(trial) and scores(study, trial) is not None]
 
     def _first_candidates(self) -> Matrix:
         if self._start is None:
@@ -159,16 +179,14 @@ class NarsSampler(BaseSampler):
             found = evolve(
                 self.space,
                 utility,
-                start=np.concatenate(
-                    [elite, feasible.sample(self.space, self.limits, ELITE, rng, quasi=False)]
-                ),
+                start=np.concatenate([elite, self._reservoir.draw(START, rng)]),
                 feasible=lambda matrix: feasible.feasible(self.space, matrix, self.limits),
                 rng=rng,
             ).matrix
             return _first_new(found, tried)
         near = genotypes.mutate(self.space, np.repeat(elite, POOL // 4 // len(elite), axis=0), rng)
         near = near[feasible.feasible(self.space, near, self.limits)]
-        pool = np.concatenate([near, feasible.sample(self.space, self.limits, POOL, rng, quasi=False)])
+        pool = np.concatenate([near, self._reservoir.draw(POOL, rng)])
         return _first_new(pool[np.argsort(-utility(pool), kind="stable")], tried)
 
     def _evolves(self, earlier: Sequence[FrozenTrial]) -> bool:
@@ -176,15 +194,20 @@ class NarsSampler(BaseSampler):
             return len(earlier) // REFIT_EVERY % 2 == 1
         return self.budget.progress(earlier) >= FINE
 
-    def fitted(
-        self, objective: str, numbers: tuple[int, ...], x: Matrix, y: NDArray[np.float64]
-    ) -> Predictor:
-        """The predictor of an objective fitted to the trials of these numbers; the last is kept."""
-        key = (objective, numbers)
-        if key not in self._fits:
-            self._fits = {known: fit for known, fit in self._fits.items() if known[0] != objective}
-            self._fits[key] = clone(self._template()).fit(x, y)
-        return self._fits[key]
+    def fitted(self, study: Study, trials: Sequence[FrozenTrial]) -> dict[str, Predictor]:
+        """A predictor for each objective that is no statistic, fitted to these trials; the last are kept."""
+        numbers = tuple(trial.number for trial in trials)
+        if self._fit is None or self._fit[0] != (study._study_id, numbers):
+            x = self._matrix(trials)
+            values = np.array([scores(study, trial) for trial in trials])
+            known = set(self.space.statistics(x[:1]))
+            predictors = {
+                name: clone(self._template()).fit(x, values[:, index])
+                for index, name in enumerate(self.objectives)
+                if name not in known
+            }
+            self._fit = (study._study_id, numbers), predictors
+        return self._fit[1]
 
     def _template(self) -> Predictor:
         if self._predictor is None:
@@ -213,16 +236,9 @@ class _Utility:
         self.signs = np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in study.directions])
         self.optimism = rng.exponential(0.5)
         self.weights = rng.dirichlet(np.ones(len(self.signs)))
-        x = sampler._matrix(trials)
-        values = np.array([scores(study, trial) for trial in trials])
-        self.worst, self.best = (self.signs * values).min(axis=0), (self.signs * values).max(axis=0)
-        known = set(self.space.statistics(x[:1]))
-        numbers = tuple(trial.number for trial in trials)
-        self.predictors = {
-            name: sampler.fitted(name, numbers, x, values[:, index])
-            for index, name in enumerate(self.objectives)
-            if name not in known
-        }
+        values = self.signs * np.array([scores(study, trial) for trial in trials])
+        self.worst, self.best = values.min(axis=0), values.max(axis=0)
+        self.predictors = sampler.fitted(study, trials)
 
     def __call__(self, matrix: Matrix) -> NDArray[np.float64]:
         values = np.stack([self._optimistic(matrix, at) for at in range(len(self.signs))], axis=1)

@@ -23,6 +23,7 @@ __all__ = [
     "Candidate",
     "Document",
     "Frozen",
+    "Norm",
     "Recipe",
     "read",
     "read_yaml",
@@ -31,6 +32,9 @@ __all__ = [
 
 SCHEMA = 1
 """Version of the files written here. A file of a newer schema is refused."""
+
+Norm = Literal["bn", "gn", "sync_bn", "naive_sync_bn", "naive_sync_bn_weighted", "frozen_bn"]
+"""Normalization layers by name; `nars.norms.norm` says what each is."""
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]

@@ -6,9 +6,12 @@ may train, when to stop one early, and when to confirm, are functions of its tri
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import signal
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +24,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nars import tasks
-from nars.budget import EPOCHS, VOID, Budget, counts
+from nars.budget import EPOCHS, REFUSED, VOID, Budget, counts
 from nars.config import SearchConfig
 from nars.confirm import is_confirmation
 from nars.early_stopping import EarlyStopping
@@ -29,14 +32,16 @@ from nars.errors import InfeasibleError, RunError, TrialError, UsageError, close
 from nars.genotypes import Domain, from_genotypes
 from nars.latency import WithLatency, latency_domain, measure
 from nars.liveness import REASON, Heartbeat, give_back, reap, worker_name
-from nars.proposals import SearchSampler, make_sampler
+from nars.proposals import SLOW, TRIES, WORKER, SearchSampler, make_sampler
 from nars.results import write_results
 from nars.run import config_of, start_run
 from nars.sampler import ESTIMATE, NarsSampler
-from nars.spec import Candidate
+from nars.space import Space
+from nars.spec import Candidate, Recipe
 from nars.storage import open_storage
 from nars.tasks.base import Outcome, Task
 from nars.train import Progress
+from nars.values import ends
 
 __all__ = ["PRUNERS", "join", "search", "work"]
 
@@ -45,6 +50,9 @@ logger = logging.getLogger(__name__)
 PRUNERS = ("none", "median", "percentile", "hyperband", "halving")
 VOIDS_IN_A_ROW = 50
 """Proposals refused one after the other before a search gives up."""
+
+PARENT_SECONDS = 0.5
+"""Between two looks at whether the process that started a worker is still there."""
 
 
 def search(config: SearchConfig, folder: str | Path, storage: str | None = None) -> Study:
@@ -76,29 +84,42 @@ def join(storage: str, name: str, *, data: str | None, device: str, parent: int 
         known = ", ".join(sorted(optuna.get_all_study_names(opened))) or "none"
         raise UsageError(f"no study {name!r} in {storage}; there: {known}") from None
     config = config_of(study)
+    signal.signal(signal.SIGTERM, _terminate)
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent,), daemon=True).start()
     task = _open_task(config.replace(data=data or config.data, device=device))
     if task.fingerprint != config.data_fingerprint:
         raise RunError(f"the data at {data or config.data} is not that of study {name}")
-    signal.signal(signal.SIGTERM, _terminate)
-    work(study, task, parent)
+    work(study, task)
 
 
 def _terminate(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # the trial is given back only once
     raise SystemExit(128 + number)
+
+
+def _follow(parent: int) -> None:
+    """End this process, its trial given back, when its parent is gone."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _open_task(config: SearchConfig) -> Task:
     return tasks.load(config.task, config.data, config.device, drop_bad=config.drop_bad)
 
 
-def work(study: Study, task: Task, parent: int | None = None) -> None:
-    """Train candidates of a study as one of its workers until the budget is spent."""
-    worker = _Worker(study, config_of(study), task, parent)
+def work(study: Study, task: Task) -> None:
+    """Train candidates of a study as one of its workers until the budget is spent.
+
+    Raises `InfeasibleError` where no candidate meets the limits.
+    """
+    worker = _Worker(study, config_of(study), task)
     voids = 0
     while worker.has_budget():
         voids = 0 if worker.step() else voids + 1
         if voids >= VOIDS_IN_A_ROW:
-            raise InfeasibleError(f"the last {voids} candidates proposed were over a limit when measured")
+            raise InfeasibleError(worker.why_nothing_fits())
 
 
 def make_pruner(name: str) -> BasePruner:
@@ -122,7 +143,6 @@ class _Worker:
     given: Study
     config: SearchConfig
     task: Task
-    parent: int | None
 
     @cached_property
     def budget(self) -> Budget:
@@ -140,7 +160,9 @@ class _Worker:
         inner = make_sampler(
             config.sampler, self.domain, self.budget, config.limits, config.objectives, config.seed
         )
-        return SearchSampler(inner, self.domain, self.budget, config.limits, config.seed, worker_name())
+        attributes = {WORKER: worker_name(), EPOCHS: _most_epochs(config.space)}
+        tries = 1 if config.sampler in SLOW else TRIES
+        return SearchSampler(inner, self.domain, self.budget, config.limits, config.seed, attributes, tries)
 
     @cached_property
     def study(self) -> Study:
@@ -157,19 +179,32 @@ class _Worker:
     def has_budget(self) -> bool:
         return self.budget.spent(self.trials()) < self.budget.amount
 
-    def check_parent(self) -> None:
-        """End, and give the trial back, where the process that started us is gone."""
-        if self.parent is not None and os.getppid() != self.parent:
-            raise SystemExit(0)
+    def why_nothing_fits(self) -> str:
+        """What was measured of the candidates refused: how near to the limits they came."""
+        refused = [each.user_attrs for each in self.trials() if each.user_attrs.get(VOID) == REFUSED]
+        over = (
+            f"{len(refused)} candidates were over a limit when measured, the last with {refused[-1][REASON]}"
+        )
+        measured = [known["latency"] for known in refused if "latency" in known]
+        return over + (f"; the smallest latency was {min(measured):.4g}" if measured else "")
 
     def step(self) -> bool:
         """Ask for one trial and see it to its end; False where it was not trained."""
-        trial = self.study.ask(dict(self.config.space.distributions))
-        earlier = [each for each in self.trials() if each.number < trial.number]
-        if not self.budget.grants(earlier, trial.number):
-            return self._refuse(trial, "the budget was spent by other workers")
+        try:
+            trial = self.study.ask(dict(self.config.space.distributions))
+            earlier = [each for each in self.trials() if each.number < trial.number]
+            if not self.budget.grants(earlier, trial.number):
+                return self._refuse(trial, "the budget was spent by other workers")
+            return self._train(trial, [each for each in earlier if counts(each)])
+        except BaseException:  # a trial that was told already stands
+            for running in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                if running.user_attrs.get(WORKER) == worker_name():
+                    give_back(self.study, running)
+            raise
+
+    def _train(self, trial: Trial, earlier: Sequence[FrozenTrial]) -> bool:
         candidate = self.config.space.decode(trial.params, name=f"trial{trial.number}")
-        training = _Training(self, trial, candidate, [each for each in earlier if counts(each)])
+        training = _Training(self, trial, candidate, earlier)
         try:
             over = training.describe()
             if over is not None:
@@ -179,20 +214,24 @@ class _Worker:
         except TrialError as error:
             logger.warning("trial %d failed: %s", trial.number, error)
             trial.set_user_attr(REASON, str(error))
+            trial.set_user_attr(EPOCHS, min(training.epochs + 1, candidate.recipe.epochs))
             self.study.tell(trial, state=TrialState.FAIL)
-        except BaseException:
-            give_back(self.study, self._frozen(trial))
-            raise
         return True
 
     def _refuse(self, trial: Trial, reason: str) -> bool:
-        trial.set_user_attr(VOID, True)
+        trial.set_user_attr(VOID, REFUSED)
         trial.set_user_attr(REASON, reason)
         self.study.tell(trial, state=TrialState.FAIL)
         return False
 
-    def _frozen(self, trial: Trial) -> FrozenTrial:
-        return next(each for each in self.trials() if each.number == trial.number)
+
+def _most_epochs(space: Space) -> int:
+    """The longest training in a space: what a trial takes of the budget until its genotype is known."""
+    name = "recipe.epochs"
+    if name in space.distributions:
+        return int(max(ends(space.distributions[name])))
+    fixed: Any = space.fixed.get(name, Recipe().epochs)
+    return int(fixed)
 
 
 class _Training:
@@ -212,6 +251,7 @@ class _Training:
             each.params == trial.params and each.state == TrialState.COMPLETE for each in earlier
         )
         self.curve: list[tuple[float, float]] = []
+        self.epochs = 0
         self.stopped: str | None = None
         self.stopping = self._early_stopping()
 
@@ -227,13 +267,13 @@ class _Training:
             ).median
         attributes: dict[str, Any] = {
             EPOCHS: self.candidate.recipe.epochs,
-            "seed": trial.user_attrs.get("seed", config.seed * 1_000_003 + len(self.earlier)),
+            "seed": trial.user_attrs.get("seed", self._fresh_seed()),
             **statistics,
         }
         if self.confirms:
             attributes["confirms"] = min(e.number for e in self.earlier if e.params == trial.params)
         elif isinstance(self.worker.sampler.inner, NarsSampler):
-            attributes |= self._prediction(self.worker.sampler.inner)
+            attributes |= self._prediction(self.worker.sampler.inner, trial._cached_frozen_trial)
         for name, limit in config.limits.items():
             trial.set_constraint(name, statistics[name] - limit)
         for key, value in attributes.items():
@@ -241,8 +281,14 @@ class _Training:
         over = [name for name, limit in config.limits.items() if statistics[name] > limit]
         return f"{over[0]} {statistics[over[0]]:g} > {config.limits[over[0]]:g}" if over else None
 
-    def _prediction(self, sampler: NarsSampler) -> dict[str, float]:
-        found = sampler.prediction(self.worker.study, self.earlier, self.trial.params)
+    def _fresh_seed(self) -> int:
+        """Another for every trial, and for every run of one candidate even where workers were lost."""
+        taken = {each.user_attrs.get("seed") for each in self.earlier if each.params == self.trial.params}
+        seeds = itertools.count(self.worker.config.seed * 1_000_003 + len(self.earlier), 500_009)
+        return next(seed for seed in seeds if seed not in taken)
+
+    def _prediction(self, sampler: NarsSampler, trial: FrozenTrial) -> dict[str, float]:
+        found = sampler.prediction(self.worker.study, trial)
         return {} if found is None else {"predicted": found[0], "predicted_sd": found[1]}
 
     def run(self) -> None:
@@ -256,8 +302,9 @@ class _Training:
             self.worker.study.tell(trial, self._values(outcome.score))
             return
         trial.set_user_attr(REASON, self.stopped)
-        if self.stopping is not None and self.stopping.fraction is not None:
-            trial.set_user_attr(ESTIMATE, self._values(self.stopping.final(self.curve)))
+        estimate = self.stopping.final(self.curve) if self.stopping is not None else None
+        if estimate is not None:
+            trial.set_user_attr(ESTIMATE, self._values(estimate))
         self.worker.study.tell(trial, state=TrialState.PRUNED)
 
     def _results(self, outcome: Outcome) -> dict[str, Any]:
@@ -274,11 +321,12 @@ class _Training:
 
     def _on_epoch(self, progress: Progress) -> bool:
         """Take note of a score; False ends the training."""
-        self.worker.check_parent()
-        self.curve.append((progress.fraction, progress.accuracy))
+        step = round(100 * progress.fraction)
         single = len(self.worker.config.objectives) == 1
-        if single:
-            self.trial.report(progress.accuracy, step=round(100 * progress.fraction))
+        if single and not (self.curve and step == round(100 * self.curve[-1][0])):  # of over 100 epochs
+            self.trial.report(progress.accuracy, step=step)
+        self.curve.append((progress.fraction, progress.accuracy))
+        self.epochs = progress.epoch
         if progress.fraction >= 1 or self.confirms:
             return True
         if self.stopping is not None and self.stopping.should_stop(self.curve, self._peers()):

@@ -1,0 +1,7 @@
+"""Fixtures for every room."""
+
+from __future__ import annotations
+
+from stub_task import stub
+
+__all__ = ["stub"]

@@ -1,0 +1,162 @@
+"""A search without training: scores are a known function of the candidate, failures are ordered.
+
+The fixture `stub` makes it the task ``stub`` for searches in this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pytest
+import torch
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from sklearn.base import BaseEstimator, RegressorMixin
+
+from nars import tasks
+from nars.budget import counts
+from nars.config import SearchConfig
+from nars.cost import count
+from nars.genotypes import features
+from nars.space import Space
+from nars.spec import Candidate
+from nars.tasks.base import Outcome, Task
+from nars.train import Progress
+
+TINY = """
+kind: space
+schema: 1
+name: tiny
+resolution: {low: 8, high: 16, step: 4}
+stages:
+- - {name: stem, op: conv, kernel: 3, channels: {low: 4, high: 16, step: 4}}
+- - name: stage1
+    op: mbconv
+    kernel: {first: [3, 5], rest: [3, 5]}
+    expansion: {low: 1, high: 3}
+    channels: {low: 4, high: 16, step: 4}
+    depth: {low: 1, high: 2}
+    stride: 2
+- - {name: head, op: mbpool, expansion: 2, channels: 16}
+recipe:
+  lr: {low: 0.01, high: 1.0, log: true}
+  epochs: {low: 2, high: 5}
+  warmup_epochs: 0.5
+"""
+"""Some thousand architectures of two stages that train within a second on the embedded digits."""
+
+SPACE = Space.from_yaml(TINY).replace(num_classes=10)
+
+FEW = SPACE.replace(resolution=8, recipe={"epochs": 2}, stages=(SPACE.stages[0], SPACE.stages[2]), name="few")
+"""A space of four candidates."""
+
+Hook = Callable[[int, int], None]
+
+
+class StubTask(Task):
+    """`hook` is called with (training, epoch), both from 0, before each epoch, and may raise."""
+
+    name = "stub"
+    metric = "accuracy"
+    hook: ClassVar[Hook | None] = None
+    trained: ClassVar[list[tuple[Candidate, int]]] = []
+    """Candidate and seed of every training begun."""
+
+    def __init__(self, source: str, device: torch.device) -> None:
+        self.source = source
+        self.device = device
+
+    @classmethod
+    def open(cls, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Self:
+        return cls(str(source), device)
+
+    @property
+    def num_classes(self) -> int:
+        return 10
+
+    @property
+    def fingerprint(self) -> str:
+        return f"stub:{self.source}"
+
+    def describe(self) -> str:
+        return "nothing to see"
+
+    def run(
+        self, candidate: Candidate, *, seed: int, on_epoch: Callable[[Progress], bool] | None = None
+    ) -> Outcome:
+        nth = len(self.trained)
+        self.trained.append((candidate, seed))
+        final = score(candidate, seed)
+        epochs, curve = candidate.recipe.epochs, []
+        for epoch in range(epochs):
+            if self.hook is not None:
+                type(self).hook(nth, epoch)
+            share = (epoch + 1) / epochs
+            curve.append((share, final * (0.5 + 0.5 * share)))
+            progress = Progress(epoch + 1, epochs, curve[-1][1], 1.0, 0.01 * epoch)
+            if on_epoch is not None and not on_epoch(progress):
+                break
+        return Outcome(curve[-1][1], len(curve), tuple(curve), 0.01)
+
+
+def score(candidate: Candidate, seed: int) -> float:
+    """Grows with MACs, has its best learning rate at 0.1, and a noise of 0.005."""
+    macs = count(candidate.architecture, num_classes=10).macs
+    noise = np.random.default_rng(seed).normal(0, 0.005)
+    off = np.log10(candidate.recipe.lr / 0.1)
+    return float(np.clip(0.5 + 0.1 * np.log10(macs / 1e4) - 0.1 * off**2 + noise, 0, 1))
+
+
+class StubPredictor(RegressorMixin, BaseEstimator):
+    """Ridge regression in a millisecond, with the interface of `AccuracyPredictor`."""
+
+    def __init__(self, domain: Any, seed: int = 0) -> None:
+        self.domain = domain
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        x = self._inputs(X)
+        self.weights_ = np.linalg.solve(x.T @ x + 0.1 * np.eye(x.shape[1]), x.T @ np.asarray(y))
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:  # noqa: N803
+        mean = self._inputs(X) @ self.weights_
+        return (mean, np.full(len(mean), 0.01)) if return_std else mean
+
+    def _inputs(self, matrix: Any) -> Any:
+        known = features(self.domain, np.asarray(matrix)).astype(float)
+        return np.concatenate([known, known**2, np.ones((len(known), 1))], axis=1)
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StubTask]]:
+    """The task ``stub``, nothing trained yet, and the stub predictor in the place of the real one."""
+    monkeypatch.setitem(tasks.TASKS, "stub", "stub_task:StubTask")
+    monkeypatch.setattr("nars.predictor.AccuracyPredictor", StubPredictor)
+    monkeypatch.setattr(StubTask, "trained", [])
+    monkeypatch.setattr(StubTask, "hook", None)
+    return StubTask
+
+
+def config(budget: str = "12", space: Space = SPACE, **changes: Any) -> SearchConfig:
+    fields: dict[str, Any] = {"task": "stub", "data": "none", "data_fingerprint": "stub:none"}
+    return SearchConfig(space=space, budget=budget, device="cpu", **(fields | changes))
+
+
+def trials(study: Study) -> list[FrozenTrial]:
+    """Those that cost budget, in order."""
+    return [trial for trial in study.get_trials(deepcopy=False) if counts(trial)]
+
+
+def complete(study: Study) -> list[FrozenTrial]:
+    return [trial for trial in trials(study) if trial.state == TrialState.COMPLETE]
+
+
+def path(study: Study) -> list[tuple[Any, ...]]:
+    """What a search did, in order: genotype, seed and outcome of every trial that cost budget."""
+    return [
+        (dict(trial.params), trial.user_attrs["seed"], trial.state, trial.values) for trial in trials(study)
+    ]
