@@ -55,6 +55,7 @@ CHECKED_BATCHES = (1, 3)
 """Neither is the batch size that is traced, so a size baked into the file shows."""
 _TRACED_BATCH = 2
 
+_ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 _CHATTER = ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "onnx_ir")
 
 
@@ -94,6 +95,8 @@ def export(
     """
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}: {closest(format, FORMATS)}")
+    for name in _ONNX_PACKAGES if format == "onnx" else ():
+        _optional(name)  # before the work
     architecture = source if isinstance(source, Architecture) else _candidate(source).architecture
     side = resolution or architecture.resolution
     least = smallest_side(architecture.stages)
@@ -131,8 +134,7 @@ def onnx_file(
     description: Mapping[str, str],
 ) -> bytes:
     """An ONNX file of a traced module, `description` in its metadata. Raises `UsageError`."""
-    onnx = _optional("onnx")
-    _optional("onnxscript")
+    onnx, _, _ = map(_optional, _ONNX_PACKAGES)
     with _quiet():
         converted = torch.onnx.export(
             program, input_names=inputs, output_names=outputs, dynamo=True, verbose=False
