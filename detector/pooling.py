@@ -43,7 +43,7 @@ class Pooler(nn.Module):
         if len(maps) == 1:
             return self._align(maps[0], regions, self.strides[0])
         levels = self._levels(regions[:, 1:])
-        pooled = maps[0].new_zeros(len(regions), maps[0].shape[1], self.resolution, self.resolution)
+        pooled = maps[0].new_zeros(regions.shape[0], maps[0].shape[1], self.resolution, self.resolution)
         for level, (feature, stride) in enumerate(zip(maps, self.strides, strict=True)):
             index = torch.where(levels == level)[0]
             pooled = pooled.index_put((index,), self._align(feature, regions[index], stride))

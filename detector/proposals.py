@@ -75,7 +75,8 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
         best, levels, start = [], [], 0
         for level, part in enumerate(logits.split(counts, dim=1)):
             count = min(self.pre_nms_top_n(), part.shape[1])
-            order = part.sort(dim=1, descending=True, stable=True).indices[:, :count]
+            # rather than topk: on a CPU equal logits, as of a plain background, keep their order
+            order = part.sort(dim=1, descending=True).indices[:, :count]
             best.append(order + start)
             levels.append(torch.full((count,), level, device=logits.device))
             start += part.shape[1]

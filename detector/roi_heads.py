@@ -81,9 +81,10 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
         if self.has_mask():
             masks = self._masks(features, [each["boxes"] for each in results])
             classes = torch.cat([each["labels"] for each in results]) - 1
-            chosen = masks.sigmoid()[torch.arange(len(classes), device=classes.device), classes][:, None]
+            rows = torch.arange(classes.shape[0], device=classes.device)
+            chosen = masks.sigmoid()[rows, classes][:, None]
             for each, part in zip(
-                results, chosen.split([len(each["boxes"]) for each in results]), strict=True
+                results, chosen.split([each["boxes"].shape[0] for each in results]), strict=True
             ):
                 each["masks"] = part
         return results, {}
@@ -134,9 +135,9 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]
         self, logits: Tensor, deltas: Tensor, proposals: list[Tensor], shapes: list[tuple[int, int]]
     ) -> list[Target]:
         """Boxes [D, 4], labels [D] and scores [D] of every image, by falling score."""
-        counts = [len(each) for each in proposals]
+        counts = [each.shape[0] for each in proposals]  # of which an exporter keeps track, unlike len
         boxes = self.box_coder.decode_single(deltas, torch.cat(proposals))
-        boxes = boxes.reshape(len(logits), self.num_classes, 4)
+        boxes = boxes.reshape(logits.shape[0], self.num_classes, 4)
         scores = logits.softmax(-1)[:, :-1]
         return [
             self._best(box, score, shape)

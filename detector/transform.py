@@ -24,7 +24,8 @@ class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]
     """Resizes with antialiasing to rounded sizes, pads, and afterwards clips boxes to the image.
 
     `least` is the smallest side that the trunk can take, `divisor` what padded sides are a multiple
-    of. Images that have the size already pass unchanged.
+    of. Images that have the size already pass unchanged. An exporter, which can't follow a loop over
+    masks, sets `pastes_masks` to False: they then stay probabilities [D, 1, M, M] within their boxes.
     """
 
     def __init__(self, settings: Settings, least: int, divisor: int) -> None:
@@ -38,6 +39,7 @@ class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]
             _skip_resize=not settings.resize_in_training,
         )
         self.least = least
+        self.pastes_masks = True
         self.bgr = pixels.order == "bgr"
 
     def normalize(self, image: Tensor) -> Tensor:
@@ -79,17 +81,19 @@ class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]
     ) -> list[Target]:
         if self.training:
             return result
-        return [
+        results = [
             _on_original(each, seen, original)
             for each, seen, original in zip(result, image_shapes, original_image_sizes, strict=True)
         ]
+        if self.pastes_masks:
+            for each, original in zip(results, original_image_sizes, strict=True):
+                if "masks" in each:
+                    each["masks"] = paste(each["masks"], each["boxes"], original)
+        return results
 
 
 def _on_original(result: Target, seen: tuple[int, int], original: tuple[int, int]) -> Target:
-    """Rescaled and clipped, without what has no area then; masks pasted into the image."""
+    """Rescaled and clipped, without what has no area then."""
     boxes = clip_boxes_to_image(resize_boxes(result["boxes"], seen, original), original)
     keep = (boxes[:, 2:] > boxes[:, :2]).all(1)
-    kept = {name: values[keep] for name, values in (result | {"boxes": boxes}).items()}
-    if "masks" in kept:
-        kept["masks"] = paste(kept["masks"], kept["boxes"], original)
-    return kept
+    return {name: values[keep] for name, values in (result | {"boxes": boxes}).items()}

@@ -173,7 +173,7 @@ def relative(found: list[Any], expected: list[Any]) -> float:
 
 
 SLOW = (MASK, "float64")
-PRECISIONS = {"float64": (torch.float64, 2e-6, 1e-4, 1e-6), "float32": (torch.float32, 1e-5, 5e-3, 1e-5)}
+PRECISIONS = {"float64": (torch.float64, 5e-7, 1e-4, 1e-6), "float32": (torch.float32, 1e-5, 1e-3, 1e-5)}
 """Type, then bounds: relative deviation of maps, boxes in pixels, scores. The published code in
 float32 and in float64 differs by 1e-5, 1.3e-3 pixels and 1.3e-6; its float64 ran with anchors and
 image constants rounded to float32."""
@@ -513,6 +513,35 @@ def test_pasted_masks_follow_their_boxes() -> None:
     inside = pasted[0, 0].nonzero()
     assert inside[:, 0].unique().tolist() == [4, 5, 6, 7]
     assert inside[:, 1].unique().tolist() == list(range(20, 30))
+
+
+class Single(nn.Module):
+    """One image in, tensors out: as exporters want it."""
+
+    def __init__(self, model: Detector) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.model([image])[0].values())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.create_unbacked_symint:FutureWarning")  # torchvision's nms uses it
+@pytest.mark.parametrize("mask", [False, True])
+def test_exports(mask: bool) -> None:
+    """The graph made with one image finds on another, with other counts, what the model finds."""
+    model = quick(mask=mask, score_threshold=0.2).eval()
+    model.transform.pastes_masks = False
+    first, second = picture(64, 96), picture(64, 96, seed=5)
+    graph = torch.export.export(Single(model), (first,), strict=False).module()
+    counts = set()
+    for image in (first, second):
+        with torch.no_grad():
+            expected, found = Single(model)(image), graph(image)
+        counts.add(len(expected[0]))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert len(counts) == 2
 
 
 def test_suppression_keeps_groups_apart_and_ties_in_order() -> None:
