@@ -15,6 +15,7 @@ from experiments.search_benchmark.opponents.optuna_samplers import CubeOptimizer
 from experiments.search_benchmark.opponents.simple import AgingEvolution, LocalMutation, Random
 from experiments.search_benchmark.opponents.smac import Smac
 from experiments.search_benchmark.problem import Problem
+from nars.sampler import NarsSampler
 
 __all__ = ["OPPONENTS", "Opponent", "Optimizer"]
 
@@ -25,11 +26,23 @@ def _study(sampler: Callable[[int], BaseSampler], attempts: int = 30) -> Make:
     return lambda problem, budget, seed: StudyOptimizer(problem, seed, lambda: sampler(seed), attempts)
 
 
+def _nars(problem: Problem, budget: int, seed: int) -> Optimizer:
+    objectives = ["accuracy"] if problem.cost is None else ["accuracy", problem.cost]
+
+    def make() -> NarsSampler:
+        return NarsSampler(
+            problem.domain, budget=budget, limits=problem.limits, objectives=objectives, seed=seed
+        )
+
+    return StudyOptimizer(problem, seed, make)
+
+
 def _cma_es(problem: Problem, budget: int, seed: int) -> Optimizer:
     return CubeOptimizer(problem, seed, lambda: CmaEsSampler(seed=seed))
 
 
 OPPONENTS: dict[str, Opponent] = {
+    "nars": Opponent(_nars, plans=True),
     "random": Opponent(Random),
     "qmc": Opponent(_study(lambda seed: QMCSampler(qmc_type="sobol", scramble=True, seed=seed))),
     "tpe": Opponent(_study(lambda seed: TPESampler(multivariate=True, seed=seed))),

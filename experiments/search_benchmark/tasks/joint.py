@@ -12,14 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from experiments.joint_table import table_space
 from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.gaussian_process import GaussianProcess
 from experiments.search_benchmark.problem import Array, Problem, Task
 from experiments.search_benchmark.tasks.table import digest
 from nars.errors import DataError
 from nars.genotypes import Domain, Matrix, features, from_genotypes, is_architecture_feature
-from search_spaces import space
 
 __all__ = ["FOLDER", "NAMES", "Surrogate", "load"]
 
@@ -45,7 +46,7 @@ def load(name: str, data_root: Path) -> Task:
 
 @dataclass(frozen=True)
 class Surrogate:
-    """Accuracy in per cent from the architecture, the recipe and log MACs, each with its lengthscale."""
+    """Accuracy in per cent from the architecture, the recipe and log MACs."""
 
     domain: Domain
     process: GaussianProcess
@@ -74,10 +75,19 @@ class Surrogate:
 
 @cache
 def _surrogate(path: Path) -> Surrogate:
-    return Surrogate.fit(space("micro"), pd.read_csv(path))
+    return Surrogate.fit(table_space(), pd.read_csv(path, keep_default_na=False))
 
 
 def _groups(domain: Domain, matrix: Matrix) -> list[Array]:
+    """The architecture, every dimension of the recipe by itself (few matter, and much), and log MACs."""
     encoded, architecture = features(domain, matrix).astype(np.float64), is_architecture_feature(domain)
+    dimensions = domain.distributions.items()
+    recipe = [_width(dist) for name, dist in dimensions if name.startswith("recipe.")]
     macs = np.log(domain.statistics(matrix)["macs"])[:, None]
-    return [encoded[:, architecture], encoded[:, ~architecture], macs]
+    apart = np.split(encoded[:, ~architecture], np.cumsum(recipe)[:-1], axis=1)
+    return [encoded[:, architecture], *apart, macs]
+
+
+def _width(dist: BaseDistribution) -> int:
+    """Features of a dimension: one for each choice, or the number."""
+    return len(dist.choices) if isinstance(dist, CategoricalDistribution) else 1

@@ -1,0 +1,170 @@
+"""Train random candidates of the `micro` space and keep every number of it as a table.
+
+    python -m experiments.joint_table.train micro-digits
+    python -m experiments.joint_table.train micro-fashion --data-root ../shared/data
+
+600 candidates, architecture and recipe drawn together and uniformly, and a tenth of them a
+second time with another seed, which tells the noise. One process per core with one thread
+each. A killed run goes on by the same command: rows are appended as trainings finish, and
+``NAME.csv.gz`` beside this file is written whole at the end.
+
+Columns: ``index`` of the candidate, every dimension of its genotype, ``seed``, ``at_0.125`` to
+``at_1`` (validation accuracy in 0..1 after these shares of its epochs; 0.125 is the first
+epoch of short trainings), ``accuracy`` (the last), ``macs``, ``params``, ``seconds``.
+A candidate that cannot be trained has an accuracy of 1/10, that of guessing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from experiments.joint_table import FRACTIONS, TABLES, table_space
+from nars.errors import NarsError
+from nars.genotypes import Matrix, sample, to_genotypes
+
+__all__ = ["candidates", "main", "train_one"]
+
+FOLDER = Path(__file__).parent
+WORK = Path(__file__).parents[2] / "build" / "joint_table"
+DATA_ROOT = Path(__file__).parents[3] / "shared" / "data"
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_REPEATED = 10  # every tenth candidate has a second seed
+
+Value = str | float | int | bool
+
+
+def candidates(count: int) -> Matrix:
+    """The first `count` candidates of all tables [count, d]; more of them start with the same."""
+    drawn = [
+        sample(table_space(), 100, np.random.default_rng(i), quasi=False) for i in range(-(-count // 100))
+    ]
+    return np.concatenate(drawn)[:count]
+
+
+def train_one(name: str, index: int, seed: int, data_root: Path) -> dict[str, Value]:
+    """One row. Loads torch, so that only workers do."""
+    import torch
+
+    from nars.errors import TrialError
+    from nars.tasks.classification import Classification
+
+    torch.set_num_threads(1)
+    space = table_space()
+    matrix = candidates(index + 1)[-1:]
+    (genotype,) = to_genotypes(space, matrix)
+    task = Classification(_data(name, data_root), torch.device("cpu"))
+    try:
+        outcome = task.run(space.decode(genotype), seed=seed)
+        curve, seconds = outcome.curve, outcome.seconds
+    except TrialError as error:
+        print(f"{name} {index}: {error}", file=sys.stderr)
+        curve, seconds = ((1.0, 0.1),), 0.0
+    cost = space.cost(matrix)
+    return {
+        "index": index,
+        **genotype,
+        "seed": seed,
+        **{f"at_{fraction:g}": round(_at(curve, fraction), 6) for fraction in FRACTIONS},
+        "accuracy": round(curve[-1][1], 6),
+        "macs": int(cost.macs[0]),
+        "params": int(cost.params[0]),
+        "seconds": round(seconds, 2),
+    }
+
+
+def _at(curve: Sequence[tuple[float, float]], fraction: float) -> float:
+    """The accuracy at the last epoch that ended by `fraction` of the training, else at the first."""
+    ended = [accuracy for done, accuracy in curve if done <= fraction + 1e-9]
+    return ended[-1] if ended else curve[0][1]
+
+
+@cache
+def _data(name: str, data_root: Path):  # type: ignore[no-untyped-def]  # nars.data imports torch
+    from nars.data import load
+    from nars.data.arrays import from_arrays
+
+    table = TABLES[name]
+    path = data_root / table.source
+    source = path if path.suffix == ".npz" else table.source
+    if table.images is None:
+        return load(source)
+    load(source)  # checks the file
+    with np.load(path) as file:
+        arrays = {key: file[key] for key in file if key != "classes"}
+        classes = file["classes"].astype(str)
+    labels = arrays["y_train"]
+    each = table.images // len(classes)
+    first = np.sort(np.concatenate([np.flatnonzero(labels == c)[:each] for c in range(len(classes))]))
+    return from_arrays(
+        name, arrays | {f"{kind}_train": arrays[f"{kind}_train"][first] for kind in "xy"}, classes
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("--count", type=int, default=600, help="different candidates")
+    parser.add_argument("--data-root", type=Path, default=DATA_ROOT)
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--work", type=Path, default=WORK, help="where rows are kept until all are there")
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    options = parser.parse_args(arguments)
+    rows = options.work / f"{options.table}.csv"
+    jobs = [(index, 0) for index in range(options.count)]
+    jobs += [(index, 1) for index in range(0, options.count, _REPEATED)]
+    done = _finished(rows)
+    todo = [job for job in jobs if job not in done]
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by the workers as they import numpy
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+        futures = [pool.submit(train_one, options.table, *job, options.data_root) for job in todo]
+        for count, future in enumerate(as_completed(futures), start=1):
+            row = future.result()
+            pd.DataFrame([row]).to_csv(rows, mode="a", header=not rows.exists(), index=False)
+            what = f"{options.table} {row['index']}.{row['seed']}"
+            print(f"{count}/{len(todo)} {what}: {row['accuracy']} in {row['seconds']} s", flush=True)
+    _pack(rows, options.out / f"{options.table}.csv.gz", options.count)
+    return 0
+
+
+def _finished(path: Path) -> set[tuple[int, int]]:
+    """What was trained before; a last line that a kill cut short is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        return set()
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole)
+    table = pd.read_csv(io.StringIO(whole), usecols=["index", "seed"])
+    return set(zip(table["index"].tolist(), table["seed"].tolist(), strict=True))
+
+
+def _pack(rows: Path, target: Path, count: int) -> None:
+    table = pd.read_csv(rows, keep_default_na=False).sort_values(["index", "seed"])
+    text = table[table["index"] < count].to_csv(index=False)
+    partial = target.with_suffix(".part")
+    partial.write_bytes(gzip.compress(text.encode(), mtime=0))
+    partial.replace(target)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except NarsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
