@@ -18,7 +18,7 @@ from nars.spec import Recipe
 from search_spaces.spaces import space
 
 MICRO = space("micro")
-FEW = 4096  # enough to tell a trained encoder from a random one
+FEW = 1024  # enough to tell one encoder from another
 
 
 def inputs(matrix: Matrix) -> torch.Tensor:
@@ -42,7 +42,7 @@ def encoder(cache: Path) -> Encoder:
 
 
 def test_statistics_of_fresh_architectures_are_ranked(tmp_path: Path) -> None:
-    encoder = pretrain(MICRO, samples=32768, cache=tmp_path)
+    encoder = pretrain(MICRO, samples=16384, cache=tmp_path)
     fresh = genotypes.sample(MICRO, 2000, np.random.default_rng(1), quasi=False)
     with torch.no_grad():
         embedding, predicted = encoder(inputs(fresh))
