@@ -69,26 +69,26 @@ class Profile:
         }
 
     def table(self) -> Table:
-        """For a terminal; both countings side by side."""
+        """For a terminal: the stages, then the total under both countings."""
         from rich.table import Table
 
         table = Table(title=f"{self.name} at {self.resolution} px, {self.num_classes} classes")
         table.add_column("stage")
-        for column in ("output", "MACs", "parameters", "published FLOPs", "published params"):
+        for column in ("output", "MACs", "parameters", *(["ms"] if self.latency else [])):
             table.add_column(column, justify="right")
-        if self.latency is not None:
-            table.add_column("ms", justify="right")
+
+        def add(name: str, output: str, macs: int, params: int, seconds: float | None) -> None:
+            time = "" if seconds is None else f"{1e3 * seconds:.2f}"
+            table.add_row(name, output, f"{macs:,}", f"{params:,}", *([time] if self.latency else []))
+
         for stage in self.stages:
-            table.add_row(stage.name, "x".join(map(str, stage.shape)), *_cells(stage.cost, stage.latency))
+            output = " x ".join(map(str, stage.shape))
+            add(stage.name, output, stage.cost.macs, stage.cost.params, stage.latency)
         table.add_section()
-        whole = self.latency.median if self.latency else None
-        table.add_row("total", "", *_cells(self.total, whole), style="bold")
+        total = self.total
+        add("total", "", total.macs, total.params, self.latency.median if self.latency else None)
+        add("as published", "", total.published_flops, total.published_params, None)
         return table
-
-
-def _cells(cost: Cost, seconds: float | None) -> list[str]:
-    counts = [f"{value:,}" for value in asdict(cost).values()]
-    return counts if seconds is None else [*counts, f"{1e3 * seconds:.2f}"]
 
 
 def profile(

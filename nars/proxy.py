@@ -66,6 +66,8 @@ class ProxyCheck:
             return f"the short training can be trusted: {alike}"
         if tau.value >= GOOD:
             return f"the short training most likely ranks well ({alike}); more candidates would tell"
+        if tau.low < POOR and tau.high >= GOOD:
+            return f"{tau.pairs} candidates cannot tell ({alike}): take more of them, or train longer"
         if tau.value >= POOR:
             return f"the short training tells good from bad, not good from best ({alike}): train longer"
         return f"the short training does not rank like the long one ({alike}): train longer"

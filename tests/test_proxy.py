@@ -16,7 +16,8 @@ import torch
 
 from nars.config import SearchConfig
 from nars.errors import RunError, TrialError, UsageError
-from nars.proxy import proxy_check
+from nars.proxy import ProxyCheck, proxy_check
+from nars.ranking import Agreement
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
 from nars.train import Progress
@@ -86,6 +87,21 @@ def test_a_short_training_that_misleads(config: SearchConfig) -> None:
     assert found.loss > 0
     assert found.verdict.endswith("train longer")
     assert found.agreement.low < found.agreement.value < found.agreement.high
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "verdict"),
+    [
+        (0.8, 0.6, 0.9, "can be trusted: 90% of pairs"),
+        (0.6, 0.2, 0.9, "most likely ranks well"),
+        (0.5, -0.1, 0.8, "12 candidates cannot tell"),
+        (0.4, 0.3, 0.5, "tells good from bad, not good from best"),
+        (0.1, -0.4, 0.5, "does not rank like the long one"),
+    ],
+)
+def test_verdicts(value: float, low: float, high: float, verdict: str) -> None:
+    agreement = Agreement(value, low, high, 12)
+    assert verdict in ProxyCheck("accuracy", 4.0, (), agreement, 0.0, 0.0).verdict
 
 
 def test_same_seed_same_result(config: SearchConfig) -> None:
