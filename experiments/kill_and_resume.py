@@ -1,0 +1,110 @@
+"""Is anything lost when a search is killed? Ten kills at random moments, two workers.
+
+    python -m experiments.kill_and_resume [--kills 10] [--budget 40] [--seed 0]
+
+Starts `nars search` on the embedded digits with a small space, kills the command and its workers
+with SIGKILL after a random time, and starts the same command again, until the budget is spent. Then
+it looks through the study: is every trial that was finished before a kill still there, unchanged;
+was every interrupted one trained again, once, with the same seed; was anything trained twice; was
+the budget kept. About five minutes on two cores. Expected: 0 lost, 0 doubled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from optuna.trial import FrozenTrial, TrialState
+
+from nars.budget import counts
+from nars.liveness import REPEATS
+from nars.run import open_run
+
+SPACE = """
+kind: space
+schema: 1
+name: small
+resolution: {low: 8, high: 16, step: 4}
+stages:
+- - {name: stem, op: conv, kernel: 3, channels: {low: 4, high: 12, step: 4}, stride: 2}
+- - {name: body, op: mbconv, kernel: [3, 5], expansion: {low: 1, high: 3}, channels: [8, 16], stride: 2}
+recipe:
+  epochs: {low: 2, high: 4}
+  lr: {low: 0.02, high: 0.3, log: true}
+"""
+
+
+def run_and_kill(command: list[str], seconds: float) -> bool:
+    """Run `command`; kill it with all its children after `seconds`. True where it ended by itself."""
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.wait(timeout=seconds)
+        return True
+    except subprocess.TimeoutExpired:
+        family = [process, *process.children(recursive=True)]
+        for member in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        psutil.wait_procs(family)
+        return False
+
+
+def finished(folder: Path) -> dict[int, tuple[Any, ...]]:
+    """What is on record of every finished trial, by number."""
+    if not (folder / "study.journal").exists():
+        return {}
+    trials = open_run(folder).study().get_trials(deepcopy=False)
+    return {t.number: (t.state, t.values, t.params) for t in trials if t.state.is_finished()}
+
+
+def doubled(trials: list[FrozenTrial]) -> int:
+    """Genotypes trained to the end twice, confirmations left out."""
+    done = [t for t in trials if t.state == TrialState.COMPLETE and "confirms" not in t.user_attrs]
+    return len(done) - len({str(t.params) for t in done})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--budget", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng = np.random.default_rng(options.seed)
+    with tempfile.TemporaryDirectory() as place:
+        folder, space = Path(place) / "run", Path(place) / "small.yaml"
+        space.write_text(SPACE)
+        command = [sys.executable, "-m", "nars", "search", "--space", str(space), "--workers", "2"]
+        command += ["--budget", str(options.budget), "--run", str(folder)]
+        known: dict[int, tuple[Any, ...]] = {}
+        lost = kills = 0
+        for _ in range(options.kills):
+            if run_and_kill(command, rng.uniform(4, 20)):
+                break
+            kills += 1
+            now = finished(folder)
+            lost += sum(now.get(number) != record for number, record in known.items())
+            known = now
+            print(f"kill {kills}: {len(now)} trials on record", flush=True)
+        started = time.time()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        trials = open_run(folder).study().get_trials(deepcopy=False)
+    lost += sum((t := trials[n]) and (t.state, t.values, t.params) != known[n] for n in known)
+    repeats = [t.user_attrs[REPEATS] for t in trials if REPEATS in t.user_attrs]
+    spent = sum(counts(trial) for trial in trials)
+    print(f"{kills} kills, then {time.time() - started:.0f} s to the end; {len(repeats)} trials interrupted")
+    print(f"trials lost: {lost}; doubled: {doubled(trials) + len(repeats) - len(set(repeats))}")
+    print(f"budget {options.budget}, trained {spent}")
+    if lost or doubled(trials) or spent != options.budget:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
