@@ -102,8 +102,9 @@ def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
 
 
 def _space_difference(old: Space, new: Space) -> str:
-    before = {**old.distributions, **old.fixed}
-    after = {**new.distributions, **new.fixed}
+    before, after = (
+        {"num_classes": space.num_classes, **space.distributions, **space.fixed} for space in (old, new)
+    )
     names = [name for name in before | after if before.get(name) != after.get(name)]
     shown = ", ".join(f"{name} was {before.get(name)}, now {after.get(name)}" for name in names[:3])
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""

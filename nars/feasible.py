@@ -110,30 +110,40 @@ class Reservoir:
 
 
 def smallest(domain: Domain, statistic: str) -> NDArray[np.float64]:
-    """The genotype [d] with the least of a statistic, by descent along one dimension at a time.
+    """The genotype [d] with the least of a statistic, by descent along one or two dimensions at a time.
 
-    Exact where the statistic grows or falls with every dimension by itself, as MACs and parameters do.
+    Exact where the statistic grows or falls with every dimension by itself or with one other, as
+    MACs do with a kernel and its padding.
     """
     drawn = genotypes.sample(domain, POOL, np.random.default_rng(0))
     best: NDArray[np.float64] = drawn[np.argmin(domain.statistics(drawn)[statistic])]
-    for _ in range(len(best) + 1):
-        neighbours = domain.canonical(_neighbours(domain, best))
+    at_once = 1
+    for _ in range(4 * len(best)):
+        neighbours = domain.canonical(_neighbours(domain, best, at_once))
         values = domain.statistics(np.concatenate([best[None], neighbours]))[statistic]
-        if values[1:].min(initial=np.inf) >= values[0]:
+        if values[1:].min(initial=np.inf) < values[0]:
+            best, at_once = neighbours[np.argmin(values[1:])], 1
+        elif at_once == 2:
             break
-        best = neighbours[np.argmin(values[1:])]
+        else:
+            at_once = 2
     return best
 
 
-def _neighbours(domain: Domain, genotype: NDArray[np.float64]) -> Matrix:
-    """Copies that have another choice, or an end of the range, in one dimension."""
+def _neighbours(domain: Domain, genotype: NDArray[np.float64], at_once: int) -> Matrix:
+    """Copies that have another choice, or an end of the range, in one or two dimensions."""
     counts = [
         len(dist.choices) if isinstance(dist, CategoricalDistribution) else 2
         for dist in domain.distributions.values()
     ]
-    unit = np.repeat(genotypes.to_unit(domain, genotype[None]), sum(counts), axis=0)
-    values = [np.linspace(0, 1, count) for count in counts]
-    unit[np.arange(len(unit)), np.repeat(np.arange(len(counts)), counts)] = np.concatenate(values)
+    columns = np.repeat(np.arange(len(counts)), counts)
+    values = np.concatenate([np.linspace(0, 1, count) for count in counts] or [np.zeros(0)])
+    changes = (
+        np.stack(np.triu_indices(len(columns)), axis=1) if at_once == 2 else np.arange(len(columns))[:, None]
+    )
+    unit = np.repeat(genotypes.to_unit(domain, genotype[None]), len(changes), axis=0)
+    for change in changes.T:
+        unit[np.arange(len(unit)), columns[change]] = values[change]
     return genotypes.from_unit(domain, unit)
 
 

@@ -55,5 +55,6 @@ def open_storage(where: str | Path) -> BaseStorage:
             path = Path(text)
             return JournalStorage(JournalFileBackend(text, lock_obj=JournalLock(path)))
         return get_storage(text)
-    except (OSError, ValueError, ImportError) as error:
-        raise RunError(f"cannot open storage {text}: {' '.join(str(error).split())}") from None
+    except Exception as error:  # each database's driver has its own kinds
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise RunError(f"cannot open storage {text}: {reason}") from None

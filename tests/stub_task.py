@@ -138,6 +138,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StubTask]]:
     monkeypatch.setattr("nars.predictor.AccuracyPredictor", StubPredictor)
     monkeypatch.setattr(StubTask, "trained", [])
     monkeypatch.setattr(StubTask, "hook", None)
+    monkeypatch.setattr("os.fsync", lambda file: None)  # no test cuts the power
     return StubTask
 
 

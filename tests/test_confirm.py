@@ -36,7 +36,7 @@ def trials(*runs: tuple[int, Any]) -> list[FrozenTrial]:
             state, values = values, None
         many = [values] if isinstance(values, float) else values
         trial = optuna.create_trial(
-            state=state, values=many, params={"x": x}, distributions={"x": IntDistribution(0, 99)}
+            state=state, values=many, params={"x": x}, distributions={"x": IntDistribution(0, 999)}
         )
         trial.number = number
         made.append(trial)
