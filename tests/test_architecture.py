@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,13 @@ def test_help_imports_nothing_heavy() -> None:
     loaded = _modules_after("from nars.cli import main\nmain(['--help'])")
     assert "click" in loaded
     assert not loaded & {"torch", "optuna", "numpy", "pandas", "pydantic", "rich"}
+
+
+def test_every_package_is_installed() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    found = {
+        str(file.parent.relative_to(ROOT)).replace("/", ".")
+        for package in SIBLINGS
+        for file in (ROOT / package).rglob("__init__.py")
+    }
+    assert set(settings["packages"]) == found
