@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from nars.norms import Norm
-from nars.spec import Document, Frozen
+from nars.spec import Document, Frozen, Norm
 
 __all__ = ["Pixels", "Settings"]
 
@@ -42,6 +41,7 @@ class Pixels(Frozen):
 class Settings(Document):
     """Raises `SpecError` for values that can't work; `detector.build` for those that don't fit its parts."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)  # the command line prints them
     kind: ClassVar[str] = "detector-settings"
 
     pixels: Pixels = Pixels()

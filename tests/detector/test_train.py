@@ -1,0 +1,242 @@
+"""The training loop: that it learns, goes on after a kill, and shares its work."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import toys
+from toys import TRAINING, model, squares
+
+from detector import scenes
+from detector.catalogue import published
+from detector.evaluate import evaluate
+from detector.plan import plan
+from detector.progress import Epoch, Step
+from detector.records import CocoData
+from detector.saved import load_detector
+from detector.train import Run, Trained, train
+from detector.training import LR, Training
+from nars.errors import NonFiniteLossError, RunError, UsageError
+from nars.spec import Recipe
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def data() -> CocoData:
+    return squares()
+
+
+class KilledError(Exception):
+    pass
+
+
+def fit(data: CocoData, training: Training = TRAINING, seed: int = 0, **run: Any) -> Trained:
+    return train(model(), data, training, device=CPU, seed=seed, run=Run(**run))
+
+
+def curve(trained: Trained) -> list[tuple[Any, ...]]:
+    return [(each.lr, each.losses, each.samples, each.scores) for each in trained.history]
+
+
+def states_equal(one: Trained, other: Trained) -> bool:
+    mine, theirs = one.model.state_dict(), other.model.state_dict()
+    return all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_learns_squares(data: CocoData) -> None:
+    trained = fit(data, TRAINING.replace(epochs=14, lr=0.05))
+    # Untrained detectors reach 0.00 to 0.03 here.
+    assert trained.evaluation.boxes.ap50 > 0.5
+    assert trained.history[-1].losses["loss"] < 0.6 * trained.history[0].losses["loss"]
+    assert trained.best.ap == max(each.ap or 0 for each in trained.history)
+    assert not trained.model.training
+
+
+@pytest.mark.slow
+def test_overfits_eight_scenes() -> None:
+    whole = scenes.make(train=8, val=1)
+    data = CocoData(whole.train, replace(whole.train, name="val"))
+    planned = plan(
+        "fbnetv3a_dsmask_c4", data, CPU, settings={"shortest": (160,), "longest": 160, "norm": "gn"}
+    )
+    training = Training(
+        optimizer="adamw", lr=1e-3, lr_images=4, batch_size=4, epochs=120, flip=0, evaluate_every=120
+    )
+    trained = train(planned.build(10, 0), data, training, device=CPU, seed=0)
+    assert trained.evaluation.boxes.ap > 0.9
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7])
+def test_resumed_equals_uninterrupted(data: CocoData, tmp_path: Path, stop: int) -> None:
+    """Killed after step `stop` of 12; checkpoints lie every 3 steps and after each epoch of 4."""
+    steps = 0
+
+    def kill(_: Step) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == stop:
+            raise KilledError
+
+    augmented = TRAINING.replace(flip=0.5, photometric=0.5, jitter=(0.8, 1.2))
+    with pytest.raises(KilledError):
+        fit(data, augmented, folder=tmp_path, checkpoint_steps=3, on_step=kill)
+    resumed = fit(data, augmented, folder=tmp_path, checkpoint_steps=3)
+    whole = fit(data, augmented)
+    assert curve(resumed) == curve(whole)
+    assert states_equal(resumed, whole)
+
+
+def test_seed_decides(data: CocoData) -> None:
+    runs = [fit(data, TRAINING.replace(epochs=1), seed=seed) for seed in (0, 1, 0)]
+    assert curve(runs[0]) == curve(runs[2])
+    assert curve(runs[0]) != curve(runs[1])
+
+
+def test_files(data: CocoData, tmp_path: Path) -> None:
+    trained = fit(data, folder=tmp_path)
+    rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert float(rows[-1]["loss"]) == trained.history[-1].losses["loss"]
+    assert float(rows[-1]["ap"]) == trained.evaluation.boxes.ap
+    assert float(rows[0]["box_objects"]) + float(rows[0]["box_background"]) <= 24  # box_samples
+    assert float(rows[0]["rpn_objects"]) + float(rows[0]["rpn_background"]) == 32  # rpn_samples
+
+    last = load_detector(tmp_path / "weights" / "last.pt")
+    assert last.classes == toys.CLASSES
+    assert last.settings == toys.SETTINGS
+    assert last.metrics["ap"] == trained.evaluation.boxes.ap
+    found = evaluate(last.detector(), data, device=CPU)
+    assert found.results == trained.evaluation.results
+    best = load_detector(tmp_path / "weights" / "best.pt")
+    assert best.metrics["ap"] == trained.best.ap
+
+    # The same command again finds nothing left to do, and another training is refused.
+    again = fit(data, folder=tmp_path)
+    assert states_equal(again, trained)
+    with pytest.raises(RunError, match="of another training: seed was 0, is 1"):
+        fit(data, seed=1, folder=tmp_path)
+    with pytest.raises(RunError, match="of another training: data"):
+        fit(squares(seed=1), folder=tmp_path)
+
+
+def test_early_stopping(data: CocoData) -> None:
+    # At this rate the AP never rises above its first value.
+    trained = fit(data, TRAINING.replace(lr=1e-9, epochs=30, patience=2, ema=False))
+    aps = [each.ap for each in trained.history]
+    assert len(aps) == aps.index(max(each or 0 for each in aps)) + 3
+
+
+def test_measures_when_asked_and_at_the_end(data: CocoData) -> None:
+    trained = fit(data, TRAINING.replace(evaluate_every=2))
+    assert [each.scores is not None for each in trained.history] == [False, True, True]
+    stopped = fit(data, TRAINING.replace(evaluate_every=2), on_epoch=lambda _: False)
+    assert len(stopped.history) == 1
+    assert stopped.evaluation.boxes.ap >= 0
+
+
+@pytest.mark.parametrize("optimizer", LR)
+def test_every_optimizer_learns(data: CocoData, optimizer: Any) -> None:
+    lr = 0.05 if optimizer == "sgd" else 5e-3
+    trained = fit(data, TRAINING.replace(optimizer=optimizer, lr=lr, epochs=5, evaluate_every=5))
+    # Better proposals give the box head more to do, so that the sum of losses rises at first.
+    losses = [each.losses["loss_objectness"] for each in trained.history]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_masks_are_trained(data: CocoData) -> None:
+    trained = train(model(mask=True), data, TRAINING.replace(epochs=1), device=CPU, seed=0)
+    assert trained.history[0].losses["loss_mask"] > 0
+    assert trained.evaluation.masks is not None
+    assert trained.history[0].ap == trained.evaluation.masks.ap
+
+
+def test_batches_without_boxes_train(data: CocoData) -> None:
+    empty = replace(data.train, annotations=())
+    trained = fit(CocoData(empty, data.val), TRAINING.replace(epochs=1))
+    assert trained.history[0].samples["box_objects"] == 0
+    assert trained.history[0].losses["loss_box_reg"] == 0
+    assert 0 < trained.history[0].losses["loss"] < 10
+
+
+def test_divergence_names_the_images(data: CocoData) -> None:
+    with pytest.raises(NonFiniteLossError, match=r"step \d+ of 4, of the images squares/train-\d+\.png"):
+        fit(data, TRAINING.replace(lr=1e9, warmup_epochs=0, clip_norm=0, ema=False))
+
+
+def test_frozen_stages_stay(data: CocoData) -> None:
+    network = model(freeze=1)
+    before = {name: value.clone() for name, value in network.backbone.trunk.stages[0].state_dict().items()}
+    train(network, data, TRAINING.replace(epochs=1), device=CPU, seed=0)
+    after = network.backbone.trunk.stages[0].state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_loader_and_detector_must_not_both_resize(data: CocoData) -> None:
+    with pytest.raises(UsageError, match="resize_in_training off"):
+        train(model(resize_in_training=True), data, TRAINING, device=CPU, seed=0)
+
+
+def test_recipe_of_a_search_applies() -> None:
+    recipe = Recipe(optimizer="sgd", lr=0.4, batch_size=64, ema=True, ema_decay=0.95, epochs=7, mixup=0.2)
+    training = Training.of_recipe(recipe)
+    assert Training.unused(recipe) == ("mixup",)
+    assert training.recipe(images=16).lr == 0.4
+    made = training.recipe(images=4)
+    assert made.lr == pytest.approx(0.1)
+    assert (made.epochs, made.ema_decay, made.weight_decay) == (7, 0.95, recipe.weight_decay)
+    assert training.flip == 0  # the recipe only shifts
+    assert Training.of_recipe(recipe.replace(augmentation="flip_shift")).flip == 0.5
+
+
+@pytest.mark.parametrize(("optimizer", "factor"), [("sgd", 4.0), ("adamw", 2.0), ("rmsprop", 2.0)])
+def test_rate_scales_with_the_batch(optimizer: Any, factor: float) -> None:
+    training = Training(optimizer=optimizer)
+    assert training.recipe(64).lr == pytest.approx(factor * LR[optimizer])
+
+
+def test_plan_fits_sizes_and_anchors_to_the_data(data: CocoData) -> None:
+    from search_spaces import published as architecture
+
+    planned = plan(architecture("fbnetv3_a"), data, CPU)
+    assert planned.settings.shortest == (224,)  # its resolution, though the images are smaller
+    assert planned.settings.box_samples == 64
+    sizes = planned.settings.anchor_sizes[0]
+    assert min(sizes) >= 10 * 224 / 60  # squares of 10 to 20 pixels in images whose shorter side is 48
+    assert max(sizes) <= 20 * 224 / 48
+    given = plan("fbnetv3a_dsmask_c4", data, CPU)
+    assert given.settings.anchor_sizes == ((32, 64, 96, 128, 160),)
+    assert given.parts == published("fbnetv3a_dsmask_c4")
+
+
+def test_on_cuda_the_published_numbers_of_regions_hold(data: CocoData) -> None:
+    planned = plan("fbnetv3a_c4", data, torch.device("cuda"))
+    assert (planned.settings.box_samples, planned.settings.train_proposals) == (512, 2000)
+
+
+def test_progress_counts_down(data: CocoData) -> None:
+    steps: list[Step] = []
+    epochs: list[Epoch] = []
+    fit(
+        data,
+        TRAINING.replace(epochs=2),
+        on_step=steps.append,
+        on_epoch=lambda epoch: epochs.append(epoch) is None,
+    )
+    assert [(each.epoch, each.step) for each in steps] == [(e, s) for e in (1, 2) for s in (1, 2, 3, 4)]
+    assert steps[-1].left == 0
+    assert [each.epoch for each in epochs] == [1, 2]

@@ -1,0 +1,85 @@
+"""A detection task that a tiny detector learns in seconds: coloured squares on grey."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from detector.masks import encode
+from detector.model import Detector
+from detector.parts import Parts
+from detector.records import Annotation, Category, CocoData, ImageRecord, Split
+from detector.settings import Settings
+from detector.training import Training
+from nars.spec import Block
+
+COLOURS = ((220, 40, 40), (40, 200, 60), (50, 60, 230))
+CLASSES = ("red", "green", "blue")
+
+PARTS = Parts(
+    name="toy",
+    trunk=[
+        [Block(op="conv", channels=8, kernel=3, stride=2)],
+        [Block(op="mbconv", channels=16, kernel=3, expansion=2, stride=2)],
+    ],
+    rpn=[Block(op="mbconv", channels=16, kernel=3, expansion=2)],
+    box=[Block(op="mbconv", channels=24, kernel=3, expansion=2, stride=2)],
+    mask=[
+        Block(op="mbconv", channels=16, kernel=3, expansion=2, stride=2),
+        Block(op="mbconv", channels=16, kernel=3, expansion=2, stride=-2),
+        Block(op="mbconv", channels=8, kernel=3, expansion=2, stride=-2),
+    ],
+)
+SETTINGS = Settings(
+    shortest=(48,),
+    longest=64,
+    resize_in_training=False,
+    norm="bn",
+    anchor_sizes=((12, 20),),
+    anchor_ratios=(1.0,),
+    train_candidates=60,
+    train_proposals=24,
+    test_candidates=60,
+    test_proposals=12,
+    rpn_samples=32,
+    box_samples=24,
+    pooler_resolution=4,
+    mask_pooler_resolution=6,
+)
+TRAINING = Training(epochs=3, batch_size=4, lr=0.02, lr_images=4, flip=0, ema=True, ema_decay=0.9)
+
+
+def squares(train: int = 16, val: int = 8, seed: int = 0) -> CocoData:
+    return CocoData(*(_split(name, count, seed) for name, count in (("train", train), ("val", val))))
+
+
+def model(seed: int = 0, **changes: Any) -> Detector:
+    torch.manual_seed(seed)
+    return Detector(PARTS, len(CLASSES), SETTINGS.replace(**changes))
+
+
+def _split(name: str, count: int, seed: int) -> Split:
+    rng = np.random.default_rng([seed, ord(name[0])])
+    images, annotations, pixels = [], [], {}
+    for number in range(1, count + 1):
+        height, width = ((48, 48), (48, 60), (60, 48))[rng.integers(3)]
+        canvas = rng.integers(90, 130, (height, width, 3)).astype(np.uint8)
+        for left, top in ((2, 2), (26, 24))[: rng.integers(1, 3)]:
+            side, colour = int(rng.integers(10, 21)), int(rng.integers(3))
+            canvas[top : top + side, left : left + side] = COLOURS[colour]
+            mask = np.zeros((height, width), dtype=np.uint8)
+            mask[top : top + side, left : left + side] = 1
+            box = (float(left), float(top), float(side), float(side))
+            annotations.append(
+                Annotation(
+                    len(annotations) + 1, number, colour + 1, box, float(side**2), segmentation=encode(mask)
+                )
+            )
+        images.append(ImageRecord(number, f"{name}-{number}.png", width, height))
+        pixels[number] = canvas
+    categories = tuple(Category(index + 1, word) for index, word in enumerate(CLASSES))
+    place = Path("squares")
+    return Split(name, place, place, tuple(images), tuple(annotations), categories, pixels)
