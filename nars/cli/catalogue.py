@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -95,3 +96,46 @@ def data(context: click.Context, data: str, drop_bad: bool, as_json: bool) -> No
     Console().print(table)
     for line in summary["dropped"]:
         click.echo(f"left out: {line}")
+
+
+@data.command()
+@click.argument("folder")
+@click.option("--fix", type=click.Path(path_type=Path), help="Write a mended copy to this new folder.")
+@click.option("--quick", is_flag=True, help="Only open images: damage further in goes unseen.")
+@json_option
+def check(folder: str, fix: Path | None, quick: bool, as_json: bool) -> int:
+    """Examine a detection data set: COCO's, Pascal VOC's or YOLO's format. Exit code 2 for errors.
+
+    Example: nars data check COCO_DIR --fix mended
+    """
+    from detector import check as checks
+    from detector.findings import summary
+
+    if fix is not None:
+        for change in checks.fix(folder, fix):
+            click.echo(change)
+        click.echo(f"mended copy written to {fix}")
+        return 0
+    findings = checks.check(folder, decode=not quick)
+    errors = sum(finding.severity == "error" for finding in findings)
+    if as_json:
+        click.echo(to_json([finding.row() for finding in findings]))
+    else:
+        _show_findings([finding.row() for finding in findings])
+        counts = ", ".join(f"{code} {count}" for code, count in summary(findings).items())
+        click.echo(f"{folder}: {errors or 'no'} errors{f' ({counts})' if counts else ''}")
+    if errors:
+        click.echo(f"nars: {errors} errors in {folder}; mend them with --fix NEW_FOLDER", err=True)
+    return 2 if errors else 0
+
+
+def _show_findings(rows: list[dict[str, str | int | None]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console().print(table)

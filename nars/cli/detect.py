@@ -84,7 +84,7 @@ def train(
     from detector.train import train as fit
     from nars.cli.detect_display import progress, show_scores
 
-    training = _training(arch, recipe, data, asked(Training, fields))
+    training, unused = _training(arch, recipe, data, asked(Training, fields))
     with distributed.joined(device) as place:
         found = usable(data, drop_bad=drop_bad)
         planned = plan(
@@ -97,6 +97,8 @@ def train(
         )
         model = planned.build(len(found.classes), seed)
         speaks = distributed.is_first() and not as_json
+        if unused and speaks:
+            click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)
         with progress(quiet=not speaks) as (on_step, on_epoch):
             run = Run(folder=output, workers=workers, on_step=on_step, on_epoch=on_epoch)
             trained = fit(model, found, training, device=place, seed=seed, run=run)
@@ -185,8 +187,10 @@ def evaluate(
         click.echo(f"pictures and results.json: {output}")
 
 
-def _training(arch: str, recipe: str | None, data: str, chosen: dict[str, Any]) -> Training:
-    """Of a recipe where there is one; what was asked for comes first."""
+def _training(
+    arch: str, recipe: str | None, data: str, chosen: dict[str, Any]
+) -> tuple[Training, tuple[str, ...]]:
+    """Of a recipe where there is one, with what it says in vain; what was asked for comes first."""
     from nars import configure
     from nars.spec import Candidate, read
 
@@ -197,11 +201,8 @@ def _training(arch: str, recipe: str | None, data: str, chosen: dict[str, Any]) 
     if data == _DATA:
         chosen.setdefault("flip", 0.0)  # a mirrored digit is none
     if found is None:
-        return Training(**chosen)
-    unused = Training.unused(found)
-    if unused:
-        click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)
-    return Training.of_recipe(found).replace(**chosen)
+        return Training(**chosen), ()
+    return Training.of_recipe(found).replace(**chosen), Training.unused(found)
 
 
 def _source(arch: str) -> Architecture | SavedDetector | str:
