@@ -25,7 +25,7 @@ COMMANDS = {
     "profile": ("nars.cli.profile:profile", "Shape, MACs, parameters and latency, stage by stage."),
     "train": ("nars.cli.train:train", "Train a network in full."),
     "evaluate": ("nars.cli.train:evaluate", "Score trained weights on a data set."),
-    "detect": ("nars.cli.detect:detect", "Train, evaluate, run and export the detector."),
+    "detect": ("detector.cli:detect", "Train, evaluate, run and export the detector."),
     "proxy-check": ("nars.cli.proxy:proxy_check", "Does the short training rank like the long one?"),
     "spaces": ("nars.cli.catalogue:spaces", "The search spaces and published networks built in."),
     "data": ("nars.cli.catalogue:data", "Describe or check a data set."),

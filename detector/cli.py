@@ -82,7 +82,7 @@ def train(
     from detector.plan import plan
     from detector.train import Run
     from detector.train import train as fit
-    from nars.cli.detect_display import progress, show_scores
+    from detector.display import progress, show_scores
 
     training, unused = _training(arch, recipe, data, asked(Training, fields))
     with distributed.joined(device) as place:
@@ -163,7 +163,7 @@ def evaluate(
     from detector.figures import write_figures
     from detector.saved import load_detector
     from detector.timing import time_detector
-    from nars.cli.detect_display import show_cost, show_scores
+    from detector.display import show_cost, show_scores
     from nars.device import resolve
 
     saved, place = load_detector(weights), resolve(device)
