@@ -79,10 +79,10 @@ def train(
     """
     from detector import distributed
     from detector.check import usable
+    from detector.display import progress, show_scores
     from detector.plan import plan
     from detector.train import Run
     from detector.train import train as fit
-    from detector.display import progress, show_scores
 
     training, unused = _training(arch, recipe, data, asked(Training, fields))
     with distributed.joined(device) as place:
@@ -158,12 +158,12 @@ def evaluate(
     """
     from detector.check import usable
     from detector.cost import count
+    from detector.display import show_cost, show_scores
     from detector.evaluate import check_classes
     from detector.evaluate import evaluate as measure
     from detector.figures import write_figures
     from detector.saved import load_detector
     from detector.timing import time_detector
-    from detector.display import show_cost, show_scores
     from nars.device import resolve
 
     saved, place = load_detector(weights), resolve(device)
@@ -210,16 +210,15 @@ def _source(arch: str) -> Architecture | SavedDetector | str:
     from detector.saved import load_detector
     from nars import configure
     from nars.errors import UsageError, closest
-    from search_spaces.catalogue import names
 
     if arch.endswith(".pt"):
         return load_detector(arch)
-    if arch.endswith((".yaml", ".yml")) or arch in names():
+    if arch.endswith((".yaml", ".yml")) or arch in configure.published_names():
         return configure.candidate(arch).architecture
     try:
         catalogue.published(arch)
     except UsageError:
-        known = (*catalogue.names(), *names())
+        known = (*catalogue.names(), *configure.published_names())
         message = f"no detector or architecture is called {arch!r}: {closest(arch, known)}"
         raise UsageError(message) from None
     return arch

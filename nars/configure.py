@@ -17,7 +17,7 @@ from nars.space import Space
 from nars.spec import Architecture, Candidate, Recipe, read
 from nars.worker import PRUNERS
 
-__all__ = ["candidate", "configure", "what_is_left"]
+__all__ = ["candidate", "configure", "published_names", "recipe", "what_is_left"]
 
 
 def configure(
@@ -83,6 +83,12 @@ def candidate(name_or_file: str) -> Candidate:
     if isinstance(found, Architecture):
         return Candidate(architecture=found)
     raise UsageError(f"{name_or_file} is a recipe: it has no architecture")
+
+
+def published_names() -> list[str]:
+    """The published architectures that `candidate` knows by name."""
+    names: list[str] = import_module("search_spaces.catalogue").names()
+    return names
 
 
 def recipe(file: str) -> Recipe:
