@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["TASKS", "load"]
 
-TASKS = {"classification": "nars.tasks.classification:Classification"}
+TASKS = {
+    "classification": "nars.tasks.classification:Classification",
+    "detection": "detector.task:Detection",
+}
 """Name -> module:class. A class is opened with (source, device, drop_bad=)."""
 
 

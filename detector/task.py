@@ -1,0 +1,81 @@
+"""Detection as a task of a search: candidates are scored by the AP of a short training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import torch
+
+from detector.check import usable
+from detector.fingerprint import fingerprint
+from detector.plan import plan
+from detector.progress import Epoch
+from detector.records import CocoData
+from detector.train import Run, train
+from detector.training import Training
+from nars.device import memory_errors
+from nars.errors import SpecError, TrialError
+from nars.spec import Candidate
+from nars.tasks.base import Outcome, Task
+from nars.train import Progress
+
+__all__ = ["Detection"]
+
+
+class Detection(Task):
+    """Where in an image which objects are.
+
+    A candidate's recipe applies as `detector.training.Training.of_recipe` says, its architecture
+    and resolution as `detector.plan` does; weights start fresh. There is no test part to keep away.
+    """
+
+    name = "detection"
+    metric = "ap"
+
+    def __init__(self, data: CocoData, device: torch.device, source: str = "data") -> None:
+        self.data = data
+        self.device = device
+        self.source = source
+        self._fingerprint = f"{self.name}:{fingerprint(data)}"
+
+    @classmethod
+    def open(cls, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Self:
+        return cls(usable(source, drop_bad=drop_bad), device, str(source))
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.data.classes)
+
+    @property
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+    def describe(self) -> str:
+        sizes = ", ".join(f"{len(split.images)} {split.name}" for split in self.data.splits)
+        return f"detection of {self.source}: {self.num_classes} classes, {sizes} images"
+
+    def run(
+        self, candidate: Candidate, *, seed: int, on_epoch: Callable[[Progress], bool] | None = None
+    ) -> Outcome:
+        try:
+            with memory_errors("building the detector"):
+                planned = plan(candidate.architecture, self.data, self.device)
+                model = planned.build(self.num_classes, seed)
+        except SpecError as error:
+            raise TrialError(f"{candidate.architecture.name} makes no detector: {error}") from None
+        training = Training.of_recipe(candidate.recipe)
+
+        def watch(epoch: Epoch) -> bool:
+            return on_epoch is None or on_epoch(_progress(epoch))
+
+        trained = train(model, self.data, training, device=self.device, seed=seed, run=Run(on_epoch=watch))
+        curve = tuple((each.fraction, each.accuracy) for each in map(_progress, trained.history))
+        return Outcome(curve[-1][1], len(curve), curve, trained.history[-1].seconds)
+
+
+def _progress(epoch: Epoch) -> Progress:
+    """As the search counts; its accuracy is whatever the task measures."""
+    assert epoch.ap is not None, "every epoch is measured"
+    return Progress(epoch.epoch, epoch.epochs, epoch.ap, epoch.losses["loss"], epoch.seconds)

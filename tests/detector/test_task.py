@@ -1,0 +1,68 @@
+"""Detection in the loop of a search; what every task promises is in tests/test_tasks.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from toys import PARTS, squares
+
+from detector.coco_json import write
+from detector.task import Detection
+from nars import tasks
+from nars.cli import main
+from nars.errors import TrialError
+from nars.spec import Architecture, Block, Candidate, Recipe
+
+CPU = torch.device("cpu")
+
+SPACE = """
+kind: space
+schema: 1
+name: tiny
+resolution: 16
+stages:
+- - {name: stem, op: conv, kernel: 3, channels: {low: 8, high: 12, step: 4}, stride: 2}
+- - {name: body, op: mbconv, kernel: 3, expansion: 2, channels: [8, 16], stride: 2}
+- - {name: head, op: mbconv, kernel: 3, expansion: 2, channels: 16, stride: 2}
+recipe:
+  epochs: 2
+  lr: {low: 0.05, high: 0.3, log: true}
+"""
+
+
+def test_loads_by_name(tmp_path: Path) -> None:
+    write(squares(train=4, val=2), tmp_path / "squares")
+    task = tasks.load("detection", tmp_path / "squares", CPU)
+    assert isinstance(task, Detection)
+    assert task.describe() == f"detection of {tmp_path / 'squares'}: 3 classes, 4 train, 2 val images"
+
+
+def test_better_recipes_score_higher() -> None:
+    architecture = Architecture(name="toy", resolution=16, stages=(*PARTS.trunk, PARTS.box))
+    task = Detection(squares(), CPU)
+    recipes = [Recipe(epochs=8, lr=lr, ema=True, ema_decay=0.9) for lr in (0.3, 1e-4)]
+    candidates = [Candidate(architecture=architecture, recipe=recipe) for recipe in recipes]
+    good, bad = (task.run(candidate, seed=0) for candidate in candidates)
+    assert good.score > bad.score + 0.1
+
+
+def test_an_architecture_that_makes_no_detector_fails_as_a_trial() -> None:
+    flat = Architecture(name="flat", resolution=8, stages=((Block(op="conv", channels=8, kernel=3),),))
+    with pytest.raises(TrialError, match=r"flat makes no detector: .* 2 downsamplings or more"):
+        Detection(squares(), CPU).run(Candidate(architecture=flat), seed=0)
+
+
+@pytest.mark.slow
+def test_search_for_detectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NARS_CACHE", str(tmp_path / "cache"))
+    write(squares(train=8, val=4), tmp_path / "squares")
+    (tmp_path / "tiny.yaml").write_text(SPACE)
+    command = "search --task detection --data squares --space tiny.yaml --budget 2 --workers 1 --run run"
+    assert main(command.split()) == 0
+    assert "winner: val ap 0." in capsys.readouterr().out
+    assert "architecture" in (tmp_path / "run" / "best.yaml").read_text()
