@@ -18,10 +18,10 @@ Curve = Sequence[tuple[float, float]]
 """Scores of one training as (fraction of the training done, score), in order."""
 
 THRESHOLD = 0.92
-FEWEST = 6
+FEWEST = 10
 """Curves to learn from; with fewer, the threshold is reached by chance too often."""
 GRID = np.linspace(0.1, 0.9, 17)
-KEEP = 1 / 3
+KEEP = 1 / 2
 
 
 class EarlyStopping:

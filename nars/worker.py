@@ -330,7 +330,7 @@ class _Training:
         if progress.fraction >= 1 or self.confirms:
             return True
         if self.stopping is not None and self.stopping.should_stop(self.curve, self._peers()):
-            self.stopped = f"stopped at {progress.fraction:.0%}: not among the best third there"
+            self.stopped = f"stopped at {progress.fraction:.0%}: not among the better half there"
         elif single and self.trial.should_prune():
             self.stopped = f"pruned at {progress.fraction:.0%} ({self.worker.config.pruner})"
         elif self.worker.budget.unit == "seconds" and not self.worker.has_budget():

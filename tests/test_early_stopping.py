@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nars.early_stopping import FEWEST, GRID, THRESHOLD, Curve, EarlyStopping, score_at
+from nars.early_stopping import FEWEST, GRID, KEEP, THRESHOLD, Curve, EarlyStopping, score_at
 
 EPOCHS = 10
 
@@ -51,17 +51,17 @@ def test_no_fraction_without_enough_curves_or_correlation() -> None:
 
 def test_the_threshold_is_that_of_the_paper() -> None:
     assert THRESHOLD == 0.92
-    noisy = [[(0.1, score), (1.0, score + shift)] for score, shift in zip(range(8), [0, 3] * 4, strict=True)]
+    noisy = [[(0.1, score), (1.0, score + shift)] for score, shift in zip(range(12), [0, 3] * 6, strict=True)]
     ranks = EarlyStopping(noisy, threshold=0.0).fraction
     assert ranks is not None
     assert EarlyStopping(noisy, threshold=0.99).fraction != ranks
 
 
-def test_the_best_third_goes_on_and_the_decision_does_not_change_later() -> None:
+def test_the_better_half_goes_on_and_the_decision_does_not_change_later() -> None:
     rule, peers = EarlyStopping(curves(settles_at=0.5)), curves(settles_at=0.5, seed=1)
     stopped = [rule.should_stop(curve[:5], peers) for curve in peers]
     finals = np.array([curve[-1][1] for curve in peers])
-    assert np.array_equal(stopped, finals < np.quantile(finals, 2 / 3))
+    assert np.array_equal(stopped, finals < np.quantile(finals, 1 - KEEP))
     for curve, first in zip(peers, stopped, strict=True):
         assert [rule.should_stop(curve[:epoch], peers) for epoch in range(6, EPOCHS)] == [first] * 4
 
