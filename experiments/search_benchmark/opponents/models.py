@@ -2,8 +2,9 @@
 
 Both start with random candidates, then fit everything measured and train the most promising,
 batch after batch. The most promising are sought by climbing: random candidates and the best
-measured, then mutants of the most promising of these, round after round. On ofa-imagenet that
-climb halves the regret at 64 trainings against a random pool of 20 000.
+measured, then mutants of the most promising of these, round after round. On ofa-imagenet (280 M,
+ten seeds, 64 trainings) climbing left a regret of 0.18 to ridge and 0.20 to the process, the best of a
+random pool of 20 000 one of 0.26 to both.
 """
 
 from __future__ import annotations

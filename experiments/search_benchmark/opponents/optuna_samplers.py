@@ -26,6 +26,8 @@ __all__ = ["CubeOptimizer", "StudyOptimizer", "ordinal"]
 class StudyOptimizer(Optimizer):
     """One candidate at a time, through `Study.ask` and `Study.tell`."""
 
+    uses_constraints = True
+
     def __init__(
         self, problem: Problem, seed: int, make: Callable[[], BaseSampler], attempts: int = 30
     ) -> None:
@@ -59,8 +61,9 @@ class StudyOptimizer(Optimizer):
     def _propose(self) -> tuple[Trial, Matrix]:
         trial = self.study.ask(self._distributions)
         matrix = self._matrix(trial.params)
-        for name, violation in self.problem.violations(matrix).items():
-            trial.set_constraint(name, violation[0])
+        if self.uses_constraints:
+            for name, violation in self.problem.violations(matrix).items():
+                trial.set_constraint(name, violation[0])
         return trial, matrix
 
     def _dimensions(self) -> dict[str, BaseDistribution]:
@@ -75,6 +78,8 @@ class StudyOptimizer(Optimizer):
 
 class CubeOptimizer(StudyOptimizer):
     """For samplers of continuous dimensions only: every ordered dimension becomes an interval."""
+
+    uses_constraints = False  # CMA-ES warns where there are any
 
     def _dimensions(self) -> dict[str, BaseDistribution]:
         return {name: FloatDistribution(0.0, 1.0) for name in self.problem.domain.distributions}

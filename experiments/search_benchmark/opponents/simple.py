@@ -27,8 +27,7 @@ class Random(Optimizer):
 class AgingEvolution(Optimizer):
     """Mutates the best of a random few of the latest candidates (Real et al., AAAI 2019).
 
-    The paper's population of 100 is meant for thousands of trainings; a quarter of it does better
-    within hundreds.
+    The paper's population of 100 is meant for thousands of trainings; hundreds would end with it.
     """
 
     population, tournament, first = 25, 8, 25
