@@ -44,11 +44,8 @@ class Run:
     config: SearchConfig
     storage: str
     """A path of a journal file, or an Optuna URL."""
-
-    @property
-    def name(self) -> str:
-        """Of the study in its storage."""
-        return self.folder.resolve().name
+    name: str
+    """Of the study in its storage: the folder's when it was made."""
 
     def study(self) -> Study:
         """The study, opened without a sampler; it is made if it is not there yet.
@@ -85,19 +82,19 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
 
     Raises `RunError` where the folder holds another search, an older schema or other files.
     """
-    file = folder / "config.yaml"
+    file, name = folder / "config.yaml", folder.resolve().name
     if file.exists():
         run = open_run(folder)
         config.check_continues(run.config, str(folder))
         if storage is not None and storage != run.storage:
             raise RunError(f"{folder} is stored in {run.storage}, not in {storage}")
-        storage = run.storage
+        storage, name = run.storage, run.name
     elif folder.exists() and any(map(_is_strange, folder.iterdir())):
         raise RunError(f"{folder} is not empty and holds no search")
     storage = storage or str(folder / "study.journal")
-    write_whole(folder / STORAGE, storage + "\n")
+    write_whole(folder / STORAGE, f"{storage}\n{name}\n")
     write_whole(file, config.to_yaml())
-    return Run(folder, config, storage)
+    return Run(folder, config, storage, name)
 
 
 def _is_strange(file: Path) -> bool:
@@ -115,10 +112,12 @@ def open_run(folder: Path) -> Run:
     except SpecError as error:
         raise RunError(f"not a search that this version can go on with: {error}") from None
     stored = folder / STORAGE
-    storage = stored.read_text(encoding="utf-8").strip() if stored.exists() else ""
+    lines = stored.read_text(encoding="utf-8").splitlines() if stored.exists() else []
+    storage, name = (*lines, "", "")[:2]
     journal = folder / "study.journal"
     # A folder that was moved keeps its own journal.
-    return Run(folder, config, str(journal) if journal.exists() or not storage else storage)
+    storage = str(journal) if journal.exists() or not storage else storage
+    return Run(folder, config, storage, name or folder.resolve().name)
 
 
 def latest() -> Run:

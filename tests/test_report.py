@@ -47,7 +47,7 @@ class Page(HTMLParser):
 def report(folder: Path, n: int | None, objectives: tuple[str, ...] = ("accuracy",), **options: bool) -> Page:
     search = studies.config(32, objectives)
     study = studies.finished(search, n, **options)
-    path = write_report(Run(folder, search, "unused"), study)
+    path = write_report(Run(folder, search, "unused", "unused"), study)
     assert path == folder / "report.html"
     return Page(path.read_text(encoding="utf-8"))
 
@@ -103,7 +103,7 @@ def test_only_failures(tmp_path: Path) -> None:
     study = studies.finished(search, 0)
     failed = optuna.create_trial(state=optuna.trial.TrialState.FAIL, user_attrs={"reason": "out of memory"})
     study.add_trial(failed)
-    write_report(Run(tmp_path, search, "unused"), study)
+    write_report(Run(tmp_path, search, "unused", "unused"), study)
     assert "out of memory" in (tmp_path / "report.html").read_text()
 
 

@@ -133,7 +133,7 @@ def test_a_study_of_somebody_else_is_left_alone(folder: Path, tmp_path: Path) ->
 
 def test_a_moved_folder_keeps_its_journal(folder: Path, tmp_path: Path) -> None:
     start_run(folder, config(), None).study().add_trial(optuna.create_trial(value=0.5))
-    moved = tmp_path / "elsewhere" / "first"
+    moved = tmp_path / "elsewhere" / "renamed"
     shutil.move(folder, moved)
     assert len(open_run(moved).study().trials) == 1
 
