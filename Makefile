@@ -9,7 +9,7 @@ export OMP_NUM_THREADS := 1
 
 demo: .venv/ready
 	rm -rf $(DEMO)
-	$(BIN)/nars search --budget 24 --max-macs 1.2M --run $(DEMO)/search
+	$(BIN)/nars search --budget 16 --max-macs 1M --run $(DEMO)/search
 	$(BIN)/nars export best-arch --run $(DEMO)/search -o $(DEMO)/best.yaml
 	$(BIN)/nars train $(DEMO)/best.yaml -o $(DEMO)/best.pt
 	$(BIN)/nars report --run $(DEMO)/search

@@ -14,11 +14,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
 from nars.cli import main as nars
 from nars.data import load
@@ -90,7 +92,8 @@ def main() -> None:
             print(f"rank correlation of predictions: {trust[0]:.2f} on {trust[1]} trials not seen")
         found = winner(study, run.config)
         best = best_candidate(run.config, found)
-        accuracies = Parallel(n_jobs=2)(delayed(test_accuracy)(best, data, seed) for seed in SEEDS)
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+            accuracies = list(processes.map(partial(test_accuracy, best, data), SEEDS))
         val = f"val {found.mean[0]:.4f} ({len(found.runs)} runs)"
         test = f"test {np.mean(accuracies):.4f} (sd {np.std(accuracies, ddof=1):.4f}, {len(SEEDS)} seeds)"
         print(f"{name}: winner {val}, {test}; {seconds:.0f} s of search")
