@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from detector.cli_use import predict
 from detector.settings import Settings
 from detector.training import Training
 from nars.cli.fields import asked, options_of
@@ -37,6 +38,9 @@ def detect() -> None:
 
     Example: nars detect train best.yaml --data COCO_DIR --weights best.pt
     """
+
+
+detect.add_command(predict)
 
 
 @detect.command()
