@@ -18,6 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import optuna
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -105,6 +106,7 @@ def main() -> None:
             f"{np.mean(seconds):.0f}",
         )
     Console().print(table)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     trials = run.study().get_trials(deepcopy=False)
     save_png(history(trials), folder / "history.png")
     save_png(front(trials, others=points), folder / "accuracy_macs.png")

@@ -47,7 +47,7 @@ class Page(HTMLParser):
 def report(folder: Path, n: int | None, objectives: tuple[str, ...] = ("accuracy",), **options: bool) -> Page:
     search = studies.config(32, objectives)
     study = studies.finished(search, n, **options)
-    path = write_report(Run(folder, search, "unused", "unused"), study)
+    path = write_report(Run(folder, search, "unused", folder.name), study)
     assert path == folder / "report.html"
     return Page(path.read_text(encoding="utf-8"))
 
@@ -113,7 +113,7 @@ def test_phases_of_a_search() -> None:
     found = phases(trials, search)
     assert list(found) == ["first batch", "predictor", "evolution", "confirmation"]
     assert found["first batch"] == 0
-    assert found["predictor"] == 8  # a quarter of the budget
+    assert found["predictor"] == 10  # a third of the budget
     assert found["confirmation"] == min(t.number for t in trials if "confirms" in t.user_attrs)
     assert list(phases(trials, search.replace(sampler="tpe"))) == ["tpe", "confirmation"]
 

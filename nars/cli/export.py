@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nars.cli.values import AMOUNT, DURATION, json_option, run_option, to_json
+from nars.cli.values import AMOUNT, DURATION, json_option, quiet_optuna, run_option, to_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,6 +124,7 @@ def report(folder: str | None) -> None:
 def _run(folder: str | None) -> Run:
     from nars.run import latest, open_run
 
+    quiet_optuna()
     return open_run(Path(folder)) if folder else latest()
 
 

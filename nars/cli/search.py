@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nars.cli.values import AMOUNT, DURATION, data_option, device_option, json_option, to_json
+from nars.cli.values import AMOUNT, DURATION, data_option, device_option, json_option, quiet_optuna, to_json
 
 if TYPE_CHECKING:
     from nars.config import SearchConfig
@@ -112,7 +112,7 @@ def _run(
     from nars.results import summary
     from nars.run import RUNS, start_run
 
-    _quiet_optuna()
+    quiet_optuna()
     folder = folder or RUNS / f"{config.space.name}-{Path(config.data).stem}-{config.identity}"
     if resume and not (folder / "config.yaml").exists():
         raise click.UsageError(f"nothing to resume: {folder} holds no search")
@@ -141,12 +141,5 @@ def worker(storage: str, name: str, data: str | None, parent: int | None, device
     """
     from nars.worker import join
 
-    _quiet_optuna()
+    quiet_optuna()
     join(storage, name, data=data, device=device, parent=parent)
-
-
-def _quiet_optuna() -> None:
-    """Our display says what Optuna would log."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-__all__ = ["AMOUNT", "DURATION", "data_option", "device_option", "json_option", "run_option", "to_json"]
+__all__ = [
+    "AMOUNT",
+    "DURATION",
+    "data_option",
+    "device_option",
+    "json_option",
+    "quiet_optuna",
+    "run_option",
+    "to_json",
+]
 
 _PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -64,3 +73,10 @@ def to_json(value: Any) -> str:
         return None if isinstance(item, float) and not math.isfinite(item) else item
 
     return json.dumps(plain(value), indent=2)
+
+
+def quiet_optuna() -> None:
+    """Our display says what Optuna would log."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
