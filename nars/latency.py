@@ -87,13 +87,15 @@ class WithLatency:
     """A space whose statistics have a predicted ``latency`` in seconds: a `nars.genotypes.Domain`.
 
     A ridge regression of the logarithm on the architecture's features, its MACs and parameters,
-    fitted to measured samples. What a limit on latency promises is measured again before a candidate is
-    trained; the prediction only keeps proposals near it.
+    fitted to measured samples. It is predicted with a margin of one standard error (of samples left
+    out), for a sampler seeks out what is predicted too low. What a limit on latency promises is
+    measured again before a candidate is trained; the prediction only keeps proposals near it.
     """
 
     def __init__(self, space: Space, matrix: Matrix, seconds: NDArray[np.float64]) -> None:
         self.space = space
         self._model = RidgeCV(alphas=np.logspace(-3, 3, 13)).fit(self._inputs(matrix), np.log(seconds))
+        self._margin = float(np.sqrt(-self._model.best_score_))
 
     @property
     def distributions(self) -> Mapping[str, BaseDistribution]:
@@ -107,7 +109,7 @@ class WithLatency:
         return self.space.canonical(matrix)
 
     def statistics(self, matrix: Matrix) -> dict[str, NDArray[np.float64]]:
-        latency: NDArray[np.float64] = np.exp(self._model.predict(self._inputs(matrix)))
+        latency: NDArray[np.float64] = np.exp(self._model.predict(self._inputs(matrix)) + self._margin)
         return self.space.statistics(matrix) | {"latency": latency}
 
     def _inputs(self, matrix: Matrix) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sklearn.base import clone
 
 from nars import feasible, genotypes
-from nars.budget import Budget, counts
+from nars.budget import REFUSED, VOID, Budget, counts
 from nars.errors import UsageError
 from nars.evolution import evolve
 from nars.feasible import Limits, Reservoir
@@ -111,17 +111,17 @@ class NarsSampler(BaseSampler):
             asked = ", ".join(self.objectives)
             raise UsageError(f"the sampler's objectives are {asked}; the study has {len(study.directions)}")
         trials = study.get_trials(deepcopy=False)
-        tried = self._matrix([each for each in trials if each.number != trial.number and self._is_ours(each)])
+        tried = self._tried([each for each in trials if each.number != trial.number and self._is_ours(each)])
         earlier = self._earlier(trials, trial.number)
         rng = np.random.default_rng([self.seed, len(earlier)])  # a repeated trial changes no number
         if len(earlier) < self.first_batch:
             # By place, not the first that is new: workers that start together see none of each other's.
-            chosen = _first_new(np.roll(self._first_candidates(), -len(earlier), axis=0), tried)
+            chosen = tried.first_new(np.roll(self._first_candidates(), -len(earlier), axis=0))
         else:
             chosen = self._guided(study, earlier, tried, rng)
         if chosen is None:
             pool = self._reservoir.draw(POOL, rng)
-            chosen = _first_new(pool, tried)
+            chosen = tried.first_new(pool)
             chosen = pool[0] if chosen is None else chosen  # all were tried: once more, then
         return genotypes.to_genotypes(self.space, chosen[None])[0]
 
@@ -138,6 +138,17 @@ class NarsSampler(BaseSampler):
             mean, std = predictor.predict(self._matrix([trial]), return_std=True)
             return float(mean[0]), float(std[0])
         return None
+
+    def _tried(self, trials: Sequence[FrozenTrial]) -> _Tried:
+        refused = [
+            trial for trial in trials if trial.user_attrs.get(VOID) == REFUSED and self._is_over(trial)
+        ]
+        columns = np.array([not name.startswith("recipe.") for name in self.space.distributions], dtype=bool)
+        return _Tried(self._matrix(trials), self._matrix(refused), columns)
+
+    def _is_over(self, trial: FrozenTrial) -> bool:
+        """Whether a limit did not hold when measured."""
+        return any(trial.user_attrs.get(name, 0) > limit for name, limit in self.limits.items())
 
     def _is_ours(self, trial: FrozenTrial) -> bool:
         """Whether a trial has a genotype of the space; a user's study may hold others."""
@@ -166,7 +177,7 @@ class NarsSampler(BaseSampler):
         return self._start
 
     def _guided(
-        self, study: Study, earlier: Sequence[FrozenTrial], tried: Matrix, rng: np.random.Generator
+        self, study: Study, earlier: Sequence[FrozenTrial], tried: _Tried, rng: np.random.Generator
     ) -> NDArray[np.float64] | None:
         """The new candidate of most utility; None where nothing could be learned yet."""
         labelled = self._labelled(study, earlier)
@@ -183,11 +194,11 @@ class NarsSampler(BaseSampler):
                 feasible=lambda matrix: feasible.feasible(self.space, matrix, self.limits),
                 rng=rng,
             ).matrix
-            return _first_new(found, tried)
+            return tried.first_new(found)
         near = genotypes.mutate(self.space, np.repeat(elite, POOL // 4 // len(elite), axis=0), rng)
         near = near[feasible.feasible(self.space, near, self.limits)]
         pool = np.concatenate([near, self._reservoir.draw(POOL, rng)])
-        return _first_new(pool[np.argsort(-utility(pool), kind="stable")], tried)
+        return tried.first_new(pool[np.argsort(-utility(pool), kind="stable")])
 
     def _evolves(self, earlier: Sequence[FrozenTrial]) -> bool:
         if self.budget is None:
@@ -218,6 +229,24 @@ class NarsSampler(BaseSampler):
 
     def _matrix(self, trials: Sequence[FrozenTrial]) -> Matrix:
         return self.space.canonical(genotypes.from_genotypes(self.space, [trial.params for trial in trials]))
+
+
+class _Tried:
+    """Genotypes that are not to be proposed: those of other trials, and refused architectures.
+
+    A refused one was over a limit when measured, and would be so with any recipe.
+    """
+
+    def __init__(self, tried: Matrix, refused: Matrix, architecture: NDArray[np.bool_]) -> None:
+        self._tried = {row.tobytes() for row in tried}
+        self._refused = {row.tobytes() for row in refused[:, architecture]}
+        self._architecture = architecture
+
+    def first_new(self, candidates: Matrix) -> NDArray[np.float64] | None:
+        for row in candidates:
+            if row.tobytes() not in self._tried and row[self._architecture].tobytes() not in self._refused:
+                return np.asarray(row)
+        return None
 
 
 class _Utility:
@@ -257,25 +286,16 @@ class _Utility:
 
 
 def scores(study: Study, trial: FrozenTrial) -> list[float] | None:
-    """What is known of a trial's objectives; None of one that failed or still runs."""
-    values: list[float] | None = trial.values
-    if trial.state == TrialState.COMPLETE:
-        return values
+    """What is known of a trial's objectives, finite; None of one that failed or still runs."""
+    values: Sequence[float] | None = trial.values
     if trial.state == TrialState.PRUNED:
-        estimate = trial.user_attrs.get(ESTIMATE)
-        if estimate is not None:
-            return [float(value) for value in estimate]
-        return values if len(study.directions) == 1 else None
-    return None
+        values = trial.user_attrs.get(ESTIMATE, values if len(study.directions) == 1 else None)
+    elif trial.state != TrialState.COMPLETE:
+        return None
+    return [float(value) for value in values] if values is not None and np.isfinite(values).all() else None
 
 
 def _first_batch(budget: Budget | None) -> int:
     if budget is None or budget.unit != "trials":
         return 16
-    return int(np.clip(budget.amount // 4, 4, 20))
-
-
-def _first_new(candidates: Matrix, tried: Matrix) -> NDArray[np.float64] | None:
-    """The first row that is not among those tried."""
-    seen = {row.tobytes() for row in tried}
-    return next((row for row in candidates if row.tobytes() not in seen), None)
+    return int(np.clip(budget.amount // 3, 4, 20))

@@ -20,7 +20,7 @@ from nars import tasks
 from nars.budget import counts
 from nars.config import SearchConfig
 from nars.cost import count
-from nars.genotypes import features
+from nars.genotypes import features, is_architecture_feature
 from nars.space import Space
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
@@ -106,8 +106,11 @@ def score(candidate: Candidate, seed: int) -> float:
     """Grows with MACs, has its best learning rate at 0.1, and a noise of 0.005."""
     macs = count(candidate.architecture, num_classes=10).macs
     noise = np.random.default_rng(seed).normal(0, 0.005)
-    off = np.log10(candidate.recipe.lr / 0.1)
-    return float(np.clip(0.5 + 0.1 * np.log10(macs / 1e4) - 0.1 * off**2 + noise, 0, 1))
+    return float(np.clip(expected_score(macs, candidate.recipe.lr) + noise, 0, 1))
+
+
+def expected_score(macs: Any, lr: Any) -> Any:
+    return 0.5 + 0.1 * np.log10(macs / 1e4) - 0.1 * np.log10(lr / 0.1) ** 2
 
 
 class StubPredictor(RegressorMixin, BaseEstimator):
@@ -119,16 +122,18 @@ class StubPredictor(RegressorMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         x = self._inputs(X)
-        self.weights_ = np.linalg.solve(x.T @ x + 0.1 * np.eye(x.shape[1]), x.T @ np.asarray(y))
+        self.centre_ = np.mean(y)
+        self.weights_ = np.linalg.solve(x.T @ x + 0.01 * np.eye(x.shape[1]), x.T @ (y - self.centre_))
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:  # noqa: N803
-        mean = self._inputs(X) @ self.weights_
+        mean = self.centre_ + self._inputs(X) @ self.weights_
         return (mean, np.full(len(mean), 0.01)) if return_std else mean
 
     def _inputs(self, matrix: Any) -> Any:
-        known = features(self.domain, np.asarray(matrix)).astype(float)
-        return np.concatenate([known, known**2, np.ones((len(known), 1))], axis=1)
+        known = np.log10(np.stack(list(self.domain.statistics(matrix).values()), axis=1)) - 4
+        recipe = features(self.domain, matrix)[:, ~is_architecture_feature(self.domain)].astype(float)
+        return np.concatenate([known, recipe, recipe**2, np.ones((len(known), 1))], axis=1)
 
 
 @pytest.fixture

@@ -1,0 +1,315 @@
+"""`NarsSampler` in anybody's study: three phases, no repetition, no state of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
+from stub_task import FEW, SPACE, StubPredictor, expected_score, score
+
+from nars import genotypes
+from nars.budget import INTERRUPTED, VOID, Budget
+from nars.errors import InfeasibleError, UsageError
+from nars.feasible import feasible
+from nars.gaussian import GaussianPredictor
+from nars.genotypes import suggest
+from nars.predictor import AccuracyPredictor
+from nars.sampler import ESTIMATE, FINE, NarsSampler, Predictor, scores
+
+WHOLE = dict(SPACE.distributions)
+
+
+def sampler(**options: Any) -> NarsSampler:
+    return NarsSampler(SPACE, **({"predictor": StubPredictor(SPACE), "first_batch": 6} | options))
+
+
+def study_of(made: NarsSampler, directions: tuple[str, ...] = ("maximize",)) -> Study:
+    return optuna.create_study(directions=directions, sampler=made)
+
+
+def objective(trial: Trial) -> float:
+    return score(SPACE.decode(suggest(SPACE, trial)), seed=0)
+
+
+def rows(study: Study) -> genotypes.Matrix:
+    return SPACE.canonical(genotypes.from_genotypes(SPACE, [trial.params for trial in study.trials]))
+
+
+def macs(params: Any) -> float:
+    return float(SPACE.statistics(genotypes.from_genotypes(SPACE, [params]))["macs"][0])
+
+
+@pytest.mark.parametrize("budget", [None, 24])
+def test_a_plain_study_finds_better_than_random(budget: int | None) -> None:
+    study = study_of(sampler(budget=budget))
+    study.optimize(objective, n_trials=24)
+    assert len(np.unique(rows(study), axis=0)) == 24
+    drawn = genotypes.sample(SPACE, 4000, np.random.default_rng(0))
+    known = expected_score(SPACE.statistics(drawn)["macs"], genotypes.numbers(SPACE, drawn, "recipe.lr"))
+    # One of 24 random candidates is among the best 0.1 % in one of forty runs.
+    assert study.best_value > np.quantile(known, 0.999)
+    guided = [trial.value for trial in study.trials[12:]]
+    assert np.median(guided) > np.quantile(known, 0.9)
+
+
+@pytest.mark.parametrize(
+    "predictor",
+    [
+        AccuracyPredictor(SPACE, pretrained=False, members=2, steps=20),
+        GaussianPredictor(SPACE),
+        StubPredictor(SPACE),
+    ],
+    ids=lambda predictor: type(predictor).__name__,
+)
+def test_any_predictor_of_the_contract_guides(predictor: Predictor) -> None:
+    study = study_of(sampler(predictor=predictor, budget=9))
+    study.optimize(objective, n_trials=9)
+    assert len(np.unique(rows(study), axis=0)) == 9
+    known = study.sampler.prediction(study, study.trials[-1])
+    assert known is not None
+    mean, std = known
+    assert 0 <= mean <= 1
+    assert std > 0
+
+
+def test_by_default_the_predictor_of_the_paper_is_pretrained_on_the_space(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[tuple[Any, int]] = []
+
+    def create(domain: Any, seed: int) -> StubPredictor:
+        made.append((domain, seed))
+        return StubPredictor(domain, seed)
+
+    monkeypatch.setattr("nars.predictor.AccuracyPredictor", create)
+    study = study_of(NarsSampler(SPACE, budget=8, seed=5))
+    study.optimize(objective, n_trials=4)
+    assert made == []  # the first batch, of at least four, needs none
+    study.optimize(objective, n_trials=4)
+    assert made == [(SPACE, 5)]
+
+
+@pytest.mark.slow
+def test_the_pretrained_predictor_from_end_to_end(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NARS_CACHE", str(tmp_path))
+    study = study_of(NarsSampler(SPACE, budget=20, limits={"macs": 1e5}))
+    study.optimize(objective, n_trials=20)
+    assert feasible(SPACE, rows(study), {"macs": 1e5}).all()
+    guided = [trial.value for trial in study.trials[10:]]
+    first = [trial.value for trial in study.trials[:5]]
+    assert np.median(guided) > np.median(first)
+
+
+def test_phases() -> None:
+    """An even first batch, then rounds on a pool, then evolution for the last third of the budget."""
+    made = sampler(budget=18)
+    study = study_of(made)
+    study.optimize(objective, n_trials=18)
+    trials = study.trials
+    np.testing.assert_array_equal(rows(study)[:6], made._first_candidates()[:6])
+    evolves = [made._evolves(trials[:n]) for n in range(18)]
+    assert evolves == [n / 18 >= FINE for n in range(18)]
+    assert [made._evolves([*trials] * (n // 18) + trials[: n % 18]) for n in (16, 19)] == [True, True]
+    unlimited = sampler()
+    assert [unlimited._evolves(trials[:n]) for n in range(16)] == [False] * 4 + [True] * 4 + [False] * 4 + [
+        True
+    ] * 4
+
+
+def test_a_fit_serves_a_round_and_sees_only_the_rounds_before() -> None:
+    fits: list[int] = []
+
+    class Counting(StubPredictor):
+        def fit(self, X: Any, y: Any) -> Any:  # noqa: N803
+            fits.append(len(y))
+            return super().fit(X, y)
+
+    study = study_of(sampler(predictor=Counting(SPACE), budget=30))
+    study.optimize(objective, n_trials=16)
+    assert fits == [6, 10, 14]
+
+
+@pytest.mark.parametrize("stop", [3, 6, 8, 11])
+def test_a_new_sampler_on_the_same_study_goes_on_alike(stop: int) -> None:
+    uninterrupted = study_of(sampler(budget=13))
+    uninterrupted.optimize(objective, n_trials=13)
+    resumed = study_of(sampler(budget=13))
+    resumed.optimize(objective, n_trials=stop)
+    resumed.sampler = sampler(budget=13)
+    resumed.optimize(objective, n_trials=13 - stop)
+    np.testing.assert_array_equal(rows(resumed), rows(uninterrupted))
+
+
+def test_seeds_differ() -> None:
+    one, two = (study_of(sampler(seed=seed)) for seed in (0, 1))
+    for study in (one, two):
+        study.optimize(objective, n_trials=8)
+    assert (rows(one) != rows(two)).any(axis=1).all()
+
+
+@pytest.mark.parametrize("limit", [9e4, 3e4, 1.3e4])
+def test_limits_hold_in_every_phase(limit: float) -> None:
+    study = study_of(sampler(limits={"macs": limit}, budget=15))
+    study.optimize(objective, n_trials=15)
+    assert max(macs(trial.params) for trial in study.trials) <= limit
+    assert len(np.unique(rows(study), axis=0)) == 15
+
+
+def test_nothing_feasible_says_the_smallest_possible() -> None:
+    study = study_of(sampler(limits={"macs": 10.0}))
+    with pytest.raises(InfeasibleError, match="the smallest possible is macs 1"):
+        study.ask(WHOLE)
+
+
+def test_failed_and_infinite_trials_are_learned_from_as_little_as_they_tell() -> None:
+    def failing(trial: Trial) -> float:
+        value = objective(trial)
+        if trial.number % 3 == 0:
+            raise ValueError("no luck")
+        return value if trial.number % 3 == 1 else float("-inf")
+
+    study = study_of(sampler(budget=20))
+    study.optimize(failing, n_trials=20, catch=(ValueError,))
+    assert len(np.unique(rows(study), axis=0)) == 20
+
+
+def test_all_failing_is_no_reason_to_stop_proposing() -> None:
+    study = study_of(sampler(budget=12))
+    study.optimize(lambda trial: objective(trial) * float("nan"), n_trials=12)
+    assert {trial.state for trial in study.trials} == {TrialState.FAIL}
+    assert len(np.unique(rows(study), axis=0)) == 12
+
+
+def test_running_trials_count_and_are_not_proposed_again() -> None:
+    study = study_of(sampler(budget=30))
+    study.optimize(objective, n_trials=6)
+    asked = [study.ask(WHOLE) for _ in range(8)]
+    assert len({str(trial.params) for trial in asked}) == 8
+    assert len(np.unique(rows(study), axis=0)) == 14
+
+
+def test_workers_that_start_at_the_same_moment_take_different_places() -> None:
+    """Each sees that others have asked, but not yet what they were told."""
+    told: list[Any] = []
+    for worker in range(4):
+        study = study_of(sampler())
+        for _ in range(worker):
+            study.ask()  # running, its genotype still unknown
+        told.append(study.ask(WHOLE).params)
+    assert len({str(params) for params in told}) == 4
+
+
+def test_void_trials_change_no_place_but_are_not_proposed_again() -> None:
+    plain, voided = study_of(sampler()), study_of(sampler())
+    for study in (plain, voided):
+        study.optimize(objective, n_trials=3)
+    lost = voided.ask(WHOLE)
+    lost.set_user_attr(VOID, INTERRUPTED)
+    voided.tell(lost, state=TrialState.FAIL)
+    voided.enqueue_trial(lost.params)
+    for study in (plain, voided):
+        study.optimize(objective, n_trials=6)
+    assert [trial.params for trial in plain.trials] == [
+        trial.params for trial in voided.trials if trial.number != 3
+    ]
+
+
+@pytest.mark.parametrize("budget", [None, 12])
+def test_a_space_is_exhausted_before_anything_is_repeated(budget: int | None) -> None:
+    def few(trial: Trial) -> float:
+        return score(FEW.decode(suggest(FEW, trial)), trial.number)
+
+    made = NarsSampler(FEW, budget=budget, first_batch=2, predictor=StubPredictor(FEW))
+    study = study_of(made)
+    study.optimize(few, n_trials=4)
+    assert len({str(trial.params) for trial in study.trials}) == 4
+    study.optimize(few, n_trials=2)
+    assert len(study.trials) == 6
+
+
+def test_trials_of_another_space_are_left_out() -> None:
+    study = study_of(sampler())
+    for value in range(20):
+        study.add_trial(optuna.create_trial(value=value))
+    first = study.ask(WHOLE)
+    np.testing.assert_array_equal(rows_of(first), sampler()._first_candidates()[:1])
+
+
+def rows_of(trial: Trial) -> genotypes.Matrix:
+    return SPACE.canonical(genotypes.from_genotypes(SPACE, [trial.params]))
+
+
+def test_what_the_space_does_not_know_is_drawn_at_random() -> None:
+    study = study_of(sampler())
+    trial = study.ask(WHOLE)
+    assert 0 <= trial.suggest_float("mine", 0, 1) <= 1
+
+
+def test_a_loss_is_minimised() -> None:
+    study = study_of(sampler(budget=24, objectives=("loss",)), ("minimize",))
+    study.optimize(lambda trial: 2.3 - objective(trial), n_trials=24)
+    losses = [trial.value for trial in study.trials]
+    assert np.median(losses[12:]) < np.median(losses[:6])
+
+
+def test_a_front_of_a_predicted_and_a_known_objective() -> None:
+    fitted: list[str] = []
+
+    class Counting(StubPredictor):
+        def fit(self, X: Any, y: Any) -> Any:  # noqa: N803
+            fitted.append("macs" if np.max(y) > 1 else "accuracy")
+            return super().fit(X, y)
+
+    def both(trial: Trial) -> tuple[float, float]:
+        return objective(trial), macs(trial.params)
+
+    made = sampler(budget=60, objectives=("accuracy", "macs"), predictor=Counting(SPACE))
+    study = study_of(made, ("maximize", "minimize"))
+    study.optimize(both, n_trials=30)
+    assert set(fitted) == {"accuracy"}  # MACs are known, not predicted
+    spread = [trial.values[1] for trial in study.best_trials]
+    assert len(study.best_trials) >= 6
+    assert max(spread) > 4 * min(spread)
+
+
+def test_objectives_of_another_number_than_the_study() -> None:
+    study = study_of(sampler(objectives=("accuracy", "macs")))
+    with pytest.raises(UsageError, match="the sampler's objectives are accuracy, macs; the study has 1"):
+        study.ask(WHOLE)
+
+
+ONE, TWO = ("maximize",), ("maximize", "minimize")
+
+
+@pytest.mark.parametrize(
+    ("directions", "state", "values", "known", "expected"),
+    [
+        (ONE, TrialState.COMPLETE, [0.5], {}, [0.5]),
+        (TWO, TrialState.COMPLETE, [0.5, 9.0], {}, [0.5, 9.0]),
+        (ONE, TrialState.COMPLETE, [float("inf")], {}, None),
+        (ONE, TrialState.PRUNED, [0.3], {}, [0.3]),
+        (ONE, TrialState.PRUNED, [0.3], {ESTIMATE: [0.6]}, [0.6]),
+        (TWO, TrialState.PRUNED, None, {ESTIMATE: [0.6, 9.0]}, [0.6, 9.0]),
+        (TWO, TrialState.PRUNED, None, {}, None),
+        (ONE, TrialState.PRUNED, None, {}, None),
+        (ONE, TrialState.FAIL, None, {}, None),
+        (ONE, TrialState.RUNNING, None, {}, None),
+    ],
+)
+def test_scores(directions: Any, state: TrialState, values: Any, known: Any, expected: Any) -> None:
+    trial = optuna.create_trial(state=state, values=values, user_attrs=known)
+    assert scores(study_of(sampler(), directions), trial) == expected
+
+
+def test_the_first_batch_grows_with_the_budget_and_leaves_half_of_it() -> None:
+    sizes = [NarsSampler(SPACE, budget=budget).first_batch for budget in range(8, 200)]
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (4, 20)
+    assert all(size <= budget / 2 for budget, size in zip(range(8, 200), sizes, strict=True))
+    for budget in (None, Budget(3600, "seconds"), Budget(500, "epochs")):
+        assert NarsSampler(SPACE, budget=budget).first_batch == 16
+    assert NarsSampler(SPACE, budget=64, first_batch=7).first_batch == 7
