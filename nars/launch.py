@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nars.budget import counts
 from nars.errors import RunError
-from nars.liveness import REASON, is_alive, mark, reap
+from nars.liveness import REASON, mark, reap
+from nars.proposals import WORKER
 from nars.results import write_results
 from nars.run import Run
 
@@ -136,15 +138,16 @@ def _bury(study: Study, process: subprocess.Popen[bytes]) -> None:
     code = process.returncode
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     memory = " (most likely out of memory)" if code == -signal.SIGKILL else ""
-    for trial in _left_behind(study):
+    for trial in _left_behind(study, process):
         logger.warning("trial %d: its worker died with %s%s", trial.number, how, memory)
         mark(study, trial, REASON, f"worker died with {how}{memory}")
         study.tell(trial.number, state=TrialState.FAIL)
 
 
-def _left_behind(study: Study) -> Sequence[FrozenTrial]:
+def _left_behind(study: Study, process: subprocess.Popen[bytes]) -> Sequence[FrozenTrial]:
+    mine = f"{socket.gethostname()}:{process.pid}:"
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return [trial for trial in running if not is_alive(trial)]
+    return [trial for trial in running if str(trial.user_attrs.get(WORKER, "")).startswith(mine)]
 
 
 def _give_up(process: subprocess.Popen[bytes], deaths: int, log: Path | None) -> None:

@@ -32,6 +32,8 @@ HEARTBEAT = "heartbeat"
 
 BEAT_SECONDS = 30.0
 SILENCE_SECONDS = 4 * BEAT_SECONDS
+NAMELESS_SECONDS = 10.0
+"""Within which a worker has put its name on a trial that it asked for."""
 CLOCK_SECONDS = 5.0
 """By which the system's account of when a process started may shift with its clock."""
 
@@ -47,6 +49,9 @@ def is_alive(trial: FrozenTrial) -> bool:
     On this machine the process table tells; of other machines we hear heartbeats.
     """
     worker: str = trial.user_attrs.get(WORKER, "")
+    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+    if not worker:
+        return time.time() - started < NAMELESS_SECONDS
     host, _, process = worker.partition(":")
     if host == socket.gethostname():
         pid, _, created = process.partition(":")
@@ -56,7 +61,6 @@ def is_alive(trial: FrozenTrial) -> bool:
             return same and found.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
-    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
     heard: float = trial.user_attrs.get(HEARTBEAT, 0.0)
     return time.time() - max(started, heard) < SILENCE_SECONDS
 

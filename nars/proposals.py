@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -185,20 +186,18 @@ class SearchSampler(BaseSampler):
 
         Two workers that ask at the same moment would otherwise be given the same candidate.
         """
-        names = self.space.distributions.keys()
-        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             trials = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
-            open_ = [
-                each
-                for each in trials
-                if each.number < trial.number
-                and each.state == TrialState.RUNNING
-                and each.params.keys() < names
-            ]
-            if not open_ or time.monotonic() > deadline:
+            if not any(each.number < trial.number and self._is_proposed(each) for each in trials):
                 return trials
             time.sleep(0.05)
+
+    def _is_proposed(self, trial: FrozenTrial) -> bool:
+        """Whether another worker is just about to know the trial's genotype."""
+        if trial.state != TrialState.RUNNING or trial.params.keys() >= self.space.distributions.keys():
+            return False
+        assert trial.datetime_start is not None
+        return (datetime.now() - trial.datetime_start).total_seconds() < PATIENCE_SECONDS
 
     def _propose(self, study: Study, trial: FrozenTrial) -> Genotype:
         relative = self.inner.infer_relative_search_space(study, trial)

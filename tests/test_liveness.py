@@ -87,9 +87,14 @@ def test_of_other_machines_we_hear_heartbeats() -> None:
     assert not is_alive(trial_of(elsewhere, age=2 * long_ago, **{HEARTBEAT: time.time() - long_ago}))
 
 
-def test_a_trial_just_asked_for_has_no_name_yet_and_is_left_alone(study: Study) -> None:
+def test_a_trial_without_a_name_is_left_alone_only_while_it_is_new(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study.ask()
     assert reap(study) == []
+    monkeypatch.setattr(liveness, "NAMELESS_SECONDS", 0)
+    assert reap(study) == [0]
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL]
 
 
 def test_the_dead_are_repeated_once_with_genotype_and_seed(study: Study) -> None:

@@ -11,7 +11,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 from stub_task import SPACE, score
 
-from nars import genotypes
+from nars import genotypes, proposals
 from nars.budget import Budget
 from nars.errors import UsageError
 from nars.feasible import feasible, smallest
@@ -165,3 +165,27 @@ def test_names() -> None:
         make_sampler("rndom", SPACE, Budget(9), {}, ("accuracy",), 0)
     with pytest.raises(UsageError, match="sampler cmaes has one objective, got accuracy,macs"):
         check_sampler("cmaes", ("accuracy", "macs"))
+
+
+def test_a_worker_waits_for_the_proposal_before_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = new("random")
+    sampler = make_sampler("random", SPACE, Budget(9), {}, ("accuracy",), 0)
+    study.sampler = SearchSampler(sampler, SPACE, Budget(9), {}, 0, {WORKER: "here"})
+    first = optuna.load_study(study_name=study.study_name, storage=study._storage).ask()
+
+    def wait(seconds: float) -> None:
+        assert first.params == {}
+        for name, dist in SPACE.distributions.items():
+            first._suggest(name, dist)
+
+    monkeypatch.setattr(proposals.time, "sleep", wait)
+    study.ask(dict(SPACE.distributions))
+    assert first.params.keys() == SPACE.distributions.keys()
+
+
+def test_nobody_waits_for_the_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = new("random")
+    study.ask()
+    monkeypatch.setattr(proposals, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(proposals.time, "sleep", lambda seconds: pytest.fail("waited"))
+    run(study, "random", 2, {})
