@@ -14,6 +14,8 @@ demo: .venv/ready
 	$(BIN)/nars train $(DEMO)/best.yaml -o $(DEMO)/best.pt
 	$(BIN)/nars report --run $(DEMO)/search
 	$(BIN)/python experiments/demo.py $(DEMO)
+	$(BIN)/nars detect train $(DEMO)/best.yaml --weights $(DEMO)/best.pt -o $(DEMO)/detector --epochs 6
+	$(BIN)/nars detect predict $(DEMO)/detector/weights/best.pt digit-scenes -o $(DEMO)/prediction.png
 
 test: .venv/ready
 	$(BIN)/ruff check .
