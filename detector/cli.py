@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from detector.cli_use import predict
+from detector.cli_use import export, predict
 from detector.settings import Settings
 from detector.training import Training
 from nars.cli.fields import asked, options_of
@@ -41,6 +41,7 @@ def detect() -> None:
 
 
 detect.add_command(predict)
+detect.add_command(export)
 
 
 @detect.command()

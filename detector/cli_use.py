@@ -67,6 +67,79 @@ def predict(
         click.echo(f"written to {output}")
 
 
+@click.command()
+@click.argument("weights", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["onnx", "pt2", "torchscript"]),
+    default="onnx",
+    show_default=True,
+)
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images at a time.")
+@click.option("--int8", is_flag=True, help="8 bits for CPUs, as ONNX, calibrated on training images.")
+@click.option(
+    "--calibrate", type=click.IntRange(min=1), default=64, show_default=True, help="Images for --int8."
+)
+@click.option(
+    "--data",
+    default="digit-scenes",
+    show_default=True,
+    help="Where the images come from that the file is compared, calibrated and measured on.",
+)
+@click.option("--drop-bad", is_flag=True, help="Go on without images and boxes that are bad.")
+@json_option
+def export(
+    weights: Path,
+    output: Path,
+    form: str,
+    batch: int,
+    int8: bool,
+    calibrate: int,
+    data: str,
+    drop_bad: bool,
+    as_json: bool,
+) -> None:
+    """Write the detector in WEIGHTS as a file that runs without nars.
+
+    It takes RGB images in 0..1, resized already, and gives boxes, labels, scores and the index of the
+    image that each is in. The file is run on real images and compared with the detector before it
+    is left there; --int8 prints the AP before and after.
+
+    Example: nars detect export detection/weights/best.pt -o detector.onnx --data COCO_DIR
+    """
+    from detector.check import usable
+    from detector.evaluate import check_classes
+    from detector.export import export as write
+    from detector.quantize import quantize
+    from detector.saved import load_detector
+
+    if int8 and (form != "onnx" or batch > 1):
+        raise click.UsageError("--int8 goes with --format onnx and --batch 1")
+    saved = load_detector(weights)
+    found = usable(data, drop_bad=drop_bad, needs=("train", "val") if int8 else ("val",))
+    if int8:
+        check_classes(saved.classes, found, str(weights))
+        quantized = quantize(saved, found, output, images=calibrate)
+        before, after = quantized.before, quantized.after
+        numbers: dict[str, Any] = {
+            "path": str(output),
+            "bytes": quantized.bytes,
+            "float_bytes": quantized.float_bytes,
+            "ap_before": before.ap,
+            "ap_after": after.ap,
+        }
+        sizes = f"{quantized.float_bytes / 1e6:.2f} MB in float32, {quantized.bytes / 1e6:.2f} MB in int8"
+        text = f"AP {before.ap:.4f} before, {after.ap:.4f} after; {sizes}"
+    else:
+        done = write(saved, found, output, form, batch=batch)
+        numbers = done.to_dict()
+        compared = f"{done.detections} detections in real images"
+        text = f"largest deviation {done.deviation:.1e} over {compared}; sizes: {done.sizes}"
+    click.echo(to_json(numbers) if as_json else f"written to {output}: {text}")
+
+
 class _Drawing:
     """Pictures on one sheet where `output` is a PNG file, else each in that folder."""
 
