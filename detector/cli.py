@@ -76,7 +76,7 @@ def train(
 ) -> None:
     """Train the detector of ARCH: a searched candidate's file, a published name, a detector's .pt.
 
-    OUTPUT gets weights/best.pt, weights/last.pt and results.csv. After a kill the same command
+    OUTPUT gets weights/best.pt, weights/last.pt, results.csv and results.png. After a kill the same command
     goes on from its last checkpoint. On several GPUs or machines: torchrun --nproc-per-node 4 -m
     nars detect train ...
 
@@ -84,13 +84,15 @@ def train(
     """
     from detector import distributed
     from detector.check import usable
-    from detector.display import progress, show_scores
+    from detector.display import progress, show_scores, spoken
+    from detector.figures import draw_history
     from detector.plan import plan
     from detector.train import Run
     from detector.train import train as fit
+    from nars.plots import save_png
 
     training, unused = _training(arch, recipe, data, asked(Training, fields))
-    with distributed.joined(device) as place:
+    with distributed.joined(device) as place, spoken(quiet=as_json or not distributed.is_first()):
         found = usable(data, drop_bad=drop_bad)
         planned = plan(
             _source(arch),
@@ -101,14 +103,15 @@ def train(
             fit_anchors=None if anchors is None else anchors == "auto",
         )
         model = planned.build(len(found.classes), seed)
-        speaks = distributed.is_first() and not as_json
-        if unused and speaks:
+        quiet = as_json or not distributed.is_first()
+        if unused and not quiet:
             click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)
-        with progress(quiet=not speaks) as (on_step, on_epoch):
+        with progress(quiet=quiet) as (on_step, on_epoch):
             run = Run(folder=output, workers=workers, on_step=on_step, on_epoch=on_epoch)
             trained = fit(model, found, training, device=place, seed=seed, run=run)
         if not distributed.is_first():
             return
+    save_png(draw_history(trained.history), output / "results.png")
     best = trained.best
     result = trained.evaluation.numbers() | {
         "best_ap": best.ap,

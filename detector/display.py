@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,24 @@ if TYPE_CHECKING:
     from detector.progress import Epoch, Step
     from nars.latency import Latency
 
-__all__ = ["progress", "show_cost", "show_scores"]
+__all__ = ["progress", "show_cost", "show_scores", "spoken"]
 
 OnStep = Callable[["Step"], None]
 OnEpoch = Callable[["Epoch"], bool]
+
+
+@contextlib.contextmanager
+def spoken(*, quiet: bool) -> Iterator[None]:
+    """Let the package say on stderr what it does: weights loaded, records left out, downloads."""
+    logger, handler = logging.getLogger("detector"), logging.StreamHandler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.ERROR if quiet else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 @contextlib.contextmanager

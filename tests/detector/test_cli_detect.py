@@ -95,6 +95,8 @@ def test_train_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert saved.settings.shortest == (48,)
     assert saved.settings.box_samples == 64  # as always on a CPU
     assert saved.classes == toys.CLASSES
+    left = {path.name for path in Path("out").iterdir()}
+    assert left >= {"weights", "results.csv", "results.png", "checkpoint.pt"}
 
     # The same command again finds nothing left to do.
     assert main([*command, "--json"]) == 0
@@ -121,6 +123,9 @@ def test_a_detector_is_trained_on(folder: Path, capsys: pytest.CaptureFixture[st
     """Its own file is architecture, settings and weights in one."""
     arguments = ["toy.pt", "--data", "squares", "-o", "out", "--epochs", "1", "--lr", "1e-12", "--no-ema"]
     assert main(["detect", "train", *arguments]) == 0
+    said = capsys.readouterr().err
+    assert "loaded: trunk" in said
+    assert "loaded: box predictor" in said
     before, after = load_detector("toy.pt"), load_detector("out/weights/last.pt")
     assert after.settings == before.settings
     name = "roi_heads.box_predictor.cls_score.weight"

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -132,6 +133,31 @@ def test_files(data: CocoData, tmp_path: Path) -> None:
         fit(data, seed=1, folder=tmp_path)
     with pytest.raises(RunError, match="of another training: data"):
         fit(squares(seed=1), folder=tmp_path)
+
+
+def test_tensorboard_gets_the_numbers_of_the_table(
+    data: CocoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[str, float, int]] = []
+
+    class Writer:
+        def __init__(self, folder: str) -> None:
+            assert folder == str(tmp_path / "tensorboard")
+
+        def add_scalar(self, *scalar: Any) -> None:
+            written.append(scalar)
+
+        def flush(self) -> None: ...
+
+        def close(self) -> None:
+            written.append(("closed", 0, 0))
+
+    monkeypatch.setattr("detector.logs.find_spec", lambda name: name)
+    monkeypatch.setattr("detector.logs.import_module", lambda _: SimpleNamespace(SummaryWriter=Writer))
+    trained = fit(data, TRAINING.replace(epochs=2), folder=tmp_path)
+    assert ("ap", trained.history[1].ap, 2) in written
+    assert ("loss_classifier", trained.history[0].losses["loss_classifier"], 1) in written
+    assert written[-1][0] == "closed"
 
 
 def test_early_stopping(data: CocoData) -> None:
