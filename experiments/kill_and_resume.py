@@ -48,7 +48,7 @@ def run_and_kill(command: list[str], seconds: float) -> bool:
     try:
         process.wait(timeout=seconds)
         return True
-    except subprocess.TimeoutExpired:
+    except psutil.TimeoutExpired:
         family = [process, *process.children(recursive=True)]
         for member in family:
             with contextlib.suppress(psutil.NoSuchProcess):
