@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from nars.budget import Budget
 from nars.errors import RunError
+from nars.sampler import PredictorName
 from nars.space import Space
 from nars.spec import Document
 
@@ -42,6 +43,8 @@ class SearchConfig(Document):
     limits: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     """Largest allowed ``macs``, ``params`` and ``latency`` (seconds) of a trained candidate."""
     sampler: str = "nars"
+    predictor: PredictorName = "gaussian"
+    """Of the sampler ``nars``; others have none."""
     pruner: str = "none"
     early_stopping: bool = True
     seed: Annotated[int, Field(ge=0)] = 0

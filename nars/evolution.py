@@ -19,7 +19,7 @@ from optuna.study._multi_objective import _fast_non_domination_rank
 from nars.errors import InfeasibleError
 from nars.genotypes import Domain, Matrix, crossover, mutate, sample
 
-__all__ = ["Evolution", "evolve"]
+__all__ = ["Evolution", "best_first", "evolve"]
 
 Floats = NDArray[np.float64]
 
@@ -79,6 +79,11 @@ def evolve(
     return Evolution(parents.matrix, scores, generations, search.evaluations)
 
 
+def best_first(matrix: Matrix, scores: Floats, n: int) -> Matrix:
+    """The best `n` of genotypes [m, d] by scores [m, k], as the evolution ranks them."""
+    return _Population(matrix, scores).survivors(n).matrix
+
+
 @dataclass(frozen=True)
 class _Population:
     """Genotypes [n, d] and scores [n, k], in no order until `survivors` gives them one."""
@@ -96,10 +101,13 @@ class _Population:
 
     def survivors(self, size: int) -> _Population:
         """The best by rank, and by crowding distance within a rank, best first."""
-        if not len(self):
+        if self.scores.shape[1] == 1:
+            order = np.argsort(-self.scores[:, 0], kind="stable")[:size]
+        elif not len(self):
             return self
-        ranks = _fast_non_domination_rank(-self.scores, n_below=size)
-        order = np.lexsort((-_crowding(self.scores, ranks), ranks))[:size]
+        else:
+            ranks = _fast_non_domination_rank(-self.scores, n_below=size)
+            order = np.lexsort((-_crowding(self.scores, ranks), ranks))[:size]
         return _Population(self.matrix[order], self.scores[order])
 
     def hypervolume(self, reference: Floats) -> float:

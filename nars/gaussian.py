@@ -7,7 +7,7 @@ every input that the labels set by their marginal likelihood under a prior (MAP)
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -29,7 +29,8 @@ PRIOR_MEANS = {"noise": np.log(0.3), "linear": np.log(0.7), "matern": np.log(0.7
 """Logarithms of standard deviations, of scores that have about 1."""
 WEIGHT_PRIOR = 0.5
 """Standard deviation of an input's log weight about that of its group; the group's has 1."""
-BOUND = 6.0
+BOUND = 3.0
+"""Furthest that a parameter goes from its prior mean: the matrix stays well conditioned."""
 OFFSET = 1e-2
 """Prior variance of the mean."""
 JITTER = 1e-6
@@ -124,9 +125,13 @@ class _Kernel:
         return OFFSET + linear * (a * self._weights(theta)[0]).square().sum(dim=1) + matern
 
     def cholesky(self, theta: Tensor, x: Tensor) -> Tensor:
+        covariance, identity = self(theta, x, x), torch.eye(len(x), dtype=x.dtype)
         noise = (2 * theta[0]).exp() + JITTER
-        factor: Tensor = torch.linalg.cholesky(self(theta, x, x) + noise * torch.eye(len(x), dtype=x.dtype))
-        return factor
+        factor, failed = torch.linalg.cholesky_ex(covariance + noise * identity)
+        while failed:
+            noise = 10 * noise
+            factor, failed = torch.linalg.cholesky_ex(covariance + noise * identity)
+        return cast("Tensor", factor)
 
     def tuned(self, x: Tensor, z: Tensor) -> Tensor:
         """The most probable parameters given labels `z` [n]."""

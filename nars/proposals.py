@@ -24,7 +24,7 @@ from nars.confirm import is_confirmation, next_to_confirm
 from nars.errors import UsageError, closest
 from nars.feasible import Limits, Reservoir
 from nars.genotypes import Domain, Genotype, Matrix
-from nars.sampler import NarsSampler
+from nars.sampler import NarsSampler, PredictorName
 
 __all__ = ["SAMPLERS", "WORKER", "Restarted", "SearchSampler", "check_sampler", "make_sampler"]
 
@@ -51,12 +51,20 @@ def check_sampler(name: str, objectives: Sequence[str]) -> None:
 
 
 def make_sampler(
-    name: str, space: Domain, budget: Budget, limits: Limits, objectives: Sequence[str], seed: int
+    name: str,
+    space: Domain,
+    budget: Budget,
+    limits: Limits,
+    objectives: Sequence[str],
+    seed: int,
+    predictor: PredictorName = "gaussian",
 ) -> BaseSampler:
-    """The sampler of a name in `SAMPLERS`. Raises `UsageError`."""
+    """The sampler of a name in `SAMPLERS`; `predictor` is for that of ours. Raises `UsageError`."""
     check_sampler(name, objectives)
     if name == "nars":
-        return NarsSampler(space, budget=budget, limits=limits, objectives=objectives, seed=seed)
+        return NarsSampler(
+            space, budget=budget, limits=limits, objectives=objectives, predictor=predictor, seed=seed
+        )
     return Restarted(partial(_optuna_sampler, name, seed), seed)
 
 

@@ -24,7 +24,7 @@ from nars.profile import profile
 from nars.ranking import spearman
 from nars.results import best_candidate, front_table, winner
 from nars.run import Run
-from nars.sampler import FINE, NarsSampler
+from nars.sampler import NarsSampler
 from nars.spec import Architecture, Block, Recipe
 
 __all__ = ["phases", "write_report"]
@@ -69,10 +69,8 @@ def phases(trials: Sequence[FrozenTrial], config: SearchConfig) -> dict[str, int
             name = config.sampler
         elif at < first_batch:
             name = "first batch"
-        elif config.total.progress(trained[:at], trial.datetime_start) < FINE:
-            name = "predictor"
         else:
-            name = "evolution"
+            name = "predictor"
         found.setdefault(name, trial.number)
     return found
 

@@ -1,11 +1,15 @@
 """`NarsSampler`: predictor-guided joint search as an Optuna sampler.
 
-Proposals go through three phases (FBNetV3, CVPR 2021, section 3):
+Proposals are made in rounds (FBNetV3, CVPR 2021, section 3):
 
-1. a first batch spread evenly over what the limits leave of the space;
-2. constrained iterative optimization: the predictor, refitted every few trials to all that was
-   measured, scores a large pool, and the best of it that nobody has tried is next;
-3. evolutionary search on the predictor, started from the best candidates measured.
+1. the first batch is spread evenly over what the limits leave of the space;
+2. then, round by round, a predictor is fitted to all that was measured before, an evolutionary search
+   on it, started from the best measured and random candidates, looks for the largest expected
+   improvement, and the best of what it finds that nobody has tried is trained.
+
+The paper lets evolution take over from a scored pool late in the search. Here it serves every
+round: a pool misses what evolution finds, and its scores are expected improvements, which trade the
+predictor's mean against its uncertainty (experiments/search_benchmark).
 
 It holds no state that the study does not: a proposal follows from the trials and the seed, so
 that a killed and resumed search goes on as if it had not been interrupted, and workers on one
@@ -15,7 +19,7 @@ storage complement each other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,45 +30,44 @@ from optuna.trial import FrozenTrial, TrialState
 from sklearn.base import clone
 
 from nars import feasible, genotypes
+from nars.acquisition import Acquisition, Predictor
 from nars.budget import REFUSED, VOID, Budget, counts
 from nars.errors import UsageError
-from nars.evolution import evolve
+from nars.evolution import best_first, evolve
 from nars.feasible import Limits, Reservoir
 from nars.genotypes import Domain, Matrix
 
-__all__ = ["ESTIMATE", "NarsSampler", "Predictor"]
+__all__ = ["ESTIMATE", "PREDICTORS", "NarsSampler", "Predictor", "PredictorName"]
+
+PredictorName = Literal["gaussian", "ensemble"]
+PREDICTORS: tuple[PredictorName, ...] = get_args(PredictorName)
+"""A Gaussian process (`nars.gaussian`), and the paper's pretrained network (`nars.predictor`)."""
 
 ESTIMATE = "estimate"
 """User attribute of a pruned trial: the score that it would have ended with."""
 
-REFIT_EVERY = 4
-"""Trials between two fits of the predictor: one round."""
+SHARE = 1 / 16
+"""Size of a round, as a share of the trials before it; at least one trial."""
+ELITE = 32
+"""Best measured candidates that the evolution starts from."""
+START = 256
+"""Random candidates beside them."""
+EVALUATIONS = 6000
+"""Candidates that a round scores at most."""
+SPARE = 16
+"""Candidates ranked beyond a round's own, for workers that propose at the same time."""
 POOL = 4096
-ELITE = 16
-"""Best measured candidates, whose variations join the pool and start the evolution."""
-START = 128
-"""Random candidates that the evolution starts from, beside the best."""
-FINE = 2 / 3
-"""Share of the budget after which evolution replaces the pool."""
-
-
-class Predictor(Protocol):
-    """A scikit-learn regressor on genotype matrices that knows how sure it is."""
-
-    def fit(self, X: Matrix, y: NDArray[np.float64]) -> Any: ...  # noqa: N803 - scikit-learn's name
-
-    def predict(self, X: Matrix, return_std: bool = False) -> Any: ...  # noqa: N803
+"""Random candidates to look through for a new one where no prediction can be made."""
 
 
 class NarsSampler(BaseSampler):
     """Samples a `Domain`, such as a `nars.space.Space`, guided by a predictor of the score.
 
-    - `budget`: of the whole study; a number means trials. Without one, rounds alternate between
-      pool and evolution after the first batch.
+    - `budget`: of the whole study; a number means trials. It sets the size of the first batch.
     - `limits`: hold for every proposal (`nars.errors.InfeasibleError` where nothing meets them).
     - `objectives`: names of the study's objectives. One that is a statistic of the domain (``macs``)
       is known beforehand; the others are predicted.
-    - `predictor`: a template, cloned for every fit; by default `nars.predictor.AccuracyPredictor`.
+    - `predictor`: of `PREDICTORS`, or a template that is cloned for every fit.
     """
 
     def __init__(
@@ -75,19 +78,20 @@ class NarsSampler(BaseSampler):
         limits: Limits | None = None,
         objectives: Sequence[str] = ("accuracy",),
         first_batch: int | None = None,
-        predictor: Predictor | None = None,
+        predictor: PredictorName | Predictor = "gaussian",
         seed: int = 0,
     ) -> None:
+        budget = Budget(budget) if isinstance(budget, int) else budget
         self.space = space
-        self.budget = Budget(budget) if isinstance(budget, int) else budget
         self.limits = dict(limits or {})
         self.objectives = tuple(objectives)
-        self.first_batch = first_batch or _first_batch(self.budget)
+        self.first_batch = first_batch or _first_batch(budget)
         self.seed = seed
         self._predictor = predictor
         self._independent = RandomSampler(seed=seed)
         self._start: Matrix | None = None
         self._reservoir = Reservoir(space, self.limits, seed)
+        self._chosen: tuple[tuple[int, int, tuple[int, ...]], Matrix] | None = None
         self._fit: tuple[tuple[int, tuple[int, ...]], dict[str, Predictor]] | None = None
 
     def reseed_rng(self) -> None:
@@ -113,14 +117,13 @@ class NarsSampler(BaseSampler):
         trials = study.get_trials(deepcopy=False)
         tried = self._tried([each for each in trials if each.number != trial.number and self._is_ours(each)])
         earlier = self._earlier(trials, trial.number)
-        rng = np.random.default_rng([self.seed, len(earlier)])  # a repeated trial changes no number
-        if len(earlier) < self.first_batch:
-            # By place, not the first that is new: workers that start together see none of each other's.
-            chosen = tried.first_new(np.roll(self._first_candidates(), -len(earlier), axis=0))
-        else:
-            chosen = self._guided(study, earlier, tried, rng)
+        place = len(earlier)  # a repeated trial changes none
+        start = self._round(place)
+        batch = self._batch(study, earlier[:start]) if start else self._first_candidates()
+        # By place, not the first that is new: workers that start together see none of each other's.
+        chosen = tried.first_new(np.roll(batch, start - place, axis=0))
         if chosen is None:
-            pool = self._reservoir.draw(POOL, rng)
+            pool = self._reservoir.draw(POOL, np.random.default_rng([self.seed, place]))
             chosen = tried.first_new(pool)
             chosen = pool[0] if chosen is None else chosen  # all were tried: once more, then
         return genotypes.to_genotypes(self.space, chosen[None])[0]
@@ -166,9 +169,15 @@ class NarsSampler(BaseSampler):
 
     def _labelled(self, study: Study, earlier: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """The trials that a proposal learns from: those of the rounds before its own."""
-        rounds = max(len(earlier) - self.first_batch, 0) // REFIT_EVERY
-        known = earlier[: self.first_batch + rounds * REFIT_EVERY]
+        known = earlier[: self._round(len(earlier))]
         return [trial for trial in known if self._is_ours(trial) and scores(study, trial) is not None]
+
+    def _round(self, place: int) -> int:
+        """The place at which the round of this one begins."""
+        start = end = 0
+        while end <= place:
+            start, end = end, max(self.first_batch, end + max(1, int(SHARE * end)))
+        return start
 
     def _first_candidates(self) -> Matrix:
         if self._start is None:
@@ -176,34 +185,39 @@ class NarsSampler(BaseSampler):
             self._start = feasible.sample(self.space, self.limits, 2 * self.first_batch, rng)
         return self._start
 
-    def _guided(
-        self, study: Study, earlier: Sequence[FrozenTrial], tried: _Tried, rng: np.random.Generator
-    ) -> NDArray[np.float64] | None:
-        """The new candidate of most utility; None where nothing could be learned yet."""
+    def _batch(self, study: Study, earlier: Sequence[FrozenTrial]) -> Matrix:
+        """What to train after these, most worth first; nothing where nothing could be learned yet."""
         labelled = self._labelled(study, earlier)
         if len(labelled) < 2:
-            return None
-        utility = _Utility(self, study, labelled, rng)
-        measured = self._matrix(labelled)
-        elite = measured[np.argsort(-utility(measured), kind="stable")[:ELITE]]
-        if self._evolves(earlier):
-            found = evolve(
-                self.space,
-                utility,
-                start=np.concatenate([elite, self._reservoir.draw(START, rng)]),
-                feasible=lambda matrix: feasible.feasible(self.space, matrix, self.limits),
-                rng=rng,
-            ).matrix
-            return tried.first_new(found)
-        near = genotypes.mutate(self.space, np.repeat(elite, POOL // 4 // len(elite), axis=0), rng)
-        near = near[feasible.feasible(self.space, near, self.limits)]
-        pool = np.concatenate([near, self._reservoir.draw(POOL, rng)])
-        return tried.first_new(pool[np.argsort(-utility(pool), kind="stable")])
+            return np.zeros((0, len(self.space.distributions)))
+        key = study._study_id, len(earlier), tuple(trial.number for trial in labelled)
+        if self._chosen is None or self._chosen[0] != key:
+            self._chosen = key, self._choose(study, earlier, labelled)
+        return self._chosen[1]
 
-    def _evolves(self, earlier: Sequence[FrozenTrial]) -> bool:
-        if self.budget is None:
-            return len(earlier) // REFIT_EVERY % 2 == 1
-        return self.budget.progress(earlier) >= FINE
+    def _choose(
+        self, study: Study, earlier: Sequence[FrozenTrial], labelled: Sequence[FrozenTrial]
+    ) -> Matrix:
+        rng = np.random.default_rng([self.seed, len(earlier)])
+        measured = self._matrix(labelled)
+        signs = np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in study.directions])
+        values = np.array([scores(study, trial) for trial in labelled])
+        predictors = self.fitted(study, labelled)
+        worth = Acquisition(self.space, self.objectives, signs, predictors, measured, values)
+        elite = best_first(measured, worth.known, ELITE)
+        found = evolve(
+            self.space,
+            worth,
+            start=np.concatenate([elite, self._reservoir.draw(START, rng)]),
+            feasible=lambda matrix: feasible.feasible(self.space, matrix, self.limits),
+            rng=rng,
+            max_evaluations=EVALUATIONS,
+        )
+        ours = [trial for trial in earlier if self._is_ours(trial)]
+        new = self._tried(ours).are_new(found.matrix)
+        running = self._matrix([trial for trial in ours if not trial.state.is_finished()])
+        size = max(1, int(SHARE * len(earlier))) + SPARE
+        return worth.choose(found.matrix[new], found.scores[new], running, size)
 
     def fitted(self, study: Study, trials: Sequence[FrozenTrial]) -> dict[str, Predictor]:
         """A predictor for each objective that is no statistic, fitted to these trials; the last are kept."""
@@ -221,10 +235,15 @@ class NarsSampler(BaseSampler):
         return self._fit[1]
 
     def _template(self) -> Predictor:
-        if self._predictor is None:
-            from nars.predictor import AccuracyPredictor  # torch, only once a predictor is needed
+        if self._predictor == "gaussian":
+            from nars.gaussian import GaussianPredictor  # torch, only once a predictor is needed
+
+            self._predictor = GaussianPredictor(self.space, seed=self.seed)
+        elif self._predictor == "ensemble":
+            from nars.predictor import AccuracyPredictor
 
             self._predictor = AccuracyPredictor(self.space, seed=self.seed)
+        assert not isinstance(self._predictor, str)
         return self._predictor
 
     def _matrix(self, trials: Sequence[FrozenTrial]) -> Matrix:
@@ -244,46 +263,15 @@ class _Tried:
 
     def first_new(self, candidates: Matrix) -> NDArray[np.float64] | None:
         for row in candidates:
-            if row.tobytes() not in self._tried and row[self._architecture].tobytes() not in self._refused:
+            if self._is_new(row):
                 return np.asarray(row)
         return None
 
+    def are_new(self, candidates: Matrix) -> NDArray[np.bool_]:
+        return np.array([self._is_new(row) for row in candidates], dtype=bool)
 
-class _Utility:
-    """How much it is worth to train each genotype [n, d]: optimistic prediction, larger is better.
-
-    Optimism, the number of standard deviations added, is drawn anew for every proposal, so that
-    proposals made from the same fit differ (randomised upper confidence bound). With several
-    objectives their weights are drawn too (ParEGO: Knowles, IEEE TEC 2006), which walks the front.
-    """
-
-    def __init__(
-        self, sampler: NarsSampler, study: Study, trials: Sequence[FrozenTrial], rng: np.random.Generator
-    ) -> None:
-        self.space = sampler.space
-        self.objectives = sampler.objectives
-        self.signs = np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in study.directions])
-        self.optimism = rng.exponential(0.5)
-        self.weights = rng.dirichlet(np.ones(len(self.signs)))
-        values = self.signs * np.array([scores(study, trial) for trial in trials])
-        self.worst, self.best, self.spread = values.min(axis=0), values.max(axis=0), values.std(axis=0)
-        self.predictors = sampler.fitted(study, trials)
-
-    def __call__(self, matrix: Matrix) -> NDArray[np.float64]:
-        values = np.stack([self._optimistic(matrix, at) for at in range(len(self.signs))], axis=1)
-        if values.shape[1] == 1:
-            return np.asarray(values[:, 0])
-        scaled = self.weights * (values - self.worst) / np.maximum(self.best - self.worst, 1e-12)
-        return np.asarray(scaled.min(axis=1) + 0.05 * scaled.sum(axis=1))
-
-    def _optimistic(self, matrix: Matrix, at: int) -> NDArray[np.float64]:
-        name = self.objectives[at]
-        if name in self.predictors:
-            mean, std = self.predictors[name].predict(matrix, return_std=True)
-            # Far below all that was measured a predictor may be unsure beyond measure: that is no hope.
-            return np.asarray(self.signs[at] * mean + self.optimism * np.minimum(std, self.spread[at]))
-        known: NDArray[np.float64] = self.signs[at] * self.space.statistics(matrix)[name]
-        return known
+    def _is_new(self, row: NDArray[np.float64]) -> bool:
+        return row.tobytes() not in self._tried and row[self._architecture].tobytes() not in self._refused
 
 
 def scores(study: Study, trial: FrozenTrial) -> list[float] | None:
@@ -299,4 +287,4 @@ def scores(study: Study, trial: FrozenTrial) -> list[float] | None:
 def _first_batch(budget: Budget | None) -> int:
     if budget is None or budget.unit != "trials":
         return 16
-    return int(np.clip(budget.amount // 3, 4, 20))
+    return int(np.clip(budget.amount // 3, 4, 12))

@@ -158,7 +158,13 @@ class _Worker:
     def sampler(self) -> SearchSampler:
         config = self.config
         inner = make_sampler(
-            config.sampler, self.domain, self.budget, config.limits, config.objectives, config.seed
+            config.sampler,
+            self.domain,
+            self.budget,
+            config.limits,
+            config.objectives,
+            config.seed,
+            config.predictor,
         )
         attributes = {WORKER: worker_name(), EPOCHS: _most_epochs(config.space)}
         tries = 1 if config.sampler in SLOW else TRIES

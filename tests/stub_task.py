@@ -114,7 +114,7 @@ def expected_score(macs: Any, lr: Any) -> Any:
 
 
 class StubPredictor(RegressorMixin, BaseEstimator):
-    """Ridge regression in a millisecond, with the interface of `AccuracyPredictor`."""
+    """Ridge regression in a millisecond, with the interface of `GaussianPredictor`."""
 
     def __init__(self, domain: Any, seed: int = 0) -> None:
         self.domain = domain
@@ -140,7 +140,7 @@ class StubPredictor(RegressorMixin, BaseEstimator):
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StubTask]]:
     """The task ``stub``, nothing trained yet, and the stub predictor in the place of the real one."""
     monkeypatch.setitem(tasks.TASKS, "stub", "stub_task:StubTask")
-    monkeypatch.setattr("nars.predictor.AccuracyPredictor", StubPredictor)
+    monkeypatch.setattr("nars.gaussian.GaussianPredictor", StubPredictor)
     monkeypatch.setattr(StubTask, "trained", [])
     monkeypatch.setattr(StubTask, "hook", None)
     monkeypatch.setattr("os.fsync", lambda file: None)  # no test cuts the power

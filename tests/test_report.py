@@ -111,7 +111,7 @@ def test_phases_of_a_search() -> None:
     search = studies.config(32)
     trials = studies.trials(studies.finished(search, 32))
     found = phases(trials, search)
-    assert list(found) == ["first batch", "predictor", "evolution", "confirmation"]
+    assert list(found) == ["first batch", "predictor", "confirmation"]
     assert found["first batch"] == 0
     assert found["predictor"] == 10  # a third of the budget
     assert found["confirmation"] == min(t.number for t in trials if "confirms" in t.user_attrs)

@@ -1,4 +1,4 @@
-"""`NarsSampler` in anybody's study: three phases, no repetition, no state of its own."""
+"""`NarsSampler` in anybody's study: first batch and rounds, no repetition, no state of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nars.feasible import feasible
 from nars.gaussian import GaussianPredictor
 from nars.genotypes import suggest
 from nars.predictor import AccuracyPredictor
-from nars.sampler import ESTIMATE, FINE, NarsSampler, Predictor, _Utility, scores
+from nars.sampler import ESTIMATE, NarsSampler, Predictor, PredictorName, scores
 
 WHOLE = dict(SPACE.distributions)
 
@@ -79,8 +79,12 @@ def test_any_predictor_of_the_contract_guides(predictor: Predictor) -> None:
     assert std > 0
 
 
-def test_by_default_the_predictor_of_the_paper_is_pretrained_on_the_space(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("name", "made_by"),
+    [("gaussian", "nars.gaussian.GaussianPredictor"), ("ensemble", "nars.predictor.AccuracyPredictor")],
+)
+def test_a_predictor_by_name_is_made_once_one_is_needed(
+    name: PredictorName, made_by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[tuple[Any, int]] = []
 
@@ -88,8 +92,8 @@ def test_by_default_the_predictor_of_the_paper_is_pretrained_on_the_space(
         made.append((domain, seed))
         return StubPredictor(domain, seed)
 
-    monkeypatch.setattr("nars.predictor.AccuracyPredictor", create)
-    study = study_of(NarsSampler(SPACE, budget=8, seed=5))
+    monkeypatch.setattr(made_by, create)
+    study = study_of(NarsSampler(SPACE, budget=8, seed=5, predictor=name))
     study.optimize(objective, n_trials=4)
     assert made == []  # the first batch, of at least four, needs none
     study.optimize(objective, n_trials=4)
@@ -99,7 +103,7 @@ def test_by_default_the_predictor_of_the_paper_is_pretrained_on_the_space(
 @pytest.mark.slow
 def test_the_pretrained_predictor_from_end_to_end(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NARS_CACHE", str(tmp_path))
-    study = study_of(NarsSampler(SPACE, budget=20, limits={"macs": 1e5}))
+    study = study_of(NarsSampler(SPACE, budget=20, limits={"macs": 1e5}, predictor="ensemble"))
     study.optimize(objective, n_trials=20)
     assert feasible(SPACE, rows(study), {"macs": 1e5}).all()
     assert len(np.unique(rows(study), axis=0)) == 20
@@ -107,20 +111,15 @@ def test_the_pretrained_predictor_from_end_to_end(tmp_path: Any, monkeypatch: py
     assert study.sampler.prediction(study, study.trials[-1]) is not None
 
 
-def test_phases() -> None:
-    """An even first batch, then rounds on a pool, then evolution for the last third of the budget."""
+def test_an_even_first_batch_then_rounds_that_grow() -> None:
     made = sampler(budget=18)
     study = study_of(made)
     study.optimize(objective, n_trials=18)
-    trials = study.trials
     np.testing.assert_array_equal(rows(study)[:6], made._first_candidates()[:6])
-    evolves = [made._evolves(trials[:n]) for n in range(18)]
-    assert evolves == [n / 18 >= FINE for n in range(18)]
-    assert [made._evolves([*trials] * (n // 18) + trials[: n % 18]) for n in (16, 19)] == [True, True]
-    unlimited = sampler()
-    assert [unlimited._evolves(trials[:n]) for n in range(16)] == [False] * 4 + [True] * 4 + [False] * 4 + [
-        True
-    ] * 4
+    starts = [made._round(place) for place in range(70)]
+    assert starts[:9] == [0] * 6 + [6, 7, 8]
+    assert starts[31:38] == [31, 32, 32, 34, 34, 36, 36]
+    assert starts[63:70] == [63, 63, 63, 66, 66, 66, 66]
 
 
 def test_a_fit_serves_a_round_and_sees_only_the_rounds_before() -> None:
@@ -131,9 +130,9 @@ def test_a_fit_serves_a_round_and_sees_only_the_rounds_before() -> None:
             fits.append(len(y))
             return super().fit(X, y)
 
-    study = study_of(sampler(predictor=Counting(SPACE), budget=30))
-    study.optimize(objective, n_trials=16)
-    assert fits == [6, 10, 14]
+    study = study_of(sampler(predictor=Counting(SPACE), first_batch=48))
+    study.optimize(objective, n_trials=56)
+    assert fits == [48, 51, 54]
 
 
 @pytest.mark.parametrize("stop", [3, 6, 8, 11])
@@ -166,23 +165,6 @@ def test_nothing_feasible_says_the_smallest_possible() -> None:
     study = study_of(sampler(limits={"macs": 10.0}))
     with pytest.raises(InfeasibleError, match="the smallest possible is macs 1"):
         study.ask(WHOLE)
-
-
-def test_no_hope_is_put_in_what_is_far_below_and_very_uncertain() -> None:
-    """Such predictions come from scores whose scale is logarithmic far from the median."""
-
-    class Unsure(StubPredictor):
-        def predict(self, X: Any, return_std: bool = False) -> Any:  # noqa: N803
-            return np.array([0.58, 0.0]), np.array([0.001, 5.0])
-
-    made = sampler(predictor=Unsure(SPACE))
-    study = study_of(made)
-    study.optimize(objective, n_trials=6)
-    for seed in range(100):
-        promising, hopeless = _Utility(made, study, study.trials, np.random.default_rng(seed))(
-            rows(study)[:2]
-        )
-        assert promising > hopeless
 
 
 def test_failed_and_infinite_trials_are_learned_from_as_little_as_they_tell() -> None:
@@ -328,7 +310,7 @@ def test_scores(directions: Any, state: TrialState, values: Any, known: Any, exp
 def test_the_first_batch_grows_with_the_budget_and_leaves_half_of_it() -> None:
     sizes = [NarsSampler(SPACE, budget=budget).first_batch for budget in range(8, 200)]
     assert sizes == sorted(sizes)
-    assert (sizes[0], sizes[-1]) == (4, 20)
+    assert (sizes[0], sizes[-1]) == (4, 12)
     assert all(size <= budget / 2 for budget, size in zip(range(8, 200), sizes, strict=True))
     for budget in (None, Budget(3600, "seconds"), Budget(500, "epochs")):
         assert NarsSampler(SPACE, budget=budget).first_batch == 16

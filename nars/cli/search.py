@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     "--sampler", default="nars", show_default=True, help="nars, random, qmc, tpe, nsga2, nsga3, gp, cmaes."
 )
 @click.option(
+    "--predictor",
+    type=click.Choice(["gaussian", "ensemble"]),
+    default="gaussian",
+    show_default=True,
+    help="What guides the sampler nars: a Gaussian process, or networks pretrained on MACs and parameters.",
+)
+@click.option(
     "--pruner", default="none", show_default=True, help="none, median, percentile, hyperband, halving."
 )
 @click.option("--early-stopping/--no-early-stopping", default=True, show_default=True)
@@ -55,6 +62,7 @@ def search(
     max_latency: float | None,
     objective: str | None,
     sampler: str,
+    predictor: str,
     pruner: str,
     early_stopping: bool,
     fix: tuple[str, ...],
@@ -87,6 +95,7 @@ def search(
         options={
             "budget": budget,
             "sampler": sampler,
+            "predictor": predictor,
             "pruner": pruner,
             "early_stopping": early_stopping,
             "seed": seed,

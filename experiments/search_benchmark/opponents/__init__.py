@@ -15,7 +15,7 @@ from experiments.search_benchmark.opponents.optuna_samplers import CubeOptimizer
 from experiments.search_benchmark.opponents.simple import AgingEvolution, LocalMutation, Random
 from experiments.search_benchmark.opponents.smac import Smac
 from experiments.search_benchmark.problem import Problem
-from nars.sampler import NarsSampler
+from nars.sampler import NarsSampler, PredictorName
 
 __all__ = ["OPPONENTS", "Opponent", "Optimizer"]
 
@@ -26,15 +26,23 @@ def _study(sampler: Callable[[int], BaseSampler], attempts: int = 30) -> Make:
     return lambda problem, budget, seed: StudyOptimizer(problem, seed, lambda: sampler(seed), attempts)
 
 
-def _nars(problem: Problem, budget: int, seed: int) -> Optimizer:
-    objectives = ["accuracy"] if problem.cost is None else ["accuracy", problem.cost]
+def _nars(predictor: PredictorName) -> Make:
+    def optimizer(problem: Problem, budget: int, seed: int) -> Optimizer:
+        objectives = ["accuracy"] if problem.cost is None else ["accuracy", problem.cost]
 
-    def make() -> NarsSampler:
-        return NarsSampler(
-            problem.domain, budget=budget, limits=problem.limits, objectives=objectives, seed=seed
-        )
+        def make() -> NarsSampler:
+            return NarsSampler(
+                problem.domain,
+                budget=budget,
+                limits=problem.limits,
+                objectives=objectives,
+                predictor=predictor,
+                seed=seed,
+            )
 
-    return StudyOptimizer(problem, seed, make)
+        return StudyOptimizer(problem, seed, make)
+
+    return optimizer
 
 
 def _cma_es(problem: Problem, budget: int, seed: int) -> Optimizer:
@@ -42,7 +50,8 @@ def _cma_es(problem: Problem, budget: int, seed: int) -> Optimizer:
 
 
 OPPONENTS: dict[str, Opponent] = {
-    "nars": Opponent(_nars, plans=True),
+    "nars": Opponent(_nars("gaussian"), plans=True),
+    "nars-ensemble": Opponent(_nars("ensemble"), plans=True, most_seeds=10, most_budget=64),
     "random": Opponent(Random),
     "qmc": Opponent(_study(lambda seed: QMCSampler(qmc_type="sobol", scramble=True, seed=seed))),
     "tpe": Opponent(_study(lambda seed: TPESampler(multivariate=True, seed=seed))),
