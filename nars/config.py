@@ -11,11 +11,12 @@ from pydantic import Field, model_validator
 
 from nars.budget import Budget
 from nars.errors import RunError
+from nars.knowledge import Earlier
 from nars.sampler import PredictorName
 from nars.space import Space
 from nars.spec import Document
 
-__all__ = ["STATISTICS", "SearchConfig"]
+__all__ = ["STATISTICS", "SearchConfig", "space_difference"]
 
 STATISTICS = ("macs", "params", "latency")
 """Objectives and limits that are minimised and need no training; latency is in seconds."""
@@ -45,6 +46,8 @@ class SearchConfig(Document):
     sampler: str = "nars"
     predictor: PredictorName = "gaussian"
     """Of the sampler ``nars``; others have none."""
+    warm_start: tuple[Earlier, ...] = ()
+    """What earlier searches measured, for the sampler ``nars``."""
     pruner: str = "none"
     early_stopping: bool = True
     seed: Annotated[int, Field(ge=0)] = 0
@@ -62,6 +65,8 @@ class SearchConfig(Document):
             raise ValueError(
                 f"pruner {self.pruner!r} compares a single objective; a front has only early stopping"
             )
+        if self.warm_start and (self.sampler, self.predictor) != ("nars", "gaussian"):
+            raise ValueError("a warm start needs the sampler nars and the predictor gaussian")
         Budget.parse(self.budget)
         return self
 
@@ -98,13 +103,17 @@ def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
         if name in _CHANGEABLE or before == after:
             continue
         if name == "space":
-            changes.append(_space_difference(before, after))
+            changes.append(space_difference(before, after))
+        elif name == "warm_start":
+            shown = [", ".join(map(str, each)) or "nothing" for each in (before, after)]
+            changes.append(f"warm start was {shown[0]}, now {shown[1]}")
         else:
             changes.append(f"{name} was {before!r}, now {after!r}")
     return changes
 
 
-def _space_difference(old: Space, new: Space) -> str:
+def space_difference(old: Space, new: Space) -> str:
+    """The first few dimensions in which two spaces differ."""
     before, after = (
         {"num_classes": space.num_classes, **space.distributions, **space.fixed} for space in (old, new)
     )

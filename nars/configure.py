@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nars import feasible, tasks
-from nars.config import STATISTICS, SearchConfig
+from nars.config import STATISTICS, SearchConfig, space_difference
 from nars.errors import UsageError, closest
 from nars.feasible import Remaining
+from nars.knowledge import Earlier, learned
 from nars.proposals import check_sampler
+from nars.run import open_run
 from nars.space import Space
 from nars.spec import Architecture, Candidate, Recipe, read
 from nars.worker import PRUNERS
@@ -28,13 +31,14 @@ def configure(
     fix: Sequence[str] = (),
     objectives: str | None = None,
     limits: Mapping[str, float] | None = None,
+    warm_start: Sequence[Path] = (),
     options: Mapping[str, Any] | None = None,
 ) -> SearchConfig:
     """A search over the space of this name or file, for a task on its data.
 
     `fix` holds ``recipe=FILE`` or ``arch=FILE`` (or a published name); `objectives` are separated by
-    commas; `options` are further fields of `SearchConfig`. Raises `UsageError`, `SpecError`,
-    `DataError`.
+    commas; `warm_start` are run folders of searches over the same dimensions; `options` are further
+    fields of `SearchConfig`. Raises `UsageError`, `SpecError`, `DataError`, `RunError`.
     """
     options = dict(options or {})
     _check_name("pruner", options.get("pruner", "none"), PRUNERS)
@@ -57,8 +61,19 @@ def configure(
         data_fingerprint=opened.fingerprint,
         objectives=names,
         limits=dict(limits or {}),
+        warm_start=tuple(_earlier(folder, found) for folder in warm_start),
         **options,
     )
+
+
+def _earlier(folder: Path, space: Space) -> Earlier:
+    run = open_run(folder)
+    if run.config.space.distributions != space.distributions:
+        difference = space_difference(
+            run.config.space, space.replace(num_classes=run.config.space.num_classes)
+        )
+        raise UsageError(f"no warm start from {folder}: {difference}")
+    return learned(run.study(), run.name, list(space.distributions))
 
 
 def what_is_left(config: SearchConfig) -> Remaining:

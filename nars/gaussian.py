@@ -7,6 +7,7 @@ every input that the labels set by their marginal likelihood under a prior (MAP)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self, cast
 
 import numpy as np
@@ -29,6 +30,9 @@ PRIOR_MEANS = {"noise": np.log(0.3), "linear": np.log(0.7), "matern": np.log(0.7
 """Logarithms of standard deviations, of scores that have about 1."""
 WEIGHT_PRIOR = 0.5
 """Standard deviation of an input's log weight about that of its group; the group's has 1."""
+TRUST = np.log(3.0)
+"""Prior log weight of the linear kernel's knowledge: a search of the same dimensions tells more than
+MACs and parameters do."""
 BOUND = 3.0
 """Furthest that a parameter goes from its prior mean: the matrix stays well conditioned."""
 OFFSET = 1e-2
@@ -39,18 +43,24 @@ TUNED_ON = 300
 LARGEST = 1000
 """Labels that condition it; of more, the later half of these is the last and the rest random."""
 CHUNK = 4096
+ARCHITECTURE, RECIPE, STATISTIC, KNOWLEDGE = range(4)
+"""Kinds of inputs; those of a kind are a group of the kernel."""
 
 
 class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Predicts the score of genotypes [n, d] of `domain`, with its posterior standard deviation.
 
     The contract is that of `nars.predictor.AccuracyPredictor`. The order of the labels is taken as
-    the order of measurement where there are more than `LARGEST`.
+    the order of measurement where there are more than `LARGEST`. `knowledge` gives further inputs
+    [n, k] of genotypes, such as what earlier searches make of them (`nars.knowledge`).
     """
 
-    def __init__(self, domain: Domain, seed: int = 0) -> None:
+    def __init__(
+        self, domain: Domain, seed: int = 0, knowledge: Callable[[Matrix], Floats] | None = None
+    ) -> None:
         self.domain = domain
         self.seed = seed
+        self.knowledge = knowledge
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
         matrix = check_matrix(self.domain, X)
@@ -58,14 +68,16 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         rng = np.random.default_rng(self.seed)
         self.n_features_in_ = matrix.shape[1]
         self.scale_ = LabelScale.of(labels)
-        inputs, self.groups_ = _inputs(self.domain, sample(self.domain, 1024, rng))
+        inputs, self.kinds_ = self._known(sample(self.domain, 1024, rng))
+        self.groups_ = np.unique(self.kinds_, return_inverse=True)[1]
         std = inputs.std(axis=0)
         self.input_mean_, self.input_std_ = inputs.mean(axis=0), np.where(std < 1e-6, 1.0, std)
         chosen = _kept(len(matrix), rng)
         self.inputs_ = self._inputs(matrix[chosen])
         z = torch.from_numpy(self.scale_.forward(labels[chosen]))
         tuning = torch.from_numpy(rng.permutation(len(z))[:TUNED_ON])
-        self.kernel_ = _Kernel(torch.from_numpy(self.groups_))
+        trust = [TRUST if name == KNOWLEDGE else 0.0 for name in np.unique(self.kinds_)]
+        self.kernel_ = _Kernel(torch.from_numpy(self.groups_), torch.tensor(trust))
         self.theta_ = self.kernel_.tuned(self.inputs_[tuning], z[tuning])
         self.cholesky_ = self.kernel_.cholesky(self.theta_, self.inputs_)
         self.alpha_ = torch.cholesky_solve(z[:, None], self.cholesky_)
@@ -89,7 +101,16 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self.scale_.inverse(z), self.scale_.inverse_std(z, torch.cat(stds).numpy())
 
     def _inputs(self, matrix: Matrix) -> Tensor:
-        return torch.from_numpy((_inputs(self.domain, matrix)[0] - self.input_mean_) / self.input_std_)
+        return torch.from_numpy((self._known(matrix)[0] - self.input_mean_) / self.input_std_)
+
+    def _known(self, matrix: Matrix) -> tuple[Floats, NDArray[np.int64]]:
+        """Inputs [n, f], and what each is: ARCHITECTURE, RECIPE, STATISTIC or KNOWLEDGE [f]."""
+        encoded = features(self.domain, matrix).astype(np.float64)
+        statistics = [np.log(np.maximum(values, 1e-12)) for values in self.domain.statistics(matrix).values()]
+        earlier = np.zeros((len(matrix), 0)) if self.knowledge is None else self.knowledge(matrix)
+        kinds = np.where(is_architecture_feature(self.domain), ARCHITECTURE, RECIPE)
+        others = np.repeat([STATISTIC, KNOWLEDGE], [len(statistics), earlier.shape[1]])
+        return np.column_stack([encoded, *statistics, earlier]), np.concatenate([kinds, others])
 
 
 class _Kernel:
@@ -99,9 +120,10 @@ class _Kernel:
     either kernel the weight of every group and, relative to it, of every input.
     """
 
-    def __init__(self, groups: Tensor) -> None:
+    def __init__(self, groups: Tensor, trust: Tensor) -> None:
+        """`trust` holds the prior log weight of each group in the linear kernel."""
         self.groups = groups
-        self.count = int(groups.max()) + 1 if len(groups) else 0
+        self.count = len(trust)
         sizes = torch.bincount(groups, minlength=self.count).double()
         # Each group brings the same variance at first, however many inputs it has.
         self.share = (sizes[groups] * max(self.count, 1)).rsqrt()
@@ -109,6 +131,7 @@ class _Kernel:
         self.prior_std = torch.cat([torch.ones(3), weights, weights]).double()
         self.prior_mean = torch.zeros_like(self.prior_std)
         self.prior_mean[:3] = torch.tensor(list(PRIOR_MEANS.values()))
+        self.prior_mean[3 : 3 + self.count] = trust
 
     def __call__(self, theta: Tensor, a: Tensor, b: Tensor) -> Tensor:
         """Covariance [n, m] of noise-free scaled scores."""
@@ -162,15 +185,6 @@ class _Kernel:
 
     def _weight(self, part: Tensor) -> Tensor:
         return self.share * (part[: self.count][self.groups] + part[self.count :]).exp()
-
-
-def _inputs(domain: Domain, matrix: Matrix) -> tuple[Floats, NDArray[np.int64]]:
-    """Inputs [n, f], and which group each belongs to: architecture, recipe or statistics."""
-    encoded = features(domain, matrix).astype(np.float64)
-    statistics = [np.log(np.maximum(values, 1e-12)) for values in domain.statistics(matrix).values()]
-    kinds = [*np.where(is_architecture_feature(domain), 0, 1), *([2] * len(statistics))]
-    _, groups = np.unique(np.array(kinds, np.int64), return_inverse=True)
-    return np.column_stack([encoded, *statistics]), groups.astype(np.int64)
 
 
 def _kept(n: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -24,6 +24,7 @@ from nars.confirm import is_confirmation, next_to_confirm
 from nars.errors import UsageError, closest
 from nars.feasible import Limits, Reservoir
 from nars.genotypes import Domain, Genotype, Matrix
+from nars.knowledge import Earlier, Knowledge
 from nars.sampler import NarsSampler, PredictorName
 
 __all__ = ["SAMPLERS", "WORKER", "Restarted", "SearchSampler", "check_sampler", "make_sampler"]
@@ -58,12 +59,19 @@ def make_sampler(
     objectives: Sequence[str],
     seed: int,
     predictor: PredictorName = "gaussian",
+    warm_start: Sequence[Earlier] = (),
 ) -> BaseSampler:
-    """The sampler of a name in `SAMPLERS`; `predictor` is for that of ours. Raises `UsageError`."""
+    """The sampler of a name in `SAMPLERS`; the last two are for that of ours. Raises `UsageError`."""
     check_sampler(name, objectives)
     if name == "nars":
         return NarsSampler(
-            space, budget=budget, limits=limits, objectives=objectives, predictor=predictor, seed=seed
+            space,
+            budget=budget,
+            limits=limits,
+            objectives=objectives,
+            predictor=predictor,
+            knowledge=Knowledge(space, warm_start, seed) if warm_start else None,
+            seed=seed,
         )
     return Restarted(partial(_optuna_sampler, name, seed), seed)
 

@@ -18,7 +18,7 @@ storage complement each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -47,7 +47,9 @@ ESTIMATE = "estimate"
 """User attribute of a pruned trial: the score that it would have ended with."""
 
 SHARE = 1 / 16
-"""Size of a round, as a share of the trials before it; at least one trial."""
+"""Size of a round, as a share of the trials before it: of at least one trial."""
+LARGEST = 32
+"""Trials of a round at most."""
 ELITE = 32
 """Best measured candidates that the evolution starts from."""
 START = 256
@@ -68,6 +70,8 @@ class NarsSampler(BaseSampler):
     - `objectives`: names of the study's objectives. One that is a statistic of the domain (``macs``)
       is known beforehand; the others are predicted.
     - `predictor`: of `PREDICTORS`, or a template that is cloned for every fit.
+    - `knowledge`: what earlier searches make of genotypes [n, d], larger is better: [n, k], such as
+      `nars.knowledge.Knowledge`. The Gaussian process builds on it.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class NarsSampler(BaseSampler):
         objectives: Sequence[str] = ("accuracy",),
         first_batch: int | None = None,
         predictor: PredictorName | Predictor = "gaussian",
+        knowledge: Callable[[Matrix], NDArray[np.float64]] | None = None,
         seed: int = 0,
     ) -> None:
         budget = Budget(budget) if isinstance(budget, int) else budget
@@ -87,6 +92,7 @@ class NarsSampler(BaseSampler):
         self.objectives = tuple(objectives)
         self.first_batch = first_batch or _first_batch(budget)
         self.seed = seed
+        self.knowledge = knowledge
         self._predictor = predictor
         self._independent = RandomSampler(seed=seed)
         self._start: Matrix | None = None
@@ -176,13 +182,18 @@ class NarsSampler(BaseSampler):
         """The place at which the round of this one begins."""
         start = end = 0
         while end <= place:
-            start, end = end, max(self.first_batch, end + max(1, int(SHARE * end)))
+            start, end = end, max(self.first_batch, end + _size(end))
         return start
 
     def _first_candidates(self) -> Matrix:
+        """Spread evenly; every other one is the best of many by `knowledge`, where there is any."""
         if self._start is None:
             rng = np.random.default_rng(self.seed)
             self._start = feasible.sample(self.space, self.limits, 2 * self.first_batch, rng)
+            if self.knowledge is not None:
+                pool = self._reservoir.draw(POOL, rng)
+                best = pool[np.argsort(-self.knowledge(pool).mean(axis=1), kind="stable")]
+                self._start[::2] = best[: len(self._start[::2])]
         return self._start
 
     def _batch(self, study: Study, earlier: Sequence[FrozenTrial]) -> Matrix:
@@ -216,8 +227,8 @@ class NarsSampler(BaseSampler):
         ours = [trial for trial in earlier if self._is_ours(trial)]
         new = self._tried(ours).are_new(found.matrix)
         running = self._matrix([trial for trial in ours if not trial.state.is_finished()])
-        size = max(1, int(SHARE * len(earlier))) + SPARE
-        return worth.choose(found.matrix[new], found.scores[new], running, size)
+        count = _size(len(earlier)) + SPARE
+        return worth.choose(found.matrix[new], found.scores[new], running, count)
 
     def fitted(self, study: Study, trials: Sequence[FrozenTrial]) -> dict[str, Predictor]:
         """A predictor for each objective that is no statistic, fitted to these trials; the last are kept."""
@@ -238,7 +249,7 @@ class NarsSampler(BaseSampler):
         if self._predictor == "gaussian":
             from nars.gaussian import GaussianPredictor  # torch, only once a predictor is needed
 
-            self._predictor = GaussianPredictor(self.space, seed=self.seed)
+            self._predictor = GaussianPredictor(self.space, seed=self.seed, knowledge=self.knowledge)
         elif self._predictor == "ensemble":
             from nars.predictor import AccuracyPredictor
 
@@ -282,6 +293,11 @@ def scores(study: Study, trial: FrozenTrial) -> list[float] | None:
     elif trial.state != TrialState.COMPLETE:
         return None
     return [float(value) for value in values] if values is not None and np.isfinite(values).all() else None
+
+
+def _size(earlier: int) -> int:
+    """Trials of the round that so many come before."""
+    return int(np.clip(SHARE * earlier, 1, LARGEST))
 
 
 def _first_batch(budget: Budget | None) -> int:

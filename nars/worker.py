@@ -165,6 +165,7 @@ class _Worker:
             config.objectives,
             config.seed,
             config.predictor,
+            config.warm_start,
         )
         attributes = {WORKER: worker_name(), EPOCHS: _most_epochs(config.space)}
         tries = 1 if config.sampler in SLOW else TRIES

@@ -88,7 +88,7 @@ def test_a_predictor_by_name_is_made_once_one_is_needed(
 ) -> None:
     made: list[tuple[Any, int]] = []
 
-    def create(domain: Any, seed: int) -> StubPredictor:
+    def create(domain: Any, seed: int, knowledge: Any = None) -> StubPredictor:
         made.append((domain, seed))
         return StubPredictor(domain, seed)
 
@@ -120,6 +120,8 @@ def test_an_even_first_batch_then_rounds_that_grow() -> None:
     assert starts[:9] == [0] * 6 + [6, 7, 8]
     assert starts[31:38] == [31, 32, 32, 34, 34, 36, 36]
     assert starts[63:70] == [63, 63, 63, 66, 66, 66, 66]
+    late = sorted({made._round(place) for place in range(3000, 3200)})
+    assert set(np.diff(late)) == {32}
 
 
 def test_a_fit_serves_a_round_and_sees_only_the_rounds_before() -> None:

@@ -35,6 +35,13 @@ if TYPE_CHECKING:
     help="What guides the sampler nars: a Gaussian process, or networks pretrained on MACs and parameters.",
 )
 @click.option(
+    "--warm-start",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Learn from this run folder: the same space, other data or limits.",
+)
+@click.option(
     "--pruner", default="none", show_default=True, help="none, median, percentile, hyperband, halving."
 )
 @click.option("--early-stopping/--no-early-stopping", default=True, show_default=True)
@@ -63,6 +70,7 @@ def search(
     objective: str | None,
     sampler: str,
     predictor: str,
+    warm_start: tuple[Path, ...],
     pruner: str,
     early_stopping: bool,
     fix: tuple[str, ...],
@@ -92,6 +100,7 @@ def search(
         data=data,
         objectives=objective,
         limits={name: limit for name, limit in limits.items() if limit is not None},
+        warm_start=warm_start,
         options={
             "budget": budget,
             "sampler": sampler,

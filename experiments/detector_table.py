@@ -1,0 +1,195 @@
+"""What do detectors of three makes reach on small real sets, trained from scratch, all alike?
+
+    OMP_NUM_THREADS=1 python -m experiments.detector_table --data-root ../shared/data      # hours, resumable
+    OMP_NUM_THREADS=1 python -m experiments.detector_table --measure                       # cost and latency
+    python -m experiments.detector_table --print
+
+- ``searched``: `experiments/searched_detector.yaml`, the winner of a search on `digit-scenes`
+  (`experiments.detection_search`); its anchors are fitted to the training boxes
+- ``dsmask``: `fbnetv3a_dsmask_c4`, Meta's smallest published detector
+- ``mobilenet``: torchvision's `fasterrcnn_mobilenet_v3_large_320_fpn`
+
+Data: ``det/bccd`` (github.com/Shenggan/BCCD_Dataset, MIT, 292 + 72 images of blood cells) and
+``det/raccoon`` (github.com/datitran/raccoon_dataset, MIT, 157 + 39 images) below the data root, in
+COCO's format. All see images of 224 pixels (shorter side; longer one up to 320) and train with one loop, one
+schedule and augmentation, 64 regions per image in the loss, batches of 4. One process per core, one
+thread each. Every finished training is a row of ``detector_table.csv`` beside this file; the same
+command goes on from there. Latency is of a trained network on real images of val, one and two threads,
+the makes in turn, five rounds: the median.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
+
+from detector import images
+from detector.check import usable
+from detector.model import Detector
+from detector.plan import CPU_SETTINGS, plan
+from detector.records import CocoData
+from detector.settings import Settings
+from detector.train import train
+from detector.training import Training
+from nars import configure
+
+HERE = Path(__file__).parent
+TABLE, COST = HERE / "detector_table.csv", HERE / "detector_cost.csv"
+SEARCHED = HERE / "searched_detector.yaml"
+WEIGHTS = Path("build/detector_table")
+SETS = ("bccd", "raccoon")
+MAKES = ("searched", "dsmask", "mobilenet")
+SIZE = {"shortest": (224,), "longest": 320}
+TRAINING = Training(epochs=16, photometric=0.5, jitter=(0.8, 1.2))
+CPU = torch.device("cpu")
+FIELDS = ("set", "make", "seed", "epochs", "ap", "ap50", "seconds_per_epoch")
+ROUNDS, IMAGES = 5, 20
+
+
+def build(make: str, data: CocoData, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    classes = len(data.classes)
+    if make == "mobilenet":
+        return mobilenet(classes)
+    source = "fbnetv3a_dsmask_c4" if make == "dsmask" else configure.candidate(str(SEARCHED)).architecture
+    return plan(source, data, CPU, settings=SIZE).build(classes, seed)
+
+
+def mobilenet(classes: int) -> nn.Module:
+    """Torchvision's own detector, with what the training loop asks of a model beside the network."""
+    model = fasterrcnn_mobilenet_v3_large_320_fpn(
+        weights=None,
+        weights_backbone=None,
+        num_classes=classes + 1,
+        min_size=SIZE["shortest"][0],
+        max_size=SIZE["longest"],
+        box_batch_size_per_image=CPU_SETTINGS["box_samples"],
+        rpn_pre_nms_top_n_train=CPU_SETTINGS["train_candidates"],
+        rpn_post_nms_top_n_train=CPU_SETTINGS["train_proposals"],
+    )
+    model.settings = Settings(resize_in_training=False, **SIZE)
+    model.counts = {}
+    return cast(nn.Module, model)
+
+
+def train_one(name: str, make: str, seed: int, root: Path) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    data = usable(root / "det" / name, drop_bad=True)
+    model = build(make, data, seed)
+    trained = train(cast(Detector, model), data, TRAINING, device=CPU, seed=seed)
+    WEIGHTS.mkdir(parents=True, exist_ok=True)
+    torch.save(trained.model.state_dict(), WEIGHTS / f"{name}-{make}-{seed}.pt")
+    scores, seconds = trained.evaluation.boxes, trained.history[-1].seconds / TRAINING.epochs
+    row = name, make, seed, TRAINING.epochs, round(scores.ap, 4), round(scores.ap50, 4), round(seconds, 1)
+    return dict(zip(FIELDS, row, strict=True))
+
+
+def train_all(root: Path, seeds: int, processes: int) -> None:
+    rows = pd.read_csv(TABLE).to_dict("records") if TABLE.exists() else []
+    done = {(row["set"], row["make"], row["seed"]) for row in rows if row["epochs"] == TRAINING.epochs}
+    jobs = [(name, make, seed) for seed in range(seeds) for name in SETS for make in MAKES]
+    left = [job for job in jobs if job not in done]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(train_one, *job, root) for job in left]):
+            rows.append(future.result())
+            print(rows[-1], flush=True)
+            with TABLE.open("w", newline="") as file:
+                writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(sorted(rows, key=lambda row: (row["set"], row["make"], row["seed"])))
+
+
+def measure_all(root: Path) -> None:
+    """Parameters, MACs on one image, and latencies, of the networks trained with seed 0."""
+    rows = []
+    for name in SETS:
+        data = usable(root / "det" / name, drop_bad=True)
+        pictures = [images.load(data.val, record).float() / 255 for record in data.val.images[:IMAGES]]
+        models = {}
+        for make in MAKES:
+            file = WEIGHTS / f"{name}-{make}-0.pt"
+            if file.exists():
+                models[make] = build(make, data, 0).eval().to(memory_format=torch.channels_last)
+                models[make].load_state_dict(torch.load(file, weights_only=True))
+        latencies = {threads: _latencies(models, pictures, threads) for threads in (1, 2)}
+        for make, model in models.items():
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                model([pictures[0]])
+            rows.append(
+                {
+                    "set": name,
+                    "make": make,
+                    "params": sum(parameter.numel() for parameter in model.parameters()),
+                    "macs": counter.get_total_flops() // 2,
+                    **{f"ms_{threads}": round(1e3 * found[make], 1) for threads, found in latencies.items()},
+                }
+            )
+    pd.DataFrame(rows).to_csv(COST, index=False)
+
+
+@torch.no_grad()
+def _latencies(models: dict[str, nn.Module], pictures: list[Tensor], threads: int) -> dict[str, float]:
+    """Median seconds for an image."""
+    torch.set_num_threads(threads)
+    seconds: dict[str, list[float]] = {make: [] for make in models}
+    for _ in range(ROUNDS):
+        for make, model in models.items():
+            for picture in pictures:
+                started = time.perf_counter()
+                model([picture])
+                seconds[make].append(time.perf_counter() - started)
+    return {make: float(np.median(found)) for make, found in seconds.items()}
+
+
+def show() -> None:
+    table = pd.read_csv(TABLE)
+    by = table.groupby(["set", "make"])
+    found = by.agg(
+        seeds=("seed", "count"),
+        ap=("ap", "mean"),
+        ap_low=("ap", "min"),
+        ap_high=("ap", "max"),
+        ap50=("ap50", "mean"),
+        seconds_per_epoch=("seconds_per_epoch", "mean"),
+    ).reset_index()
+    if COST.exists():
+        found = found.merge(pd.read_csv(COST), how="left")
+    print(found.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--print", dest="only_print", action="store_true")
+    options = parser.parse_args()
+    if options.only_print:
+        show()
+        return
+    missing = [name for name in SETS if not (options.data_root / "det" / name).exists()]
+    if missing:
+        sys.exit(f"skipped: {', '.join(missing)} not below {options.data_root / 'det'} (see --data-root)")
+    if options.measure:
+        measure_all(options.data_root)
+    else:
+        train_all(options.data_root, options.seeds, options.processes)
+    show()
+
+
+if __name__ == "__main__":
+    main()

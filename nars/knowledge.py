@@ -1,0 +1,73 @@
+"""What finished searches teach a new one over the same dimensions: other data, other limits.
+
+Each earlier search becomes a predictor of its own, and what that predicts is one more thing known of
+a candidate for free, beside MACs and parameters. How far to trust it the new search learns from its
+own trials; before it has any, half of its first batch is what did best by the earlier ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.study import Study
+
+from nars.errors import UsageError
+from nars.genotypes import Domain, Genotype, Matrix, from_genotypes
+from nars.labels import LabelScale
+from nars.sampler import scores
+from nars.spec import Frozen
+
+__all__ = ["Earlier", "Knowledge", "learned"]
+
+LEAST = 8
+"""Trials from which on a search teaches anything."""
+
+Value = bool | int | float | str
+
+
+class Earlier(Frozen):
+    """The trials of a search: what each candidate scored."""
+
+    run: str
+    genotypes: tuple[dict[str, Value], ...]
+    scores: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"{len(self.scores)} trials of {self.run}"
+
+
+def learned(study: Study, run: str, names: Sequence[str]) -> Earlier:
+    """What a study of these dimensions measured. Raises `UsageError` where that is too little."""
+    known = [
+        (trial.params, found[0])
+        for trial in study.get_trials(deepcopy=False)
+        if set(names) <= trial.params.keys() and (found := scores(study, trial)) is not None
+    ]
+    if len(known) < LEAST:
+        raise UsageError(f"{run} has {len(known)} scored trials; a warm start needs {LEAST} or more")
+    genotypes: list[Genotype] = [{name: params[name] for name in names} for params, _ in known]
+    return Earlier(run=run, genotypes=tuple(genotypes), scores=tuple(score for _, score in known))
+
+
+class Knowledge:
+    """What each of `s` earlier searches predicts [n, s] of genotypes [n, d], on a scale of its own.
+
+    Units are robust standard deviations of the search's scores, from their median.
+    """
+
+    def __init__(self, domain: Domain, searches: Sequence[Earlier], seed: int = 0) -> None:
+        from nars.gaussian import GaussianPredictor  # torch, only once a predictor is needed
+
+        self.scales = [LabelScale.of(np.array(search.scores)) for search in searches]
+        self.predictors = [
+            GaussianPredictor(domain, seed).fit(
+                from_genotypes(domain, search.genotypes), np.array(search.scores)
+            )
+            for search in searches
+        ]
+
+    def __call__(self, matrix: Matrix) -> NDArray[np.float64]:
+        pairs = zip(self.scales, self.predictors, strict=True)
+        return np.stack([scale.forward(np.asarray(each.predict(matrix))) for scale, each in pairs], axis=1)
