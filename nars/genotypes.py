@@ -36,6 +36,7 @@ __all__ = [
     "suggest",
     "to_genotypes",
     "to_unit",
+    "width",
 ]
 
 STEPS = 16
@@ -127,7 +128,7 @@ def features(domain: Domain, matrix: Matrix) -> NDArray[np.float32]:
 def is_architecture_feature(domain: Domain) -> NDArray[np.bool_]:
     """Which columns [f] of `features` describe the architecture rather than the recipe."""
     kinds = [
-        np.full(_width(dist), not name.startswith("recipe.")) for name, dist in domain.distributions.items()
+        np.full(width(dist), not name.startswith("recipe.")) for name, dist in domain.distributions.items()
     ]
     return np.concatenate(kinds) if kinds else np.zeros(0, bool)
 
@@ -175,7 +176,8 @@ def numbers(
     return column
 
 
-def _width(dist: BaseDistribution) -> int:
+def width(dist: BaseDistribution) -> int:
+    """Columns of `features` that a dimension takes."""
     return len(dist.choices) if isinstance(dist, CategoricalDistribution) else 1 + len(_steps(dist))
 
 

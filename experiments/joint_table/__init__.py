@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from nars.space import Space
 from search_spaces import space
 
-__all__ = ["FRACTIONS", "TABLES", "Table", "table_space"]
+__all__ = ["CANDIDATES", "FRACTIONS", "TABLES", "Table", "table_space"]
+
+CANDIDATES = 600
+"""Different candidates of a whole table."""
 
 FRACTIONS = tuple(i / 8 for i in range(1, 9))
 """Shares of a training after which a row has the accuracy then."""

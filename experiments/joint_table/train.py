@@ -6,7 +6,8 @@
 600 candidates, architecture and recipe drawn together and uniformly, and a tenth of them a
 second time with another seed, which tells the noise. One process per core with one thread
 each. A killed run goes on by the same command: rows are appended as trainings finish, and
-``NAME.csv.gz`` beside this file is written whole at the end.
+``NAME.csv.gz`` beside this file is written whole every `PACKED_EVERY` rows and at the end; from that, a run
+goes on on another machine.
 
 Columns: ``index`` of the candidate, every dimension of its genotype, ``seed``, ``at_0.125`` to
 ``at_1`` (validation accuracy in 0..1 after these shares of its epochs; 0.125 is the first
@@ -30,7 +31,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from experiments.joint_table import FRACTIONS, TABLES, table_space
+from experiments.joint_table import CANDIDATES, FRACTIONS, TABLES, table_space
 from nars.errors import NarsError
 from nars.genotypes import Matrix, sample, to_genotypes
 
@@ -41,6 +42,7 @@ WORK = Path(__file__).parents[2] / "build" / "joint_table"
 DATA_ROOT = Path(__file__).parents[3] / "shared" / "data"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _REPEATED = 10  # every tenth candidate has a second seed
+PACKED_EVERY = 20
 
 Value = str | float | int | bool
 
@@ -117,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("table", choices=TABLES)
-    parser.add_argument("--count", type=int, default=600, help="different candidates")
+    parser.add_argument("--count", type=int, default=CANDIDATES, help="different candidates")
     parser.add_argument("--data-root", type=Path, default=DATA_ROOT)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--work", type=Path, default=WORK, help="where rows are kept until all are there")
@@ -126,6 +128,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = options.work / f"{options.table}.csv"
     jobs = [(index, 0) for index in range(options.count)]
     jobs += [(index, 1) for index in range(0, options.count, _REPEATED)]
+    target = options.out / f"{options.table}.csv.gz"
+    if not rows.exists() and target.exists():
+        rows.parent.mkdir(parents=True, exist_ok=True)
+        rows.write_bytes(gzip.decompress(target.read_bytes()))
     done = _finished(rows)
     todo = [job for job in jobs if job not in done]
     os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by the workers as they import numpy
@@ -137,7 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pd.DataFrame([row]).to_csv(rows, mode="a", header=not rows.exists(), index=False)
             what = f"{options.table} {row['index']}.{row['seed']}"
             print(f"{count}/{len(todo)} {what}: {row['accuracy']} in {row['seconds']} s", flush=True)
-    _pack(rows, options.out / f"{options.table}.csv.gz", options.count)
+            if count % PACKED_EVERY == 0:
+                _pack(rows, target, options.count)
+    _pack(rows, target, options.count)
     return 0
 
 

@@ -12,15 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from experiments.joint_table import table_space
+from experiments.joint_table import CANDIDATES, table_space
 from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.gaussian_process import GaussianProcess
 from experiments.search_benchmark.problem import Array, Problem, Task
 from experiments.search_benchmark.tasks.table import digest
 from nars.errors import DataError
-from nars.genotypes import Domain, Matrix, features, from_genotypes, is_architecture_feature
+from nars.genotypes import Domain, Matrix, features, from_genotypes, is_architecture_feature, width
 
 __all__ = ["FOLDER", "NAMES", "Surrogate", "load"]
 
@@ -35,6 +34,10 @@ def load(name: str, data_root: Path) -> Task:
     if not path.exists():
         raise DataError(f"no table {path.name}: run python -m experiments.joint_table.train {table}")
     surrogate = _surrogate(path)
+    if surrogate.candidates < CANDIDATES:
+        raise DataError(
+            f"{path.name} has {surrogate.candidates} of {CANDIDATES} candidates: go on with it first"
+        )
 
     def observe(matrix: Matrix, rng: np.random.Generator) -> Array:
         return surrogate.score(matrix) + rng.normal(0, surrogate.noise, len(matrix))
@@ -52,6 +55,7 @@ class Surrogate:
     process: GaussianProcess
     noise: float
     """Standard deviation between trainings of one candidate that differ in the seed."""
+    candidates: int
 
     @classmethod
     def fit(cls, domain: Domain, table: pd.DataFrame) -> Surrogate:
@@ -67,7 +71,7 @@ class Surrogate:
         noise = float(np.sqrt(((accuracy - means[group]) ** 2).sum() / repeats))
         groups = _groups(domain, matrix[first])
         hyper = gaussian_process.fit_hyperparameters(groups, means)
-        return cls(domain, gaussian_process.fit(groups, means, hyper), noise)
+        return cls(domain, gaussian_process.fit(groups, means, hyper), noise, len(means))
 
     def score(self, matrix: Matrix) -> Array:
         return self.process.predict(_groups(self.domain, self.domain.canonical(matrix)))
@@ -82,12 +86,7 @@ def _groups(domain: Domain, matrix: Matrix) -> list[Array]:
     """The architecture, every dimension of the recipe by itself (few matter, and much), and log MACs."""
     encoded, architecture = features(domain, matrix).astype(np.float64), is_architecture_feature(domain)
     dimensions = domain.distributions.items()
-    recipe = [_width(dist) for name, dist in dimensions if name.startswith("recipe.")]
+    recipe = [width(dist) for name, dist in dimensions if name.startswith("recipe.")]
     macs = np.log(domain.statistics(matrix)["macs"])[:, None]
     apart = np.split(encoded[:, ~architecture], np.cumsum(recipe)[:-1], axis=1)
     return [encoded[:, architecture], *apart, macs]
-
-
-def _width(dist: BaseDistribution) -> int:
-    """Features of a dimension: one for each choice, or the number."""
-    return len(dist.choices) if isinstance(dist, CategoricalDistribution) else 1

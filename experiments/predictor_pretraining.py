@@ -1,0 +1,138 @@
+"""From how few labels does each predictor rank candidates, and what does pretraining add?
+
+    OMP_NUM_THREADS=1 python -m experiments.predictor_pretraining [--data-root ../shared/data] [--seeds 10]
+
+Candidates are random sub-networks of OFA-MobileNetV3; their ImageNet accuracy is the surrogate of
+`experiments/search_benchmark/tasks/ofa.py` (a Gaussian process on 2162 measured networks, IntelLabs/DyNAS-T,
+Apache-2.0), and a label has noise of 0.1 points. Each predictor learns from 10 to 400 labels and
+ranks 1000 others: Kendall tau with the truth, over the full range and among those of 250 to 280 M
+MACs, where a search must decide. About 12 minutes on two cores. Leaves ``predictor_pretraining.csv``
+(a row for each seed) beside this file and prints the means.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import kendalltau
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from experiments.search_benchmark import gaussian_process
+from experiments.search_benchmark.problem import Array, Task
+from experiments.search_benchmark.tasks import load
+from nars.genotypes import Matrix, features, sample
+
+RESULTS = Path(__file__).with_suffix(".csv")
+LABELS = (10, 20, 50, 100, 200, 400)
+BAND = (250e6, 280e6)
+TASK = "ofa-imagenet-280M-n0.1"
+TESTED = 1000
+
+Fit = Callable[[Task, Matrix, Array, int], Callable[[Matrix], Array]]
+
+
+def by_macs(task: Task, x: Matrix, y: Array, seed: int) -> Callable[[Matrix], Array]:
+    return lambda matrix: task.problem.domain.statistics(matrix)["macs"]
+
+
+def _inputs(task: Task, matrix: Matrix, statistics: bool) -> list[Array]:
+    encoded = features(task.problem.domain, matrix).astype(np.float64)
+    known = task.problem.domain.statistics(matrix)
+    return [encoded, np.stack([np.log(values) for values in known.values()], axis=1)][: 1 + statistics]
+
+
+def ridge(task: Task, x: Matrix, y: Array, seed: int, statistics: bool) -> Callable[[Matrix], Array]:
+    """On standardised inputs; its penalty by leave-one-out error."""
+    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 16)))
+    model.fit(np.concatenate(_inputs(task, x, statistics), axis=1), y)
+    return lambda matrix: model.predict(np.concatenate(_inputs(task, matrix, statistics), axis=1))
+
+
+def plain_process(task: Task, x: Matrix, y: Array, seed: int) -> Callable[[Matrix], Array]:
+    groups = _inputs(task, x, statistics=True)
+    centre, spread = groups[1].mean(axis=0), groups[1].std(axis=0)
+
+    def scaled(matrix: Matrix) -> list[Array]:
+        encoded, known = _inputs(task, matrix, statistics=True)
+        return [encoded, (known - centre) / spread]
+
+    process = gaussian_process.fit(scaled(x), y, gaussian_process.fit_hyperparameters(scaled(x), y))
+    return lambda matrix: process.predict(scaled(matrix))
+
+
+def ours(task: Task, x: Matrix, y: Array, seed: int, name: str) -> Callable[[Matrix], Array]:
+    from nars.gaussian import GaussianPredictor  # torch, in workers only
+    from nars.predictor import AccuracyPredictor
+
+    predictor: Any = GaussianPredictor(task.problem.domain, seed)
+    if name != "gaussian":
+        predictor = AccuracyPredictor(task.problem.domain, pretrained=name == "pretrained", seed=seed)
+    fitted = predictor.fit(x, y)
+    return lambda matrix: np.asarray(fitted.predict(matrix))
+
+
+PREDICTORS: dict[str, Fit] = {
+    "MACs alone": by_macs,
+    "ridge": partial(ridge, statistics=False),
+    "ridge + statistics": partial(ridge, statistics=True),
+    "plain Gaussian process": plain_process,
+    "ensemble from scratch": partial(ours, name="scratch"),
+    "ensemble pretrained": partial(ours, name="pretrained"),
+    "nars.gaussian": partial(ours, name="gaussian"),
+}
+
+
+def one_seed(seed: int, data_root: Path) -> list[dict[str, object]]:
+    task, rng = load(TASK, data_root), np.random.default_rng(seed)
+    drawn = sample(task.problem.domain, 40_000, rng, quasi=False)
+    macs = task.problem.domain.statistics(drawn)["macs"]
+    labelled = drawn[: max(LABELS)]
+    noisy = task.observe(labelled, rng)
+    rest, rest_macs = drawn[max(LABELS) :], macs[max(LABELS) :]
+    inside = rest[(rest_macs >= BAND[0]) & (rest_macs <= BAND[1])]
+    tests = {"full": rest[:TESTED], "band": inside[:TESTED]}
+    truths = {name: task.truth(matrix) for name, matrix in tests.items()}
+    rows: list[dict[str, object]] = []
+    for count in LABELS:
+        for name, fit in PREDICTORS.items():
+            predict = fit(task, labelled[:count], noisy[:count], seed)
+            taus = {
+                where: round(float(kendalltau(predict(matrix), truths[where]).statistic), 4)
+                for where, matrix in tests.items()
+            }
+            rows.append({"predictor": name, "labels": count, "seed": seed, **taus})
+    print(f"seed {seed} done", flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--seeds", type=int, default=10)
+    options = parser.parse_args()
+    source = options.data_root / "nas" / "ofa_mbv3_imagenet.parquet"
+    if not source.exists():
+        sys.exit(f"skipped: {source} is not there (see --data-root)")
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        found = processes.map(partial(one_seed, data_root=options.data_root), range(options.seeds))
+        table = pd.DataFrame([row for rows in found for row in rows])
+    table.to_csv(RESULTS, index=False)
+    for where in ("full", "band"):
+        grouped = table.groupby(["predictor", "labels"], sort=False)[where].agg(["mean", "std"])
+        text = grouped.apply(lambda row: f"{row['mean']:.2f} ({row['std']:.2f})", axis=1).unstack()
+        print(f"\nKendall tau, {where}: mean (sd over {options.seeds} seeds)\n{text.to_string()}")
+
+
+if __name__ == "__main__":
+    main()
