@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -15,9 +15,6 @@ __all__ = ["LabelScale", "check_labels", "check_matrix"]
 
 TAIL = 3.0
 """Robust standard deviations from the median; beyond them the scale is logarithmic."""
-FARTHEST = 5.0
-"""Furthest prediction on the logarithmic part: extrapolation stays finite."""
-
 Floats = NDArray[np.float64]
 
 
@@ -27,17 +24,24 @@ class LabelScale:
 
     A recipe that fails to train scores far below all others. Median and median absolute
     deviation leave the differences among the rest at scale 1, and the outlier itself is drawn in.
+    On the way back, what lies beyond all scores goes on linearly: extrapolation must not explode.
     """
 
     centre: float
     spread: float
+    low: float = -TAIL
+    """The lowest score, scaled, where it is beyond the linear part."""
+    high: float = TAIL
+    """The highest, likewise."""
 
     @classmethod
     def of(cls, y: Floats) -> Self:
         centre = float(np.median(y))
         deviation = float(y.std())
         spread = max(1.4826 * float(np.median(np.abs(y - centre))), deviation / 10)
-        return cls(centre, spread if spread > 1e-12 * max(1.0, abs(centre)) else 1.0)
+        found = cls(centre, spread if spread > 1e-12 * max(1.0, abs(centre)) else 1.0)
+        z = found.forward(y)
+        return replace(found, low=min(float(z.min()), -TAIL), high=max(float(z.max()), TAIL))
 
     def forward(self, y: Floats) -> Floats:
         z = (y - self.centre) / self.spread
@@ -45,13 +49,15 @@ class LabelScale:
         return np.asarray(np.sign(z) * (np.minimum(np.abs(z), TAIL) + np.log1p(far)))
 
     def inverse(self, z: Floats) -> Floats:
-        far = np.clip(np.abs(z) - TAIL, 0, FARTHEST)
-        size = np.minimum(np.abs(z), TAIL) + np.expm1(far)
-        return np.asarray(self.centre + self.spread * np.sign(z) * size)
+        within = np.clip(z, self.low, self.high)
+        far = np.maximum(np.abs(within) - TAIL, 0)
+        size = np.minimum(np.abs(within), TAIL) + np.expm1(far)
+        return np.asarray(self.centre + self.spread * (np.sign(within) * size + z - within))
 
     def inverse_std(self, z: Floats, std: Floats) -> Floats:
         """The standard deviation of a score whose scaled prediction is z ± std (first order)."""
-        return np.asarray(self.spread * std * np.exp(np.clip(np.abs(z) - TAIL, 0, FARTHEST)))
+        slope = np.exp(np.maximum(np.abs(z) - TAIL, 0))
+        return np.asarray(self.spread * std * np.where((z < self.low) | (z > self.high), 1.0, slope))
 
 
 def check_matrix(domain: Domain, x: ArrayLike) -> Matrix:

@@ -174,6 +174,16 @@ def test_label_scale_keeps_order_and_comes_back(y: list[float]) -> None:
     assert np.abs(z).max() < 8
 
 
+def test_what_lies_beyond_all_labels_goes_on_linearly() -> None:
+    values = np.array([0.0, 0.70, 0.71, 0.72, 0.73, 0.74])
+    scale = LabelScale.of(values)
+    beyond = scale.inverse(np.array([scale.low - 2, scale.low - 1, scale.low, 4.0, 5.0]))
+    np.testing.assert_allclose(np.diff(beyond)[[0, 1, 3]], scale.spread)
+    assert np.abs(beyond[2]) < 1e-12
+    within, outside = scale.inverse_std(np.array([scale.low + 0.5, 9.0]), np.ones(2))
+    assert within > outside == pytest.approx(scale.spread)
+
+
 def test_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NARS_CACHE", str(tmp_path))
     train = draw(SPACES["recipe only"], 5)
