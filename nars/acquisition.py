@@ -91,20 +91,20 @@ class Acquisition:
 
     def _front(self, worth: Floats, count: int) -> NDArray[np.int64]:
         """An order in which each adds most to the hypervolume of what is known and those before it."""
-        ends = np.concatenate([self.known, worth])
-        low, high = ends.min(axis=0), ends.max(axis=0)
-        losses = 1 - (np.concatenate([worth[:WIDE], self.known]) - low) / np.maximum(high - low, 1e-12)
-        candidates, front = losses[: len(worth[:WIDE])], losses[len(worth[:WIDE]) :]
-        reference = np.full(losses.shape[1], 1.1)
+        every = np.concatenate([self.known, worth])
+        low, high = every.min(axis=0), every.max(axis=0)
+        front, candidates = (
+            1 - (values - low) / np.maximum(high - low, 1e-12) for values in (self.known, worth[:WIDE])
+        )  # losses in 0..1, as Optuna's hypervolume takes them
+        reference = np.full(len(low), 1.1)
+        left = list(range(len(candidates)))
         order: list[int] = []
-        for _ in range(min(2 * count, len(candidates))):
-            gains = [
-                -1.0 if at in order else compute_hypervolume(np.vstack([front, row]), reference)
-                for at, row in enumerate(candidates)
-            ]
-            order.append(int(np.argmax(gains)))
+        while left and len(order) < 2 * count:
+            volumes = [compute_hypervolume(np.vstack([front, candidates[at]]), reference) for at in left]
+            order.append(left.pop(int(np.argmax(volumes))))
             front = np.vstack([front, candidates[order[-1]]])
-        return np.array([*order, *(at for at in range(len(worth)) if at not in order)], dtype=np.int64)
+        rest = np.setdiff1d(np.arange(len(worth)), order)
+        return np.concatenate([np.array(order, np.int64), rest])
 
     def _predicted(self, matrix: Matrix) -> tuple[Floats, Floats]:
         """Mean and standard deviation [n, k], larger is better."""

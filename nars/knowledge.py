@@ -58,7 +58,7 @@ class Knowledge:
     """
 
     def __init__(self, domain: Domain, searches: Sequence[Earlier], seed: int = 0) -> None:
-        from nars.gaussian import GaussianPredictor  # torch, only once a predictor is needed
+        from nars.gaussian import GaussianPredictor  # an optimizer, only once a predictor is needed
 
         self.scales = [LabelScale.of(np.array(search.scores)) for search in searches]
         self.predictors = [

@@ -247,11 +247,11 @@ class NarsSampler(BaseSampler):
 
     def _template(self) -> Predictor:
         if self._predictor == "gaussian":
-            from nars.gaussian import GaussianPredictor  # torch, only once a predictor is needed
+            from nars.gaussian import GaussianPredictor  # an optimizer, only once a predictor is needed
 
             self._predictor = GaussianPredictor(self.space, seed=self.seed, knowledge=self.knowledge)
         elif self._predictor == "ensemble":
-            from nars.predictor import AccuracyPredictor
+            from nars.predictor import AccuracyPredictor  # torch
 
             self._predictor = AccuracyPredictor(self.space, seed=self.seed)
         assert not isinstance(self._predictor, str)
