@@ -92,6 +92,7 @@ def search(
     """
     from nars.configure import configure
 
+    quiet_optuna()
     limits = {"macs": max_macs, "params": max_params, "latency": max_latency}
     config = configure(
         space=space,
@@ -130,7 +131,6 @@ def _run(
     from nars.results import summary
     from nars.run import RUNS, start_run
 
-    quiet_optuna()
     folder = folder or RUNS / f"{config.space.name}-{Path(config.data).stem}-{config.identity}"
     if resume and not (folder / "config.yaml").exists():
         raise click.UsageError(f"nothing to resume: {folder} holds no search")
