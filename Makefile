@@ -15,7 +15,7 @@ demo: .venv/ready
 	$(BIN)/nars report --run $(DEMO)/search
 	# The table of comparison is made on one core while the detector trains on the other.
 	$(BIN)/python experiments/demo.py $(DEMO) > $(DEMO)/table.txt & \
-	$(BIN)/nars detect train $(DEMO)/best.yaml --weights $(DEMO)/best.pt -o $(DEMO)/detector --epochs 5 \
+	$(BIN)/nars detect train $(DEMO)/best.yaml --weights $(DEMO)/best.pt -o $(DEMO)/detector --epochs 7 \
 	&& wait $$! && cat $(DEMO)/table.txt
 	$(BIN)/nars detect predict $(DEMO)/detector/weights/best.pt digit-scenes -o $(DEMO)/prediction.png \
 	> $(DEMO)/predictions.txt
