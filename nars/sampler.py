@@ -8,8 +8,9 @@ Proposals are made in rounds (FBNetV3, CVPR 2021, section 3):
    improvement, and the best of what it finds that nobody has tried is trained.
 
 The paper lets evolution take over from a scored pool late in the search. Here it serves every
-round: a pool misses what evolution finds, and its scores are expected improvements, which trade the
-predictor's mean against its uncertainty (experiments/search_benchmark).
+round, and its scores are expected improvements, which trade the predictor's mean against its
+uncertainty. Predictor, acquisition and evolution were changed together and measured as a whole
+(experiments/search_benchmark): what each brings by itself is not known.
 
 It holds no state that the study does not: a proposal follows from the trials and the seed, so
 that a killed and resumed search goes on as if it had not been interrupted, and workers on one
