@@ -1,6 +1,7 @@
 """What do detectors of three makes reach on small real sets, trained from scratch, all alike?
 
     OMP_NUM_THREADS=1 python -m experiments.detector_table --data-root ../shared/data      # hours, resumable
+    OMP_NUM_THREADS=1 python -m experiments.detector_table --device cuda --processes 6 --workers 1
     OMP_NUM_THREADS=1 python -m experiments.detector_table --measure                       # cost and latency
     python -m experiments.detector_table --print
 
@@ -12,10 +13,10 @@
 Data: ``det/bccd`` (github.com/Shenggan/BCCD_Dataset, MIT, 292 + 72 images of blood cells) and
 ``det/raccoon`` (github.com/datitran/raccoon_dataset, MIT, 157 + 39 images) below the data root, in
 COCO's format. All see images of 224 pixels (shorter side; longer one up to 320) and train with one loop, one
-schedule and augmentation, 64 regions per image in the loss, batches of 4. One process per core, one
-thread each. Every finished training is a row of ``detector_table.csv`` beside this file; the same
-command goes on from there. Latency is of a trained network on real images of val, one and two threads,
-the makes in turn, five rounds: the median.
+schedule and augmentation, 64 regions per image in the loss, batches of 4. ``--device cuda`` trains on a
+GPU, in half precision, several processes at once. Every finished training is a row of
+``detector_table.csv`` beside this file; the same command goes on from there. Latency is of a trained
+network on real images of val, one and two threads, the makes in turn, five rounds: the median.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import csv
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, cast
@@ -42,20 +44,21 @@ from detector.model import Detector
 from detector.plan import CPU_SETTINGS, plan
 from detector.records import CocoData
 from detector.settings import Settings
-from detector.train import train
+from detector.train import Run, train
 from detector.training import Training
 from nars import configure
+from nars.device import resolve
 
 HERE = Path(__file__).parent
 TABLE, COST = HERE / "detector_table.csv", HERE / "detector_cost.csv"
 SEARCHED = HERE / "searched_detector.yaml"
 WEIGHTS = Path("build/detector_table")
-SETS = ("bccd", "raccoon")
 MAKES = ("searched", "dsmask", "mobilenet")
 SIZE = {"shortest": (224,), "longest": 320}
-TRAINING = Training(epochs=16, photometric=0.5, jitter=(0.8, 1.2))
+EPOCHS = {"bccd": 8, "raccoon": 12}
+TRAINING = Training(photometric=0.5, jitter=(0.8, 1.2), evaluate_every=100)
 CPU = torch.device("cpu")
-FIELDS = ("set", "make", "seed", "epochs", "ap", "ap50", "seconds_per_epoch")
+FIELDS = ("set", "make", "seed", "epochs", "device", "ap", "ap50", "seconds_per_epoch")
 ROUNDS, IMAGES = 5, 20
 
 
@@ -85,25 +88,35 @@ def mobilenet(classes: int) -> nn.Module:
     return cast(nn.Module, model)
 
 
-def train_one(name: str, make: str, seed: int, root: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class How:
+    root: Path
+    device: str
+    workers: int
+
+
+def train_one(name: str, make: str, seed: int, how: How) -> dict[str, Any]:
     torch.set_num_threads(1)
-    data = usable(root / "det" / name, drop_bad=True)
+    training = TRAINING.replace(epochs=EPOCHS[name])
+    data = usable(how.root / "det" / name, drop_bad=True)
     model = build(make, data, seed)
-    trained = train(cast(Detector, model), data, TRAINING, device=CPU, seed=seed)
+    run = Run(workers=how.workers)
+    trained = train(cast(Detector, model), data, training, device=resolve(how.device), seed=seed, run=run)
     WEIGHTS.mkdir(parents=True, exist_ok=True)
-    torch.save(trained.model.state_dict(), WEIGHTS / f"{name}-{make}-{seed}.pt")
-    scores, seconds = trained.evaluation.boxes, trained.history[-1].seconds / TRAINING.epochs
-    row = name, make, seed, TRAINING.epochs, round(scores.ap, 4), round(scores.ap50, 4), round(seconds, 1)
-    return dict(zip(FIELDS, row, strict=True))
+    torch.save(trained.model.cpu().state_dict(), WEIGHTS / f"{name}-{make}-{seed}.pt")
+    scores, seconds = trained.evaluation.boxes, trained.history[-1].seconds / training.epochs
+    numbers = round(scores.ap, 4), round(scores.ap50, 4), round(seconds, 1)
+    return dict(zip(FIELDS, (name, make, seed, training.epochs, how.device, *numbers), strict=True))
 
 
-def train_all(root: Path, seeds: int, processes: int) -> None:
+def train_all(how: How, seeds: int, processes: int) -> None:
     rows = pd.read_csv(TABLE).to_dict("records") if TABLE.exists() else []
-    done = {(row["set"], row["make"], row["seed"]) for row in rows if row["epochs"] == TRAINING.epochs}
-    jobs = [(name, make, seed) for seed in range(seeds) for name in SETS for make in MAKES]
+    rows = [row for row in rows if (row["epochs"], row["device"]) == (EPOCHS[row["set"]], how.device)]
+    done = {(row["set"], row["make"], row["seed"]) for row in rows}
+    jobs = [(name, make, seed) for seed in range(seeds) for name in EPOCHS for make in MAKES]
     left = [job for job in jobs if job not in done]
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(train_one, *job, root) for job in left]):
+        for future in as_completed([pool.submit(train_one, *job, how) for job in left]):
             rows.append(future.result())
             print(rows[-1], flush=True)
             with TABLE.open("w", newline="") as file:
@@ -115,7 +128,7 @@ def train_all(root: Path, seeds: int, processes: int) -> None:
 def measure_all(root: Path) -> None:
     """Parameters, MACs on one image, and latencies, of the networks trained with seed 0."""
     rows = []
-    for name in SETS:
+    for name in EPOCHS:
         data = usable(root / "det" / name, drop_bad=True)
         pictures = [images.load(data.val, record).float() / 255 for record in data.val.images[:IMAGES]]
         models = {}
@@ -175,19 +188,22 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, default=Path("../shared/data"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=0, help="processes of each that load images")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--print", dest="only_print", action="store_true")
     options = parser.parse_args()
     if options.only_print:
         show()
         return
-    missing = [name for name in SETS if not (options.data_root / "det" / name).exists()]
+    missing = [name for name in EPOCHS if not (options.data_root / "det" / name).exists()]
     if missing:
         sys.exit(f"skipped: {', '.join(missing)} not below {options.data_root / 'det'} (see --data-root)")
     if options.measure:
         measure_all(options.data_root)
     else:
-        train_all(options.data_root, options.seeds, options.processes)
+        how = How(options.data_root, options.device, options.workers)
+        train_all(how, options.seeds, options.processes)
     show()
 
 

@@ -130,3 +130,22 @@ def test_data_is_described(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [split["images"] for split in found["splits"].values()] == [1079, 359, 359]
+
+
+@pytest.mark.gpu
+def test_search_export_train_evaluate_on_a_gpu(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["search", "--space", str(tiny), "--budget", "3", "--run", "first", "--device", "cuda"]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["trials"] == {"complete": 3}
+    assert found["best"]["accuracy"] > 0.1  # chance for ten classes
+    assert main(["export", "best-arch", "--run", "first", "-o", "best.yaml"]) == 0
+    assert main(["train", "best.yaml", "-o", "best.pt", "--epochs", "6", "--device", "cuda"]) == 0
+    capsys.readouterr()
+    accuracies = []
+    for device in ("cuda", "cpu"):
+        assert main(["evaluate", "best.pt", "--device", device, "--json"]) == 0
+        accuracies.append(json.loads(capsys.readouterr().out)["accuracy"])
+    assert abs(accuracies[0] - accuracies[1]) <= 0.02  # half precision may turn single answers of the 359
+    assert main(["profile", "fbnetv3_a", "--latency", "--device", "cuda", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["latency"]

@@ -239,3 +239,16 @@ def test_entry_points_are_lazy() -> None:
     assert all(hasattr(nars, name) for name in nars.__all__)
     with pytest.raises(AttributeError, match="'nars' has no attribute 'buildd'"):
         nars.buildd  # noqa: B018
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-8), (torch.float32, 1e-4)])
+def test_a_gpu_gives_the_published_output(dtype: torch.dtype, bound: float) -> None:
+    expected = NETWORKS["fbnetv3_a0"]
+    network = golden.fill(nars.build(published("fbnetv3_a0"), 1000).double(), GOLDEN["gain"])
+    side = published("fbnetv3_a0").resolution
+    network = network.to("cuda", dtype, memory_format=torch.channels_last)
+    with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
+        logits = network(golden.make_input(2, 3, side, side).to("cuda", dtype)).cpu()
+    for row, image in zip(logits, expected["logits"], strict=True):
+        assert golden.deviation(row[:16], image["first16"]) < bound

@@ -22,11 +22,13 @@ class Table:
     """As `nars.data.load` takes it; below the data root unless it is a name."""
     images: int | None
     """Training images used, the first of each class alike; None is all."""
+    measured: int | None = None
+    """Validation images used, the first of all; None is all."""
 
 
 TABLES = {
     "micro-digits": Table("digits", None),
-    "micro-fashion": Table("cls/fashion_mnist_20k.npz", 2000),
+    "micro-fashion": Table("cls/fashion_mnist_20k.npz", 1000, 2000),
 }
 """Name -> what it is trained on; both have ten classes."""
 

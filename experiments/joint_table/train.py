@@ -2,6 +2,7 @@
 
     python -m experiments.joint_table.train micro-digits
     python -m experiments.joint_table.train micro-fashion --data-root ../shared/data
+    python -m experiments.joint_table.train micro-digits --device cuda --processes 12
 
 600 candidates, architecture and recipe drawn together and uniformly, and a tenth of them a
 second time with another seed, which tells the noise. One process per core with one thread
@@ -55,10 +56,11 @@ def candidates(count: int) -> Matrix:
     return np.concatenate(drawn)[:count]
 
 
-def train_one(name: str, index: int, seed: int, data_root: Path) -> dict[str, Value]:
+def train_one(name: str, index: int, seed: int, data_root: Path, device: str) -> dict[str, Value]:
     """One row. Loads torch, so that only workers do."""
     import torch
 
+    from nars.device import resolve
     from nars.errors import TrialError
     from nars.tasks.classification import Classification
 
@@ -66,7 +68,7 @@ def train_one(name: str, index: int, seed: int, data_root: Path) -> dict[str, Va
     space = table_space()
     matrix = candidates(index + 1)[-1:]
     (genotype,) = to_genotypes(space, matrix)
-    task = Classification(_data(name, data_root), torch.device("cpu"))
+    task = Classification(_data(name, data_root), resolve(device))
     try:
         outcome = task.run(space.decode(genotype), seed=seed)
         curve, seconds = outcome.curve, outcome.seconds
@@ -109,9 +111,10 @@ def _data(name: str, data_root: Path):  # type: ignore[no-untyped-def]  # nars.d
     labels = arrays["y_train"]
     each = table.images // len(classes)
     first = np.sort(np.concatenate([np.flatnonzero(labels == c)[:each] for c in range(len(classes))]))
-    return from_arrays(
-        name, arrays | {f"{kind}_train": arrays[f"{kind}_train"][first] for kind in "xy"}, classes
-    )
+    kept = {"train": first, "val": slice(table.measured)}
+    names = [(f"{kind}_{split}", part) for split, part in kept.items() for kind in "xy"]
+    parts = {name: arrays[name][part] for name, part in names}
+    return from_arrays(name, arrays | parts, classes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=CANDIDATES, help="different candidates")
     parser.add_argument("--data-root", type=Path, default=DATA_ROOT)
     parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; a table is made on one of them")
     parser.add_argument("--work", type=Path, default=WORK, help="where rows are kept until all are there")
     parser.add_argument("--out", type=Path, default=FOLDER)
     options = parser.parse_args(arguments)
@@ -137,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by the workers as they import numpy
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
-        futures = [pool.submit(train_one, options.table, *job, options.data_root) for job in todo]
+        where = options.data_root, options.device
+        futures = [pool.submit(train_one, options.table, *job, *where) for job in todo]
         for count, future in enumerate(as_completed(futures), start=1):
             row = future.result()
             pd.DataFrame([row]).to_csv(rows, mode="a", header=not rows.exists(), index=False)

@@ -155,3 +155,23 @@ def test_data_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", "mended"]) == 0
     assert main(["detect", "train", "toy.yaml", "--data", "bad", "-o", "out"]) == 2
     assert "nars data check DIR" in capsys.readouterr().err
+
+
+@pytest.mark.gpu
+def test_train_evaluate_predict_on_a_gpu(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gpu = ["--device", "cuda"]
+    options = ["--data", "squares", "-o", "out", "--epochs", "40", *SMALL]
+    assert main(["detect", "train", "toy.yaml", *options, "--workers", "2", *gpu]) == 0
+    saved = load_detector("out/weights/last.pt")
+    assert saved.settings.box_samples == 512  # as published
+    capsys.readouterr()
+    found = []
+    for device in ("cuda", "cpu"):
+        arguments = ["out/weights/last.pt", "--data", "squares", "-o", f"on_{device}", "--device", device]
+        assert main(["detect", "evaluate", *arguments, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["ap"])
+    assert found[0] > 0.01
+    assert abs(found[0] - found[1]) < 0.05  # half precision moves boxes by fractions of a pixel
+    pictures = str(next(Path("squares").rglob("*.png")).parent)
+    assert main(["detect", "predict", "out/weights/last.pt", pictures, "-o", "drawn", *gpu]) == 0
+    assert any(Path("drawn").rglob("*.json"))

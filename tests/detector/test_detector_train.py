@@ -277,3 +277,23 @@ def test_progress_counts_down(data: CocoData) -> None:
     assert [(each.epoch, each.step) for each in steps] == [(e, s) for e in (1, 2) for s in (1, 2, 3, 4)]
     assert steps[-1].left == 0
     assert [each.epoch for each in epochs] == [1, 2]
+
+
+@pytest.mark.gpu
+def test_learns_squares_on_a_gpu(data: CocoData) -> None:
+    training = TRAINING.replace(epochs=20, lr=0.05)
+    trained = train(model(), data, training, device=torch.device("cuda"), seed=0)
+    assert trained.evaluation.boxes.ap50 > 0.5
+    on_gpu = evaluate(trained.model, data, device=torch.device("cuda"), amp=False)
+    on_cpu = evaluate(trained.model.cpu(), data, device=CPU)
+    assert on_gpu.boxes.ap == pytest.approx(on_cpu.boxes.ap, abs=0.01)
+
+
+@pytest.mark.gpu
+def test_goes_on_from_a_checkpoint_on_a_gpu(data: CocoData, tmp_path: Path) -> None:
+    device = torch.device("cuda")
+    run = Run(folder=tmp_path, on_epoch=lambda epoch: epoch.epoch < 2)
+    first = train(model(), data, TRAINING, device=device, seed=0, run=run)
+    resumed = train(model(), data, TRAINING, device=device, seed=0, run=Run(folder=tmp_path))
+    assert curve(resumed)[:2] == curve(first)
+    assert len(resumed.history) == TRAINING.epochs
