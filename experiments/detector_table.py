@@ -55,7 +55,7 @@ SEARCHED = HERE / "searched_detector.yaml"
 WEIGHTS = Path("build/detector_table")
 MAKES = ("searched", "dsmask", "mobilenet")
 SIZE = {"shortest": (224,), "longest": 320}
-EPOCHS = {"bccd": 8, "raccoon": 12}
+EPOCHS = {"bccd": 8, "raccoon": 8}
 TRAINING = Training(photometric=0.5, jitter=(0.8, 1.2), evaluate_every=100)
 CPU = torch.device("cpu")
 FIELDS = ("set", "make", "seed", "epochs", "device", "ap", "ap50", "seconds_per_epoch")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
 from scipy.special import ndtr
 
-from nars.genotypes import Domain, Matrix, to_unit
+from nars.genotypes import Domain, Matrix
 
 __all__ = ["Acquisition", "Predictor"]
 
@@ -18,27 +18,30 @@ Floats = NDArray[np.float64]
 
 OPTIMISM = 0.5
 """Standard deviations added to predictions where objectives are traded against each other."""
-APART = 0.1
-"""Difference, as a share of a dimension's range, from which on two candidates differ in it."""
-DIMENSIONS = 2
-"""Dimensions in which candidates of one batch differ, at least."""
+SHORTLIST = 512
+"""Candidates at the top of a ranking among which a batch is chosen."""
 WIDE = 64
-"""Candidates at the top of a ranking among which a batch for a front is chosen."""
+"""The same where each is to add to a front."""
 
 
 class Predictor(Protocol):
-    """A scikit-learn regressor on genotype matrices that knows how sure it is."""
+    """A scikit-learn regressor on genotype matrices that knows how sure it is.
+
+    Fitted, it may have `noise_`: the variance of one score about its expectation.
+    """
 
     def fit(self, X: Matrix, y: Floats) -> Any: ...  # noqa: N803 - scikit-learn's name
 
-    def predict(self, X: Matrix, return_std: bool = False) -> Any: ...  # noqa: N803
+    def predict(self, X: Matrix, return_std: bool = False, return_cov: bool = False) -> Any: ...  # noqa: N803
 
 
 class Acquisition:
     """Worth of genotypes [n, d], larger is better: [n], or [n, k] for k objectives.
 
     - One objective: the expected improvement on the best measured (Jones et al., Journal of Global
-      Optimization 1998). Which that is the predictor says, for it sees through the noise.
+      Optimization 1998). Which that is the predictor says, for it sees through the noise. In a batch,
+      what was chosen before counts as measured, with the score predicted (the "kriging believer" of
+      Ginsbourger et al., Computational Intelligence in Expensive Optimization Problems, 2010).
     - Several: each optimistically, by `OPTIMISM`; `choose` then says which of a front to train.
 
     `predictors` are fitted to scores `values` [m, k] of genotypes `measured` [m, d]; an objective
@@ -66,49 +69,62 @@ class Acquisition:
         mean, std = self._predicted(matrix)
         if len(self.objectives) > 1:
             return mean + OPTIMISM * std
-        mean, std = mean[:, 0], std[:, 0]
-        above = mean - self.known.max()
-        z = above / np.maximum(std, 1e-12)
-        return np.asarray(above * ndtr(z) + std * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
+        return _expected_improvement(mean[:, 0], std[:, 0], self.known.max())
 
     def choose(self, matrix: Matrix, worth: Floats, pending: Matrix, count: int) -> Matrix:
-        """The `count` of genotypes [n, d] to train together, most worth first.
+        """The `count` of genotypes [n, d] to train together, beside those `pending`; most worth first."""
+        choose = self._believing if worth.ndim == 1 else self._front
+        return np.asarray(matrix[choose(matrix, worth, pending, count)])
 
-        They differ from each other, and from those `pending`, in `DIMENSIONS` dimensions (while
-        there are such).
-        """
-        order = np.argsort(-worth, kind="stable") if worth.ndim == 1 else self._front(worth, count)
-        unit = to_unit(self.domain, np.concatenate([pending, matrix]))
-        chosen = list(range(len(pending)))
-        others: list[int] = []
-        for at in (order + len(pending)).tolist():
-            if len(chosen) == len(pending) + count:
-                break
-            differs = (np.abs(unit[chosen] - unit[at]) > APART).sum(axis=1)
-            (chosen if (differs >= min(DIMENSIONS, unit.shape[1])).all() else others).append(at)
-        picked = np.array([*chosen[len(pending) :], *others], dtype=np.int64)[:count]
-        return np.asarray(matrix[picked - len(pending)])
+    def _believing(self, matrix: Matrix, worth: Floats, pending: Matrix, count: int) -> NDArray[np.int64]:
+        """Each improves most on what is known, those `pending` and those before it."""
+        shortlist = np.argsort(-worth, kind="stable")[:SHORTLIST]
+        mean, covariance = self._joint(np.concatenate([pending, matrix[shortlist]]))
+        noise = max((getattr(each, "noise_", 0.0) for each in self.predictors.values()), default=0.0)
+        best, order = self.known.max(), list(range(len(pending)))
+        left = np.arange(len(mean)) >= len(pending)
+        for at in order:
+            best, covariance = max(best, mean[at]), _given(covariance, at, noise)
+        while left.any() and len(order) < len(pending) + count:
+            std = np.sqrt(np.maximum(covariance.diagonal(), 0))
+            at = int(np.argmax(np.where(left, _expected_improvement(mean, std, best), -1.0)))
+            best, covariance = max(best, mean[at]), _given(covariance, at, noise)
+            left[at] = False
+            order.append(at)
+        return shortlist[np.array(order[len(pending) :], dtype=np.int64) - len(pending)]
 
-    def _front(self, worth: Floats, count: int) -> NDArray[np.int64]:
-        """An order in which each adds most to the hypervolume of what is known and those before it."""
-        every = np.concatenate([self.known, worth])
+    def _front(self, matrix: Matrix, worth: Floats, pending: Matrix, count: int) -> NDArray[np.int64]:
+        """Each adds most to the hypervolume of what is known, those `pending` and those before it."""
+        known = np.concatenate([self.known, self._predicted(pending)[0]])
+        every = np.concatenate([known, worth])
         low, high = every.min(axis=0), every.max(axis=0)
         front, candidates = (
-            1 - (values - low) / np.maximum(high - low, 1e-12) for values in (self.known, worth[:WIDE])
+            1 - (values - low) / np.maximum(high - low, 1e-12) for values in (known, worth[:WIDE])
         )  # losses in 0..1, as Optuna's hypervolume takes them
         reference = np.full(len(low), 1.1)
         left = list(range(len(candidates)))
         order: list[int] = []
-        while left and len(order) < 2 * count:
+        while left and len(order) < count:
             volumes = [compute_hypervolume(np.vstack([front, candidates[at]]), reference) for at in left]
             order.append(left.pop(int(np.argmax(volumes))))
             front = np.vstack([front, candidates[order[-1]]])
-        rest = np.setdiff1d(np.arange(len(worth)), order)
-        return np.concatenate([np.array(order, np.int64), rest])
+        return np.array(order, dtype=np.int64)
+
+    def _joint(self, matrix: Matrix) -> tuple[Floats, Floats]:
+        """Mean [n] and covariance [n, n] of the one objective, larger is better."""
+        mean, std = self._predicted(matrix)
+        if not self.predictors or not len(matrix):
+            return mean[:, 0], np.zeros((len(mean), len(mean)))
+        (predictor,) = self.predictors.values()
+        covariance = predictor.predict(matrix, return_cov=True)[1]
+        kept = std[:, 0] / np.sqrt(np.maximum(covariance.diagonal(), 1e-24))
+        return mean[:, 0], kept[:, None] * covariance * kept
 
     def _predicted(self, matrix: Matrix) -> tuple[Floats, Floats]:
         """Mean and standard deviation [n, k], larger is better."""
         means, stds = np.zeros((2, len(matrix), len(self.objectives)))
+        if not len(matrix):
+            return means, stds
         statistics = self.domain.statistics(matrix) if len(self.predictors) < len(self.objectives) else {}
         for at, name in enumerate(self.objectives):
             if name in self.predictors:
@@ -118,3 +134,17 @@ class Acquisition:
             else:
                 means[:, at] = statistics[name]
         return self.signs * means, stds
+
+
+def _expected_improvement(mean: Floats, std: Floats, best: float) -> Floats:
+    above = mean - best
+    z = above / np.maximum(std, 1e-12)
+    return np.asarray(above * ndtr(z) + std * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
+
+
+def _given(covariance: Floats, at: int, noise: float) -> Floats:
+    """What is left of covariances [n, n] once one candidate was measured, with this variance."""
+    variance = covariance[at, at] + noise
+    if variance <= 1e-300:
+        return covariance
+    return np.asarray(covariance - np.outer(covariance[:, at], covariance[at]) / variance)

@@ -39,6 +39,8 @@ class Evolution:
     matrix: Matrix
     scores: Floats
     """[n], or [n, objectives]; larger is better."""
+    scored: tuple[Matrix, Floats]
+    """All that was scored, and how."""
     generations: int
     evaluations: int
 
@@ -75,8 +77,14 @@ def evolve(
         volume = parents.hypervolume(reference)
         waited = 0 if volume > best * (1 + GAIN) else waited + 1
         best = max(best, volume) if waited == 0 else best
-    scores = parents.scores[:, 0] if search.single else parents.scores
-    return Evolution(parents.matrix, scores, generations, search.evaluations)
+    every = _Population(*map(np.concatenate, zip(*search.rated, strict=True)))
+    return Evolution(
+        parents.matrix,
+        search.as_given(parents.scores),
+        (every.matrix, search.as_given(every.scores)),
+        generations,
+        search.evaluations,
+    )
 
 
 def best_first(matrix: Matrix, scores: Floats, n: int) -> Matrix:
@@ -134,6 +142,7 @@ class _Search:
         self._feasible = feasible
         self._max_evaluations = max_evaluations
         self._seen: set[bytes] = set()
+        self.rated: list[tuple[Matrix, Floats]] = []
 
     @property
     def left(self) -> int:
@@ -156,7 +165,12 @@ class _Search:
         self.single = scores.ndim == 1
         scores = scores.reshape(len(matrix), -1) if len(matrix) else scores.reshape(0, 1)
         valid = np.isfinite(scores).all(axis=1)
+        self.rated.append((matrix[valid], scores[valid]))
         return _Population(matrix[valid], scores[valid])
+
+    def as_given(self, scores: Floats) -> Floats:
+        """Scores [n, k] in the form in which they came."""
+        return scores[:, 0] if self.single else scores
 
 
 def _first(search: _Search, start: Matrix, population: int, rng: np.random.Generator) -> Matrix:

@@ -7,7 +7,7 @@ an uncertainty that is a posterior. `nars.kernel` says how alike two candidates 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,7 +40,8 @@ ARCHITECTURE, RECIPE, STATISTIC, KNOWLEDGE = range(4)
 class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Predicts the score of genotypes [n, d] of `domain`, with its posterior standard deviation.
 
-    The contract is that of `nars.predictor.AccuracyPredictor`. The order of the labels is taken as
+    The contract is that of `nars.predictor.AccuracyPredictor`; fitted, it also has `noise_`, the variance of
+    one score about its expectation. The order of the labels is taken as
     the order of measurement where there are more than `LARGEST`. `knowledge` gives further inputs
     [n, k] of genotypes, such as what earlier searches make of them (`nars.knowledge`).
     """
@@ -69,13 +70,20 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         trust = [TRUST if kind == KNOWLEDGE else 0.0 for kind in known]
         self.kernel_ = Kernel(groups, np.array(trust))
         self.theta_ = self.kernel_.tuned(self.inputs_[tuning], z[tuning])
+        self.noise_ = self.scale_.spread**2 * self.kernel_.noise(self.theta_)
         self.cholesky_ = self.kernel_.cholesky(self.theta_, self.inputs_)
         self.alpha_ = cho_solve((self.cholesky_, True), z)
         return self
 
-    def predict(self, X: ArrayLike, return_std: bool = False) -> Floats | tuple[Floats, Floats]:  # noqa: N803
+    def predict(self, X: ArrayLike, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803
+        """Scores [n]; with their standard deviations [n], or covariances [n, n], as scikit-learn's does."""
         check_is_fitted(self)
         x = self._inputs(check_matrix(self.domain, X))
+        if return_cov:
+            z, explained = self._conditioned(x)
+            covariances = self.kernel_(self.theta_, x, x) - explained.T @ explained
+            slope = self.scale_.inverse_std(z, np.ones(len(z)))
+            return self.scale_.inverse(z), slope[:, None] * covariances * slope
         parts = [self._predict(x[i : i + CHUNK], return_std) for i in range(0, len(x), CHUNK)]
         z, std = np.concatenate(parts, axis=1) if parts else np.zeros((2, 0))
         if not return_std:
@@ -84,13 +92,16 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _predict(self, x: Floats, return_std: bool) -> tuple[Floats, Floats]:
         """Means [n] and standard deviations [n], scaled, of inputs [n, f]."""
-        cross = self.kernel_(self.theta_, x, self.inputs_)
-        mean = cross @ self.alpha_
         if not return_std:
-            return mean, np.zeros(len(x))
-        explained = solve_triangular(self.cholesky_, cross.T, lower=True)
+            return self.kernel_(self.theta_, x, self.inputs_) @ self.alpha_, np.zeros(len(x))
+        mean, explained = self._conditioned(x)
         variance = self.kernel_.diagonal(self.theta_, x) - np.einsum("ij,ij->j", explained, explained)
         return mean, np.sqrt(np.maximum(variance, SMALLEST))
+
+    def _conditioned(self, x: Floats) -> tuple[Floats, Floats]:
+        """Means [n], scaled, and the factor [labels, n] of what the labels explain of the covariances."""
+        cross = self.kernel_(self.theta_, x, self.inputs_)
+        return cross @ self.alpha_, solve_triangular(self.cholesky_, cross.T, lower=True)
 
     def _inputs(self, matrix: Matrix) -> Floats:
         return np.asarray((self._known(matrix)[0] - self.input_mean_) / self.input_std_)

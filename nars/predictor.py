@@ -2,7 +2,7 @@
 
 From few labels, `AccuracyPredictor` learns what a candidate will score (FBNetV3, CVPR 2021,
 section 3.2). It is a scikit-learn regressor on genotype matrices (see `nars.genotypes`); anything
-else with ``fit`` and ``predict(..., return_std)`` can stand in for it, such as
+else with ``fit`` and ``predict(..., return_std, return_cov)`` can stand in for it, such as
 `nars.gaussian.GaussianPredictor`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -82,12 +82,17 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     @torch.no_grad()
-    def predict(self, X: ArrayLike, return_std: bool = False) -> Floats | tuple[Floats, Floats]:  # noqa: N803
+    def predict(self, X: ArrayLike, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803
+        """Scores [n]; with their standard deviations [n], or covariances [n, n], over the members."""
         check_is_fitted(self)
         x = features(self.domain, check_matrix(self.domain, X))
         chunks = [self.heads_(*self._embed(part)) for part in torch.from_numpy(x).split(CHUNK)]
         each = torch.cat(chunks)  # [n, members]
         z = each.mean(dim=1).double().numpy()
+        if return_cov:
+            away = each.double().numpy() - z[:, None]
+            away *= self.scale_.inverse_std(z, np.ones(len(z)))[:, None]
+            return self.scale_.inverse(z), away @ away.T / away.shape[1]
         if not return_std:
             return self.scale_.inverse(z)
         std = each.std(dim=1, correction=0).double().numpy()

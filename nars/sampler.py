@@ -226,10 +226,10 @@ class NarsSampler(BaseSampler):
             max_evaluations=EVALUATIONS,
         )
         ours = [trial for trial in earlier if self._is_ours(trial)]
-        new = self._tried(ours).are_new(found.matrix)
+        matrix, promise = found.scored if len(self.objectives) == 1 else (found.matrix, found.scores)
+        new = self._tried(ours).are_new(matrix)
         running = self._matrix([trial for trial in ours if not trial.state.is_finished()])
-        count = _size(len(earlier)) + SPARE
-        return worth.choose(found.matrix[new], found.scores[new], running, count)
+        return worth.choose(matrix[new], promise[new], running, _size(len(earlier)) + SPARE)
 
     def fitted(self, study: Study, trials: Sequence[FrozenTrial]) -> dict[str, Predictor]:
         """A predictor for each objective that is no statistic, fitted to these trials; the last are kept."""

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from stub_task import SPACE
 
 from nars import genotypes
-from nars.acquisition import APART, Acquisition, Floats
+from nars.acquisition import Acquisition, Floats
 from nars.genotypes import Matrix
 
 ROWS = genotypes.sample(SPACE, 64, np.random.default_rng(0))
@@ -19,26 +19,34 @@ MACS = SPACE.statistics(ROWS)["macs"]
 
 
 class Table:
-    """Predicts what it is told, by row of `ROWS`."""
+    """Predicts what it is told, by row of `ROWS`; rows are as alike as `correlation` [64, 64] says."""
 
-    def __init__(self, mean: Any, std: Any) -> None:
+    def __init__(self, mean: Any, std: Any, correlation: Any = None) -> None:
         pairs = np.stack([np.broadcast_to(mean, 64), np.broadcast_to(std, 64)], axis=1)
         self.known = {row.tobytes(): pair for row, pair in zip(ROWS, pairs, strict=True)}
+        self.number = {row.tobytes(): at for at, row in enumerate(ROWS)}
+        self.correlation = np.eye(64) if correlation is None else correlation
 
     def fit(self, X: Matrix, y: Floats) -> Any:  # noqa: N803
         return self
 
-    def predict(self, X: Matrix, return_std: bool = False) -> Any:  # noqa: N803
-        return np.array([self.known[row.tobytes()] for row in X]).T
+    def predict(self, X: Matrix, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803
+        mean, std = np.array([self.known[row.tobytes()] for row in X]).reshape(-1, 2).T
+        at = [self.number[row.tobytes()] for row in X]
+        return (mean, std[:, None] * self.correlation[np.ix_(at, at)] * std) if return_cov else (mean, std)
 
 
 def acquisition(
-    mean: Any, std: Any, sign: float = 1.0, measured: int = 8, spread: float = 1.0
+    mean: Any,
+    std: Any,
+    sign: float = 1.0,
+    measured: int = 8,
+    spread: float = 1.0,
+    correlation: Any = None,
 ) -> Acquisition:
     values = spread * np.linspace(-2, 2, measured)[:, None]
-    return Acquisition(
-        SPACE, ["accuracy"], np.array([sign]), {"accuracy": Table(mean, std)}, ROWS[:measured], values
-    )
+    predictors = {"accuracy": Table(mean, std, correlation)}
+    return Acquisition(SPACE, ["accuracy"], np.array([sign]), predictors, ROWS[:measured], values)
 
 
 def front(mean: Any, std: float = 0.0) -> Acquisition:
@@ -71,25 +79,60 @@ def test_no_hope_is_put_in_what_is_far_below_and_very_uncertain() -> None:
     assert worth[9] < norm.pdf(5)
 
 
-def test_chosen_by_worth_and_apart_from_each_other_and_from_what_runs() -> None:
-    worth = np.linspace(1, 0, 64)
-    made = acquisition(0.0, 1.0)
-    near = ROWS[[0]].copy()
-    near[0, list(SPACE.distributions).index("recipe.lr")] *= 1.5  # one dimension only
-    pool = np.concatenate([ROWS[[0]], near, ROWS[1:]])
-    chosen = made.choose(pool, np.concatenate([[2.0, 1.5], worth[1:]]), NONE, 5)
-    np.testing.assert_array_equal(chosen, ROWS[:5])
-    beside = made.choose(pool, np.concatenate([[2.0, 1.5], worth[1:]]), ROWS[[0]], 5)
-    np.testing.assert_array_equal(beside, ROWS[1:6])
+def twins() -> Any:
+    """Correlations [64, 64]: rows 10 and 11 are nearly the same candidate, as are 12 and 13."""
+    correlation = np.eye(64)
+    for one, other in ((10, 11), (12, 13)):
+        correlation[one, other] = correlation[other, one] = 0.999
+    return correlation
 
 
-def test_where_all_are_alike_the_best_of_them_are_chosen() -> None:
-    near = np.repeat(ROWS[[0]], 4, axis=0)
-    column = list(SPACE.distributions).index("recipe.lr")
-    near[:, column] = [0.02, 0.03, 0.05, 0.9]
-    chosen = acquisition(0.0, 1.0).choose(near, np.array([1.0, 4.0, 3.0, 2.0]), NONE, 3)
-    np.testing.assert_array_equal(chosen[:, column], [0.03, 0.05, 0.9])
-    assert (np.abs(np.diff(genotypes.to_unit(SPACE, near)[:, column])) > APART).any()
+def chosen_rows(made: Acquisition, pending: Matrix, count: int) -> list[int]:
+    chosen = made.choose(ROWS[8:], made(ROWS[8:]), pending, count)
+    return [int(np.flatnonzero((row == ROWS).all(axis=1))[0]) for row in chosen]
+
+
+def test_a_batch_takes_what_it_chose_before_for_measured() -> None:
+    """Of two candidates that are alike the second tells nothing new, though alone it is worth as much."""
+    mean = np.zeros(64)
+    mean[10:14] = [0.5, 0.49, 0.4, 0.39]
+    made = acquisition(mean, 0.3, correlation=twins())
+    assert np.argsort(-made(ROWS))[:4].tolist() == [10, 11, 12, 13]
+    first = chosen_rows(made, NONE, 4)
+    assert first[:2] == [10, 12]
+    assert not {11, 13} & set(first)
+    independent = acquisition(mean, 0.3)
+    assert chosen_rows(independent, NONE, 4) == [10, 11, 12, 13]
+
+
+def test_what_runs_is_taken_for_measured() -> None:
+    mean = np.zeros(64)
+    mean[10:14] = [0.5, 0.49, 0.4, 0.39]
+    made = acquisition(mean, 0.3, correlation=twins())
+    assert chosen_rows(made, ROWS[[10]], 1) == [12]
+    assert chosen_rows(made, ROWS[[10, 12]], 1)[0] not in (11, 13)
+
+
+def test_the_improvement_of_a_batch_is_that_of_many_draws() -> None:
+    """Two candidates of equal means: the second is the one that leaves most to be gained beside the first."""
+    rng = np.random.default_rng(2)
+    correlation = np.eye(64)
+    correlation[20, 21] = correlation[21, 20] = 0.8
+    mean = np.full(64, -1.0)
+    mean[20:23] = [0.3, 0.29, 0.25]
+    made = acquisition(mean, 0.5, correlation=correlation)
+    drawn = rng.multivariate_normal(mean, 0.25 * correlation, size=200_000)
+    best = made.known.max()
+    gains = {at: np.maximum(drawn[:, [20, at]].max(axis=1) - best, 0).mean() for at in (21, 22)}
+    assert gains[22] > gains[21]
+    assert chosen_rows(made, NONE, 2) == [20, 22]
+
+
+def test_where_nothing_is_uncertain_the_best_are_chosen() -> None:
+    mean = np.linspace(0, 1, 64)
+    made = acquisition(mean, 0.0)
+    assert chosen_rows(made, NONE, 1) == [63]
+    assert len(set(chosen_rows(made, NONE, 5))) == 5
 
 
 def test_several_objectives_are_optimistic_where_they_are_predicted() -> None:
@@ -110,6 +153,15 @@ def test_a_batch_for_a_front_is_spread_along_it() -> None:
     cost = np.sort(SPACE.statistics(chosen)["macs"])
     assert cost[0] < np.quantile(MACS, 0.35)
     assert cost[-1] > np.quantile(MACS, 0.65)
+
+
+def test_what_runs_is_part_of_the_front() -> None:
+    mean = np.empty(64)
+    mean[np.argsort(MACS)] = np.sqrt(np.linspace(0, 1, 64))  # all nondominated
+    made = front(mean)
+    first = made.choose(ROWS[8:], made(ROWS[8:]), NONE, 1)
+    second = made.choose(ROWS[8:], made(ROWS[8:]), first, 1)
+    assert not np.array_equal(first, second)
 
 
 def test_nothing_to_choose_from() -> None:

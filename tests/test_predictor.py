@@ -90,6 +90,23 @@ def test_ranks_what_it_has_not_seen(make: Callable[[Space], Any]) -> None:
     assert predictor.score(test, accuracy(test)) > 0.3  # R², from scikit-learn's mixin
 
 
+def test_covariances_agree_with_the_deviations(make: Callable[[Space], Any]) -> None:
+    train, test = draw(MICRO, 40), draw(MICRO, 30, seed=1)
+    predictor = make(MICRO).fit(train, accuracy(train, noise=0.01))
+    mean, std = predictor.predict(test, return_std=True)
+    same, covariance = predictor.predict(test, return_cov=True)
+    np.testing.assert_allclose(same, mean, atol=1e-9)
+    np.testing.assert_allclose(np.sqrt(covariance.diagonal()), std, rtol=1e-3)
+    np.testing.assert_allclose(covariance, covariance.T, atol=1e-12)
+    assert np.linalg.eigvalsh(covariance).min() > -1e-9
+    # Neighbours in the first dimension that differs are more alike than strangers are.
+    near = test[:1].repeat(2, axis=0)
+    near[1, list(MICRO.distributions).index("recipe.dropout")] *= 1.05
+    pair = predictor.predict(near, return_cov=True)[1]
+    correlation = covariance / np.sqrt(np.outer(covariance.diagonal(), covariance.diagonal()))
+    assert pair[0, 1] / np.sqrt(pair[0, 0] * pair[1, 1]) > np.median(correlation)
+
+
 def test_pretraining_helps_where_labels_are_few() -> None:
     test = draw(MICRO, 500, seed=1)
 

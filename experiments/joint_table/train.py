@@ -36,7 +36,7 @@ from experiments.joint_table import CANDIDATES, FRACTIONS, TABLES, table_space
 from nars.errors import NarsError
 from nars.genotypes import Matrix, sample, to_genotypes
 
-__all__ = ["candidates", "main", "train_one"]
+__all__ = ["candidates", "images", "main", "train_one"]
 
 FOLDER = Path(__file__).parent
 WORK = Path(__file__).parents[2] / "build" / "joint_table"
@@ -68,7 +68,7 @@ def train_one(name: str, index: int, seed: int, data_root: Path, device: str) ->
     space = table_space()
     matrix = candidates(index + 1)[-1:]
     (genotype,) = to_genotypes(space, matrix)
-    task = Classification(_data(name, data_root), resolve(device))
+    task = Classification(images(name, data_root), resolve(device))
     try:
         outcome = task.run(space.decode(genotype), seed=seed)
         curve, seconds = outcome.curve, outcome.seconds
@@ -95,7 +95,7 @@ def _at(curve: Sequence[tuple[float, float]], fraction: float) -> float:
 
 
 @cache
-def _data(name: str, data_root: Path):  # type: ignore[no-untyped-def]  # nars.data imports torch
+def images(name: str, data_root: Path):  # type: ignore[no-untyped-def]  # nars.data imports torch
     from nars.data import load
     from nars.data.arrays import from_arrays
 

@@ -58,23 +58,35 @@ def domain() -> PlainDomain:
 
 def statistics(matrix: Matrix) -> dict[str, Array]:
     """MACs and parameters [n] of whole networks: those of the source's columns, to the last digit."""
-    depth, kernel, expansion = _parts(matrix)
+    indices = matrix.astype(np.int64)
+    outside, blocks = _costs()
+    absent = _absent(matrix)
+    each = blocks[:, np.arange(len(blocks[0])), indices[:, _STAGES::2], indices[:, _STAGES + 1 :: 2]]
+    macs, params = outside[:, None] + (each * ~absent).sum(axis=2)
+    return {"macs": macs, "params": params}
+
+
+@cache
+def _costs() -> tuple[Array, Array]:
+    """MACs and parameters [2] beside the blocks, and of every block with any kernel and expansion
+    [2, blocks, kernels, expansions]."""
     side, channels = 112, 16
-    macs = np.full(len(matrix), (27 * 16 + 9 * 16 + 16 * 16) * side**2)  # stem and first block
-    params = np.full(len(matrix), 27 * 16 + 9 * 16 + 16 * 16 + 3 * 2 * 16)
-    for index, (stage, block) in enumerate(_positions()):
-        present, width = block < depth[:, stage], _WIDTHS[stage]
-        hidden, out_side = channels * expansion[:, index], side // (_STRIDES[stage] if block == 0 else 1)
-        depthwise, squeezed = kernel[:, index] ** 2, _round8(hidden // 4) * _SE[stage]
+    first = 27 * 16 + 9 * 16 + 16 * 16  # stem and first block
+    outside = np.array([first * side**2, first + 3 * 2 * 16])
+    kernels, expansions = np.array(_KERNELS)[:, None], np.array(_EXPANSIONS)
+    blocks = []
+    for stage, block in _positions():
+        width, hidden = _WIDTHS[stage], channels * expansions
+        out_side = side // (_STRIDES[stage] if block == 0 else 1)
+        squeezed = _round8(hidden // 4) * _SE[stage]
         excite = 2 * hidden * squeezed
-        block_macs = channels * hidden * side**2 + (depthwise + width) * hidden * out_side**2 + excite
-        block_params = (channels + depthwise + width + 4) * hidden + 2 * width + excite
-        block_params += (squeezed + hidden) * _SE[stage]
-        macs, params = macs + present * block_macs, params + present * block_params
+        macs = channels * hidden * side**2 + (kernels**2 + width) * hidden * out_side**2 + excite
+        params = (channels + kernels**2 + width + 4) * hidden + 2 * width + excite
+        blocks.append((macs, params + (squeezed + hidden) * _SE[stage]))
         side, channels = out_side, width
     head, classifier = 160 * 960, 960 * 1280 + 1280 * 1000
-    macs, params = macs + head * side**2 + classifier, params + head + 2 * 960 + classifier + 1000
-    return {"macs": macs.astype(np.float64), "params": params.astype(np.float64)}
+    outside += head * side**2 + classifier, head + 2 * 960 + classifier + 1000
+    return outside.astype(np.float64), np.array(blocks, dtype=np.float64).swapaxes(0, 1)
 
 
 class _Surrogate:
@@ -95,9 +107,8 @@ class _Surrogate:
         return self._process.predict(self._groups(_canonical(matrix)))
 
     def _groups(self, matrix: Matrix) -> list[Array]:
-        absent = np.stack([block >= _parts(matrix)[0][:, stage] for stage, block in _positions()], axis=1)
         choices = np.eye(3)[matrix.astype(np.int64)]
-        choices[:, _STAGES:] *= 1 - np.repeat(absent, 2, axis=1)[:, :, None]
+        choices[:, _STAGES:] *= 1 - np.repeat(_absent(matrix), 2, axis=1)[:, :, None]
         macs = (statistics(matrix)["macs"] - self._centre) / self._spread
         return [choices.reshape(len(matrix), -1), macs[:, None]]
 
@@ -111,18 +122,15 @@ def _positions() -> Iterator[tuple[int, int]]:
     return ((stage, block) for stage in range(_STAGES) for block in range(_BLOCKS))
 
 
-def _parts(matrix: Matrix) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Depths [n, 5], kernels [n, 20] and expansions [n, 20]."""
-    indices = matrix.astype(np.int64)
-    depth, kernel, expansion = indices[:, :_STAGES], indices[:, _STAGES::2], indices[:, _STAGES + 1 :: 2]
-    return np.array(_DEPTHS)[depth], np.array(_KERNELS)[kernel], np.array(_EXPANSIONS)[expansion]
+def _absent(matrix: Matrix) -> NDArray[np.bool_]:
+    """Whether a block is beyond its stage's depth [n, blocks]."""
+    depth = np.array(_DEPTHS)[matrix[:, :_STAGES].astype(np.int64)]
+    return np.asarray((np.arange(_BLOCKS) >= depth[:, :, None]).reshape(len(matrix), -1))
 
 
 def _canonical(matrix: Matrix) -> Matrix:
     """Blocks beyond a stage's depth at their first values."""
-    depth = _parts(matrix)[0]
-    absent = np.stack([block >= depth[:, stage] for stage, block in _positions()], axis=1)
-    blocks = np.where(np.repeat(absent, 2, axis=1), 0.0, matrix[:, _STAGES:])
+    blocks = np.where(np.repeat(_absent(matrix), 2, axis=1), 0.0, matrix[:, _STAGES:])
     return np.concatenate([matrix[:, :_STAGES], blocks], axis=1)
 
 

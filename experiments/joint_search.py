@@ -1,0 +1,106 @@
+"""At the same budget: architecture and recipe searched together, or only one of the two?
+
+    python -m experiments.joint_search [--data-root ../shared/data] [--budget 24] [--searches 3]
+    python -m experiments.joint_search --print
+
+On 1000 images of Fashion-MNIST, `micro`, at most 1.5 M MACs. `architecture` holds the default recipe with
+8 epochs; `recipe` holds the even network of `experiments.demo` with the MACs of the limit at 24 pixels;
+`joint` holds nothing. Searches differ by their seed alone. Each winner is trained three times with fresh
+seeds: a row of ``joint_search.csv`` beside this file is a search and the test accuracies of its winner.
+Run folders stay in ``build/joint_search``; the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from experiments.demo import baseline
+from experiments.fashion_search import SEEDS, subset, test_accuracy
+from nars.cli import main as nars
+from nars.results import best_candidate, winner
+from nars.run import open_run
+from nars.spec import Candidate, Recipe
+
+RESULTS = Path(__file__).with_suffix(".csv")
+FOLDER = Path("build/joint_search")
+MODES = ("joint", "architecture", "recipe")
+IMAGES, MAX_MACS, RESOLUTION = 1000, 1_500_000, 24
+
+
+def held() -> dict[str, list[str]]:
+    """What each mode holds, as options; writes the files."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    recipe = Recipe(epochs=8)
+    network = baseline(RESOLUTION, MAX_MACS, num_classes=10)
+    (FOLDER / "recipe.yaml").write_text(recipe.to_yaml())
+    (FOLDER / "by_hand.yaml").write_text(Candidate(architecture=network, recipe=recipe).to_yaml())
+    return {
+        "joint": [],
+        "architecture": ["--fix", f"recipe={FOLDER / 'recipe.yaml'}"],
+        "recipe": ["--fix", f"arch={FOLDER / 'by_hand.yaml'}"],
+    }
+
+
+def search(mode: str, seed: int, budget: int, data: Path) -> dict[str, Any]:
+    folder = FOLDER / f"{mode}-{budget}-{seed}"
+    # The network by hand is as close to the limit as an even one comes, be it above or below.
+    limit = [] if mode == "recipe" else ["--max-macs", str(MAX_MACS)]
+    command = ["search", "--data", str(data), "--budget", str(budget), "--seed", str(seed), *limit]
+    if nars([*command, *held()[mode], "--run", str(folder)]):
+        sys.exit(2)
+    run = open_run(folder)
+    found = winner(run.study(), run.config)
+    best = best_candidate(run.config, found)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        accuracies = list(processes.map(partial(test_accuracy, best, data), SEEDS))
+    row: dict[str, Any] = {"mode": mode, "seed": seed, "budget": budget, "val": round(found.mean[0], 4)}
+    return row | {f"test_{i}": round(accuracy, 4) for i, accuracy in enumerate(accuracies)}
+
+
+def search_all(data: Path, searches: int, budget: int) -> None:
+    rows = pd.read_csv(RESULTS).to_dict("records") if RESULTS.exists() else []
+    done = {(row["mode"], row["seed"], row["budget"]) for row in rows}
+    for seed in range(searches):
+        for mode in MODES:
+            if (mode, seed, budget) not in done:
+                rows.append(search(mode, seed, budget, data))
+                print(rows[-1], flush=True)
+                pd.DataFrame(rows).to_csv(RESULTS, index=False)
+
+
+def show() -> None:
+    table = pd.read_csv(RESULTS)
+    table["test"] = table[[name for name in table if str(name).startswith("test_")]].mean(axis=1)
+    for (budget, mode), rows in table.groupby(["budget", "mode"]):
+        n, sd = len(rows), float(rows["test"].std(ddof=1))
+        half = float(t.ppf(0.975, n - 1)) * sd / np.sqrt(n) if n > 1 else np.nan
+        print(f"{mode}, {budget} trials, {n} searches: test {rows['test'].mean():.4f} ± {half:.4f} (95 %)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--budget", type=int, default=24)
+    parser.add_argument("--searches", type=int, default=3)
+    parser.add_argument("--print", dest="only_print", action="store_true")
+    options = parser.parse_args()
+    source = options.data_root / "cls" / "fashion_mnist_20k.npz"
+    if not options.only_print:
+        if not source.exists():
+            sys.exit(f"skipped: {source} is not there (see --data-root)")
+        search_all(subset(source, IMAGES), options.searches, options.budget)
+    show()
+
+
+if __name__ == "__main__":
+    main()

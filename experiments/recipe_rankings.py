@@ -1,0 +1,130 @@
+"""Do the rankings of architectures change with the recipe that they are trained by?
+
+    OMP_NUM_THREADS=1 python -m experiments.recipe_rankings --data-root ../shared/data    # resumable
+    python -m experiments.recipe_rankings --print
+
+40 random architectures of `micro`, each trained on 1000 images of Fashion-MNIST by three recipes, with two
+seeds each: `short` (4 epochs of SGD), `long` (12 epochs of SGD with mixup, label smoothing, dropout,
+stochastic depth and averaged weights) and `adamw` (8 epochs). Prints Spearman's rank correlation between
+recipes and, as the ceiling that noise leaves, between the two seeds of each, with 95 % intervals by
+bootstrap over architectures; and what the best architecture of one recipe loses to the best of another
+when both are trained by the other. Every training is a row of ``recipe_rankings.csv`` beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import combinations, permutations
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from experiments.joint_table import TABLES, table_space
+from experiments.joint_table.train import candidates, images
+from nars.genotypes import to_genotypes
+from nars.spec import Candidate, Recipe
+
+RESULTS = Path(__file__).with_suffix(".csv")
+TABLE = "micro-fashion"
+ARCHITECTURES, SEEDS = 40, (0, 1)
+RECIPES = {
+    "short": Recipe(optimizer="sgd", lr=0.2, epochs=4),
+    "long": Recipe(
+        optimizer="sgd",
+        lr=0.2,
+        epochs=12,
+        mixup=0.2,
+        label_smoothing=0.1,
+        dropout=0.2,
+        stochastic_depth=0.1,
+        ema=True,
+        ema_decay=0.98,
+    ),
+    "adamw": Recipe(optimizer="adamw", lr=0.004, epochs=8, weight_decay=1e-3),
+}
+DRAWS = 2000
+
+
+def train_one(index: int, recipe: str, seed: int, data_root: Path) -> dict[str, Any]:
+    import torch
+
+    from nars.errors import TrialError
+    from nars.tasks.classification import Classification
+
+    torch.set_num_threads(1)
+    (genotype,) = to_genotypes(table_space(), candidates(index + 1)[-1:])
+    architecture = table_space().decode(genotype).architecture
+    task = Classification(images(TABLE, data_root), torch.device("cpu"))
+    try:
+        accuracy = task.run(Candidate(architecture=architecture, recipe=RECIPES[recipe]), seed=seed).score
+    except TrialError as error:
+        print(f"{index} {recipe}: {error}", file=sys.stderr)
+        accuracy = 1 / len(task.data.classes)
+    return {"architecture": index, "recipe": recipe, "seed": seed, "accuracy": round(accuracy, 6)}
+
+
+def train_all(data_root: Path, processes: int) -> None:
+    rows = pd.read_csv(RESULTS).to_dict("records") if RESULTS.exists() else []
+    done = {(row["architecture"], row["recipe"], row["seed"]) for row in rows}
+    jobs = [(at, name, seed) for seed in SEEDS for at in range(ARCHITECTURES) for name in RECIPES]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(train_one, *job, data_root) for job in jobs if job not in done]
+        for count, future in enumerate(as_completed(futures), start=1):
+            rows.append(future.result())
+            print(f"{count}/{len(futures)} {rows[-1]}", flush=True)
+            pd.DataFrame(rows).sort_values(["architecture", "recipe", "seed"]).to_csv(RESULTS, index=False)
+
+
+def show() -> None:
+    table = pd.read_csv(RESULTS).pivot_table(
+        index="architecture", columns=["recipe", "seed"], values="accuracy"
+    )
+    table = table.dropna()
+    means = {name: table[name].mean(axis=1).to_numpy() for name in RECIPES}
+    print(f"{len(table)} architectures; accuracy: mean and standard deviation over them")
+    for name, accuracy in means.items():
+        print(f"  {name}: {accuracy.mean():.3f}, {accuracy.std(ddof=1):.3f}")
+    print("rank correlation between two seeds of a recipe, and between recipes (two seeds each; one each)")
+    for name in RECIPES:
+        first, second = (table[name][seed].to_numpy() for seed in SEEDS)
+        print(f"  {name}: {_interval(first, second)}")
+    for one, other in combinations(RECIPES, 2):
+        single = [table[one][a].corr(table[other][b], method="spearman") for a in SEEDS for b in SEEDS]
+        print(f"  {one} and {other}: {_interval(means[one], means[other])}; {np.mean(single):.2f}")
+    print("lost by choosing the architecture with another recipe (accuracy)")
+    for chosen, used in permutations(RECIPES, 2):
+        loss = means[used].max() - means[used][np.argmax(means[chosen])]
+        print(f"  best of {chosen}, trained by {used}: {loss:.3f}")
+
+
+def _interval(one: NDArray[np.float64], other: NDArray[np.float64]) -> str:
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(len(one), size=(DRAWS, len(one)))
+    found = [spearmanr(one[rows], other[rows]).statistic for rows in drawn]
+    low, high = np.quantile(found, [0.025, 0.975])
+    return f"{spearmanr(one, other).statistic:.2f} ({low:.2f} to {high:.2f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--print", dest="only_print", action="store_true")
+    options = parser.parse_args()
+    source = options.data_root / TABLES[TABLE].source
+    if not options.only_print:
+        if not source.exists():
+            sys.exit(f"skipped: {source} is not there (see --data-root)")
+        train_all(options.data_root, options.processes)
+    show()
+
+
+if __name__ == "__main__":
+    main()
