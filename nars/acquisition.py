@@ -19,16 +19,13 @@ Floats = NDArray[np.float64]
 OPTIMISM = 0.5
 """Standard deviations added to predictions where objectives are traded against each other."""
 SHORTLIST = 512
-"""Candidates at the top of a ranking among which a batch is chosen."""
+"""Candidates among which a batch is chosen one by one."""
 WIDE = 64
-"""The same where each is to add to a front."""
+"""Candidates at the top of a ranking among which those for a front are."""
 
 
 class Predictor(Protocol):
-    """A scikit-learn regressor on genotype matrices that knows how sure it is.
-
-    Fitted, it may have `noise_`: the variance of one score about its expectation.
-    """
+    """A scikit-learn regressor on genotype matrices that knows how sure it is."""
 
     def fit(self, X: Matrix, y: Floats) -> Any: ...  # noqa: N803 - scikit-learn's name
 
@@ -40,8 +37,9 @@ class Acquisition:
 
     - One objective: the expected improvement on the best measured (Jones et al., Journal of Global
       Optimization 1998). Which that is the predictor says, for it sees through the noise. In a batch,
-      what was chosen before counts as measured, with the score predicted (the "kriging believer" of
-      Ginsbourger et al., Computational Intelligence in Expensive Optimization Problems, 2010).
+      what was chosen before counts as measured, with the score predicted and without noise (the
+      "kriging believer": Ginsbourger et al., Computational Intelligence in Expensive Optimization
+      Problems, 2010).
     - Several: each optimistically, by `OPTIMISM`; `choose` then says which of a front to train.
 
     `predictors` are fitted to scores `values` [m, k] of genotypes `measured` [m, d]; an objective
@@ -78,17 +76,16 @@ class Acquisition:
 
     def _believing(self, matrix: Matrix, worth: Floats, pending: Matrix, count: int) -> NDArray[np.int64]:
         """Each improves most on what is known, those `pending` and those before it."""
-        shortlist = np.argsort(-worth, kind="stable")[:SHORTLIST]
+        shortlist = _shortlist(worth)
         mean, covariance = self._joint(np.concatenate([pending, matrix[shortlist]]))
-        noise = max((getattr(each, "noise_", 0.0) for each in self.predictors.values()), default=0.0)
         best, order = self.known.max(), list(range(len(pending)))
         left = np.arange(len(mean)) >= len(pending)
         for at in order:
-            best, covariance = max(best, mean[at]), _given(covariance, at, noise)
+            best, covariance = max(best, mean[at]), _given(covariance, at)
         while left.any() and len(order) < len(pending) + count:
             std = np.sqrt(np.maximum(covariance.diagonal(), 0))
             at = int(np.argmax(np.where(left, _expected_improvement(mean, std, best), -1.0)))
-            best, covariance = max(best, mean[at]), _given(covariance, at, noise)
+            best, covariance = max(best, mean[at]), _given(covariance, at)
             left[at] = False
             order.append(at)
         return shortlist[np.array(order[len(pending) :], dtype=np.int64) - len(pending)]
@@ -142,9 +139,20 @@ def _expected_improvement(mean: Floats, std: Floats, best: float) -> Floats:
     return np.asarray(above * ndtr(z) + std * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
 
 
-def _given(covariance: Floats, at: int, noise: float) -> Floats:
-    """What is left of covariances [n, n] once one candidate was measured, with this variance."""
-    variance = covariance[at, at] + noise
-    if variance <= 1e-300:
+def _given(covariance: Floats, at: int) -> Floats:
+    """What is left of covariances [n, n] once the expectation of one candidate is known."""
+    variance = covariance[at, at]
+    if variance <= 1e-9 * max(covariance.diagonal().max(), 1e-300):  # known already, up to rounding
         return covariance
     return np.asarray(covariance - np.outer(covariance[:, at], covariance[at]) / variance)
+
+
+def _shortlist(worth: Floats) -> NDArray[np.int64]:
+    """The best of candidates worth [n], and as many from all over the rest.
+
+    The best of a converged evolution are alike: once one of them is chosen, the next may be elsewhere.
+    """
+    order = np.argsort(-worth, kind="stable")
+    best, rest = order[: SHORTLIST // 2], order[SHORTLIST // 2 :]
+    evenly = np.linspace(0, len(rest) - 1, min(len(rest), SHORTLIST // 2)).astype(np.int64)
+    return np.concatenate([best, rest[evenly]])

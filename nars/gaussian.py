@@ -40,8 +40,7 @@ ARCHITECTURE, RECIPE, STATISTIC, KNOWLEDGE = range(4)
 class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Predicts the score of genotypes [n, d] of `domain`, with its posterior standard deviation.
 
-    The contract is that of `nars.predictor.AccuracyPredictor`; fitted, it also has `noise_`, the variance of
-    one score about its expectation. The order of the labels is taken as
+    The contract is that of `nars.predictor.AccuracyPredictor`. The order of the labels is taken as
     the order of measurement where there are more than `LARGEST`. `knowledge` gives further inputs
     [n, k] of genotypes, such as what earlier searches make of them (`nars.knowledge`).
     """
@@ -70,7 +69,6 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         trust = [TRUST if kind == KNOWLEDGE else 0.0 for kind in known]
         self.kernel_ = Kernel(groups, np.array(trust))
         self.theta_ = self.kernel_.tuned(self.inputs_[tuning], z[tuning])
-        self.noise_ = self.scale_.spread**2 * self.kernel_.noise(self.theta_)
         self.cholesky_ = self.kernel_.cholesky(self.theta_, self.inputs_)
         self.alpha_ = cho_solve((self.cholesky_, True), z)
         return self

@@ -69,10 +69,6 @@ class Kernel:
         at = self._parameters(theta)
         return np.asarray(OFFSET + at.linear * (a * at.linear_weights) ** 2 @ np.ones(a.shape[1]) + at.matern)
 
-    def noise(self, theta: Floats) -> float:
-        """Variance of a scaled score about its expectation."""
-        return float(self._parameters(theta).noise)
-
     def cholesky(self, theta: Floats, x: Floats) -> Floats:
         """Lower factor [n, n] of the covariances with noise."""
         return _cholesky(self(theta, x, x), self._parameters(theta).noise)

@@ -5,12 +5,11 @@ Proposals are made in rounds (FBNetV3, CVPR 2021, section 3):
 1. the first batch is spread evenly over what the limits leave of the space;
 2. then, round by round, a predictor is fitted to all that was measured before, an evolutionary search
    on it, started from the best measured and random candidates, looks for the largest expected
-   improvement, and the best of what it finds that nobody has tried is trained.
+   improvement, and of all that it came across what improves most together is trained.
 
 The paper lets evolution take over from a scored pool late in the search. Here it serves every
 round, and its scores are expected improvements, which trade the predictor's mean against its
-uncertainty. Predictor, acquisition and evolution were changed together and measured as a whole
-(experiments/search_benchmark): what each brings by itself is not known.
+uncertainty. The benchmark of searches (experiments/search_benchmark) has opponents without one part each.
 
 It holds no state that the study does not: a proposal follows from the trials and the seed, so
 that a killed and resumed search goes on as if it had not been interrupted, and workers on one
@@ -74,6 +73,9 @@ class NarsSampler(BaseSampler):
     - `knowledge`: what earlier searches make of genotypes [n, d], larger is better: [n, k], such as
       `nars.knowledge.Knowledge`. The Gaussian process builds on it.
     """
+
+    acquisition = Acquisition
+    """What says which candidates are worth training."""
 
     def __init__(
         self,
@@ -215,7 +217,17 @@ class NarsSampler(BaseSampler):
         signs = np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in study.directions])
         values = np.array([scores(study, trial) for trial in labelled])
         predictors = self.fitted(study, labelled)
-        worth = Acquisition(self.space, self.objectives, signs, predictors, measured, values)
+        worth = self.acquisition(self.space, self.objectives, signs, predictors, measured, values)
+        matrix, promise = self._candidates(worth, measured, rng)
+        ours = [trial for trial in earlier if self._is_ours(trial)]
+        new = self._tried(ours).are_new(matrix)
+        running = self._matrix([trial for trial in ours if not trial.state.is_finished()])
+        return worth.choose(matrix[new], promise[new], running, _size(len(earlier)) + SPARE)
+
+    def _candidates(
+        self, worth: Acquisition, measured: Matrix, rng: np.random.Generator
+    ) -> tuple[Matrix, NDArray[np.float64]]:
+        """Feasible genotypes [n, d] to choose from, and what they are worth: [n], or [n, k] of a front."""
         elite = best_first(measured, worth.known, ELITE)
         found = evolve(
             self.space,
@@ -225,11 +237,7 @@ class NarsSampler(BaseSampler):
             rng=rng,
             max_evaluations=EVALUATIONS,
         )
-        ours = [trial for trial in earlier if self._is_ours(trial)]
-        matrix, promise = found.scored if len(self.objectives) == 1 else (found.matrix, found.scores)
-        new = self._tried(ours).are_new(matrix)
-        running = self._matrix([trial for trial in ours if not trial.state.is_finished()])
-        return worth.choose(matrix[new], promise[new], running, _size(len(earlier)) + SPARE)
+        return found.scored if len(self.objectives) == 1 else (found.matrix, found.scores)
 
     def fitted(self, study: Study, trials: Sequence[FrozenTrial]) -> dict[str, Predictor]:
         """A predictor for each objective that is no statistic, fitted to these trials; the last are kept."""

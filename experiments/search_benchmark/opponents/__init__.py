@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, QMCSampler, TPESampler
 
+from experiments.search_benchmark.opponents import ablations
 from experiments.search_benchmark.opponents.base import Opponent, Optimizer, single_objective
 from experiments.search_benchmark.opponents.models import ExpectedImprovement, Ridge, UpperConfidence
 from experiments.search_benchmark.opponents.optuna_samplers import CubeOptimizer, StudyOptimizer, ordinal
@@ -26,12 +27,12 @@ def _study(sampler: Callable[[int], BaseSampler], attempts: int = 30) -> Make:
     return lambda problem, budget, seed: StudyOptimizer(problem, seed, lambda: sampler(seed), attempts)
 
 
-def _nars(predictor: PredictorName) -> Make:
+def _nars(predictor: PredictorName = "gaussian", sampler: type[NarsSampler] = NarsSampler) -> Make:
     def optimizer(problem: Problem, budget: int, seed: int) -> Optimizer:
         objectives = ["accuracy"] if problem.cost is None else ["accuracy", problem.cost]
 
         def make() -> NarsSampler:
-            return NarsSampler(
+            return sampler(
                 problem.domain,
                 budget=budget,
                 limits=problem.limits,
@@ -50,8 +51,14 @@ def _cma_es(problem: Problem, budget: int, seed: int) -> Optimizer:
 
 
 OPPONENTS: dict[str, Opponent] = {
-    "nars": Opponent(_nars("gaussian"), plans=True),
+    "nars": Opponent(_nars(), plans=True),
     "nars-ensemble": Opponent(_nars("ensemble"), plans=True, most_seeds=10, most_budget=64),
+    "nars-greedy": Opponent(_nars(sampler=ablations.Greedy), plans=True, most_seeds=10, most_budget=64),
+    "nars-alone": Opponent(_nars(sampler=ablations.Alone), plans=True, most_seeds=10, most_budget=64),
+    "nars-pool": Opponent(_nars(sampler=ablations.Pool), plans=True, most_seeds=10, most_budget=64),
+    "nars-random-start": Opponent(
+        _nars(sampler=ablations.RandomStart), plans=True, most_seeds=10, most_budget=64
+    ),
     "random": Opponent(Random),
     "qmc": Opponent(_study(lambda seed: QMCSampler(qmc_type="sobol", scramble=True, seed=seed))),
     "tpe": Opponent(_study(lambda seed: TPESampler(multivariate=True, seed=seed))),

@@ -125,7 +125,7 @@ def _positions() -> Iterator[tuple[int, int]]:
 def _absent(matrix: Matrix) -> NDArray[np.bool_]:
     """Whether a block is beyond its stage's depth [n, blocks]."""
     depth = np.array(_DEPTHS)[matrix[:, :_STAGES].astype(np.int64)]
-    return np.asarray((np.arange(_BLOCKS) >= depth[:, :, None]).reshape(len(matrix), -1))
+    return np.asarray((np.arange(_BLOCKS) >= depth[:, :, None]).reshape(len(matrix), _STAGES * _BLOCKS))
 
 
 def _canonical(matrix: Matrix) -> Matrix:

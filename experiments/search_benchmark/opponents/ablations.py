@@ -1,0 +1,64 @@
+"""`NarsSampler` without one of its parts each: what does the part bring?"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.search_benchmark.problem import Array
+from nars.acquisition import Acquisition
+from nars.evolution import best_first
+from nars.genotypes import Matrix
+from nars.sampler import EVALUATIONS, NarsSampler
+
+__all__ = ["Alone", "Greedy", "Pool", "RandomStart"]
+
+FRONT = 128
+"""Candidates kept for a front: as many as the evolution's population."""
+
+
+class _Mean(Acquisition):
+    def __call__(self, matrix: Matrix) -> Array:
+        mean = self._predicted(matrix)[0]
+        return mean if len(self.objectives) > 1 else mean[:, 0]
+
+    def _believing(self, matrix: Matrix, worth: Array, pending: Matrix, count: int) -> NDArray[np.int64]:
+        return np.argsort(-worth, kind="stable")[:count]
+
+
+class _EachAlone(Acquisition):
+    def _believing(self, matrix: Matrix, worth: Array, pending: Matrix, count: int) -> NDArray[np.int64]:
+        return np.argsort(-worth, kind="stable")[:count]
+
+
+class Greedy(NarsSampler):
+    """The best predictions, whatever is uncertain."""
+
+    acquisition = _Mean
+
+
+class Alone(NarsSampler):
+    """The best expected improvements, each for itself, whatever else a round or a worker trains."""
+
+    acquisition = _EachAlone
+
+
+class Pool(NarsSampler):
+    """The best of as many random candidates, in place of the evolution."""
+
+    def _candidates(
+        self, worth: Acquisition, measured: Matrix, rng: np.random.Generator
+    ) -> tuple[Matrix, Array]:
+        matrix = self._reservoir.draw(EVALUATIONS, rng)
+        promise = worth(matrix)
+        if promise.ndim > 1:
+            matrix = best_first(matrix, promise, FRONT)
+            promise = worth(matrix)
+        return matrix, promise
+
+
+class RandomStart(NarsSampler):
+    """A first batch at random, in place of an even one."""
+
+    def _first_candidates(self) -> Matrix:
+        return self._reservoir.draw(2 * self.first_batch, np.random.default_rng(self.seed))
