@@ -89,7 +89,7 @@ def main() -> None:
         print(f"\n{name}\n{table[columns].to_string(index=False)}")
         trust = rank_correlation(study.get_trials(deepcopy=False), "accuracy")
         if trust:
-            print(f"rank correlation of predictions: {trust[0]:.2f} on {trust[1]} trials not seen")
+            print(f"rank correlation of predictions: {trust}, of trials not seen")
         found = winner(study, run.config)
         best = best_candidate(run.config, found)
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:

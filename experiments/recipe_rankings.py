@@ -23,12 +23,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from experiments.joint_table import TABLES, table_space
 from experiments.joint_table.train import candidates, images
 from nars.genotypes import to_genotypes
+from nars.ranking import spearman
 from nars.spec import Candidate, Recipe
 
 RESULTS = Path(__file__).with_suffix(".csv")
@@ -49,7 +48,6 @@ RECIPES = {
     ),
     "adamw": Recipe(optimizer="adamw", lr=0.004, epochs=8, weight_decay=1e-3),
 }
-DRAWS = 2000
 
 
 def train_one(index: int, recipe: str, seed: int, data_root: Path) -> dict[str, Any]:
@@ -94,22 +92,14 @@ def show() -> None:
     print("rank correlation between two seeds of a recipe, and between recipes (two seeds each; one each)")
     for name in RECIPES:
         first, second = (table[name][seed].to_numpy() for seed in SEEDS)
-        print(f"  {name}: {_interval(first, second)}")
+        print(f"  {name}: {spearman(first, second)}")
     for one, other in combinations(RECIPES, 2):
         single = [table[one][a].corr(table[other][b], method="spearman") for a in SEEDS for b in SEEDS]
-        print(f"  {one} and {other}: {_interval(means[one], means[other])}; {np.mean(single):.2f}")
+        print(f"  {one} and {other}: {spearman(means[one], means[other])}; {np.mean(single):.2f}")
     print("lost by choosing the architecture with another recipe (accuracy)")
     for chosen, used in permutations(RECIPES, 2):
         loss = means[used].max() - means[used][np.argmax(means[chosen])]
         print(f"  best of {chosen}, trained by {used}: {loss:.3f}")
-
-
-def _interval(one: NDArray[np.float64], other: NDArray[np.float64]) -> str:
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(len(one), size=(DRAWS, len(one)))
-    found = [spearmanr(one[rows], other[rows]).statistic for rows in drawn]
-    low, high = np.quantile(found, [0.025, 0.975])
-    return f"{spearmanr(one, other).statistic:.2f} ({low:.2f} to {high:.2f})"
 
 
 def main() -> None:

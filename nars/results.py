@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import spearmanr
 
 from nars import confirm, feasible
 from nars.budget import VOID
@@ -17,6 +16,7 @@ from nars.confirm import Measured
 from nars.errors import RunError
 from nars.files import write_whole
 from nars.genotypes import from_genotypes
+from nars.ranking import Agreement, spearman
 from nars.run import Run
 from nars.sampler import ESTIMATE
 from nars.spec import Candidate
@@ -90,20 +90,14 @@ def trials_table(study: Study, config: SearchConfig) -> pd.DataFrame:
     return table.dropna(axis="columns", how="all") if len(table) else table
 
 
-def rank_correlation(trials: Sequence[FrozenTrial], metric: str) -> tuple[float, int] | None:
-    """Spearman's rank correlation of predictions made before a training with what it gave.
-
-    With the number of trials it is computed from; None below 5 of them.
-    """
+def rank_correlation(trials: Sequence[FrozenTrial], metric: str) -> Agreement | None:
+    """Spearman's of predictions made before a training with what it gave; None where `ranking` has none."""
     pairs = [
         (trial.user_attrs["predicted"], trial.user_attrs[metric])
         for trial in trials
         if trial.state == TrialState.COMPLETE and "predicted" in trial.user_attrs
     ]
-    predicted, scores = zip(*pairs, strict=True) if len(pairs) >= 5 else ((), ())
-    if len(set(predicted)) < 2 or len(set(scores)) < 2:
-        return None
-    return float(spearmanr(predicted, scores).statistic), len(pairs)
+    return spearman([guess for guess, _ in pairs], [score for _, score in pairs])
 
 
 def summary(run: Run, study: Study) -> dict[str, Any]:
@@ -122,7 +116,7 @@ def summary(run: Run, study: Study) -> dict[str, Any]:
     }
     trust = rank_correlation(trials, config.objectives[0])
     if trust is not None:
-        found["predictor_rank_correlation"] = {"spearman": trust[0], "trials": trust[1]}
+        found["predictor_rank_correlation"] = {"spearman": trust.value, "trials": trust.pairs}
     best = confirm.winner(trials, config.directions)
     if best is not None:
         matrix = from_genotypes(config.space, [best.params])

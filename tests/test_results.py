@@ -111,9 +111,13 @@ def test_rank_correlation_needs_trials_that_differ() -> None:
         ]
 
     rising = [(0.1 * n, 0.2 * n) for n in range(6)]
-    assert rank_correlation(trials(rising), "accuracy") == (pytest.approx(1), 6)
-    assert rank_correlation(trials([(-a, b) for a, b in rising]), "accuracy") == (pytest.approx(-1), 6)
-    assert rank_correlation(trials(rising[:4]), "accuracy") is None
+    found = rank_correlation(trials(rising), "accuracy")
+    assert found is not None
+    assert (found.value, found.pairs) == (pytest.approx(1), 6)
+    fallen = rank_correlation(trials([(-a, b) for a, b in rising]), "accuracy")
+    assert fallen is not None
+    assert fallen.value == pytest.approx(-1)
+    assert rank_correlation(trials(rising[:3]), "accuracy") is None
     assert rank_correlation(trials([(0.5, b) for _, b in rising]), "accuracy") is None
     assert rank_correlation([], "accuracy") is None
 

@@ -138,7 +138,7 @@ def _note(config: SearchConfig, trials: list[FrozenTrial]) -> str:
     parts = [f"{done} done"]
     parts += [f"best {best.mean[0]:.4f}"] if best else []
     trust = rank_correlation(trials, config.objectives[0])
-    parts += [f"predictor rank correlation {trust[0]:.2f}"] if trust else []
+    parts += [f"predictor rank correlation {trust.value:.2f}"] if trust else []
     return ", ".join(parts)
 
 
