@@ -24,7 +24,7 @@ from nars.profile import profile
 from nars.ranking import spearman
 from nars.results import best_candidate, front_table, winner
 from nars.run import Run
-from nars.sampler import NarsSampler
+from nars.sampler import first_batch_of
 from nars.spec import Architecture, Block, Recipe
 
 __all__ = ["phases", "write_report"]
@@ -59,7 +59,7 @@ def write_report(run: Run, study: Study) -> Path:
 
 def phases(trials: Sequence[FrozenTrial], config: SearchConfig) -> dict[str, int]:
     """The parts of a search by name, each with the number of its first trial."""
-    first_batch = _first_batch(config)
+    first_batch = first_batch_of(config.total)
     found: dict[str, int] = {}
     trained = [trial for trial in trials if counts(trial)]
     for at, trial in enumerate(trained):
@@ -73,10 +73,6 @@ def phases(trials: Sequence[FrozenTrial], config: SearchConfig) -> dict[str, int
             name = "predictor"
         found.setdefault(name, trial.number)
     return found
-
-
-def _first_batch(config: SearchConfig) -> int:
-    return NarsSampler(config.space, budget=config.total).first_batch
 
 
 def _head(run: Run, trials: Sequence[FrozenTrial]) -> str:
@@ -264,7 +260,7 @@ def _curves(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
 
 def _stopping_fraction(trials: Sequence[FrozenTrial], config: SearchConfig) -> float | None:
     """The part of a training after which the first batch lets others be stopped."""
-    batch = trials[: _first_batch(config)]
+    batch = trials[: first_batch_of(config.total)]
     complete = [trial for trial in batch if trial.state == TrialState.COMPLETE]
     if not config.early_stopping or not complete:
         return None

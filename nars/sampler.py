@@ -37,7 +37,7 @@ from nars.evolution import best_first, evolve
 from nars.feasible import Limits, Reservoir
 from nars.genotypes import Domain, Matrix
 
-__all__ = ["ESTIMATE", "PREDICTORS", "NarsSampler", "Predictor", "PredictorName"]
+__all__ = ["ESTIMATE", "PREDICTORS", "NarsSampler", "Predictor", "PredictorName", "first_batch_of"]
 
 PredictorName = Literal["gaussian", "ensemble"]
 PREDICTORS: tuple[PredictorName, ...] = get_args(PredictorName)
@@ -93,7 +93,7 @@ class NarsSampler(BaseSampler):
         self.space = space
         self.limits = dict(limits or {})
         self.objectives = tuple(objectives)
-        self.first_batch = first_batch or _first_batch(budget)
+        self.first_batch = first_batch or first_batch_of(budget)
         self.seed = seed
         self.knowledge = knowledge
         self._predictor = predictor
@@ -309,7 +309,8 @@ def _size(earlier: int) -> int:
     return int(np.clip(SHARE * earlier, 1, LARGEST))
 
 
-def _first_batch(budget: Budget | None) -> int:
+def first_batch_of(budget: Budget | None) -> int:
+    """Trials of the first batch where nobody asks for a number."""
     if budget is None or budget.unit != "trials":
         return 16
     return int(np.clip(budget.amount // 3, 4, 12))

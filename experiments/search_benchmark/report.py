@@ -28,6 +28,8 @@ from experiments.search_benchmark.tasks import DEFAULT_DATA, HELD_OUT, TASKS, av
 
 __all__ = ["first_reaching", "ranks", "regrets", "value_at"]
 
+VARIANTS = [name for name, opponent in OPPONENTS.items() if opponent.variant]
+
 
 def value_at(row: Row, count: int) -> float:
     """The value after `count` trainings."""
@@ -49,8 +51,7 @@ def regrets(results: Path, tasks: Sequence[Task], budgets: Iterable[int] = BUDGE
         rows = read_rows(results / f"{task.name}.csv")
         for budget in budgets:
             for row in rows:
-                exact = not OPPONENTS[row.opponent].plans or row.budget == budget
-                if row.budget >= budget and exact:
+                if OPPONENTS[row.opponent].serves(row.budget, budget):
                     value = regret_at(row, budget, task, known)
                     lines.append((task.name, row.opponent, row.seed, budget, value))
     frame = pd.DataFrame(lines, columns=["task", "opponent", "seed", "budget", "regret"])
@@ -119,6 +120,16 @@ def targets_table(results: Path, tasks: Sequence[Task]) -> str:
     return _markdown(["task", "opponent", "seeds", "best of 256", "1000", "10 000"], lines)
 
 
+def ablation_table(frame: pd.DataFrame) -> str:
+    """`nars` and its variants, on the tasks and seeds that all of them have."""
+    mine = frame[frame["opponent"].isin([*VARIANTS, "nars"])]
+    if set(mine["opponent"]) <= {"nars"}:
+        return "none was run\n"
+    wide = mine.pivot_table(index=["task", "seed", "budget"], columns="opponent", values="regret").dropna()
+    shared = wide.reset_index().melt(["task", "seed", "budget"], var_name="opponent", value_name="regret")
+    return budget_table(shared, "regret")
+
+
 def stalls_table(frame: pd.DataFrame) -> str:
     """Share of runs that are better at the largest budget than at half of it, where not yet perfect."""
     wide = frame.pivot_table(index=["task", "opponent", "seed"], columns="budget", values="regret")
@@ -173,7 +184,8 @@ def curves(results: Path, task: Task, out: Path) -> None:
 def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
     """The report as Markdown, also written to `out` with the pictures."""
     out.mkdir(parents=True, exist_ok=True)
-    frame = ranks(regrets(results, tasks))
+    every = regrets(results, tasks)
+    frame = ranks(every[~every["opponent"].isin(VARIANTS)])
     halves: dict[str, Callable[[pd.Series], pd.Series]] = {
         "All tasks": lambda names: names.notna(),
         "Open half": lambda names: ~names.isin(HELD_OUT),
@@ -191,6 +203,7 @@ def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
     parts += ["## Trainings until random search's expected best is equalled (median)\n"]
     parts += [targets_table(results, tasks), "## Stalls\n", stalls_table(frame)]
     parts += ["## Seconds per training spent in proposing\n", seconds_table(results, tasks)]
+    parts += ["## Ablations of nars: normalised regret\n", ablation_table(every)]
     text = "\n".join(parts)
     (out / "report.md").write_text(text)
     for task in tasks:

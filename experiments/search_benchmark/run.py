@@ -47,7 +47,7 @@ class Job:
     opponent: str
     seed: int
     budget: int
-    """Trainings; for an opponent that plans, also what it was told."""
+    """Trainings, and what the opponent was told."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,7 @@ def jobs(tasks: Sequence[str], opponents: Sequence[str], seeds: int, budgets: Se
     for seed in range(seeds):
         for name in opponents:
             opponent = OPPONENTS[name]
-            within = [budget for budget in budgets if budget <= opponent.most_budget]
-            for budget in within if opponent.plans else within[-1:]:
+            for budget in opponent.runs(budgets):
                 wanted += [Job(task, name, seed, budget) for task in tasks if seed < opponent.most_seeds]
     return wanted
 

@@ -16,7 +16,8 @@ from experiments.search_benchmark.opponents.optuna_samplers import CubeOptimizer
 from experiments.search_benchmark.opponents.simple import AgingEvolution, LocalMutation, Random
 from experiments.search_benchmark.opponents.smac import Smac
 from experiments.search_benchmark.problem import Problem
-from nars.sampler import NarsSampler, PredictorName
+from nars.budget import Budget
+from nars.sampler import NarsSampler, PredictorName, first_batch_of
 
 __all__ = ["OPPONENTS", "Opponent", "Optimizer"]
 
@@ -50,15 +51,21 @@ def _cma_es(problem: Problem, budget: int, seed: int) -> Optimizer:
     return CubeOptimizer(problem, seed, lambda: CmaEsSampler(seed=seed))
 
 
+def _first_batch(budget: int) -> int:
+    return first_batch_of(Budget(budget))
+
+
+def _variant(make: Make) -> Opponent:
+    return Opponent(make, plan=_first_batch, variant=True, most_seeds=10, most_budget=64)
+
+
 OPPONENTS: dict[str, Opponent] = {
-    "nars": Opponent(_nars(), plans=True),
-    "nars-ensemble": Opponent(_nars("ensemble"), plans=True, most_seeds=10, most_budget=64),
-    "nars-greedy": Opponent(_nars(sampler=ablations.Greedy), plans=True, most_seeds=10, most_budget=64),
-    "nars-alone": Opponent(_nars(sampler=ablations.Alone), plans=True, most_seeds=10, most_budget=64),
-    "nars-pool": Opponent(_nars(sampler=ablations.Pool), plans=True, most_seeds=10, most_budget=64),
-    "nars-random-start": Opponent(
-        _nars(sampler=ablations.RandomStart), plans=True, most_seeds=10, most_budget=64
-    ),
+    "nars": Opponent(_nars(), plan=_first_batch),
+    "nars-ensemble": _variant(_nars("ensemble")),
+    "nars-greedy": _variant(_nars(sampler=ablations.Greedy)),
+    "nars-alone": _variant(_nars(sampler=ablations.Alone)),
+    "nars-pool": _variant(_nars(sampler=ablations.Pool)),
+    "nars-random-start": _variant(_nars(sampler=ablations.RandomStart)),
     "random": Opponent(Random),
     "qmc": Opponent(_study(lambda seed: QMCSampler(qmc_type="sobol", scramble=True, seed=seed))),
     "tpe": Opponent(_study(lambda seed: TPESampler(multivariate=True, seed=seed))),
