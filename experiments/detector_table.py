@@ -148,6 +148,7 @@ def measure_all(root: Path) -> None:
                     "params": sum(parameter.numel() for parameter in model.parameters()),
                     "macs": counter.get_total_flops() // 2,
                     **{f"ms_{threads}": round(1e3 * found[make], 1) for threads, found in latencies.items()},
+                    **{f"{part}_ms": round(1e3 * seconds, 1) for part, seconds in _parts(model, pictures)},
                 }
             )
     pd.DataFrame(rows).to_csv(COST, index=False)
@@ -165,6 +166,24 @@ def _latencies(models: dict[str, nn.Module], pictures: list[Tensor], threads: in
                 model([picture])
                 seconds[make].append(time.perf_counter() - started)
     return {make: float(np.median(found)) for make, found in seconds.items()}
+
+
+@torch.no_grad()
+def _parts(model: nn.Module, pictures: list[Tensor]) -> list[tuple[str, float]]:
+    """Median seconds for an image, on one thread, of trunk, proposals and heads."""
+    torch.set_num_threads(1)
+    found = []
+    for part in ("backbone", "rpn", "roi_heads"):
+        seconds: list[float] = []
+        module = model.get_submodule(part)
+        before = module.register_forward_pre_hook(lambda *_, to=seconds: to.append(-time.perf_counter()))
+        after = module.register_forward_hook(lambda *_, to=seconds: to.append(to.pop() + time.perf_counter()))
+        for picture in pictures:
+            model([picture])
+        before.remove()
+        after.remove()
+        found.append((part, float(np.median(seconds))))
+    return found
 
 
 def show() -> None:
