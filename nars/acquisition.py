@@ -29,7 +29,12 @@ class Predictor(Protocol):
 
     def fit(self, X: Matrix, y: Floats) -> Any: ...  # noqa: N803 - scikit-learn's name
 
-    def predict(self, X: Matrix, return_std: bool = False, return_cov: bool = False) -> Any: ...  # noqa: N803
+    def predict(
+        self,
+        X: Matrix,  # noqa: N803 - scikit-learn's name
+        return_std: bool = False,
+        return_cov: bool = False,
+    ) -> Any: ...
 
 
 class Acquisition:
