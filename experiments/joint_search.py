@@ -79,6 +79,8 @@ def search_all(data: Path, searches: int, budget: int) -> None:
 
 
 def show() -> None:
+    if not RESULTS.exists():
+        sys.exit(f"nothing to print: {RESULTS.name} is made without --print")
     table = pd.read_csv(RESULTS)
     table["test"] = table[[name for name in table if str(name).startswith("test_")]].mean(axis=1)
     for (budget, mode), rows in table.groupby(["budget", "mode"]):

@@ -81,6 +81,8 @@ def train_all(data_root: Path, processes: int) -> None:
 
 
 def show() -> None:
+    if not RESULTS.exists():
+        sys.exit(f"nothing to print: {RESULTS.name} is made without --print")
     table = pd.read_csv(RESULTS).pivot_table(
         index="architecture", columns=["recipe", "seed"], values="accuracy"
     )
