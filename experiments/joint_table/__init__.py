@@ -28,7 +28,7 @@ class Table:
 
 TABLES = {
     "micro-digits": Table("digits", None),
-    "micro-fashion": Table("cls/fashion_mnist_20k.npz", 1000, 2000),
+    "micro-fashion": Table("cls/fashion_mnist_20k.npz", 1000, 1000),
 }
 """Name -> what it is trained on; both have ten classes."""
 
