@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import logging
 import os
@@ -29,7 +30,7 @@ from nars.errors import RunError, UsageError
 from nars.files import write_whole
 from nars.genotypes import Domain, Matrix, features, from_unit, is_architecture_feature
 
-__all__ = ["EMBEDDING", "Encoder", "Target", "pretrain", "untrained"]
+__all__ = ["EMBEDDING", "Encoder", "Target", "architectures", "pretrain", "untrained"]
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,6 @@ Target = Callable[[Matrix], NDArray[np.float64]]
 EMBEDDING = 32
 HIDDEN = 128
 BATCH = 512
-EPOCHS = 4
 LEARNING_RATE = 1e-2
 SCHEMA = 1
 PROBES = 256
@@ -89,12 +89,14 @@ def pretrain(
     domain: Domain,
     *,
     samples: int = 65536,
+    steps: int = 512,
     seed: int = 0,
     targets: Mapping[str, Target] | None = None,
     cache: str | Path | None = None,
 ) -> Encoder:
     """An encoder that predicts the statistics of a quasi-Monte-Carlo sample of architectures.
 
+    - `steps`: of training, on `BATCH` architectures each; a small sample is gone through many times.
     - `targets`: further statistics to learn, beside those of the domain.
     - `cache`: folder of finished encoders; by default that of the environment variable
       ``NARS_CACHE``, else ``$XDG_CACHE_HOME/nars``, else ``~/.cache/nars``.
@@ -106,22 +108,22 @@ def pretrain(
     if not is_architecture_feature(domain).any():
         raise UsageError("no architecture dimension is open: there is nothing to encode")
     folder = Path(cache) if cache is not None else _default_cache()
-    known = _read_targets(domain, _architectures(domain, PROBES, seed=0), targets or {})
-    settings = [SCHEMA, EMBEDDING, HIDDEN, BATCH, EPOCHS, LEARNING_RATE, samples, seed]
+    known = _read_targets(domain, architectures(domain, PROBES, seed=0), targets or {})
+    settings = [SCHEMA, EMBEDDING, HIDDEN, BATCH, LEARNING_RATE, samples, steps, seed]
     path = folder / f"encoder-{_key(domain, known, settings)}.pt"
     encoder = _random(int(is_architecture_feature(domain).sum()), tuple(known), seed)
     if _restore(encoder, path):
         return encoder
-    matrix = _architectures(domain, samples, seed)
+    matrix = architectures(domain, samples, seed)
     statistics = np.stack(list(_read_targets(domain, matrix, targets or {}).values()), axis=1)
-    _train(encoder, _inputs(domain, matrix), torch.from_numpy(np.log(statistics)).float(), seed)
+    _train(encoder, _inputs(domain, matrix), torch.from_numpy(np.log(statistics)).float(), steps, seed)
     _save(encoder, path)
     return encoder
 
 
 def untrained(domain: Domain, seed: int = 0) -> Encoder:
     """An encoder of random weights: what pretraining is compared with."""
-    x = _inputs(domain, _architectures(domain, 1024, seed))
+    x = _inputs(domain, architectures(domain, 1024, seed))
     encoder = _random(x.shape[1], (), seed)
     encoder.measure("input", x)
     encoder.measure("unit", encoder(x)[0].detach())
@@ -134,7 +136,7 @@ def _random(inputs: int, names: tuple[str, ...], seed: int) -> Encoder:
         return Encoder(inputs, names)
 
 
-def _architectures(domain: Domain, n: int, seed: int) -> Matrix:
+def architectures(domain: Domain, n: int, seed: int) -> Matrix:
     """Genotypes [n, d] of evenly spread architectures; the recipe is the same in all."""
     searched = np.array([not name.startswith("recipe.") for name in domain.distributions])
     bits = max(1, int(np.ceil(np.log2(n))))
@@ -160,22 +162,21 @@ def _read_targets(
     return values
 
 
-def _train(encoder: Encoder, x: Tensor, y: Tensor, seed: int) -> None:
+def _train(encoder: Encoder, x: Tensor, y: Tensor, steps: int, seed: int) -> None:
     encoder.measure("input", x)
     encoder.measure("target", y)
     y = (y - encoder.target_mean) / encoder.target_std
     shuffle = torch.Generator().manual_seed(seed)
     batch = min(BATCH, len(x))
-    steps = EPOCHS * -(-len(x) // batch)
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
-    for _ in range(EPOCHS):
-        for chosen in torch.randperm(len(x), generator=shuffle).split(batch):
-            loss = F.huber_loss(encoder(x[chosen])[1], y[chosen])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+    epochs = (torch.randperm(len(x), generator=shuffle).split(batch) for _ in range(steps))
+    for chosen in itertools.islice(itertools.chain.from_iterable(epochs), steps):
+        loss = F.huber_loss(encoder(x[chosen])[1], y[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
     encoder.measure("unit", encoder(x)[0].detach())
     logger.info("pretrained on %s: last loss %.2g", ", ".join(encoder.names), loss.item())
 

@@ -38,11 +38,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def encoder(cache: Path) -> Encoder:
-    return pretrain(MICRO, samples=FEW, cache=cache)
+    return pretrain(MICRO, samples=FEW, steps=8, cache=cache)
 
 
 def test_statistics_of_fresh_architectures_are_ranked(tmp_path: Path) -> None:
-    encoder = pretrain(MICRO, samples=16384, cache=tmp_path)
+    encoder = pretrain(MICRO, samples=16384, steps=128, cache=tmp_path)
     fresh = genotypes.sample(MICRO, 2000, np.random.default_rng(1), quasi=False)
     with torch.no_grad():
         embedding, predicted = encoder(inputs(fresh))
@@ -55,20 +55,20 @@ def test_statistics_of_fresh_architectures_are_ranked(tmp_path: Path) -> None:
 
 def test_recipe_does_not_enter(encoder: Encoder, cache: Path) -> None:
     files = set(cache.iterdir())
-    assert same(pretrain(MICRO.fix(recipe=Recipe(lr=0.5)), samples=FEW, cache=cache), encoder)
+    assert same(pretrain(MICRO.fix(recipe=Recipe(lr=0.5)), samples=FEW, steps=8, cache=cache), encoder)
     assert set(cache.iterdir()) == files
 
 
 def test_cached_and_trained_again_are_the_same(encoder: Encoder, cache: Path, tmp_path: Path) -> None:
     state = torch.random.get_rng_state()
-    assert same(pretrain(MICRO, samples=FEW, cache=cache), encoder)
-    assert same(pretrain(MICRO, samples=FEW, cache=tmp_path), encoder)
+    assert same(pretrain(MICRO, samples=FEW, steps=8, cache=cache), encoder)
+    assert same(pretrain(MICRO, samples=FEW, steps=8, cache=tmp_path), encoder)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_other_seed_and_target_are_other_encoders(encoder: Encoder, cache: Path) -> None:
-    assert not same(pretrain(MICRO, samples=FEW, seed=1, cache=cache), encoder)
-    timed = pretrain(MICRO, samples=FEW, cache=cache, targets={"latency": lambda x: 1 + x[:, 0]})
+    assert not same(pretrain(MICRO, samples=FEW, steps=8, seed=1, cache=cache), encoder)
+    timed = pretrain(MICRO, samples=FEW, steps=8, cache=cache, targets={"latency": lambda x: 1 + x[:, 0]})
     assert timed.names == ("macs", "params", "latency")
 
 
@@ -76,10 +76,10 @@ def test_environment_names_the_cache(
     encoder: Encoder, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NARS_CACHE", str(cache))
-    assert same(pretrain(MICRO, samples=FEW), encoder)
+    assert same(pretrain(MICRO, samples=FEW, steps=8), encoder)
     monkeypatch.delenv("NARS_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    pretrain(MICRO, samples=FEW)
+    pretrain(MICRO, samples=FEW, steps=8)
     assert len(list((tmp_path / "nars").iterdir())) == 1
 
 
@@ -87,7 +87,7 @@ def test_environment_names_the_cache(
 def test_bad_cache_file_is_replaced(
     damage: str, encoder: Encoder, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    pretrain(MICRO, samples=FEW, cache=tmp_path)
+    pretrain(MICRO, samples=FEW, steps=8, cache=tmp_path)
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     if damage == "foreign":
@@ -97,17 +97,17 @@ def test_bad_cache_file_is_replaced(
     else:
         path.write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"")
     with caplog.at_level(logging.WARNING, "nars.encoder"):
-        assert same(pretrain(MICRO, samples=FEW, cache=tmp_path), encoder)
+        assert same(pretrain(MICRO, samples=FEW, steps=8, cache=tmp_path), encoder)
     assert str(path) in caplog.text
     caplog.clear()
-    assert same(pretrain(MICRO, samples=FEW, cache=tmp_path), encoder)
+    assert same(pretrain(MICRO, samples=FEW, steps=8, cache=tmp_path), encoder)
     assert not caplog.text
 
 
 def test_unwritable_cache_costs_only_the_cache(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    assert pretrain(MICRO, samples=512, cache=blocked / "cache").names == ("macs", "params")
+    assert pretrain(MICRO, samples=512, steps=8, cache=blocked / "cache").names == ("macs", "params")
     assert "not cached" in caplog.text
 
 

@@ -26,13 +26,14 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.search_benchmark.opponents import OPPONENTS
+from experiments.search_benchmark.opponents import OPPONENTS, Optimizer
 from experiments.search_benchmark.problem import Array, Task
 from experiments.search_benchmark.reference import Reference, nondominated, reference
 from experiments.search_benchmark.tasks import DEFAULT_DATA, TASKS, available, load
 from nars.errors import NarsError, UsageError, closest
+from nars.genotypes import Matrix
 
-__all__ = ["CACHE", "RESULTS", "Job", "Row", "read_rows", "run"]
+__all__ = ["CACHE", "RESULTS", "Job", "Row", "Searched", "read_rows", "run", "search"]
 
 RESULTS = Path(__file__).parent / "results"
 CACHE = Path(__file__).parents[2] / "build" / "search_benchmark"
@@ -63,39 +64,59 @@ class Row:
     curve: str
 
 
-def run(task: Task, known: Reference, job: Job) -> Row:
-    """Search once. An infeasible proposal is a broken contract of the opponent."""
-    optimizer = OPPONENTS[job.opponent].make(task.problem, job.budget, job.seed)
-    noise = np.random.default_rng([job.seed, 1])
-    observed, true, seconds = np.zeros((0, len(task.problem.directions))), np.zeros(0), 0.0
-    while len(true) < job.budget:
+@dataclass(frozen=True)
+class Searched:
+    """What a search trained, in order."""
+
+    matrix: Matrix
+    observed: Array
+    """[n, k], what the optimizer was told."""
+    true: Array
+    """[n], of the score."""
+    seconds: float
+    """Spent in proposing and being told."""
+
+    @property
+    def incumbents(self) -> Iterator[tuple[int, float]]:
+        """The true score of the best by observed score, each time that it changes, with its number."""
+        best = -np.inf
+        for count, (score, truth) in enumerate(zip(self.observed[:, 0], self.true, strict=True), start=1):
+            if score > best:
+                best = score
+                yield count, truth
+
+
+def search(task: Task, optimizer: Optimizer, budget: int, seed: int) -> Searched:
+    """Train `budget` candidates. An infeasible proposal is a broken contract of the optimizer."""
+    noise, k = np.random.default_rng([seed, 1]), len(task.problem.directions)
+    parts, observed, true, seconds = [], np.zeros((0, k)), np.zeros(0), 0.0
+    while len(true) < budget:
         start = time.perf_counter()
-        matrix = optimizer.ask()[: job.budget - len(true)]
+        matrix = optimizer.ask()[: budget - len(true)]
         seconds += time.perf_counter() - start
-        assert len(matrix) > 0, f"{job}: no proposal"
-        assert task.problem.feasible(matrix).all(), f"{job}: a proposal beyond a limit"
+        assert len(matrix) > 0, f"{task.name}: no proposal"
+        assert task.problem.feasible(matrix).all(), f"{task.name}: a proposal beyond a limit"
         values = task.problem.values(matrix, task.observe(matrix, noise))
+        parts.append(matrix)
         observed, true = np.concatenate([observed, values]), np.concatenate([true, task.truth(matrix)])
         start = time.perf_counter()
         optimizer.tell(matrix, values)
         seconds += time.perf_counter() - start
-    curve = _incumbents(observed, true) if task.problem.cost is None else _volumes(observed, true, known)
+    return Searched(np.concatenate(parts), observed, true, seconds)
+
+
+def run(task: Task, known: Reference, job: Job) -> Row:
+    optimizer = OPPONENTS[job.opponent].make(task.problem, job.budget, job.seed)
+    found = search(task, optimizer, job.budget, job.seed)
+    curve = found.incumbents if task.problem.cost is None else _volumes(found, known)
     text = " ".join(f"{count}:{value:.6g}" for count, value in curve)
-    return Row(job.opponent, job.seed, job.budget, round(seconds, 3), optimizer.rejected, text)
+    return Row(job.opponent, job.seed, job.budget, round(found.seconds, 3), optimizer.rejected, text)
 
 
-def _incumbents(observed: Array, true: Array) -> Iterator[tuple[int, float]]:
-    best = -np.inf
-    for count, (score, truth) in enumerate(zip(observed[:, 0], true, strict=True), start=1):
-        if score > best:
-            best = score
-            yield count, truth
-
-
-def _volumes(observed: Array, true: Array, known: Reference) -> Iterator[tuple[int, float]]:
-    for count in range(_GRID, len(true) + 1, _GRID):
-        front = nondominated(observed[:count])
-        yield count, known.volume(np.stack([true[front], observed[front, 1]], axis=1))
+def _volumes(found: Searched, known: Reference) -> Iterator[tuple[int, float]]:
+    for count in range(_GRID, len(found.true) + 1, _GRID):
+        front = nondominated(found.observed[:count])
+        yield count, known.volume(np.stack([found.true[front], found.observed[front, 1]], axis=1))
 
 
 def read_rows(path: Path) -> list[Row]:

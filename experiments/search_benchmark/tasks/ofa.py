@@ -21,9 +21,10 @@ from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.gaussian_process import GaussianProcess
 from experiments.search_benchmark.problem import Array, Problem, Task
 from experiments.search_benchmark.tasks.table import PlainDomain, digest, read_parquet
-from nars.genotypes import Matrix
+from nars.genotypes import Genotype, Matrix
+from nars.spec import Architecture, Block
 
-__all__ = ["NAMES", "domain", "load"]
+__all__ = ["NAMES", "decode", "domain", "load", "statistics"]
 
 _STAGES, _BLOCKS = 5, 4  # blocks are the most of a stage
 _KERNELS, _EXPANSIONS, _DEPTHS = (3, 5, 7), (3, 4, 6), (2, 3, 4)
@@ -54,6 +55,30 @@ def domain() -> PlainDomain:
         dimensions[f"stage{stage}.block{block}.kernel"] = CategoricalDistribution(_KERNELS)
         dimensions[f"stage{stage}.block{block}.expansion"] = CategoricalDistribution(_EXPANSIONS)
     return PlainDomain(dimensions, canonical_of=_canonical, statistics_of=statistics)
+
+
+def decode(genotype: Genotype) -> Architecture:
+    """The network, without its weights. Hard swish throughout: the source has ReLU in two stages."""
+    stem = Block(op="conv", kernel=3, channels=16, stride=2)
+    stages = [[stem, Block(op="mbconv", kernel=3, channels=16, expansion=1)]]
+    for stage in range(_STAGES):
+        rows = []
+        for block in range(genotype[f"stage{stage}.depth"]):
+            name = f"stage{stage}.block{block}"
+            rows.append(
+                Block(
+                    op="mbconv",
+                    kernel=genotype[f"{name}.kernel"],
+                    expansion=genotype[f"{name}.expansion"],
+                    channels=_WIDTHS[stage],
+                    stride=_STRIDES[stage] if block == 0 else 1,
+                    se="hsigmoid" if _SE[stage] else "none",
+                    squeeze="hidden",
+                )
+            )
+        stages.append(rows)
+    head = Block(op="mbpool", expansion=6, channels=1280)
+    return Architecture(name="ofa", resolution=224, stages=[*stages, [head]])
 
 
 def statistics(matrix: Matrix) -> dict[str, Array]:

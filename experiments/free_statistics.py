@@ -1,0 +1,226 @@
+"""Which statistics that cost no training help an accuracy predictor: as targets to pretrain on, or as inputs?
+
+    OMP_NUM_THREADS=1 python -m experiments.free_statistics [--data-root ../shared/data]    # resumable
+    python -m experiments.free_statistics --print
+
+Sub-networks of OFA-MobileNetV3 on ImageNet, noise and truth as in `experiments.predictor_pretraining`. Of
+1024 random architectures, and of 800 in the band of 250 to 280 M MACs, it measures MACs, parameters, latency
+(one image of 224 pixels, one thread) and three scores at initialisation (`experiments.zero_cost`, images of
+64 pixels): ``free_statistics.csv.gz``. Then, for ten seeds and for every choice of statistics, two predictors
+learn from 20 to 200 labels of the band and rank 500 others of it (Kendall's tau):
+
+- `ensemble`: the paper's, its encoder pretrained on these statistics of the 1024 (of more architectures where
+  they are computed, as `nars` does: ``computed``);
+- `process`: a plain Gaussian process that has them as inputs.
+
+Leaves ``free_statistics_tau.csv`` beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import kendalltau, t
+
+from experiments.search_benchmark import gaussian_process
+from experiments.search_benchmark.problem import Array
+from experiments.search_benchmark.tasks import load, ofa
+from experiments.search_benchmark.tasks.table import PlainDomain
+from nars.genotypes import Matrix, features, sample, to_genotypes
+
+STATISTICS = Path(__file__).with_suffix(".csv.gz")
+RESULTS = Path(__file__).with_name("free_statistics_tau.csv")
+TASK = "ofa-imagenet-280M-n0.1"
+BAND = (250e6, 280e6)
+PRETRAINED_ON, LABELLED, TESTED = 1024, 300, 500
+LABELS = (20, 50, 100, 200)
+SIDE, IMAGES = 64, 16
+PACKED_EVERY = 50
+ZERO_COST = ("gradient_norm", "synaptic_flow", "linear_regions")
+SETS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "params": ("params",),
+    "macs": ("macs",),
+    "macs, params": ("macs", "params"),
+    "latency": ("latency",),
+    **{name: (name,) for name in ZERO_COST},
+    "zero-cost": ZERO_COST,
+    "macs, params, latency": ("macs", "params", "latency"),
+    "all": ("macs", "params", "latency", *ZERO_COST),
+}
+COMPUTED = "macs, params, computed"
+
+
+@cache
+def bare() -> PlainDomain:
+    """The domain without statistics: each predictor is given its own."""
+    domain = ofa.domain()
+    return PlainDomain(domain.distributions, domain.canonical_of)
+
+
+def architectures() -> tuple[Matrix, Matrix]:
+    """Those to pretrain on, and those of the band [LABELLED + TESTED]."""
+    from nars.encoder import architectures as spread
+
+    drawn = sample(bare(), 40_000, np.random.default_rng(0), quasi=False)
+    macs = ofa.statistics(drawn)["macs"]
+    inside = drawn[(macs >= BAND[0]) & (macs <= BAND[1])]
+    return spread(bare(), PRETRAINED_ON, seed=0), inside[: LABELLED + TESTED]
+
+
+def measure_one(row: list[float]) -> dict[str, float]:
+    import torch
+
+    from experiments.zero_cost import gradient_norm, linear_regions, synaptic_flow
+    from nars.latency import time_forward
+    from nars.network import build
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    (genotype,) = to_genotypes(bare(), np.array([row]))
+    model = build(ofa.decode(genotype), 1000).eval()
+    images, labels = torch.randn(IMAGES, 3, SIDE, SIDE), torch.randint(1000, (IMAGES,))
+    latency = time_forward(model, torch.zeros(1, 3, 224, 224), seconds=0).median
+    scores = {
+        "gradient_norm": gradient_norm(model, images, labels),
+        "linear_regions": linear_regions(model, images),
+        "synaptic_flow": synaptic_flow(model, SIDE),  # last: it changes the weights
+    }
+    return {name: float(f"{value:.6g}") for name, value in {"latency": latency, **scores}.items()}
+
+
+def measure(processes: int) -> pd.DataFrame:
+    """A row for every architecture, in order."""
+    every = np.concatenate(architectures())
+    rows = pd.read_csv(STATISTICS).to_dict("records") if STATISTICS.exists() else []
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for row in pool.map(measure_one, every[len(rows) :].tolist()):
+            rows.append(row)
+            if len(rows) % PACKED_EVERY == 0 or len(rows) == len(every):
+                _pack(rows)
+                print(f"measured {len(rows)}/{len(every)}", flush=True)
+    return pd.DataFrame(rows)
+
+
+def _pack(rows: Sequence[dict[Any, Any]]) -> None:
+    partial_file = STATISTICS.with_suffix(".part")
+    pd.DataFrame(rows).to_csv(partial_file, index=False, compression={"method": "gzip", "mtime": 0})
+    partial_file.replace(STATISTICS)
+
+
+class Known:
+    """Statistics [n] by name, of measured architectures looked up."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        every = np.concatenate(architectures())
+        columns = {**ofa.statistics(every), **{name: table[name].to_numpy() for name in table}}
+        self.rows = {row.tobytes(): at for at, row in enumerate(every)}
+        self.columns = {name: np.asarray(values, np.float64) for name, values in columns.items()}
+
+    def __call__(self, name: str, matrix: Matrix) -> Array:
+        return self.columns[name][[self.rows[row.tobytes()] for row in matrix]]
+
+
+def one_seed(seed: int, data_root: Path) -> list[dict[str, object]]:
+    import torch
+
+    from nars.encoder import pretrain, untrained
+    from nars.predictor import AccuracyPredictor
+
+    torch.set_num_threads(1)
+    task, known, rng = load(TASK, data_root), Known(pd.read_csv(STATISTICS)), np.random.default_rng(seed)
+    band = architectures()[1]
+    order = rng.permutation(LABELLED)
+    noisy = task.observe(band, rng)
+    tested, truth = band[LABELLED:], task.truth(band[LABELLED:])
+    encoders: dict[str, Any] = {COMPUTED: pretrain(ofa.domain()), "none": untrained(bare(), seed)}
+    for name, statistics in SETS.items():
+        if statistics:
+            targets = {each: partial(known, each) for each in statistics}
+            encoders[name] = pretrain(bare(), samples=PRETRAINED_ON, targets=targets)
+    rows: list[dict[str, object]] = []
+
+    def add(kind: str, name: str, count: int, predicted: Array) -> None:
+        tau = round(float(kendalltau(predicted, truth).statistic), 4)
+        rows.append({"predictor": kind, "statistics": name, "labels": count, "seed": seed, "tau": tau})
+
+    for (name,) in (statistics for statistics in SETS.values() if len(statistics) == 1):
+        add("alone", name, 0, known(name, tested))
+    for count in LABELS:
+        x, y = band[order[:count]], noisy[order[:count]]
+        for name, encoder in encoders.items():
+            model = AccuracyPredictor(bare(), encoder, pretrained=name != "none", seed=seed).fit(x, y)
+            add("ensemble", name, count, model.predict(tested))
+        for name, statistics in SETS.items():
+            add("process", name, count, _process(known, statistics, x, y)(tested))
+    print(f"seed {seed} done", flush=True)
+    return rows
+
+
+def _process(known: Known, statistics: Sequence[str], x: Matrix, y: Array) -> Any:
+    """A Gaussian process on the encoded architecture and the logarithms of its statistics."""
+
+    def logs(matrix: Matrix) -> Array:
+        return np.stack([np.log(known(name, matrix)) for name in statistics], axis=1)
+
+    def groups(matrix: Matrix) -> list[Array]:
+        encoded = features(bare(), matrix).astype(np.float64)
+        return [encoded, (logs(matrix) - centre) / spread] if statistics else [encoded]
+
+    if statistics:
+        centre, spread = logs(x).mean(axis=0), logs(x).std(axis=0)
+    process = gaussian_process.fit(groups(x), y, gaussian_process.fit_hyperparameters(groups(x), y))
+    return lambda matrix: process.predict(groups(matrix))
+
+
+def show() -> None:
+    if not RESULTS.exists():
+        sys.exit(f"nothing to print: {RESULTS.name} is made without --print")
+    table = pd.read_csv(RESULTS)
+    seeds = table["seed"].nunique()
+    print(f"Kendall's tau in the band; {seeds} seeds, in brackets the gain over none (95 %)")
+    alone = table[table["predictor"] == "alone"].groupby("statistics", sort=False)["tau"].first()
+    print("without labels: " + ", ".join(f"{name} {tau:.2f}" for name, tau in alone.items()))
+    for kind in ("ensemble", "process"):
+        mine = table[table["predictor"] == kind]
+        wide = mine.pivot_table(index="seed", columns=["statistics", "labels"], values="tau")
+        lines = {}
+        for name in mine["statistics"].unique():
+            cells = {}
+            for count in LABELS:
+                gain = wide[name][count] - wide["none"][count]
+                half = t.ppf(0.975, seeds - 1) * gain.std(ddof=1) / np.sqrt(seeds)
+                cells[count] = f"{wide[name][count].mean():.2f} ({gain.mean():+.2f} ± {half:.2f})"
+            lines[name] = cells
+        print(f"\n{kind}\n{pd.DataFrame(lines).T.to_string()}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--print", dest="only_print", action="store_true")
+    options = parser.parse_args()
+    if not options.only_print:
+        source = options.data_root / "nas" / "ofa_mbv3_imagenet.parquet"
+        if not source.exists():
+            sys.exit(f"skipped: {source} is not there (see --data-root)")
+        measure(options.processes)
+        with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as processes:
+            found = processes.map(partial(one_seed, data_root=options.data_root), range(options.seeds))
+            pd.DataFrame([row for rows in found for row in rows]).to_csv(RESULTS, index=False)
+    show()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""What does a finished search save the next one: on other data, and within other limits?
+
+    OMP_NUM_THREADS=1 python -m experiments.warm_start [--seeds 20]    # resumable
+    python -m experiments.warm_start --print
+
+Searches of `micro` on the joint tables (`experiments.joint_table`), with the noise of trainings: 64
+candidates of the first task, then 64 of the second, by `NarsSampler` without and with what the first one
+taught it (`nars search --warm-start`). Prints the normalised regret on the second task after 4 to 64
+trainings, and the difference of the same seeds with its 95 % interval. A row of ``warm_start.csv`` beside
+this file is a search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from experiments.search_benchmark.opponents.optuna_samplers import StudyOptimizer
+from experiments.search_benchmark.problem import Task
+from experiments.search_benchmark.reference import reference
+from experiments.search_benchmark.run import CACHE, Searched, search
+from experiments.search_benchmark.tasks import DEFAULT_DATA, available, load
+from nars.genotypes import to_genotypes
+from nars.knowledge import Earlier, Knowledge
+from nars.sampler import NarsSampler
+
+RESULTS = Path(__file__).with_suffix(".csv")
+PAIRS = (
+    ("micro-digits", "micro-fashion"),
+    ("micro-fashion", "micro-digits"),
+    ("micro-digits", "micro-digits-2M"),
+    ("micro-fashion", "micro-fashion-2M"),
+)
+BUDGET = 64
+SHOWN = (4, 8, 16, 32, 64)
+
+
+def _search(task: Task, seed: int, knowledge: Knowledge | None = None) -> Searched:
+    def make() -> NarsSampler:
+        problem = task.problem
+        return NarsSampler(
+            problem.domain, budget=BUDGET, limits=problem.limits, knowledge=knowledge, seed=seed
+        )
+
+    return search(task, StudyOptimizer(task.problem, seed, make), BUDGET, seed)
+
+
+def one_seed(first: str, second: str, seed: int) -> list[dict[str, Any]]:
+    """A row for the search of the second task without, and one with what the first taught."""
+    before, task = load(first), load(second)
+    found = _search(before, seed)
+    domain = task.problem.domain
+    earlier = Earlier(
+        run=first,
+        genotypes=tuple(to_genotypes(domain, found.matrix)),
+        scores=tuple(found.observed[:, 0].tolist()),
+    )
+    rows = []
+    for start, knowledge in (("cold", None), ("warm", Knowledge(domain, [earlier], seed))):
+        # A seed of its own: the second search must not begin with the candidates of the first.
+        curve = list(_search(task, 1000 + seed, knowledge).incumbents)
+        regret = {count: [value for at, value in curve if at <= count][-1] for count in SHOWN}
+        known = reference(task, CACHE)
+        regret = {f"regret_{count}": round(known.regret(value), 5) for count, value in regret.items()}
+        rows.append({"first": first, "second": second, "seed": seed, "start": start, **regret})
+    return rows
+
+
+def search_all(seeds: int, processes: int) -> None:
+    rows = pd.read_csv(RESULTS).to_dict("records") if RESULTS.exists() else []
+    done = {(row["first"], row["second"], row["seed"]) for row in rows}
+    jobs = [(*pair, seed) for seed in range(seeds) for pair in PAIRS if (*pair, seed) not in done]
+    for name in {name for pair in PAIRS for name in pair}:
+        reference(load(name), CACHE)  # once, not in every process
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(one_seed, *job) for job in jobs]
+        for count, future in enumerate(as_completed(futures), start=1):
+            rows += future.result()
+            print(f"{count}/{len(futures)} {rows[-1]}", flush=True)
+            pd.DataFrame(rows).sort_values(["first", "second", "seed"], kind="stable").to_csv(
+                RESULTS, index=False
+            )
+
+
+def show() -> None:
+    if not RESULTS.exists():
+        sys.exit(f"nothing to print: {RESULTS.name} is made without --print")
+    table = pd.read_csv(RESULTS)
+    columns = [f"regret_{count}" for count in SHOWN]
+    for first, second in PAIRS:
+        mine = table[(table["first"] == first) & (table["second"] == second)]
+        wide = mine.pivot_table(index="seed", columns="start", values=columns).dropna()
+        n = len(wide)
+        if n < 2:
+            continue
+        print(f"\n{first}, then {second}: normalised regret after {SHOWN} trainings, {n} seeds")
+        for start in ("cold", "warm"):
+            print(f"  {start}: {', '.join(f'{wide[name][start].mean():.3f}' for name in columns)}")
+        saved = [wide[name]["cold"] - wide[name]["warm"] for name in columns]
+        half = t.ppf(0.975, n - 1) / np.sqrt(n)
+        print(
+            f"  saved: {', '.join(f'{each.mean():+.3f} ± {half * each.std(ddof=1):.3f}' for each in saved)}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--print", dest="only_print", action="store_true")
+    options = parser.parse_args()
+    if not options.only_print:
+        _, missing = available([name for pair in PAIRS for name in pair], DEFAULT_DATA)
+        for reason in set(missing.values()):
+            sys.exit(f"skipped: {reason}")
+        search_all(options.seeds, options.processes)
+    show()
+
+
+if __name__ == "__main__":
+    main()
