@@ -46,9 +46,7 @@ SHOWN = (4, 8, 16, 32, 64)
 def _search(task: Task, seed: int, knowledge: Knowledge | None = None) -> Searched:
     def make() -> NarsSampler:
         problem = task.problem
-        return NarsSampler(
-            problem.domain, budget=BUDGET, limits=problem.limits, knowledge=knowledge, seed=seed
-        )
+        return NarsSampler(problem.domain, limits=problem.limits, knowledge=knowledge, seed=seed)
 
     return search(task, StudyOptimizer(task.problem, seed, make), BUDGET, seed)
 

@@ -1,4 +1,4 @@
-"""How long a candidate must train before its rank is known, learned from the first batch.
+"""How long a candidate must train before its rank is known, learned from the first trainings.
 
 Source: FBNetV3, section 3.3: stop where the rank correlation between the scores so far and the
 final ones reaches 0.92.
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-__all__ = ["Curve", "EarlyStopping"]
+__all__ = ["TAUGHT_BY", "Curve", "EarlyStopping"]
 
 Curve = Sequence[tuple[float, float]]
 """Scores of one training as (fraction of the training done, score), in order."""
@@ -20,6 +20,8 @@ Curve = Sequence[tuple[float, float]]
 THRESHOLD = 0.92
 FEWEST = 10
 """Curves to learn from; with fewer, the threshold is reached by chance too often."""
+TAUGHT_BY = 12
+"""Trainings at the beginning of a search that are never stopped."""
 GRID = np.linspace(0.1, 0.9, 17)
 KEEP = 1 / 2
 

@@ -54,7 +54,6 @@ def check_sampler(name: str, objectives: Sequence[str]) -> None:
 def make_sampler(
     name: str,
     space: Domain,
-    budget: Budget,
     limits: Limits,
     objectives: Sequence[str],
     seed: int,
@@ -66,7 +65,6 @@ def make_sampler(
     if name == "nars":
         return NarsSampler(
             space,
-            budget=budget,
             limits=limits,
             objectives=objectives,
             predictor=predictor,

@@ -15,7 +15,7 @@ from nars import html, plots
 from nars.budget import counts
 from nars.config import SearchConfig
 from nars.confirm import Measured, measured
-from nars.early_stopping import EarlyStopping
+from nars.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.errors import RunError
 from nars.files import write_whole
 from nars.insights import calibration, importance, recipes_by_size
@@ -24,7 +24,7 @@ from nars.profile import profile
 from nars.ranking import spearman
 from nars.results import best_candidate, front_table, winner
 from nars.run import Run
-from nars.sampler import first_batch_of
+from nars.sampler import FIRST_BATCH
 from nars.spec import Architecture, Block, Recipe
 
 __all__ = ["phases", "write_report"]
@@ -59,7 +59,6 @@ def write_report(run: Run, study: Study) -> Path:
 
 def phases(trials: Sequence[FrozenTrial], config: SearchConfig) -> dict[str, int]:
     """The parts of a search by name, each with the number of its first trial."""
-    first_batch = first_batch_of(config.total)
     found: dict[str, int] = {}
     trained = [trial for trial in trials if counts(trial)]
     for at, trial in enumerate(trained):
@@ -67,7 +66,7 @@ def phases(trials: Sequence[FrozenTrial], config: SearchConfig) -> dict[str, int
             name = "confirmation"
         elif config.sampler != "nars":
             name = config.sampler
-        elif at < first_batch:
+        elif at < FIRST_BATCH:
             name = "first batch"
         else:
             name = "predictor"
@@ -259,9 +258,9 @@ def _curves(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
 
 
 def _stopping_fraction(trials: Sequence[FrozenTrial], config: SearchConfig) -> float | None:
-    """The part of a training after which the first batch lets others be stopped."""
-    batch = trials[: first_batch_of(config.total)]
-    complete = [trial for trial in batch if trial.state == TrialState.COMPLETE]
+    """The part of a training after which the first ones let others be stopped."""
+    first = trials[:TAUGHT_BY]
+    complete = [trial for trial in first if trial.state == TrialState.COMPLETE]
     if not config.early_stopping or not complete:
         return None
     return EarlyStopping([trial.user_attrs["curve"] for trial in complete]).fraction

@@ -31,13 +31,13 @@ from sklearn.base import clone
 
 from nars import feasible, genotypes
 from nars.acquisition import Acquisition, Predictor
-from nars.budget import REFUSED, VOID, Budget, counts
+from nars.budget import REFUSED, VOID, counts
 from nars.errors import UsageError
 from nars.evolution import best_first, evolve
 from nars.feasible import Limits, Reservoir
 from nars.genotypes import Domain, Matrix
 
-__all__ = ["ESTIMATE", "PREDICTORS", "NarsSampler", "Predictor", "PredictorName", "first_batch_of"]
+__all__ = ["ESTIMATE", "FIRST_BATCH", "PREDICTORS", "NarsSampler", "Predictor", "PredictorName"]
 
 PredictorName = Literal["gaussian", "ensemble"]
 PREDICTORS: tuple[PredictorName, ...] = get_args(PredictorName)
@@ -46,6 +46,8 @@ PREDICTORS: tuple[PredictorName, ...] = get_args(PredictorName)
 ESTIMATE = "estimate"
 """User attribute of a pruned trial: the score that it would have ended with."""
 
+FIRST_BATCH = 6
+"""Trials before the first prediction: with what a process knows of MACs and parameters, few are enough."""
 SHARE = 1 / 16
 """Size of a round, as a share of the trials before it: of at least one trial."""
 LARGEST = 32
@@ -65,7 +67,6 @@ POOL = 4096
 class NarsSampler(BaseSampler):
     """Samples a `Domain`, such as a `nars.space.Space`, guided by a predictor of the score.
 
-    - `budget`: of the whole study; a number means trials. It sets the size of the first batch.
     - `limits`: hold for every proposal (`nars.errors.InfeasibleError` where nothing meets them).
     - `objectives`: names of the study's objectives. One that is a statistic of the domain (``macs``)
       is known beforehand; the others are predicted.
@@ -81,19 +82,17 @@ class NarsSampler(BaseSampler):
         self,
         space: Domain,
         *,
-        budget: Budget | int | None = None,
         limits: Limits | None = None,
         objectives: Sequence[str] = ("accuracy",),
-        first_batch: int | None = None,
+        first_batch: int = FIRST_BATCH,
         predictor: PredictorName | Predictor = "gaussian",
         knowledge: Callable[[Matrix], NDArray[np.float64]] | None = None,
         seed: int = 0,
     ) -> None:
-        budget = Budget(budget) if isinstance(budget, int) else budget
         self.space = space
         self.limits = dict(limits or {})
         self.objectives = tuple(objectives)
-        self.first_batch = first_batch or first_batch_of(budget)
+        self.first_batch = first_batch
         self.seed = seed
         self.knowledge = knowledge
         self._predictor = predictor
@@ -307,10 +306,3 @@ def scores(study: Study, trial: FrozenTrial) -> list[float] | None:
 def _size(earlier: int) -> int:
     """Trials of the round that so many come before."""
     return int(np.clip(SHARE * earlier, 1, LARGEST))
-
-
-def first_batch_of(budget: Budget | None) -> int:
-    """Trials of the first batch where nobody asks for a number."""
-    if budget is None or budget.unit != "trials":
-        return 16
-    return int(np.clip(budget.amount // 3, 4, 12))

@@ -27,7 +27,7 @@ from nars import tasks
 from nars.budget import EPOCHS, REFUSED, VOID, Budget, counts
 from nars.config import SearchConfig
 from nars.confirm import is_confirmation
-from nars.early_stopping import EarlyStopping
+from nars.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.errors import InfeasibleError, RunError, TrialError, UsageError, closest
 from nars.genotypes import Domain, from_genotypes
 from nars.latency import WithLatency, latency_domain, measure
@@ -160,7 +160,6 @@ class _Worker:
         inner = make_sampler(
             config.sampler,
             self.domain,
-            self.budget,
             config.limits,
             config.objectives,
             config.seed,
@@ -345,14 +344,12 @@ class _Training:
         return self.stopped is None
 
     def _early_stopping(self) -> EarlyStopping | None:
-        """The rule that the first batch, trained in full, has taught."""
-        inner = self.worker.sampler.inner
-        first = inner.first_batch if isinstance(inner, NarsSampler) else 16
-        batch = self.earlier[:first]
-        finished = all(each.state.is_finished() for each in batch)
-        if not self.worker.config.early_stopping or len(batch) < first or not finished:
+        """The rule that the first candidates, trained in full, have taught."""
+        first = self.earlier[:TAUGHT_BY]
+        finished = all(each.state.is_finished() for each in first)
+        if not self.worker.config.early_stopping or len(first) < TAUGHT_BY or not finished:
             return None
-        return EarlyStopping([e.user_attrs["curve"] for e in batch if e.state == TrialState.COMPLETE])
+        return EarlyStopping([e.user_attrs["curve"] for e in first if e.state == TrialState.COMPLETE])
 
     def _peers(self) -> list[Any]:
         """Curves to compare with: in a search for a front, of what costs no more."""

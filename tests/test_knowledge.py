@@ -45,7 +45,7 @@ def objective(trial: Trial) -> float:
 
 
 def study_of(**options: Any) -> Study:
-    study = optuna.create_study(direction="maximize", sampler=NarsSampler(SPACE, budget=18, **options))
+    study = optuna.create_study(direction="maximize", sampler=NarsSampler(SPACE, **options))
     study.optimize(objective, n_trials=6)
     return study
 

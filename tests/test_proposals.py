@@ -45,7 +45,7 @@ def run(
     failing: bool = True,
 ) -> list[Genotype]:
     """Ask and tell `n` trials as a worker that has just started; every third is `failing`."""
-    given = make_sampler(name, SPACE, Budget(budget), limits, objectives, seed)
+    given = make_sampler(name, SPACE, limits, objectives, seed)
     tries = 1 if name in SLOW else TRIES
     study.sampler = SearchSampler(given, SPACE, Budget(budget), limits, seed, {WORKER: "here"}, tries)
     for _ in range(n):
@@ -98,7 +98,7 @@ def test_workers_that_ask_together_are_told_different_candidates(name: str) -> N
     limits: dict[str, float] = {}
     asked = []
     for _ in range(3):  # each a process of its own, with all before it still training
-        sampler = make_sampler(name, SPACE, Budget(100), limits, ("accuracy",), 0)
+        sampler = make_sampler(name, SPACE, limits, ("accuracy",), 0)
         study.sampler = SearchSampler(sampler, SPACE, Budget(100), limits, 0, {WORKER: "here"})
         asked.append(study.ask(dict(SPACE.distributions)).params)
     assert len({str(params) for params in asked}) == 3
@@ -160,16 +160,16 @@ def test_attributes_are_there_from_the_start() -> None:
 
 
 def test_names() -> None:
-    assert isinstance(make_sampler("nars", SPACE, Budget(9), {}, ("accuracy",), 0), NarsSampler)
+    assert isinstance(make_sampler("nars", SPACE, {}, ("accuracy",), 0), NarsSampler)
     with pytest.raises(UsageError, match="no sampler 'rndom': did you mean 'random'"):
-        make_sampler("rndom", SPACE, Budget(9), {}, ("accuracy",), 0)
+        make_sampler("rndom", SPACE, {}, ("accuracy",), 0)
     with pytest.raises(UsageError, match="sampler cmaes has one objective, got accuracy,macs"):
         check_sampler("cmaes", ("accuracy", "macs"))
 
 
 def test_a_worker_waits_for_the_proposal_before_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     study = new("random")
-    sampler = make_sampler("random", SPACE, Budget(9), {}, ("accuracy",), 0)
+    sampler = make_sampler("random", SPACE, {}, ("accuracy",), 0)
     study.sampler = SearchSampler(sampler, SPACE, Budget(9), {}, 0, {WORKER: "here"})
     first = optuna.load_study(study_name=study.study_name, storage=study._storage).ask()
 

@@ -17,6 +17,7 @@ from nars.insights import calibration, importance, recipes_by_size
 from nars.report import phases, write_report
 from nars.results import winner
 from nars.run import Run
+from nars.sampler import FIRST_BATCH
 
 
 class Page(HTMLParser):
@@ -113,7 +114,7 @@ def test_phases_of_a_search() -> None:
     found = phases(trials, search)
     assert list(found) == ["first batch", "predictor", "confirmation"]
     assert found["first batch"] == 0
-    assert found["predictor"] == 10  # a third of the budget
+    assert found["predictor"] == FIRST_BATCH
     assert found["confirmation"] == min(t.number for t in trials if "confirms" in t.user_attrs)
     assert list(phases(trials, search.replace(sampler="tpe"))) == ["tpe", "confirmation"]
 

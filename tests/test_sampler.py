@@ -12,7 +12,7 @@ from optuna.trial import Trial, TrialState
 from stub_task import FEW, SPACE, StubPredictor, expected_score, score
 
 from nars import genotypes
-from nars.budget import INTERRUPTED, VOID, Budget
+from nars.budget import INTERRUPTED, VOID
 from nars.errors import InfeasibleError, UsageError
 from nars.feasible import feasible
 from nars.gaussian import GaussianPredictor
@@ -24,7 +24,7 @@ WHOLE = dict(SPACE.distributions)
 
 
 def sampler(**options: Any) -> NarsSampler:
-    return NarsSampler(SPACE, **({"predictor": StubPredictor(SPACE), "first_batch": 6} | options))
+    return NarsSampler(SPACE, **({"predictor": StubPredictor(SPACE)} | options))
 
 
 def study_of(made: NarsSampler, directions: tuple[str, ...] = ("maximize",)) -> Study:
@@ -46,9 +46,8 @@ def macs(params: Any) -> float:
 @pytest.mark.parametrize(
     "predictor", [StubPredictor(SPACE), GaussianPredictor(SPACE)], ids=["stub", "gaussian"]
 )
-@pytest.mark.parametrize("budget", [None, 24])
-def test_a_plain_study_finds_better_than_random(budget: int | None, predictor: Predictor) -> None:
-    study = study_of(sampler(budget=budget, predictor=predictor))
+def test_a_plain_study_finds_better_than_random(predictor: Predictor) -> None:
+    study = study_of(sampler(predictor=predictor))
     study.optimize(objective, n_trials=24)
     assert len(np.unique(rows(study), axis=0)) == 24
     drawn = genotypes.sample(SPACE, 4000, np.random.default_rng(0))
@@ -69,7 +68,7 @@ def test_a_plain_study_finds_better_than_random(budget: int | None, predictor: P
     ids=lambda predictor: type(predictor).__name__,
 )
 def test_any_predictor_of_the_contract_guides(predictor: Predictor) -> None:
-    study = study_of(sampler(predictor=predictor, budget=9))
+    study = study_of(sampler(predictor=predictor))
     study.optimize(objective, n_trials=9)
     assert len(np.unique(rows(study), axis=0)) == 9
     known = study.sampler.prediction(study, study.trials[-1])
@@ -93,7 +92,7 @@ def test_a_predictor_by_name_is_made_once_one_is_needed(
         return StubPredictor(domain, seed)
 
     monkeypatch.setattr(made_by, create)
-    study = study_of(NarsSampler(SPACE, budget=8, seed=5, predictor=name))
+    study = study_of(NarsSampler(SPACE, seed=5, predictor=name))
     study.optimize(objective, n_trials=4)
     assert made == []  # the first batch, of at least four, needs none
     study.optimize(objective, n_trials=4)
@@ -103,7 +102,7 @@ def test_a_predictor_by_name_is_made_once_one_is_needed(
 @pytest.mark.slow
 def test_the_pretrained_predictor_from_end_to_end(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NARS_CACHE", str(tmp_path))
-    study = study_of(NarsSampler(SPACE, budget=20, limits={"macs": 1e5}, predictor="ensemble"))
+    study = study_of(NarsSampler(SPACE, limits={"macs": 1e5}, predictor="ensemble"))
     study.optimize(objective, n_trials=20)
     assert feasible(SPACE, rows(study), {"macs": 1e5}).all()
     assert len(np.unique(rows(study), axis=0)) == 20
@@ -112,7 +111,7 @@ def test_the_pretrained_predictor_from_end_to_end(tmp_path: Any, monkeypatch: py
 
 
 def test_an_even_first_batch_then_rounds_that_grow() -> None:
-    made = sampler(budget=18)
+    made = sampler()
     study = study_of(made)
     study.optimize(objective, n_trials=18)
     np.testing.assert_array_equal(rows(study)[:6], made._first_candidates()[:6])
@@ -139,11 +138,11 @@ def test_a_fit_serves_a_round_and_sees_only_the_rounds_before() -> None:
 
 @pytest.mark.parametrize("stop", [3, 6, 8, 11])
 def test_a_new_sampler_on_the_same_study_goes_on_alike(stop: int) -> None:
-    uninterrupted = study_of(sampler(budget=13))
+    uninterrupted = study_of(sampler())
     uninterrupted.optimize(objective, n_trials=13)
-    resumed = study_of(sampler(budget=13))
+    resumed = study_of(sampler())
     resumed.optimize(objective, n_trials=stop)
-    resumed.sampler = sampler(budget=13)
+    resumed.sampler = sampler()
     resumed.optimize(objective, n_trials=13 - stop)
     np.testing.assert_array_equal(rows(resumed), rows(uninterrupted))
 
@@ -157,7 +156,7 @@ def test_seeds_differ() -> None:
 
 @pytest.mark.parametrize("limit", [9e4, 3e4, 1.3e4])
 def test_limits_hold_in_every_phase(limit: float) -> None:
-    study = study_of(sampler(limits={"macs": limit}, budget=15))
+    study = study_of(sampler(limits={"macs": limit}))
     study.optimize(objective, n_trials=15)
     assert max(macs(trial.params) for trial in study.trials) <= limit
     assert len(np.unique(rows(study), axis=0)) == 15
@@ -176,20 +175,20 @@ def test_failed_and_infinite_trials_are_learned_from_as_little_as_they_tell() ->
             raise ValueError("no luck")
         return value if trial.number % 3 == 1 else float("-inf")
 
-    study = study_of(sampler(budget=20))
+    study = study_of(sampler())
     study.optimize(failing, n_trials=20, catch=(ValueError,))
     assert len(np.unique(rows(study), axis=0)) == 20
 
 
 def test_all_failing_is_no_reason_to_stop_proposing() -> None:
-    study = study_of(sampler(budget=12))
+    study = study_of(sampler())
     study.optimize(lambda trial: objective(trial) * float("nan"), n_trials=12)
     assert {trial.state for trial in study.trials} == {TrialState.FAIL}
     assert len(np.unique(rows(study), axis=0)) == 12
 
 
 def test_running_trials_count_and_are_not_proposed_again() -> None:
-    study = study_of(sampler(budget=30))
+    study = study_of(sampler())
     study.optimize(objective, n_trials=6)
     asked = [study.ask(WHOLE) for _ in range(8)]
     assert len({str(trial.params) for trial in asked}) == 8
@@ -222,12 +221,11 @@ def test_void_trials_change_no_place_but_are_not_proposed_again() -> None:
     ]
 
 
-@pytest.mark.parametrize("budget", [None, 12])
-def test_a_space_is_exhausted_before_anything_is_repeated(budget: int | None) -> None:
+def test_a_space_is_exhausted_before_anything_is_repeated() -> None:
     def few(trial: Trial) -> float:
         return score(FEW.decode(suggest(FEW, trial)), trial.number)
 
-    made = NarsSampler(FEW, budget=budget, first_batch=2, predictor=StubPredictor(FEW))
+    made = NarsSampler(FEW, first_batch=2, predictor=StubPredictor(FEW))
     study = study_of(made)
     study.optimize(few, n_trials=4)
     assert len({str(trial.params) for trial in study.trials}) == 4
@@ -254,7 +252,7 @@ def test_what_the_space_does_not_know_is_drawn_at_random() -> None:
 
 
 def test_a_loss_is_minimised() -> None:
-    study = study_of(sampler(budget=24, objectives=("loss",)), ("minimize",))
+    study = study_of(sampler(objectives=("loss",)), ("minimize",))
     study.optimize(lambda trial: 2.3 - objective(trial), n_trials=24)
     losses = [trial.value for trial in study.trials]
     assert np.median(losses[12:]) < np.median(losses[:6])
@@ -271,7 +269,7 @@ def test_a_front_of_a_predicted_and_a_known_objective() -> None:
     def both(trial: Trial) -> tuple[float, float]:
         return objective(trial), macs(trial.params)
 
-    made = sampler(budget=60, objectives=("accuracy", "macs"), predictor=Counting(SPACE))
+    made = sampler(objectives=("accuracy", "macs"), predictor=Counting(SPACE))
     study = study_of(made, ("maximize", "minimize"))
     study.optimize(both, n_trials=30)
     assert set(fitted) == {"accuracy"}  # MACs are known, not predicted
@@ -307,13 +305,3 @@ ONE, TWO = ("maximize",), ("maximize", "minimize")
 def test_scores(directions: Any, state: TrialState, values: Any, known: Any, expected: Any) -> None:
     trial = optuna.create_trial(state=state, values=values, user_attrs=known)
     assert scores(study_of(sampler(), directions), trial) == expected
-
-
-def test_the_first_batch_grows_with_the_budget_and_leaves_half_of_it() -> None:
-    sizes = [NarsSampler(SPACE, budget=budget).first_batch for budget in range(8, 200)]
-    assert sizes == sorted(sizes)
-    assert (sizes[0], sizes[-1]) == (4, 12)
-    assert all(size <= budget / 2 for budget, size in zip(range(8, 200), sizes, strict=True))
-    for budget in (None, Budget(3600, "seconds"), Budget(500, "epochs")):
-        assert NarsSampler(SPACE, budget=budget).first_batch == 16
-    assert NarsSampler(SPACE, budget=64, first_batch=7).first_batch == 7

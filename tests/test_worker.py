@@ -17,6 +17,7 @@ from stub_task import FEW, StubTask, complete, config, path, trials
 from nars import worker
 from nars.budget import INTERRUPTED, REFUSED, VOID
 from nars.confirm import confirmations
+from nars.early_stopping import TAUGHT_BY
 from nars.errors import InfeasibleError, NonFiniteLossError, RunError, TrialMemoryError, UsageError
 from nars.liveness import REASON, REPEATS
 from nars.proposals import SAMPLERS
@@ -147,7 +148,7 @@ def test_killed_again_and_again(stub: type[StubTask], tmp_path: Path) -> None:
 def test_an_interruption_while_proposing_leaves_nothing_running(
     stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException
 ) -> None:
-    given = config("6")
+    given = config("12")
     expected = path(search(given, tmp_path / "whole"))
 
     def fail(*arguments: Any) -> Any:
@@ -310,13 +311,13 @@ def test_a_front_with_early_stopping(stub: type[StubTask], tmp_path: Path) -> No
     assert len((tmp_path / "run" / "pareto.csv").read_text().splitlines()) > 3
 
 
-def test_early_stopping_of_one_objective_waits_for_the_first_batch(
+def test_early_stopping_of_one_objective_waits_for_those_that_teach_it(
     stub: type[StubTask], tmp_path: Path
 ) -> None:
     study = search(config("40", sampler="random"), tmp_path / "run")
     inner = [trial.number for trial in trials(study) if trial.state == TrialState.PRUNED]
     assert inner
-    assert min(inner) >= 16
+    assert min(inner) >= TAUGHT_BY
     for number in inner:
         trial = study.trials[number]
         assert trial.user_attrs[ESTIMATE][0] == pytest.approx(

@@ -25,9 +25,8 @@ from nars.sampler import NarsSampler
 from nars.space import Space
 from search_spaces.spaces import space
 
-BUDGET = 20_000
 SAMPLERS: dict[str, Callable[[Space], BaseSampler]] = {
-    "nars": lambda micro: NarsSampler(micro, budget=BUDGET, limits={"macs": 4e6}),
+    "nars": lambda micro: NarsSampler(micro, limits={"macs": 4e6}),
     "tpe": lambda micro: TPESampler(multivariate=True, seed=0),
     "gp": lambda micro: GPSampler(seed=0),
 }

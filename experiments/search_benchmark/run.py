@@ -156,8 +156,8 @@ def jobs(tasks: Sequence[str], opponents: Sequence[str], seeds: int, budgets: Se
     for seed in range(seeds):
         for name in opponents:
             opponent = OPPONENTS[name]
-            for budget in opponent.runs(budgets):
-                wanted += [Job(task, name, seed, budget) for task in tasks if seed < opponent.most_seeds]
+            budget = min(max(budgets), opponent.most_budget)
+            wanted += [Job(task, name, seed, budget) for task in tasks if seed < opponent.most_seeds]
     return wanted
 
 

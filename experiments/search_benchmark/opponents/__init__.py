@@ -16,8 +16,7 @@ from experiments.search_benchmark.opponents.optuna_samplers import CubeOptimizer
 from experiments.search_benchmark.opponents.simple import AgingEvolution, LocalMutation, Random
 from experiments.search_benchmark.opponents.smac import Smac
 from experiments.search_benchmark.problem import Problem
-from nars.budget import Budget
-from nars.sampler import NarsSampler, PredictorName, first_batch_of
+from nars.sampler import NarsSampler, PredictorName
 
 __all__ = ["OPPONENTS", "Opponent", "Optimizer"]
 
@@ -35,7 +34,6 @@ def _nars(predictor: PredictorName = "gaussian", sampler: type[NarsSampler] = Na
         def make() -> NarsSampler:
             return sampler(
                 problem.domain,
-                budget=budget,
                 limits=problem.limits,
                 objectives=objectives,
                 predictor=predictor,
@@ -51,16 +49,12 @@ def _cma_es(problem: Problem, budget: int, seed: int) -> Optimizer:
     return CubeOptimizer(problem, seed, lambda: CmaEsSampler(seed=seed))
 
 
-def _first_batch(budget: int) -> int:
-    return first_batch_of(Budget(budget))
-
-
 def _variant(make: Make) -> Opponent:
-    return Opponent(make, plan=_first_batch, variant=True, most_seeds=10, most_budget=64)
+    return Opponent(make, variant=True, most_seeds=10, most_budget=64)
 
 
 OPPONENTS: dict[str, Opponent] = {
-    "nars": Opponent(_nars(), plan=_first_batch),
+    "nars": Opponent(_nars()),
     "nars-ensemble": _variant(_nars("ensemble")),
     "nars-greedy": _variant(_nars(sampler=ablations.Greedy)),
     "nars-alone": _variant(_nars(sampler=ablations.Alone)),

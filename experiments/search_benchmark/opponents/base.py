@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,22 +47,8 @@ class Opponent:
     most_seeds: int = 1000
     most_budget: int = 100_000
     """Slow ones run with fewer seeds, and not to the end."""
-    plan: Callable[[int], object] | None = None
-    """What it makes of the budget beforehand; None where it does the same whatever the budget."""
     variant: bool = False
     """`nars` without one of its parts: for the table of ablations, not among the opponents."""
-
-    def runs(self, budgets: Sequence[int]) -> list[int]:
-        """The budgets to run so that every one of `budgets` is served: the largest of each plan."""
-        largest = {self._planned(budget): budget for budget in sorted(budgets) if budget <= self.most_budget}
-        return sorted(largest.values())
-
-    def serves(self, run: int, budget: int) -> bool:
-        """Whether the first `budget` trainings of a run are what it does with that budget."""
-        return budget <= run and self._planned(run) == self._planned(budget)
-
-    def _planned(self, budget: int) -> object:
-        return None if self.plan is None else self.plan(budget)
 
 
 def scalarisation(values: Array, rng: np.random.Generator) -> Callable[[Array], Array]:
