@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from experiments.joint_table import FRACTIONS, table_space, train
+from experiments.joint_table.describe import describe
 from experiments.search_benchmark.tasks.joint import Surrogate
 from nars.genotypes import sample, to_genotypes
 
@@ -54,6 +55,29 @@ def test_the_surrogate_recovers_scores_and_noise_of_a_made_table() -> None:
     accuracy = (truth(twice) + rng.normal(0, 0.2, len(twice))) / 100
     table = pd.DataFrame(to_genotypes(space, twice)).assign(accuracy=accuracy)
     surrogate = Surrogate.fit(space, table)
-    assert surrogate.noise == pytest.approx(0.2, rel=0.3)  # sd of 60 pairs: 9 % relative error
     unseen = sample(space, 300, rng, quasi=False)
+    noise = surrogate.observe(unseen, rng) - surrogate.score(unseen)
+    assert noise.std() == pytest.approx(0.2, rel=0.3)  # sd of 60 pairs: 9 % relative error
     assert np.corrcoef(surrogate.score(unseen), truth(unseen))[0, 1] > 0.9
+
+
+def test_accuracies_of_none_and_all_have_odds() -> None:
+    space = table_space()
+    table = pd.DataFrame(to_genotypes(space, sample(space, 30, np.random.default_rng(0), quasi=False)))
+    surrogate = Surrogate.fit(space, table.assign(accuracy=[0.0, 1.0] * 15))
+    scores = surrogate.score(sample(space, 100, np.random.default_rng(1)))
+    assert np.isfinite(scores).all()
+    assert (scores > 0).all()
+    assert (scores < 100).all()
+
+
+def test_a_part_of_a_table_is_described() -> None:
+    """Half of these are trained twice, one point apart."""
+    space = table_space()
+    matrix = sample(space, 40, np.random.default_rng(0), quasi=False)
+    macs = np.log10(space.statistics(matrix)["macs"])
+    once = pd.DataFrame(to_genotypes(space, matrix)).assign(index=range(40), seed=0, accuracy=macs / 10)
+    again = once[:20].assign(seed=1, accuracy=once["accuracy"] + 0.01)
+    text = describe(pd.concat([once, again]))
+    assert "40 candidates, 20 of them trained twice" in text
+    assert "two seeds: 0.71" in text

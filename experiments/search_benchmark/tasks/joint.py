@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 
 from experiments.joint_table import CANDIDATES, table_space
 from experiments.search_benchmark import gaussian_process
@@ -21,10 +22,11 @@ from experiments.search_benchmark.tasks.table import digest
 from nars.errors import DataError
 from nars.genotypes import Domain, Matrix, features, from_genotypes, is_architecture_feature, width
 
-__all__ = ["FOLDER", "NAMES", "Surrogate", "load"]
+__all__ = ["FOLDER", "NAMES", "Surrogate", "load", "matrix_of"]
 
 FOLDER = Path(__file__).parents[2] / "joint_table"
 _LIMIT = 2e6  # a sixth of random candidates are below
+_EDGE = 0.0014
 NAMES = tuple(f"micro-{data}{kind}" for data in ("digits", "fashion") for kind in ("", "-2M", "-pareto"))
 
 
@@ -39,42 +41,56 @@ def load(name: str, data_root: Path) -> Task:
             f"{path.name} has {surrogate.candidates} of {CANDIDATES} candidates: go on with it first"
         )
 
-    def observe(matrix: Matrix, rng: np.random.Generator) -> Array:
-        return surrogate.score(matrix) + rng.normal(0, surrogate.noise, len(matrix))
-
-    task = Task(table, Problem(surrogate.domain), surrogate.score, observe, digest(path))
+    task = Task(table, Problem(surrogate.domain), surrogate.score, surrogate.observe, digest(path))
     limits = {"macs": _LIMIT} if name.endswith("-2M") else None
     return task.variant(name, limits=limits, cost="macs" if name.endswith("-pareto") else None)
 
 
 @dataclass(frozen=True)
 class Surrogate:
-    """Accuracy in per cent from the architecture, the recipe and log MACs."""
+    """Accuracy in per cent from the architecture, the recipe and log MACs: a process of its log odds.
+
+    Accuracies near 100 and those of trainings that failed are then on one scale, and so is their noise.
+    """
 
     domain: Domain
     process: GaussianProcess
     noise: float
-    """Standard deviation between trainings of one candidate that differ in the seed."""
+    """Standard deviation of the log odds between trainings of one candidate that differ in the seed."""
     candidates: int
 
     @classmethod
     def fit(cls, domain: Domain, table: pd.DataFrame) -> Surrogate:
         """`table` has a column for every dimension, ``seed`` and ``accuracy`` in 0..1."""
-        names = list(domain.distributions)
-        genotypes = [dict(zip(names, row, strict=True)) for row in table[names].itertuples(index=False)]
-        matrix = domain.canonical(from_genotypes(domain, genotypes))
-        accuracy = 100 * table["accuracy"].to_numpy(np.float64)
+        matrix, odds = matrix_of(domain, table), logit(_inside(table["accuracy"].to_numpy(np.float64)))
         _, first, group = np.unique(matrix, axis=0, return_index=True, return_inverse=True)
         counts = np.bincount(group)
-        means = np.bincount(group, accuracy) / counts
-        repeats = max(int(counts.sum() - len(counts)), 1)
-        noise = float(np.sqrt(((accuracy - means[group]) ** 2).sum() / repeats))
+        means = np.bincount(group, odds) / counts
+        noise = np.sqrt(((odds - means[group]) ** 2).sum() / max(int((counts - 1).sum()), 1))
         groups = _groups(domain, matrix[first])
         hyper = gaussian_process.fit_hyperparameters(groups, means)
-        return cls(domain, gaussian_process.fit(groups, means, hyper), noise, len(means))
+        return cls(domain, gaussian_process.fit(groups, means, hyper), float(noise), len(means))
 
     def score(self, matrix: Matrix) -> Array:
+        return 100 * expit(self._odds(matrix))
+
+    def observe(self, matrix: Matrix, rng: np.random.Generator) -> Array:
+        return 100 * expit(self._odds(matrix) + rng.normal(0, self.noise, len(matrix)))
+
+    def _odds(self, matrix: Matrix) -> Array:
         return self.process.predict(_groups(self.domain, self.domain.canonical(matrix)))
+
+
+def _inside(accuracy: Array) -> Array:
+    """0 and 1 have no odds; half an image of the digits away from them, they have."""
+    return np.asarray(np.clip(accuracy, _EDGE, 1 - _EDGE))
+
+
+def matrix_of(domain: Domain, table: pd.DataFrame) -> Matrix:
+    """The candidates [n, d] of a table's rows."""
+    names = list(domain.distributions)
+    genotypes = [dict(zip(names, row, strict=True)) for row in table[names].itertuples(index=False)]
+    return domain.canonical(from_genotypes(domain, genotypes))
 
 
 @cache

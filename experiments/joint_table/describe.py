@@ -1,0 +1,66 @@
+"""What the joint tables hold, and how well the surrogates that are searched in their place predict them.
+
+python -m experiments.joint_table.describe
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import kendalltau, spearmanr
+from sklearn.model_selection import KFold
+
+from experiments.joint_table import TABLES, table_space
+from experiments.joint_table.train import FOLDER
+from experiments.search_benchmark.tasks.joint import Surrogate, matrix_of
+
+FOLDS = 10
+
+
+def describe(table: pd.DataFrame) -> str:
+    """Lines on a whole table or a part of one: accuracies in per cent."""
+    accuracy = 100 * table["accuracy"]
+    pairs = 100 * table.pivot_table(index="index", columns="seed", values="accuracy").dropna()
+    between = (pairs[0] - pairs[1]).abs() / np.sqrt(2) if pairs.shape[1] > 1 else pd.Series(dtype=float)
+    first, predicted = cross_validated(table)
+    truth = 100 * first["accuracy"].to_numpy()
+    better, away = truth >= np.median(truth), np.abs(predicted - truth)
+    lines = [
+        f"{table['index'].nunique()} candidates, {len(between)} of them trained twice",
+        f"accuracy: {_quantiles(accuracy)}, at most {accuracy.max():.1f}",
+        f"standard deviation between two seeds: {np.sqrt((between**2).mean()):.2f}",
+        f"  of each pair: {_quantiles(between)}",
+        f"surrogate on candidates not seen, {FOLDS} folds:",
+        f"  Spearman {spearmanr(predicted, truth).statistic:.2f}, "
+        f"Kendall {kendalltau(predicted, truth).statistic:.2f}, "
+        f"among the better half {kendalltau(predicted[better], truth[better]).statistic:.2f}",
+        f"  RMSE {np.sqrt((away**2).mean()):.2f}, errors: {_quantiles(away)}",
+    ]
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _quantiles(values: ArrayLike) -> str:
+    low, middle, high = np.quantile(np.asarray(values), [0.1, 0.5, 0.9]) if np.size(values) else [np.nan] * 3
+    return f"{low:.2f}, {middle:.2f}, {high:.2f} (10 %, median, 90 %)"
+
+
+def cross_validated(table: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """The first training of every candidate, and what surrogates that have not seen it predict [n]."""
+    space, first = table_space(), table[table["seed"] == 0].reset_index(drop=True)
+    predicted = np.zeros(len(first))
+    for train, test in KFold(FOLDS, shuffle=True, random_state=0).split(first):
+        known = table[table["index"].isin(first["index"][train])]
+        predicted[test] = Surrogate.fit(space, known).score(matrix_of(space, first.iloc[test]))
+    return first, predicted
+
+
+def main() -> None:
+    for name in TABLES:
+        path = FOLDER / f"{name}.csv.gz"
+        if path.exists():
+            print(f"{name}\n{describe(pd.read_csv(path, keep_default_na=False))}")
+
+
+if __name__ == "__main__":
+    main()
