@@ -2,8 +2,8 @@
 
     python -m experiments.early_stopping
 
-On the training curves of the joint tables (`experiments.joint_table`): 64 of their candidates in random order,
-as a search would train them, 500 times. The first twelve are trained in full and teach the rule of
+On the training curves of the joint tables (`experiments.joint_table`): 64 of their candidates in random
+order, as a search would train them, 500 times. The first twelve are trained in full and teach the rule of
 `nars.early_stopping`; those it then stops save the rest of their epochs. Prints how often a rule was found,
 the share of the epochs saved, how often the best of all was stopped and what accuracy that costs, and how the
 scores that it predicts for stopped candidates agree with those that they really ended with. Seconds.
