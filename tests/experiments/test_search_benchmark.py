@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
@@ -13,7 +14,7 @@ from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.opponents import OPPONENTS
 from experiments.search_benchmark.problem import Problem, Task
 from experiments.search_benchmark.reference import Reference, hypervolume, nondominated, reference
-from experiments.search_benchmark.report import first_reaching, value_at
+from experiments.search_benchmark.report import first_reaching, stalls_table, value_at
 from experiments.search_benchmark.run import Job, Row, main, read_rows, run
 from experiments.search_benchmark.tasks import HELD_OUT, TASKS, load, ofa, toy
 from experiments.search_benchmark.tasks.table import PlainDomain
@@ -241,3 +242,18 @@ def test_names_are_checked() -> None:
 def test_reference_regret_is_zero_at_the_best_and_one_at_the_typical() -> None:
     known = Reference(best=3.0, typical=1.0, random_best_of={})
     assert (known.regret(3.0), known.regret(1.0)) == (0.0, 1.0)
+
+
+def test_stalls_tell_better_from_same_and_worse() -> None:
+    def rows(opponent: str, regrets: list[tuple[float, float]]) -> list[tuple[str, str, int, int, float]]:
+        return [
+            ("toy", opponent, seed, budget, regret)
+            for seed, pair in enumerate(regrets)
+            for budget, regret in zip((128, 256), pair, strict=True)
+        ]
+
+    found = rows("one", [(0.2, 0.1), (0.2, 0.2), (0.1, 0.3), (0.3, 0.2)]) + rows("two", [(0.1, 0.1)])
+    frame = pd.DataFrame(found, columns=["task", "opponent", "seed", "budget", "regret"])
+    lines = stalls_table(frame).splitlines()
+    assert lines[2] == "| one | 0.50 | 0.25 | 0.25 | 0.20 |"
+    assert lines[3] == "| two | 0.00 | 1.00 | 0.00 | 0.10 |"
