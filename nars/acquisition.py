@@ -11,6 +11,7 @@ from optuna._hypervolume import compute_hypervolume
 from scipy.special import ndtr
 
 from nars.genotypes import Domain, Matrix
+from nars.labels import LabelScale
 
 __all__ = ["Acquisition", "Predictor"]
 
@@ -41,13 +42,14 @@ class Acquisition:
     """Worth of genotypes [n, d], larger is better: [n], or [n, k] for k objectives.
 
     - One objective: the expected improvement on the best measured (Jones et al., Journal of Global
-      Optimization 1998). Which that is the predictor says, for it sees through the noise. In a batch,
-      what was chosen before counts as measured, with the score predicted and without noise (the
-      "kriging believer": Ginsbourger et al., Computational Intelligence in Expensive Optimization
-      Problems, 2010).
-    - Several: each optimistically, by `OPTIMISM`; `choose` then says which of a front to train.
+      Optimization 1998). Which that is the predictor says, for it sees through the noise. It is on the
+      predictor's scale: on that of the scores, where failed trainings are far away, what they leave
+      uncertain would be mistaken for hope. In a batch, what was chosen before counts as measured, with
+      the score predicted and without noise (the "kriging believer": Ginsbourger et al., Computational
+      Intelligence in Expensive Optimization Problems, 2010).
+    - Several: scores, each optimistically, by `OPTIMISM`; `choose` then says which of a front to train.
 
-    `predictors` are fitted to scores `values` [m, k] of genotypes `measured` [m, d]; an objective
+    `predictors` are fitted to genotypes `measured` [m, d] and scores on `scales`; an objective
     without one is a statistic of the domain. `signs` [k]: 1 for what is maximised, -1 for the others.
     """
 
@@ -57,21 +59,21 @@ class Acquisition:
         objectives: Sequence[str],
         signs: Floats,
         predictors: Mapping[str, Predictor],
+        scales: Mapping[str, LabelScale],
         measured: Matrix,
-        values: Floats,
     ) -> None:
         self.domain = domain
         self.objectives = objectives
         self.signs = signs
         self.predictors = predictors
-        self.spread = values.std(axis=0)
+        self.scales = scales
         self.known = self._predicted(measured)[0]
-        """What `measured` is worth [m, k], by prediction."""
+        """What `measured` is worth [m, k], by prediction, on the predictors' scales."""
 
     def __call__(self, matrix: Matrix) -> Floats:
         mean, std = self._predicted(matrix)
         if len(self.objectives) > 1:
-            return mean + OPTIMISM * std
+            return self._scores(mean + OPTIMISM * std)
         return _expected_improvement(mean[:, 0], std[:, 0], self.known.max())
 
     def choose(self, matrix: Matrix, worth: Floats, pending: Matrix, count: int) -> Matrix:
@@ -97,7 +99,7 @@ class Acquisition:
 
     def _front(self, matrix: Matrix, worth: Floats, pending: Matrix, count: int) -> NDArray[np.int64]:
         """Each adds most to the hypervolume of what is known, those `pending` and those before it."""
-        known = np.concatenate([self.known, self._predicted(pending)[0]])
+        known = self._scores(np.concatenate([self.known, self._predicted(pending)[0]]))
         every = np.concatenate([known, worth])
         low, high = every.min(axis=0), every.max(axis=0)
         front, candidates = (
@@ -123,19 +125,25 @@ class Acquisition:
         return mean[:, 0], kept[:, None] * covariance * kept
 
     def _predicted(self, matrix: Matrix) -> tuple[Floats, Floats]:
-        """Mean and standard deviation [n, k], larger is better."""
+        """Mean and standard deviation [n, k] on the predictors' scales, larger is better."""
         means, stds = np.zeros((2, len(matrix), len(self.objectives)))
         if not len(matrix):
             return means, stds
         statistics = self.domain.statistics(matrix) if len(self.predictors) < len(self.objectives) else {}
         for at, name in enumerate(self.objectives):
             if name in self.predictors:
-                means[:, at], std = self.predictors[name].predict(matrix, return_std=True)
-                # Far below all that was measured a predictor may be unsure beyond measure: that is no hope.
-                stds[:, at] = np.minimum(std, self.spread[at])
+                means[:, at], stds[:, at] = self.predictors[name].predict(matrix, return_std=True)
             else:
                 means[:, at] = statistics[name]
         return self.signs * means, stds
+
+    def _scores(self, values: Floats) -> Floats:
+        """Values [n, k] on the predictors' scales as scores, larger is better still."""
+        given = values * self.signs
+        for name, scale in self.scales.items():
+            at = self.objectives.index(name)
+            given[:, at] = scale.inverse(given[:, at])
+        return np.asarray(given * self.signs)
 
 
 def _expected_improvement(mean: Floats, std: Floats, best: float) -> Floats:

@@ -42,22 +42,28 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     The contract is that of `nars.predictor.AccuracyPredictor`. The order of the labels is taken as
     the order of measurement where there are more than `LARGEST`. `knowledge` gives further inputs
-    [n, k] of genotypes, such as what earlier searches make of them (`nars.knowledge`).
+    [n, k] of genotypes, such as what earlier searches make of them (`nars.knowledge`). Labels that are
+    `scaled` are on a `nars.labels.LabelScale` already, and so are predictions then.
     """
 
     def __init__(
-        self, domain: Domain, seed: int = 0, knowledge: Callable[[Matrix], Floats] | None = None
+        self,
+        domain: Domain,
+        seed: int = 0,
+        knowledge: Callable[[Matrix], Floats] | None = None,
+        scaled: bool = False,
     ) -> None:
         self.domain = domain
         self.seed = seed
         self.knowledge = knowledge
+        self.scaled = scaled
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
         matrix = check_matrix(self.domain, X)
         labels = check_labels(y, len(matrix))
         rng = np.random.default_rng(self.seed)
         self.n_features_in_ = matrix.shape[1]
-        self.scale_ = LabelScale.of(labels)
+        self.scale_ = LabelScale.unit() if self.scaled else LabelScale.of(labels)
         inputs, kinds = self._known(sample(self.domain, 1024, rng))
         known, groups = np.unique(kinds, return_inverse=True)
         std = inputs.std(axis=0)

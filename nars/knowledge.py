@@ -60,14 +60,13 @@ class Knowledge:
     def __init__(self, domain: Domain, searches: Sequence[Earlier], seed: int = 0) -> None:
         from nars.gaussian import GaussianPredictor  # an optimizer, only once a predictor is needed
 
-        self.scales = [LabelScale.of(np.array(search.scores)) for search in searches]
+        known = [(search.genotypes, np.array(search.scores)) for search in searches]
         self.predictors = [
-            GaussianPredictor(domain, seed).fit(
-                from_genotypes(domain, search.genotypes), np.array(search.scores)
+            GaussianPredictor(domain, seed, scaled=True).fit(
+                from_genotypes(domain, genotypes), LabelScale.of(scores).forward(scores)
             )
-            for search in searches
+            for genotypes, scores in known
         ]
 
     def __call__(self, matrix: Matrix) -> NDArray[np.float64]:
-        pairs = zip(self.scales, self.predictors, strict=True)
-        return np.stack([scale.forward(np.asarray(each.predict(matrix))) for scale, each in pairs], axis=1)
+        return np.stack([np.asarray(each.predict(matrix)) for each in self.predictors], axis=1)

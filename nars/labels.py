@@ -33,6 +33,7 @@ class LabelScale:
     """The lowest score, scaled, where it is beyond the linear part."""
     high: float = TAIL
     """The highest, likewise."""
+    tail: float = TAIL
 
     @classmethod
     def of(cls, y: Floats) -> Self:
@@ -43,20 +44,25 @@ class LabelScale:
         z = found.forward(y)
         return replace(found, low=min(float(z.min()), -TAIL), high=max(float(z.max()), TAIL))
 
+    @classmethod
+    def unit(cls) -> Self:
+        """Of labels that are scaled already: changes nothing."""
+        return cls(0.0, 1.0, -np.inf, np.inf, np.inf)
+
     def forward(self, y: Floats) -> Floats:
         z = (y - self.centre) / self.spread
-        far = np.maximum(np.abs(z) - TAIL, 0)
-        return np.asarray(np.sign(z) * (np.minimum(np.abs(z), TAIL) + np.log1p(far)))
+        far = np.maximum(np.abs(z) - self.tail, 0)
+        return np.asarray(np.sign(z) * (np.minimum(np.abs(z), self.tail) + np.log1p(far)))
 
     def inverse(self, z: Floats) -> Floats:
         within = np.clip(z, self.low, self.high)
-        far = np.maximum(np.abs(within) - TAIL, 0)
-        size = np.minimum(np.abs(within), TAIL) + np.expm1(far)
+        far = np.maximum(np.abs(within) - self.tail, 0)
+        size = np.minimum(np.abs(within), self.tail) + np.expm1(far)
         return np.asarray(self.centre + self.spread * (np.sign(within) * size + z - within))
 
     def inverse_std(self, z: Floats, std: Floats) -> Floats:
         """The standard deviation of a score whose scaled prediction is z ± std (first order)."""
-        slope = np.exp(np.maximum(np.abs(z) - TAIL, 0))
+        slope = np.exp(np.maximum(np.abs(z) - self.tail, 0))
         return np.asarray(self.spread * std * np.where((z < self.low) | (z > self.high), 1.0, slope))
 
 

@@ -46,6 +46,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     - `pretrained`: False starts from a random encoder instead, trained from the first step on.
     - `members`: heads, each with its own start and its own bootstrap of the labels.
     - `steps`: of fine-tuning, on all labels at once; the encoder joins in for the second half.
+    - `scaled`: labels are on a `nars.labels.LabelScale` already, and so are predictions then.
 
     Without an open architecture dimension, or without statistics to learn, there is no encoder.
     """
@@ -59,6 +60,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         hidden: int = 32,
         steps: int = 150,
         seed: int = 0,
+        scaled: bool = False,
     ) -> None:
         self.domain = domain
         self.encoder = encoder
@@ -67,12 +69,13 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.hidden = hidden
         self.steps = steps
         self.seed = seed
+        self.scaled = scaled
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
         matrix = check_matrix(self.domain, X)
         labels = check_labels(y, len(matrix))
         self.n_features_in_ = matrix.shape[1]
-        self.scale_ = LabelScale.of(labels)
+        self.scale_ = LabelScale.unit() if self.scaled else LabelScale.of(labels)
         self.encoder_ = self._start()
         x = torch.from_numpy(features(self.domain, matrix))
         generator = torch.Generator().manual_seed(self.seed)

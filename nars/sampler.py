@@ -36,12 +36,15 @@ from nars.errors import UsageError
 from nars.evolution import best_first, evolve
 from nars.feasible import Limits, Reservoir
 from nars.genotypes import Domain, Matrix
+from nars.labels import LabelScale
 
 __all__ = ["ESTIMATE", "FIRST_BATCH", "PREDICTORS", "NarsSampler", "Predictor", "PredictorName"]
 
 PredictorName = Literal["gaussian", "ensemble"]
 PREDICTORS: tuple[PredictorName, ...] = get_args(PredictorName)
 """A Gaussian process (`nars.gaussian`), and the paper's pretrained network (`nars.predictor`)."""
+
+_Fitted = tuple[dict[str, Predictor], dict[str, LabelScale]]
 
 ESTIMATE = "estimate"
 """User attribute of a pruned trial: the score that it would have ended with."""
@@ -70,7 +73,8 @@ class NarsSampler(BaseSampler):
     - `limits`: hold for every proposal (`nars.errors.InfeasibleError` where nothing meets them).
     - `objectives`: names of the study's objectives. One that is a statistic of the domain (``macs``)
       is known beforehand; the others are predicted.
-    - `predictor`: of `PREDICTORS`, or a template that is cloned for every fit.
+    - `predictor`: of `PREDICTORS`, or a template that is cloned for every fit, to scores on a
+      `nars.labels.LabelScale`.
     - `knowledge`: what earlier searches make of genotypes [n, d], larger is better: [n, k], such as
       `nars.knowledge.Knowledge`. The Gaussian process builds on it.
     """
@@ -100,7 +104,7 @@ class NarsSampler(BaseSampler):
         self._start: Matrix | None = None
         self._reservoir = Reservoir(space, self.limits, seed)
         self._chosen: tuple[tuple[int, int, tuple[int, ...]], Matrix] | None = None
-        self._fit: tuple[tuple[int, tuple[int, ...]], dict[str, Predictor]] | None = None
+        self._fit: tuple[tuple[int, tuple[int, ...]], _Fitted] | None = None
 
     def reseed_rng(self) -> None:
         self._independent.reseed_rng()
@@ -145,9 +149,10 @@ class NarsSampler(BaseSampler):
         labelled = self._labelled(study, earlier)
         if len(earlier) < self.first_batch or len(labelled) < 2:
             return None
-        for predictor in self.fitted(study, labelled).values():
-            mean, std = predictor.predict(self._matrix([trial]), return_std=True)
-            return float(mean[0]), float(std[0])
+        predictors, scales = self.fitted(study, labelled)
+        for name, predictor in predictors.items():
+            z, std = predictor.predict(self._matrix([trial]), return_std=True)
+            return float(scales[name].inverse(z)[0]), float(scales[name].inverse_std(z, std)[0])
         return None
 
     def _tried(self, trials: Sequence[FrozenTrial]) -> _Tried:
@@ -214,9 +219,7 @@ class NarsSampler(BaseSampler):
         rng = np.random.default_rng([self.seed, len(earlier)])
         measured = self._matrix(labelled)
         signs = np.array([1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in study.directions])
-        values = np.array([scores(study, trial) for trial in labelled])
-        predictors = self.fitted(study, labelled)
-        worth = self.acquisition(self.space, self.objectives, signs, predictors, measured, values)
+        worth = self.acquisition(self.space, self.objectives, signs, *self.fitted(study, labelled), measured)
         matrix, promise = self._candidates(worth, measured, rng)
         ours = [trial for trial in earlier if self._is_ours(trial)]
         new = self._tried(ours).are_new(matrix)
@@ -238,30 +241,33 @@ class NarsSampler(BaseSampler):
         )
         return found.scored if len(self.objectives) == 1 else (found.matrix, found.scores)
 
-    def fitted(self, study: Study, trials: Sequence[FrozenTrial]) -> dict[str, Predictor]:
-        """A predictor for each objective that is no statistic, fitted to these trials; the last are kept."""
+    def fitted(self, study: Study, trials: Sequence[FrozenTrial]) -> _Fitted:
+        """For each objective that is no statistic a predictor fitted to these trials, and the scale of
+        what it predicts. The last are kept.
+        """
         numbers = tuple(trial.number for trial in trials)
         if self._fit is None or self._fit[0] != (study._study_id, numbers):
             x = self._matrix(trials)
             values = np.array([scores(study, trial) for trial in trials])
             known = set(self.space.statistics(x[:1]))
-            predictors = {
-                name: clone(self._template()).fit(x, values[:, index])
-                for index, name in enumerate(self.objectives)
-                if name not in known
+            columns = {name: values[:, at] for at, name in enumerate(self.objectives) if name not in known}
+            scales = {name: LabelScale.of(column) for name, column in columns.items()}
+            predictors: dict[str, Predictor] = {
+                name: clone(self._template()).fit(x, scales[name].forward(column))
+                for name, column in columns.items()
             }
-            self._fit = (study._study_id, numbers), predictors
+            self._fit = (study._study_id, numbers), (predictors, scales)
         return self._fit[1]
 
     def _template(self) -> Predictor:
         if self._predictor == "gaussian":
             from nars.gaussian import GaussianPredictor  # an optimizer, only once a predictor is needed
 
-            self._predictor = GaussianPredictor(self.space, seed=self.seed, knowledge=self.knowledge)
+            self._predictor = GaussianPredictor(self.space, self.seed, self.knowledge, scaled=True)
         elif self._predictor == "ensemble":
             from nars.predictor import AccuracyPredictor  # torch
 
-            self._predictor = AccuracyPredictor(self.space, seed=self.seed)
+            self._predictor = AccuracyPredictor(self.space, seed=self.seed, scaled=True)
         assert not isinstance(self._predictor, str)
         return self._predictor
 

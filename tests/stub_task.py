@@ -116,10 +116,11 @@ def expected_score(macs: Any, lr: Any) -> Any:
 class StubPredictor(RegressorMixin, BaseEstimator):
     """Ridge regression in a millisecond, with the interface of `GaussianPredictor`."""
 
-    def __init__(self, domain: Any, seed: int = 0, knowledge: Any = None) -> None:
+    def __init__(self, domain: Any, seed: int = 0, knowledge: Any = None, scaled: bool = True) -> None:
         self.domain = domain
         self.seed = seed
         self.knowledge = knowledge
+        self.scaled = scaled
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         x = self._inputs(X)

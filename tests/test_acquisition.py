@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import norm
 from stub_task import SPACE
 
 from nars import genotypes
-from nars.acquisition import Acquisition, Floats
+from nars.acquisition import OPTIMISM, Acquisition, Floats
 from nars.genotypes import Matrix
+from nars.labels import LabelScale
 
 ROWS = genotypes.sample(SPACE, 64, np.random.default_rng(0))
 NONE = ROWS[:0]
 MACS = SPACE.statistics(ROWS)["macs"]
+UNIT = {"accuracy": LabelScale.unit()}
 
 
 class Table:
@@ -41,18 +42,15 @@ def acquisition(
     std: Any,
     sign: float = 1.0,
     measured: int = 8,
-    spread: float = 1.0,
     correlation: Any = None,
 ) -> Acquisition:
-    values = spread * np.linspace(-2, 2, measured)[:, None]
     predictors = {"accuracy": Table(mean, std, correlation)}
-    return Acquisition(SPACE, ["accuracy"], np.array([sign]), predictors, ROWS[:measured], values)
+    return Acquisition(SPACE, ["accuracy"], np.array([sign]), predictors, UNIT, ROWS[:measured])
 
 
-def front(mean: Any, std: float = 0.0) -> Acquisition:
-    values = np.stack([np.linspace(0, 1, 8), MACS[:8]], axis=1)
+def front(mean: Any, std: Any = 0.0, scales: Any = UNIT) -> Acquisition:
     signs = np.array([1.0, -1.0])
-    return Acquisition(SPACE, ["accuracy", "macs"], signs, {"accuracy": Table(mean, std)}, ROWS[:8], values)
+    return Acquisition(SPACE, ["accuracy", "macs"], signs, {"accuracy": Table(mean, std)}, scales, ROWS[:8])
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -70,13 +68,16 @@ def test_what_is_certain_is_worth_what_it_gains() -> None:
     np.testing.assert_allclose(acquisition(mean, 0.0)(ROWS), np.maximum(mean - mean[7], 0), atol=1e-12)
 
 
-def test_no_hope_is_put_in_what_is_far_below_and_very_uncertain() -> None:
-    """Such predictions come from scores whose scale is logarithmic far from the median."""
-    mean, std = np.full(64, 0.58), np.full(64, 0.001)
-    mean[9], std[9] = 0.0, 5.0
-    worth = acquisition(mean, std, spread=0.02)(ROWS)
-    assert worth[10] > worth[9]
-    assert worth[9] < norm.pdf(5)
+def test_no_hope_is_put_in_what_is_far_below() -> None:
+    """Failed trainings stretch the scale of the scores, and with it what is uncertain among them."""
+    measured = np.append(np.linspace(0.7, 0.8, 7), 0.0)
+    scale = LabelScale.of(measured)
+    z = scale.forward(np.append(measured, np.full(56, 0.75)))
+    made = front(z, 0.3, {"accuracy": scale})
+    worth = made(ROWS)[:, 0]
+    np.testing.assert_allclose(worth, scale.inverse(z + OPTIMISM * 0.3))
+    assert np.argmin(worth) == 7
+    assert worth[7] < 0.7 - 3 * scale.spread
 
 
 def twins() -> Any:

@@ -206,3 +206,17 @@ def test_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train = draw(SPACES["recipe only"], 5)
     AccuracyPredictor(SPACES["recipe only"]).fit(train, np.arange(5.0))
     assert not list(tmp_path.iterdir())  # nothing to pretrain
+
+
+def test_scaled_labels_stay_as_they_are(make: Callable[[Space], Any]) -> None:
+    """A sampler scales scores once and compares predictions on that scale."""
+    train, test = draw(MICRO, 40), draw(MICRO, 50, seed=1)
+    y = accuracy(train)
+    y[3] = 0.0
+    scale, own, told = LabelScale.of(y), make(MICRO), make(MICRO).set_params(scaled=True)
+    predicted = told.fit(train, scale.forward(y)).predict(test)
+    np.testing.assert_allclose(scale.inverse(predicted), own.fit(train, y).predict(test), atol=1e-9)
+    unit, z = LabelScale.unit(), np.array([-9.0, 0.0, 4.0])
+    np.testing.assert_array_equal(unit.forward(z), z)
+    np.testing.assert_array_equal(unit.inverse(z), z)
+    np.testing.assert_array_equal(unit.inverse_std(z, np.ones(3)), 1.0)

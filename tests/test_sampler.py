@@ -87,7 +87,7 @@ def test_a_predictor_by_name_is_made_once_one_is_needed(
 ) -> None:
     made: list[tuple[Any, int]] = []
 
-    def create(domain: Any, seed: int, knowledge: Any = None) -> StubPredictor:
+    def create(domain: Any, seed: int, knowledge: Any = None, scaled: bool = True) -> StubPredictor:
         made.append((domain, seed))
         return StubPredictor(domain, seed)
 
@@ -259,20 +259,14 @@ def test_a_loss_is_minimised() -> None:
 
 
 def test_a_front_of_a_predicted_and_a_known_objective() -> None:
-    fitted: list[str] = []
-
-    class Counting(StubPredictor):
-        def fit(self, X: Any, y: Any) -> Any:  # noqa: N803
-            fitted.append("macs" if np.max(y) > 1 else "accuracy")
-            return super().fit(X, y)
-
     def both(trial: Trial) -> tuple[float, float]:
         return objective(trial), macs(trial.params)
 
-    made = sampler(objectives=("accuracy", "macs"), predictor=Counting(SPACE))
+    made = sampler(objectives=("accuracy", "macs"))
     study = study_of(made, ("maximize", "minimize"))
     study.optimize(both, n_trials=30)
-    assert set(fitted) == {"accuracy"}  # MACs are known, not predicted
+    predictors, scales = made.fitted(study, study.trials)
+    assert set(predictors) == set(scales) == {"accuracy"}  # MACs are known, not predicted
     spread = [trial.values[1] for trial in study.best_trials]
     assert len(study.best_trials) >= 6
     assert max(spread) > 4 * min(spread)

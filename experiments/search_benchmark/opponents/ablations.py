@@ -20,7 +20,7 @@ FRONT = 128
 class _Mean(Acquisition):
     def __call__(self, matrix: Matrix) -> Array:
         mean = self._predicted(matrix)[0]
-        return mean if len(self.objectives) > 1 else mean[:, 0]
+        return self._scores(mean) if len(self.objectives) > 1 else mean[:, 0]
 
     def _believing(self, matrix: Matrix, worth: Array, pending: Matrix, count: int) -> NDArray[np.int64]:
         return np.argsort(-worth, kind="stable")[:count]
