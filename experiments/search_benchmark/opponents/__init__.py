@@ -60,6 +60,8 @@ OPPONENTS: dict[str, Opponent] = {
     "nars-alone": _variant(_nars(sampler=ablations.Alone)),
     "nars-pool": _variant(_nars(sampler=ablations.Pool)),
     "nars-random-start": _variant(_nars(sampler=ablations.RandomStart)),
+    "nars-first-12": _variant(_nars(sampler=ablations.Twelve)),
+    "nars-of-scores": _variant(_nars(sampler=ablations.OfScores)),
     "random": Opponent(Random),
     "qmc": Opponent(_study(lambda seed: QMCSampler(qmc_type="sobol", scramble=True, seed=seed))),
     "tpe": Opponent(_study(lambda seed: TPESampler(multivariate=True, seed=seed))),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from nars.evolution import best_first
 from nars.genotypes import Matrix
 from nars.sampler import EVALUATIONS, NarsSampler
 
-__all__ = ["Alone", "Greedy", "Pool", "RandomStart"]
+__all__ = ["Alone", "Greedy", "OfScores", "Pool", "RandomStart", "Twelve"]
 
 FRONT = 128
 """Candidates kept for a front: as many as the evolution's population."""
@@ -31,6 +33,19 @@ class _EachAlone(Acquisition):
         return np.argsort(-worth, kind="stable")[:count]
 
 
+class _OfScores(Acquisition):
+    def _predicted(self, matrix: Matrix) -> tuple[Array, Array]:
+        means, stds = super()._predicted(matrix)
+        for name, scale in self.scales.items():
+            at = self.objectives.index(name)
+            z, sign = self.signs[at] * means[:, at], self.signs[at]
+            means[:, at], stds[:, at] = sign * scale.inverse(z), scale.inverse_std(z, stds[:, at])
+        return means, stds
+
+    def _scores(self, values: Array) -> Array:
+        return values
+
+
 class Greedy(NarsSampler):
     """The best predictions, whatever is uncertain."""
 
@@ -41,6 +56,12 @@ class Alone(NarsSampler):
     """The best expected improvements, each for itself, whatever else a round or a worker trains."""
 
     acquisition = _EachAlone
+
+
+class OfScores(NarsSampler):
+    """Expected improvement of the scores, where failed trainings stretch what is uncertain."""
+
+    acquisition = _OfScores
 
 
 class Pool(NarsSampler):
@@ -62,3 +83,10 @@ class RandomStart(NarsSampler):
 
     def _first_candidates(self) -> Matrix:
         return self._reservoir.draw(2 * self.first_batch, np.random.default_rng(self.seed))
+
+
+class Twelve(NarsSampler):
+    """A first batch of twelve, in place of six."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, first_batch=12, **options)
