@@ -57,10 +57,20 @@ class Cost:
     """Weights of convolutions, without biases and norms."""
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+        return Cost(
+            self.macs + other.macs,
+            self.params + other.params,
+            self.published_flops + other.published_flops,
+            self.published_params + other.published_params,
+        )
 
     def times(self, repeats: Any) -> Cost:
-        return Cost(*(getattr(self, field.name) * repeats for field in fields(self)))
+        return Cost(
+            self.macs * repeats,
+            self.params * repeats,
+            self.published_flops * repeats,
+            self.published_params * repeats,
+        )
 
 
 def count(architecture: Architecture, resolution: int | None = None, num_classes: int = 1000) -> Cost:
@@ -108,12 +118,16 @@ def count_row(row: Row, side: Ints, channels: Ints) -> tuple[Cost, Ints, Ints]:
         return _conv(channels, hidden, side) + _norm(hidden) + pooled + _conv(hidden, out), side * 0 + 1, out
     repeats = np.asarray(row.repeats, np.int64)
     kernel = np.asarray(row.kernel, np.int64)
-    padding = np.where(np.asarray(row.padding) < 0, kernel // 2, row.padding)
+    padding = np.asarray(row.padding, np.int64)
+    padding = np.where(padding < 0, kernel // 2, padding)
     first_side = side * 2 if row.stride == -2 else _conv_side(side, kernel, row.stride, padding)
-    present = repeats > 0
+    present, others = repeats > 0, np.maximum(repeats - 1, 0)
     first = _block(row, channels, side, first_side)
-    rest = _block(row, out, first_side, first_side)
-    cost = first.times(present) + rest.times(np.maximum(repeats - 1, 0))
+    # The blocks after the first are those of most rows again; what is there already is not counted anew.
+    alike = np.array_equal(channels, out) and np.array_equal(side, first_side)
+    cost = first.times(repeats if alike else present)
+    if not alike and others.any():
+        cost += _block(row, out, first_side, first_side).times(others)
     return cost, np.where(present, first_side, side), np.where(present, out, channels)
 
 
@@ -124,13 +138,17 @@ def _block(row: Row, channels: Ints, side: Ints, out_side: Ints) -> Cost:
         return _conv(channels, out, out_side, kernel, bias=True) + _norm(out)
     hidden = hidden_width(channels, row.expansion)
     squeezed = squeeze_width(hidden, row.expansion, row.squeeze_hidden)
-    expand = (_conv(channels, hidden, side) + _norm(hidden)).times(hidden != channels)
-    depthwise = _conv(np.int64(1), hidden, out_side, kernel)
-    if not row.bare_depthwise:
-        depthwise += _norm(hidden)
-    excite = _conv(hidden, squeezed, bias=True) + _conv(squeezed, hidden, bias=True)
-    excite += Cost(published_flops=hidden * out_side**2)
-    return expand + depthwise + excite.times(np.asarray(row.se)) + _conv(hidden, out, out_side) + _norm(out)
+    widened, gated = hidden != channels, np.asarray(row.se)
+    # Weights that run over the input's map, over the output's, and once.
+    before = channels * hidden * widened
+    after = hidden * (kernel**2 + out)
+    once = 2 * hidden * squeezed * gated
+    pixels = out_side**2
+    weights, macs = before + after + once, before * side**2 + after * pixels + once
+    normed = hidden * widened + out if row.bare_depthwise else hidden * (1 + widened) + out
+    return Cost(
+        macs, weights + 2 * normed + (hidden + squeezed) * gated, macs + hidden * pixels * gated, weights
+    )
 
 
 def _conv_side(side: Ints, kernel: Ints, stride: int, padding: Ints) -> Ints:

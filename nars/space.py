@@ -271,7 +271,7 @@ class Space(Document):
         off. Two genotypes are the same candidate where their canonical rows agree.
         """
         matrix = matrix.copy()
-        first = from_unit(self, np.zeros((1, matrix.shape[1])))[0]
+        first = self._lowest
         index = {name: i for i, name in enumerate(self.distributions)}
 
         def reset(names: Iterable[str], where: NDArray[np.bool_]) -> None:
@@ -284,6 +284,11 @@ class Space(Document):
         if "recipe.ema" in self.names:
             reset(["recipe.ema_decay"], self._numbers(matrix, "recipe.ema") == 0)
         return matrix
+
+    @cached_property
+    def _lowest(self) -> NDArray[np.float64]:
+        """The first value of every dimension [d]."""
+        return np.asarray(from_unit(self, np.zeros((1, len(self.distributions))))[0])
 
     def cost(self, matrix: Matrix) -> Cost:
         """MACs and parameters of every genotype [n, d]: a `Cost` of arrays [n]."""
