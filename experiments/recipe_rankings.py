@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from itertools import combinations, permutations
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ import pandas as pd
 
 from experiments.joint_table import TABLES, table_space
 from experiments.joint_table.train import candidates, images
+from experiments.resumable import work_through
 from nars.genotypes import to_genotypes
 from nars.ranking import spearman
 from nars.spec import Candidate, Recipe
@@ -50,7 +50,7 @@ RECIPES = {
 }
 
 
-def train_one(index: int, recipe: str, seed: int, data_root: Path) -> dict[str, Any]:
+def train_one(index: int, recipe: str, seed: int, data_root: Path) -> list[dict[str, Any]]:
     import torch
 
     from nars.errors import TrialError
@@ -65,19 +65,7 @@ def train_one(index: int, recipe: str, seed: int, data_root: Path) -> dict[str, 
     except TrialError as error:
         print(f"{index} {recipe}: {error}", file=sys.stderr)
         accuracy = 1 / len(task.data.classes)
-    return {"architecture": index, "recipe": recipe, "seed": seed, "accuracy": round(accuracy, 6)}
-
-
-def train_all(data_root: Path, processes: int) -> None:
-    rows = pd.read_csv(RESULTS).to_dict("records") if RESULTS.exists() else []
-    done = {(row["architecture"], row["recipe"], row["seed"]) for row in rows}
-    jobs = [(at, name, seed) for seed in SEEDS for at in range(ARCHITECTURES) for name in RECIPES]
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(train_one, *job, data_root) for job in jobs if job not in done]
-        for count, future in enumerate(as_completed(futures), start=1):
-            rows.append(future.result())
-            print(f"{count}/{len(futures)} {rows[-1]}", flush=True)
-            pd.DataFrame(rows).sort_values(["architecture", "recipe", "seed"]).to_csv(RESULTS, index=False)
+    return [{"architecture": index, "recipe": recipe, "seed": seed, "accuracy": round(accuracy, 6)}]
 
 
 def show() -> None:
@@ -114,7 +102,9 @@ def main() -> None:
     if not options.only_print:
         if not source.exists():
             sys.exit(f"skipped: {source} is not there (see --data-root)")
-        train_all(options.data_root, options.processes)
+        jobs = [(at, name, seed) for seed in SEEDS for at in range(ARCHITECTURES) for name in RECIPES]
+        train = partial(train_one, data_root=options.data_root)
+        work_through(RESULTS, ("architecture", "recipe", "seed"), jobs, train, options.processes)
     show()
 
 

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
+from experiments.resumable import work_through
 from experiments.search_benchmark.opponents.optuna_samplers import StudyOptimizer
 from experiments.search_benchmark.problem import Task
 from experiments.search_benchmark.reference import reference
@@ -72,22 +71,6 @@ def one_seed(first: str, second: str, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def search_all(seeds: int, processes: int) -> None:
-    rows = pd.read_csv(RESULTS).to_dict("records") if RESULTS.exists() else []
-    done = {(row["first"], row["second"], row["seed"]) for row in rows}
-    jobs = [(*pair, seed) for seed in range(seeds) for pair in PAIRS if (*pair, seed) not in done]
-    for name in {name for pair in PAIRS for name in pair}:
-        reference(load(name), CACHE)  # once, not in every process
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(one_seed, *job) for job in jobs]
-        for count, future in enumerate(as_completed(futures), start=1):
-            rows += future.result()
-            print(f"{count}/{len(futures)} {rows[-1]}", flush=True)
-            pd.DataFrame(rows).sort_values(["first", "second", "seed"], kind="stable").to_csv(
-                RESULTS, index=False
-            )
-
-
 def show() -> None:
     if not RESULTS.exists():
         sys.exit(f"nothing to print: {RESULTS.name} is made without --print")
@@ -119,7 +102,10 @@ def main() -> None:
         _, missing = available([name for pair in PAIRS for name in pair], DEFAULT_DATA)
         for reason in set(missing.values()):
             sys.exit(f"skipped: {reason}")
-        search_all(options.seeds, options.processes)
+        for name in {name for pair in PAIRS for name in pair}:
+            reference(load(name), CACHE)  # once, not in every process
+        jobs = [(*pair, seed) for seed in range(options.seeds) for pair in PAIRS]
+        work_through(RESULTS, ("first", "second", "seed"), jobs, one_seed, options.processes)
     show()
 
 

@@ -85,6 +85,15 @@ class Searched:
                 best = score
                 yield count, truth
 
+    def then(self, other: Searched) -> Searched:
+        """This search and another one of the same task after it, as one."""
+        return Searched(
+            np.concatenate([self.matrix, other.matrix]),
+            np.concatenate([self.observed, other.observed]),
+            np.concatenate([self.true, other.true]),
+            self.seconds + other.seconds,
+        )
+
 
 def search(task: Task, optimizer: Optimizer, budget: int, seed: int) -> Searched:
     """Train `budget` candidates. An infeasible proposal is a broken contract of the optimizer."""
