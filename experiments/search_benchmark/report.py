@@ -4,7 +4,8 @@
 
 Writes ``report.md`` (ranks, regrets, trainings until random search is equalled, stalls, seconds)
 and one regret curve per task as PNG. Ranks and regrets are over the seeds that all opponents
-at that budget have; intervals are 95 % normal intervals over seeds.
+at that budget have, save the slow ones: each of them is compared on the tasks, seeds and budgets that it
+has. Intervals are 95 % normal intervals over seeds.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from experiments.search_benchmark.reference import Reference, reference
 from experiments.search_benchmark.run import BUDGETS, CACHE, RESULTS, Row, read_rows
 from experiments.search_benchmark.tasks import DEFAULT_DATA, HELD_OUT, TASKS, available, load
 
-__all__ = ["first_reaching", "ranks", "regrets", "stalls_table", "value_at"]
+__all__ = ["beside", "first_reaching", "ranks", "regrets", "stalls_table", "value_at"]
 
 VARIANTS = [name for name, opponent in OPPONENTS.items() if opponent.variant]
+SLOW = [name for name, opponent in OPPONENTS.items() if opponent.slow]
 
 
 def value_at(row: Row, count: int) -> float:
@@ -130,6 +132,12 @@ def ablation_table(frame: pd.DataFrame) -> str:
     return budget_table(shared, "regret")
 
 
+def beside(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """A slow opponent and all that are not, ranked on the tasks, seeds and budgets that it has."""
+    runs = frame.loc[frame["opponent"] == name, ["task", "seed", "budget"]]
+    return ranks(frame[~frame["opponent"].isin({*SLOW} - {name})].merge(runs))
+
+
 def stalls_table(frame: pd.DataFrame) -> str:
     """Shares of runs that are better, the same and worse at the largest budget than at half of it.
 
@@ -190,7 +198,8 @@ def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
     """The report as Markdown, also written to `out` with the pictures."""
     out.mkdir(parents=True, exist_ok=True)
     every = regrets(results, tasks)
-    frame = ranks(every[~every["opponent"].isin(VARIANTS)])
+    opponents = every[~every["opponent"].isin(VARIANTS)]
+    frame = ranks(opponents[~opponents["opponent"].isin(SLOW)])
     halves: dict[str, Callable[[pd.Series], pd.Series]] = {
         "All tasks": lambda names: names.notna(),
         "Open half": lambda names: ~names.isin(HELD_OUT),
@@ -201,6 +210,12 @@ def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
         some = frame[chosen(frame["task"])]
         if len(some):
             parts += [f"## {title} ({some['task'].nunique()})\n", "Mean rank\n", budget_table(some, "rank")]
+            parts += ["Normalised regret\n", budget_table(some, "regret")]
+    for name in SLOW:
+        some = beside(opponents, name)
+        if len(some):
+            parts += [f"## Where {name} was run ({some['task'].nunique()})\n"]
+            parts += ["Mean rank\n", budget_table(some, "rank")]
             parts += ["Normalised regret\n", budget_table(some, "regret")]
     two = frame[frame["task"].isin([task.name for task in tasks if task.problem.cost is not None])]
     if len(two):

@@ -14,14 +14,13 @@ from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.opponents import OPPONENTS
 from experiments.search_benchmark.problem import Problem, Task
 from experiments.search_benchmark.reference import Reference, hypervolume, nondominated, reference
-from experiments.search_benchmark.report import first_reaching, stalls_table, value_at
+from experiments.search_benchmark.report import SLOW, beside, first_reaching, stalls_table, value_at
 from experiments.search_benchmark.run import Job, Row, main, read_rows, run
 from experiments.search_benchmark.tasks import HELD_OUT, TASKS, load, ofa, toy
 from experiments.search_benchmark.tasks.table import PlainDomain
 from nars.errors import InfeasibleError, UsageError
 
 BUDGET = 14  # two beyond the random start of the longest
-SLOW = {"smac", "optuna-gp"}
 NEEDS = {"smac": "smac", "cma-es": "cmaes"}
 
 
@@ -257,3 +256,16 @@ def test_stalls_tell_better_from_same_and_worse() -> None:
     lines = stalls_table(frame).splitlines()
     assert lines[2] == "| one | 0.50 | 0.25 | 0.25 | 0.20 |"
     assert lines[3] == "| two | 0.00 | 1.00 | 0.00 | 0.10 |"
+
+
+def test_slow_opponents_are_compared_where_they_were_run() -> None:
+    runs = {"nars": [(0, 16), (0, 32), (1, 16), (1, 32)], "smac": [(1, 16)], "optuna-gp": [(0, 16)]}
+    found = [("one", name, seed, budget, 0.1) for name, every in runs.items() for seed, budget in every]
+    frame = pd.DataFrame(found, columns=["task", "opponent", "seed", "budget", "regret"])
+    some = beside(frame, "smac")
+    assert {*SLOW} == {"smac", "optuna-gp"}
+    assert sorted(zip(some["opponent"], some["seed"], some["budget"], strict=True)) == [
+        ("nars", 1, 16),
+        ("smac", 1, 16),
+    ]
+    assert some["rank"].tolist() == [1.5, 1.5]

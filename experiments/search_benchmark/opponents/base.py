@@ -37,6 +37,10 @@ def single_objective(problem: Problem) -> bool:
     return problem.cost is None
 
 
+EVERY = 100_000
+"""More trainings than any budget has."""
+
+
 @dataclass(frozen=True)
 class Opponent:
     """How to make an optimizer, and how much of the benchmark it takes part in."""
@@ -45,10 +49,15 @@ class Opponent:
     """Of a problem, a budget of trainings and a seed."""
     applies: Callable[[Problem], bool] = always
     most_seeds: int = 1000
-    most_budget: int = 100_000
+    most_budget: int = EVERY
     """Slow ones run with fewer seeds, and not to the end."""
     variant: bool = False
     """`nars` without one of its parts: for the table of ablations, not among the opponents."""
+
+    @property
+    def slow(self) -> bool:
+        """Whether it takes part in less than the whole; then it has a table of its own."""
+        return self.most_budget < EVERY and not self.variant
 
 
 def scalarisation(values: Array, rng: np.random.Generator) -> Callable[[Array], Array]:
