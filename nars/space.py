@@ -286,9 +286,9 @@ class Space(Document):
         return matrix
 
     @cached_property
-    def _lowest(self) -> NDArray[np.float64]:
-        """The first value of every dimension [d]."""
-        return np.asarray(from_unit(self, np.zeros((1, len(self.distributions))))[0])
+    def _lowest(self) -> tuple[float, ...]:
+        """The first value of every dimension; no array, which would not compare."""
+        return tuple(from_unit(self, np.zeros((1, len(self.distributions))))[0].tolist())
 
     def cost(self, matrix: Matrix) -> Cost:
         """MACs and parameters of every genotype [n, d]: a `Cost` of arrays [n]."""
