@@ -10,7 +10,7 @@ import pytest
 
 from experiments.joint_table import FRACTIONS, table_space, train
 from experiments.joint_table.describe import describe
-from experiments.search_benchmark.tasks.joint import Surrogate
+from experiments.search_benchmark.tasks.joint import Noise, Surrogate
 from nars.genotypes import sample, to_genotypes
 
 
@@ -81,3 +81,13 @@ def test_a_part_of_a_table_is_described() -> None:
     text = describe(pd.concat([once, again]))
     assert "40 candidates, 20 of them trained twice" in text
     assert "two seeds: 0.71" in text
+
+
+def test_noise_falls_with_accuracy_where_that_of_the_repeats_does() -> None:
+    rng = np.random.default_rng(0)
+    means = rng.uniform(0, 2, 400)
+    variances = (rng.normal(size=400) * np.exp(-1 - means)) ** 2
+    noise = Noise.fit(means, variances, np.ones(400))
+    assert (noise.log_sd, noise.slope) == pytest.approx((-1, -1), abs=0.15)  # standard errors .07 and .06
+    np.testing.assert_array_equal(noise(np.array([9.0])), noise(np.array([means.max()])))
+    assert Noise.fit(*np.zeros((3, 0)))(means).max() == 0

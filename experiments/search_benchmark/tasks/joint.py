@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from experiments.joint_table import CANDIDATES, table_space
@@ -22,7 +23,7 @@ from experiments.search_benchmark.tasks.table import digest
 from nars.errors import DataError
 from nars.genotypes import Domain, Matrix, features, from_genotypes, is_architecture_feature, width
 
-__all__ = ["FOLDER", "NAMES", "Surrogate", "load", "matrix_of"]
+__all__ = ["FOLDER", "NAMES", "Noise", "Surrogate", "load", "matrix_of"]
 
 FOLDER = Path(__file__).parents[2] / "joint_table"
 _LIMIT = 2e6  # a sixth of random candidates are below
@@ -47,6 +48,37 @@ def load(name: str, data_root: Path) -> Task:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """Standard deviation of the log odds between trainings of one candidate that differ in the seed.
+
+    It is log-linear in the candidate's log odds: seeds of good candidates differ less than those of bad ones.
+    Outside of what was measured it is that of the nearest end.
+    """
+
+    log_sd: float
+    slope: float
+    low: float
+    high: float
+
+    @classmethod
+    def fit(cls, means: Array, variances: Array, freedom: Array) -> Noise:
+        """By maximum likelihood from the log odds [n] of repeated candidates; 0 where there are none."""
+        if not len(means):
+            return cls(-np.inf, 0.0, 0.0, 0.0)
+
+        def loss(line: Array) -> float:
+            log_sd = line[0] + line[1] * means
+            return float((freedom * (log_sd + variances * np.exp(-2 * log_sd) / 2)).sum())
+
+        start = np.array([np.log(variances.mean() + 1e-12) / 2, 0.0])
+        log_sd, slope = minimize(loss, start, method="Nelder-Mead").x
+        return cls(float(log_sd), float(slope), float(means.min()), float(means.max()))
+
+    def __call__(self, odds: Array) -> Array:
+        return np.asarray(np.exp(self.log_sd + self.slope * np.clip(odds, self.low, self.high)))
+
+
+@dataclass(frozen=True)
 class Surrogate:
     """Accuracy in per cent from the architecture, the recipe and log MACs: a process of its log odds.
 
@@ -55,8 +87,7 @@ class Surrogate:
 
     domain: Domain
     process: GaussianProcess
-    noise: float
-    """Standard deviation of the log odds between trainings of one candidate that differ in the seed."""
+    noise: Noise
     candidates: int
 
     @classmethod
@@ -66,16 +97,19 @@ class Surrogate:
         _, first, group = np.unique(matrix, axis=0, return_index=True, return_inverse=True)
         counts = np.bincount(group)
         means = np.bincount(group, odds) / counts
-        noise = np.sqrt(((odds - means[group]) ** 2).sum() / max(int((counts - 1).sum()), 1))
+        squares = np.bincount(group, (odds - means[group]) ** 2)
+        twice = counts > 1
+        noise = Noise.fit(means[twice], squares[twice] / (counts[twice] - 1), counts[twice] - 1)
         groups = _groups(domain, matrix[first])
         hyper = gaussian_process.fit_hyperparameters(groups, means)
-        return cls(domain, gaussian_process.fit(groups, means, hyper), float(noise), len(means))
+        return cls(domain, gaussian_process.fit(groups, means, hyper), noise, len(means))
 
     def score(self, matrix: Matrix) -> Array:
         return 100 * expit(self._odds(matrix))
 
     def observe(self, matrix: Matrix, rng: np.random.Generator) -> Array:
-        return 100 * expit(self._odds(matrix) + rng.normal(0, self.noise, len(matrix)))
+        odds = self._odds(matrix)
+        return 100 * expit(odds + self.noise(odds) * rng.normal(size=len(matrix)))
 
     def _odds(self, matrix: Matrix) -> Array:
         return self.process.predict(_groups(self.domain, self.domain.canonical(matrix)))
