@@ -31,6 +31,7 @@ def describe(table: pd.DataFrame) -> str:
         f"accuracy: {_quantiles(accuracy)}, at most {accuracy.max():.1f}",
         f"standard deviation between two seeds: {np.sqrt((between**2).mean()):.2f}",
         f"  of each pair: {_quantiles(between)}",
+        f"  of the quarters of the pairs, the worst candidates first: {_by_quarter(pairs, between)}",
         f"surrogate on candidates not seen, {FOLDS} folds:",
         f"  Spearman {spearmanr(predicted, truth).statistic:.2f}, "
         f"Kendall {kendalltau(predicted, truth).statistic:.2f}, "
@@ -38,6 +39,14 @@ def describe(table: pd.DataFrame) -> str:
         f"  RMSE {np.sqrt((away**2).mean()):.2f}, errors: {_quantiles(away)}",
     ]
     return "\n".join(f"  {line}" for line in lines)
+
+
+def _by_quarter(pairs: pd.DataFrame, between: pd.Series) -> str:
+    """Root mean squares of `between` [n], by the mean accuracy of the pairs."""
+    if not len(between):
+        return "none"
+    quarters = np.array_split(between.to_numpy()[np.argsort(pairs.mean(axis=1).to_numpy())], 4)
+    return ", ".join(f"{np.sqrt((part**2).mean()):.2f}" for part in quarters)
 
 
 def _quantiles(values: ArrayLike) -> str:
