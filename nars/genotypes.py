@@ -21,6 +21,8 @@ from optuna.distributions import (
 from optuna.trial import Trial
 from scipy.stats import qmc
 
+from nars.columns import Columns, columns
+
 __all__ = [
     "Domain",
     "Genotype",
@@ -36,11 +38,7 @@ __all__ = [
     "suggest",
     "to_genotypes",
     "to_unit",
-    "width",
 ]
-
-STEPS = 16
-"""Most values of an integer range that get a feature each."""
 
 Genotype = dict[str, Any]
 Matrix = NDArray[np.float64]
@@ -95,8 +93,7 @@ def sample(domain: Domain, n: int, rng: np.random.Generator, *, quasi: bool = Tr
 
 def from_unit(domain: Domain, unit: NDArray[np.float64]) -> Matrix:
     """Genotypes [n, d] of points in the unit cube."""
-    columns = [_from_unit(dist, unit[:, i]) for i, dist in enumerate(domain.distributions.values())]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(unit), 0))
+    return _columns(domain).from_unit(unit)
 
 
 def suggest(domain: Domain, trial: Trial) -> Genotype:
@@ -116,21 +113,16 @@ def suggest(domain: Domain, trial: Trial) -> Genotype:
 def features(domain: Domain, matrix: Matrix) -> NDArray[np.float32]:
     """Inputs for a predictor [n, f] in 0..1: choices one-hot, numbers scaled (log where they are).
 
-    An integer range of at most `STEPS` values has a column more for every value above its lowest,
-    1 from there on: what one more block or channel step brings need not be the same at every step.
+    An integer range of at most `nars.columns.STEPS` values has a column more for every value above its
+    lowest, 1 from there on: what one more block or channel step brings need not be the same at every step.
     """
-    blocks = [_features(dist, matrix[:, i]) for i, dist in enumerate(domain.distributions.values())]
-    if not blocks:
-        return np.zeros((len(matrix), 0), np.float32)
-    return np.concatenate(blocks, axis=1, dtype=np.float32, casting="same_kind")
+    return _columns(domain).features(matrix)
 
 
 def is_architecture_feature(domain: Domain) -> NDArray[np.bool_]:
     """Which columns [f] of `features` describe the architecture rather than the recipe."""
-    kinds = [
-        np.full(width(dist), not name.startswith("recipe.")) for name, dist in domain.distributions.items()
-    ]
-    return np.concatenate(kinds) if kinds else np.zeros(0, bool)
+    architecture = np.array([not name.startswith("recipe.") for name in domain.distributions], dtype=bool)
+    return architecture[_columns(domain).source]
 
 
 def mutate(domain: Domain, matrix: Matrix, rng: np.random.Generator, rate: float | None = None) -> Matrix:
@@ -147,8 +139,7 @@ def mutate(domain: Domain, matrix: Matrix, rng: np.random.Generator, rate: float
     step = unit + rng.normal(0, 0.25, size=(n, d))
     step = np.abs(step)
     step = np.where(step > 1, 2 - step, step).clip(0, 1)  # reflected at both ends
-    choices = np.array([isinstance(x, CategoricalDistribution) for x in domain.distributions.values()])
-    fresh = np.where(choices, rng.random((n, d)), step)
+    fresh = np.where(_columns(domain).choice, rng.random((n, d)), step)
     return domain.canonical(np.where(chosen, from_unit(domain, fresh), matrix))
 
 
@@ -159,8 +150,7 @@ def crossover(domain: Domain, a: Matrix, b: Matrix, rng: np.random.Generator) ->
 
 def to_unit(domain: Domain, matrix: Matrix) -> NDArray[np.float64]:
     """Points in the unit cube that `from_unit` maps back to `matrix`."""
-    columns = [_to_unit(dist, matrix[:, i]) for i, dist in enumerate(domain.distributions.values())]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(matrix), 0))
+    return _columns(domain).to_unit(matrix)
 
 
 def numbers(
@@ -176,51 +166,5 @@ def numbers(
     return column
 
 
-def width(dist: BaseDistribution) -> int:
-    """Columns of `features` that a dimension takes."""
-    return len(dist.choices) if isinstance(dist, CategoricalDistribution) else 1 + len(_steps(dist))
-
-
-def _steps(dist: BaseDistribution) -> NDArray[np.float64]:
-    """The values above the lowest of a short integer range; none of other distributions."""
-    if not isinstance(dist, IntDistribution) or dist.log:
-        return np.zeros(0)
-    values = np.arange(dist.low, dist.high + 1, dist.step, dtype=np.float64)
-    return values[1:] if 2 < len(values) <= STEPS else np.zeros(0)
-
-
-def _features(dist: BaseDistribution, column: NDArray[np.float64]) -> NDArray[np.float64]:
-    if isinstance(dist, CategoricalDistribution):
-        return np.eye(len(dist.choices))[column.astype(np.int64)]
-    assert isinstance(dist, IntDistribution | FloatDistribution)
-    ends = np.array([dist.low, dist.high], dtype=np.float64)
-    if dist.log:
-        ends, column = np.log(ends), np.log(column)
-    scaled = (column[:, None] - ends[0]) / (ends[1] - ends[0])
-    return np.concatenate([scaled, column[:, None] >= _steps(dist)], axis=1)
-
-
-def _from_unit(dist: BaseDistribution, unit: NDArray[np.float64]) -> NDArray[np.float64]:
-    if isinstance(dist, CategoricalDistribution):
-        return np.minimum(np.floor(unit * len(dist.choices)), len(dist.choices) - 1)
-    assert isinstance(dist, IntDistribution | FloatDistribution)
-    low, high = float(dist.low), float(dist.high)
-    if dist.log:
-        values: NDArray[np.float64] = np.exp(np.log(low) + unit * (np.log(high) - np.log(low)))
-        values = np.round(values) if isinstance(dist, IntDistribution) else values
-        return values.clip(low, high)
-    if dist.step is None:
-        return low + unit * (high - low)
-    count = round((high - low) / dist.step) + 1
-    steps: NDArray[np.float64] = np.minimum(np.floor(unit * count), count - 1)
-    return low + dist.step * steps
-
-
-def _to_unit(dist: BaseDistribution, column: NDArray[np.float64]) -> NDArray[np.float64]:
-    if isinstance(dist, CategoricalDistribution):
-        return (column + 0.5) / len(dist.choices)
-    assert isinstance(dist, IntDistribution | FloatDistribution)
-    if dist.log or dist.step is None:
-        return _features(dist, column)[:, 0]
-    count = round((dist.high - dist.low) / dist.step) + 1
-    return ((column - dist.low) / dist.step + 0.5) / count
+def _columns(domain: Domain) -> Columns:
+    return columns(tuple(domain.distributions.values()))
