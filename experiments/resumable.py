@@ -30,7 +30,11 @@ def work_through(
         futures = [pool.submit(work, *job) for job in jobs if job not in done]
         for count, future in enumerate(as_completed(futures), start=1):
             rows += [dict(row) for row in future.result()]
-            print(f"{count}/{len(futures)} {rows[-1]}", flush=True)
+            print(
+                f"{count}/{len(futures)}",
+                ", ".join(f"{key} {value}" for key, value in rows[-1].items()),
+                flush=True,
+            )
             partial = path.with_suffix(".part")
             pd.DataFrame(rows).sort_values(list(key), kind="stable").to_csv(partial, index=False)
             partial.replace(path)

@@ -99,12 +99,13 @@ def main() -> None:
     parser.add_argument("--print", dest="only_print", action="store_true")
     options = parser.parse_args()
     if not options.only_print:
-        _, missing = available([name for pair in PAIRS for name in pair], DEFAULT_DATA)
-        for reason in set(missing.values()):
-            sys.exit(f"skipped: {reason}")
-        for name in {name for pair in PAIRS for name in pair}:
+        found, missing = available([name for pair in PAIRS for name in pair], DEFAULT_DATA)
+        for reason in sorted(set(missing.values())):
+            print(f"skipped: {reason}")
+        for name in set(found):
             reference(load(name), CACHE)  # once, not in every process
-        jobs = [(*pair, seed) for seed in range(options.seeds) for pair in PAIRS]
+        pairs = [pair for pair in PAIRS if {*pair} <= {*found}]
+        jobs = [(*pair, seed) for seed in range(options.seeds) for pair in pairs]
         work_through(RESULTS, ("first", "second", "seed"), jobs, one_seed, options.processes)
     show()
 
