@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from experiments.joint_table import FRACTIONS, table_space, train
 from experiments.joint_table.describe import describe
 from experiments.search_benchmark.tasks.joint import Noise, Surrogate
 from nars.genotypes import sample, to_genotypes
+from nars.spec import Candidate
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_more_candidates_begin_with_the_same() -> None:
@@ -91,3 +95,12 @@ def test_noise_falls_with_accuracy_where_that_of_the_repeats_does() -> None:
     assert (noise.log_sd, noise.slope) == pytest.approx((-1, -1), abs=0.15)  # standard errors .07 and .06
     np.testing.assert_array_equal(noise(np.array([9.0])), noise(np.array([means.max()])))
     assert Noise.fit(*np.zeros((3, 0)))(means).max() == 0
+
+
+def test_the_way_from_a_row_to_a_candidate_is_as_its_readme_shows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    (code,) = re.findall(r"```python\n(.*?)```", (train.FOLDER / "README.md").read_text(), re.DOTALL)
+    exec(code, {})
+    assert Candidate.from_yaml(capsys.readouterr().out, "printed").recipe.epochs == 12
