@@ -27,7 +27,7 @@ from experiments.search_benchmark.reference import Reference, reference
 from experiments.search_benchmark.run import BUDGETS, CACHE, RESULTS, Row, read_rows
 from experiments.search_benchmark.tasks import DEFAULT_DATA, HELD_OUT, TASKS, available, load
 
-__all__ = ["beside", "first_reaching", "ranks", "regrets", "stalls_table", "value_at"]
+__all__ = ["beside", "first_reaching", "leaders_table", "ranks", "regrets", "stalls_table", "value_at"]
 
 VARIANTS = [name for name, opponent in OPPONENTS.items() if opponent.variant]
 SLOW = [name for name, opponent in OPPONENTS.items() if opponent.slow]
@@ -132,6 +132,28 @@ def ablation_table(frame: pd.DataFrame) -> str:
     return budget_table(shared, "regret")
 
 
+def leaders_table(frame: pd.DataFrame) -> str:
+    """Who has the least mean regret on each task, and the number of tasks that `nars` leads.
+
+    Cells are the leader with its regret and, where that is another one, the regret of `nars`.
+    A tie goes to the first by name.
+    """
+    budgets = sorted(frame["budget"].unique())
+    led = dict.fromkeys(budgets, 0)
+    lines = []
+    for task, part in frame.groupby("task"):
+        means = part.pivot_table(index="opponent", columns="budget", values="regret").round(9)
+        cells = []
+        for budget in budgets:
+            leader = str(means[budget].idxmin())
+            led[budget] += leader == "nars"
+            others = f" (nars {means.loc['nars', budget]:.3f})" if leader != "nars" else ""
+            cells.append(f"{leader} {means.loc[leader, budget]:.3f}{others}")
+        lines.append([str(task), *cells])
+    lines.append(["nars first", *(f"{count} of {len(lines)}" for count in led.values())])
+    return _markdown(["", *map(str, budgets)], lines)
+
+
 def beside(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """A slow opponent and all that are not, ranked on the tasks, seeds and budgets that it has."""
     runs = frame.loc[frame["opponent"] == name, ["task", "seed", "budget"]]
@@ -220,6 +242,7 @@ def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
     two = frame[frame["task"].isin([task.name for task in tasks if task.problem.cost is not None])]
     if len(two):
         parts += ["## Two objectives: hypervolume lost\n", budget_table(two, "regret")]
+    parts += ["## The least mean regret on each task\n", leaders_table(frame)]
     parts += ["## Trainings until random search's expected best is equalled (median)\n"]
     parts += [targets_table(results, tasks), "## Stalls\n", stalls_table(frame)]
     parts += ["## Seconds per training spent in proposing\n", seconds_table(results, tasks)]

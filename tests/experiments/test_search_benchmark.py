@@ -14,7 +14,14 @@ from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.opponents import OPPONENTS
 from experiments.search_benchmark.problem import Problem, Task
 from experiments.search_benchmark.reference import Reference, hypervolume, nondominated, reference
-from experiments.search_benchmark.report import SLOW, beside, first_reaching, stalls_table, value_at
+from experiments.search_benchmark.report import (
+    SLOW,
+    beside,
+    first_reaching,
+    leaders_table,
+    stalls_table,
+    value_at,
+)
 from experiments.search_benchmark.run import Job, Row, main, read_rows, run
 from experiments.search_benchmark.tasks import HELD_OUT, TASKS, load, ofa, toy
 from experiments.search_benchmark.tasks.table import PlainDomain
@@ -256,6 +263,22 @@ def test_stalls_tell_better_from_same_and_worse() -> None:
     lines = stalls_table(frame).splitlines()
     assert lines[2] == "| one | 0.50 | 0.25 | 0.25 | 0.20 |"
     assert lines[3] == "| two | 0.00 | 1.00 | 0.00 | 0.10 |"
+
+
+def test_the_leader_of_a_task_is_who_has_the_least_mean_regret() -> None:
+    frame = pd.DataFrame(
+        [
+            *(("a", "nars", seed, 16, regret) for seed, regret in enumerate([0.1, 0.3])),
+            *(("a", "random", seed, 16, regret) for seed, regret in enumerate([0.0, 0.5])),
+            *(("b", "nars", seed, 16, 0.2) for seed in range(2)),
+            *(("b", "random", seed, 16, 0.1) for seed in range(2)),
+        ],
+        columns=["task", "opponent", "seed", "budget", "regret"],
+    )
+
+    lines = leaders_table(frame).splitlines()
+
+    assert lines[2:] == ["| a | nars 0.200 |", "| b | random 0.100 (nars 0.200) |", "| nars first | 1 of 2 |"]
 
 
 def test_slow_opponents_are_compared_where_they_were_run() -> None:

@@ -101,7 +101,8 @@ class Surrogate:
         means = np.bincount(group, odds) / counts
         squares = np.bincount(group, (odds - means[group]) ** 2)
         twice = counts > 1
-        noise = Noise.fit(means[twice], squares[twice] / (counts[twice] - 1), counts[twice] - 1)
+        freedom = (counts[twice] - 1).astype(np.float64)
+        noise = Noise.fit(means[twice], squares[twice] / freedom, freedom)
         inputs = _inputs(domain, matrix[first])
         members = tuple(_boosted(seed).fit(inputs, means, counts) for seed in range(_MEMBERS))
         return cls(domain, members, noise, len(means))
@@ -115,7 +116,7 @@ class Surrogate:
 
     def _odds(self, matrix: Matrix) -> Array:
         inputs = _inputs(self.domain, self.domain.canonical(matrix))
-        return np.mean([member.predict(inputs) for member in self.members], axis=0)
+        return np.asarray(np.mean([member.predict(inputs) for member in self.members], axis=0))
 
 
 def _inside(accuracy: Array) -> Array:
