@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from detector.model import Detector
 from detector.parts import Parts
 from detector.settings import Settings
-from nars.cost import count_row, row_of
+from nars.cost import count_rows, rows_of
 from nars.spec import Block
 
 __all__ = ["DetectorCost", "count"]
@@ -96,8 +94,5 @@ def _mask(parts: Parts, settings: Settings, num_classes: int) -> int:
 
 def _rows(rows: Sequence[Block], side: Any, channels: Any) -> tuple[int, int, int]:
     """MACs, and the side and channels of the last row's output."""
-    total, side, channels = 0, np.int64(side), np.int64(channels)
-    for row in rows:
-        cost, side, channels = count_row(row_of(row), side, channels)
-        total += int(cost.macs)
-    return total, int(side), int(channels)
+    cost, out_side, out_channels = count_rows(rows_of(rows), side, channels)
+    return int(cost.macs[0]), int(out_side[0]), int(out_channels[0])

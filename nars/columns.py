@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,8 @@ STEPS = 16
 """Most values of an integer range that get a feature each."""
 CHUNK = 4096
 """Rows encoded at a time: what is compared stays in the processor's cache."""
+KEPT = 64
+"""Domains whose columns are kept."""
 
 Floats = NDArray[np.float64]
 
@@ -100,10 +101,21 @@ class Columns:
         return np.asarray(scaled)
 
 
-@lru_cache(maxsize=64)
-def columns(distributions: tuple[BaseDistribution, ...]) -> Columns:
-    """Those of dimensions with these distributions; the last ones asked for are kept."""
-    return Columns.of(distributions)
+def columns(distributions: Sequence[BaseDistribution]) -> Columns:
+    """Those of dimensions with these distributions; the last ones asked for are kept.
+
+    They are found by identity: to compare distributions takes longer than most of what is asked of
+    columns. What is kept holds on to its distributions, so that no other takes their place.
+    """
+    key = tuple(map(id, distributions))
+    if key not in _kept:
+        while len(_kept) >= KEPT:
+            del _kept[next(iter(_kept))]
+        _kept[key] = tuple(distributions), Columns.of(distributions)
+    return _kept[key][1]
+
+
+_kept: dict[tuple[int, ...], tuple[tuple[BaseDistribution, ...], Columns]] = {}
 
 
 def _ends(dist: BaseDistribution) -> tuple[float, float]:

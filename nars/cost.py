@@ -8,9 +8,9 @@ one operation per input element of every average pool.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,29 +18,37 @@ from numpy.typing import ArrayLike, NDArray
 from nars.spec import Architecture, Block
 from nars.widths import hidden_width, squeeze_width
 
-__all__ = ["Cost", "Row", "count", "count_rows", "rows_of"]
+__all__ = ["Cost", "Rows", "count", "count_classifier", "count_rows", "rows_of"]
 
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Row:
-    """A block row of n architectures: fields of `nars.spec.Block`, each an array [n] or a scalar.
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Block rows, one after another, of n architectures at once: `nars.spec.Block` as arrays.
 
-    A row may have 0 repeats; then it is absent, and its channels must be those before it.
+    A row is `repeats` equal blocks; more than one, or none, only where they read what they give. So the
+    block that has a stride is a row of its own, before the others (`rows_of`).
     """
 
-    op: str
-    channels: ArrayLike
-    kernel: ArrayLike = 1
-    stride: int = 1
-    repeats: ArrayLike = 1
-    expansion: ArrayLike = 1
-    se: ArrayLike = False
-    padding: ArrayLike = -1
-    """Of the first block; -1 is kernel // 2."""
-    squeeze_hidden: ArrayLike = False
-    bare_depthwise: bool = False
+    op: Sequence[Literal["conv", "mbconv", "mbpool"]]
+    """[rows], as `stride`."""
+    stride: Sequence[int]
+    channels: Ints
+    """[rows, n] or [rows, 1], as all that follow."""
+    kernel: Ints
+    repeats: Ints
+    expansion: NDArray[np.float64]
+    se: NDArray[np.bool_]
+    padding: Ints
+    """-1 is kernel // 2."""
+    squeeze_hidden: NDArray[np.bool_]
+    bare_depthwise: NDArray[np.bool_]
+
+    def only(self, chosen: Sequence[int]) -> Rows:
+        """Some of them, which need not follow one another."""
+        arrays = {field.name: getattr(self, field.name)[chosen] for field in fields(self)[2:]}
+        return Rows([self.op[at] for at in chosen], [self.stride[at] for at in chosen], **arrays)
 
 
 @dataclass(frozen=True)
@@ -64,105 +72,114 @@ class Cost:
             self.published_params + other.published_params,
         )
 
-    def times(self, repeats: Any) -> Cost:
-        return Cost(
-            self.macs * repeats,
-            self.params * repeats,
-            self.published_flops * repeats,
-            self.published_params * repeats,
-        )
+    def summed(self, repeats: Ints) -> Cost:
+        """Of all rows together [n], each [rows, n] so many times."""
+        each = (np.broadcast_to(getattr(self, field.name), repeats.shape) for field in fields(self))
+        return Cost(*((number * repeats).sum(axis=0) for number in each))
 
 
 def count(architecture: Architecture, resolution: int | None = None, num_classes: int = 1000) -> Cost:
     """The cost at `resolution` (a side in pixels; the architecture's own by default)."""
-    side = resolution or architecture.resolution
-    cost = count_rows(rows_of(architecture), side, architecture.in_channels, num_classes)
-    return Cost(*(int(getattr(cost, field.name)) for field in fields(cost)))
+    blocks = [row for stage in architecture.stages for row in stage]
+    given = resolution or architecture.resolution
+    cost, side, channels = count_rows(rows_of(blocks), given, architecture.in_channels)
+    cost += count_classifier(side, channels, num_classes)
+    return Cost(*(int(getattr(cost, field.name)[0]) for field in fields(cost)))
 
 
-def rows_of(architecture: Architecture) -> list[Row]:
-    return [row_of(row) for stage in architecture.stages for row in stage]
+def rows_of(blocks: Sequence[Block]) -> Rows:
+    """The rows of one architecture, with n = 1."""
+    single: list[tuple[Block, int]] = []
+    for block in blocks:
+        single.append((block, 1))
+        if block.repeats > 1:
+            single.append((block.replace(stride=1, padding=None), block.repeats - 1))
 
+    def column(value: Callable[[Block], Any], dtype: type) -> NDArray[Any]:
+        return np.array([value(block) for block, _ in single], dtype=dtype)[:, None]
 
-def row_of(block: Block) -> Row:
-    return Row(
-        op=block.op,
-        channels=block.channels,
-        kernel=block.kernel or 1,
-        stride=block.stride,
-        repeats=block.repeats,
-        expansion=block.expansion or 1,
-        se=block.se != "none",
-        padding=-1 if block.padding is None else block.padding,
-        squeeze_hidden=block.squeeze == "hidden",
-        bare_depthwise=block.depthwise == "bare",
+    return Rows(
+        op=[block.op for block, _ in single],
+        stride=[block.stride for block, _ in single],
+        channels=column(lambda block: block.channels, np.int64),
+        kernel=column(lambda block: block.kernel or 1, np.int64),
+        repeats=np.array([repeats for _, repeats in single], dtype=np.int64)[:, None],
+        expansion=column(lambda block: block.expansion or 1, np.float64),
+        se=column(lambda block: block.se != "none", np.bool_),
+        padding=column(lambda block: -1 if block.padding is None else block.padding, np.int64),
+        squeeze_hidden=column(lambda block: block.squeeze == "hidden", np.bool_),
+        bare_depthwise=column(lambda block: block.depthwise == "bare", np.bool_),
     )
 
 
-def count_rows(rows: Sequence[Row], resolution: ArrayLike, in_channels: int, num_classes: int) -> Cost:
-    """The cost of n classifiers at once: fields are arrays [n]."""
-    total, side, channels = Cost(), np.asarray(resolution, np.int64), np.asarray(in_channels, np.int64)
-    for row in rows:
-        cost, side, channels = count_row(row, side, channels)
-        total += cost
+def count_rows(rows: Rows, side: ArrayLike, channels: ArrayLike) -> tuple[Cost, Ints, Ints]:
+    """The cost [n] of rows that read maps of a side and channels, and side and channels [n] of the last's."""
+    count = rows.channels.shape[1]
+    widths = np.vstack([np.broadcast_to(np.asarray(channels, np.int64), count), rows.channels])
+    sides = np.empty_like(widths)
+    sides[0] = side
+    padding = np.where(rows.padding < 0, rows.kernel // 2, rows.padding)
+    lost = rows.kernel - 2 * padding
+    for at, (op, stride) in enumerate(zip(rows.op, rows.stride, strict=True)):
+        if op == "mbpool":
+            sides[at + 1] = 1
+        else:
+            sides[at + 1] = sides[at] * 2 if stride == -2 else (sides[at] - lost[at]) // stride + 1
+    total = Cost(*np.zeros((4, count), np.int64))
+    for kind, formula in _FORMULAS.items():
+        if chosen := [at for at, op in enumerate(rows.op) if op == kind]:
+            cost = formula(rows.only(chosen), widths[:-1][chosen], sides[:-1][chosen], sides[1:][chosen])
+            total += cost.summed(rows.repeats[chosen])
+    return total, sides[-1], widths[-1]
+
+
+def count_classifier(side: ArrayLike, channels: ArrayLike, num_classes: int) -> Cost:
+    """The cost [n] of what follows the last row: an average over its map, and a linear layer."""
+    side, channels = np.asarray(side, np.int64), np.asarray(channels, np.int64)
     pool = Cost(published_flops=channels * side**2)  # published networks pool again after mbpool
-    return total + pool + _conv(channels, num_classes, bias=True)
+    return pool + _layer(channels, num_classes, bias=True)
 
 
-def count_row(row: Row, side: Ints, channels: Ints) -> tuple[Cost, Ints, Ints]:
-    """The cost of a row of blocks, and the side and channels of its output."""
-    out = np.asarray(row.channels, np.int64)
-    if row.op == "mbpool":
-        hidden = hidden_width(channels, row.expansion)
-        pooled = Cost(published_flops=hidden * side**2)
-        return _conv(channels, hidden, side) + _norm(hidden) + pooled + _conv(hidden, out), side * 0 + 1, out
-    repeats = np.asarray(row.repeats, np.int64)
-    kernel = np.asarray(row.kernel, np.int64)
-    padding = np.asarray(row.padding, np.int64)
-    padding = np.where(padding < 0, kernel // 2, padding)
-    first_side = side * 2 if row.stride == -2 else _conv_side(side, kernel, row.stride, padding)
-    present, others = repeats > 0, np.maximum(repeats - 1, 0)
-    first = _block(row, channels, side, first_side)
-    # The blocks after the first are those of most rows again; what is there already is not counted anew.
-    alike = np.array_equal(channels, out) and np.array_equal(side, first_side)
-    cost = first.times(repeats if alike else present)
-    if not alike and others.any():
-        cost += _block(row, out, first_side, first_side).times(others)
-    return cost, np.where(present, first_side, side), np.where(present, out, channels)
+def _conv(rows: Rows, channels: Ints, side: Ints, out_side: Ints) -> Cost:
+    layer = _layer(channels * rows.kernel**2, rows.channels, out_side, bias=True)
+    return layer + _norm(rows.channels)
 
 
-def _block(row: Row, channels: Ints, side: Ints, out_side: Ints) -> Cost:
-    out = np.asarray(row.channels, np.int64)
-    kernel = np.asarray(row.kernel, np.int64)
-    if row.op == "conv":
-        return _conv(channels, out, out_side, kernel, bias=True) + _norm(out)
-    hidden = hidden_width(channels, row.expansion)
-    squeezed = squeeze_width(hidden, row.expansion, row.squeeze_hidden)
-    widened, gated = hidden != channels, np.asarray(row.se)
+def _mbconv(rows: Rows, channels: Ints, side: Ints, out_side: Ints) -> Cost:
+    hidden = hidden_width(channels, rows.expansion)
+    squeezed = squeeze_width(hidden, rows.expansion, rows.squeeze_hidden)
+    widened = hidden != channels
     # Weights that run over the input's map, over the output's, and once.
     before = channels * hidden * widened
-    after = hidden * (kernel**2 + out)
-    once = 2 * hidden * squeezed * gated
+    after = hidden * (rows.kernel**2 + rows.channels)
+    once = 2 * hidden * squeezed * rows.se
     pixels = out_side**2
     weights, macs = before + after + once, before * side**2 + after * pixels + once
-    normed = hidden * widened + out if row.bare_depthwise else hidden * (1 + widened) + out
+    normed = hidden * widened + hidden * ~rows.bare_depthwise + rows.channels
     return Cost(
-        macs, weights + 2 * normed + (hidden + squeezed) * gated, macs + hidden * pixels * gated, weights
+        macs, weights + 2 * normed + (hidden + squeezed) * rows.se, macs + hidden * pixels * rows.se, weights
     )
 
 
-def _conv_side(side: Ints, kernel: Ints, stride: int, padding: Ints) -> Ints:
-    return (side + 2 * padding - kernel) // stride + 1
+def _mbpool(rows: Rows, channels: Ints, side: Ints, out_side: Ints) -> Cost:
+    hidden = hidden_width(channels, rows.expansion)
+    pooled = Cost(published_flops=hidden * side**2)
+    return _layer(channels, hidden, side) + _norm(hidden) + pooled + _layer(hidden, rows.channels)
 
 
-def _conv(
-    per_output: ArrayLike, out: ArrayLike, side: ArrayLike = 1, kernel: ArrayLike = 1, bias: bool = False
-) -> Cost:
-    """A kxk convolution whose every output reads `per_output` channels; a linear layer at side 1."""
-    out_channels = np.asarray(out, np.int64)
-    weights = np.asarray(per_output, np.int64) * out_channels * np.asarray(kernel, np.int64) ** 2
+_FORMULAS: dict[str, Callable[[Rows, Ints, Ints, Ints], Cost]] = {
+    "conv": _conv,
+    "mbconv": _mbconv,
+    "mbpool": _mbpool,
+}
+"""The cost [rows, n] of one block of each row, from channels and side of its input and side of its output."""
+
+
+def _layer(inputs: Ints, out: Ints | int, side: ArrayLike = 1, bias: bool = False) -> Cost:
+    """A convolution whose every output reads so many inputs; a linear layer at side 1."""
+    weights = inputs * out
     macs = weights * np.asarray(side, np.int64) ** 2
-    return Cost(macs, weights + out_channels * bias, macs, weights)
+    return Cost(macs, weights + out * bias, macs, weights)
 
 
 def _norm(channels: Ints) -> Cost:

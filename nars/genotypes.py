@@ -7,7 +7,7 @@ networks; they take any `Domain`, of which `nars.space.Space` is the one that de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -153,18 +153,14 @@ def to_unit(domain: Domain, matrix: Matrix) -> NDArray[np.float64]:
     return _columns(domain).to_unit(matrix)
 
 
-def numbers(
-    domain: Domain, matrix: Matrix, name: str, number: Callable[[Any], float] = float
-) -> NDArray[np.float64]:
-    """The values [n] of one dimension, choices turned into numbers by `number`."""
+def numbers(domain: Domain, matrix: Matrix, name: str) -> NDArray[np.float64]:
+    """The values [n] of one dimension, whose choices are numbers where it has any."""
     column = matrix[:, list(domain.distributions).index(name)]
     dist = domain.distributions[name]
     if isinstance(dist, CategoricalDistribution):
-        return np.array([number(choice) for choice in dist.choices], dtype=np.float64)[
-            column.astype(np.int64)
-        ]
+        return np.array(dist.choices, dtype=np.float64)[column.astype(np.int64)]
     return column
 
 
 def _columns(domain: Domain) -> Columns:
-    return columns(tuple(domain.distributions.values()))
+    return columns(list(domain.distributions.values()))

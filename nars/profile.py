@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nars.cost import Cost, count_row, count_rows, row_of
+from nars.cost import Cost, count_classifier, count_rows, rows_of
 from nars.errors import SpecError, UsageError
 from nars.spec import Architecture
 
@@ -117,22 +117,19 @@ def profile(
 
 
 def _stages(architecture: Architecture, resolution: int, num_classes: int) -> list[Stage]:
-    side, channels = np.asarray(resolution, np.int64), np.asarray(architecture.in_channels, np.int64)
+    side, channels = np.array([resolution]), np.array([architecture.in_channels])
     stages = []
     for index, rows in enumerate(architecture.stages):
-        cost = Cost()
-        for row in rows:
-            part, side, channels = count_row(row_of(row), side, channels)
-            cost += part
-        if side < 1:
+        cost, side, channels = count_rows(rows_of(rows), side, channels)
+        if side[0] < 1:
             raise SpecError(f"{architecture.name} has no output after stage {index} at {resolution} pixels")
-        stages.append(Stage(f"stage {index}", (int(channels), int(side), int(side)), _plain(cost)))
-    head = count_rows([], side, int(channels), num_classes)
+        stages.append(Stage(f"stage {index}", (int(channels[0]), int(side[0]), int(side[0])), _plain(cost)))
+    head = count_classifier(side, channels, num_classes)
     return [*stages, Stage("classifier", (num_classes,), _plain(head))]
 
 
 def _plain(cost: Cost) -> Cost:
-    return Cost(**{name: int(value) for name, value in asdict(cost).items()})
+    return Cost(**{name: int(value[0]) for name, value in asdict(cost).items()})
 
 
 def _latencies(

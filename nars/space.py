@@ -18,8 +18,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -28,9 +27,10 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from pydantic import Field, model_validator
 
-from nars.cost import Cost, Row, count_rows
+from nars.cost import Cost
 from nars.errors import SpecError, closest
 from nars.genotypes import Genotype, Matrix, from_unit, numbers
+from nars.space_cost import SpaceCost
 from nars.spec import Architecture, Block, Candidate, Document, Frozen, Recipe
 from nars.values import Scalar, Split, SplitValue, Value, distribution, ends, only
 
@@ -290,53 +290,24 @@ class Space(Document):
         """The first value of every dimension; no array, which would not compare."""
         return tuple(from_unit(self, np.zeros((1, len(self.distributions))))[0].tolist())
 
+    @cached_property
+    def _count(self) -> SpaceCost:
+        return SpaceCost(self)
+
     def cost(self, matrix: Matrix) -> Cost:
         """MACs and parameters of every genotype [n, d]: a `Cost` of arrays [n]."""
-        ones = np.ones(len(matrix), np.int64)
-        rows = [part for row in self._row_spaces() for part in self._rows(row, matrix)]
-        resolution = self._numbers(matrix, "resolution").astype(np.int64) * ones
-        return count_rows(rows, resolution, self.in_channels, self.num_classes).times(ones)
+        return self._count(matrix)
 
     def statistics(self, matrix: Matrix) -> dict[str, NDArray[np.float64]]:
         """What is known of every genotype [n, d] without training it."""
         cost = self.cost(matrix)
         return {"macs": cost.macs.astype(np.float64), "params": cost.params.astype(np.float64)}
 
-    def _rows(self, row: RowSpace, matrix: Matrix) -> list[Row]:
-        """The first block of a row in n architectures, and the blocks after it."""
-
-        def of(key: str, part: str, number: Callable[[Any], float] = float) -> NDArray[np.float64]:
-            whole = f"{row.name}.{key}"
-            split = f"{whole}.{part}"
-            return self._numbers(matrix, split if split in self.names else whole, number)
-
-        def part(name: str, stride: int, repeats: NDArray[np.float64]) -> Row:
-            return Row(
-                op=row.op,
-                channels=of("channels", name),
-                kernel=of("kernel", name, lambda value: value or 1),
-                stride=stride,
-                repeats=repeats,
-                expansion=of("expansion", name, lambda value: value or 1),
-                se=of("se", name, lambda gate: gate != "none") == 1,
-                padding=of("padding", name, lambda value: -1 if value is None else value),
-                squeeze_hidden=row.squeeze == "hidden",
-                bare_depthwise=row.depthwise == "bare",
-            )
-
-        depth = of("depth", "first")
-        first = part("first", row.stride, np.ones_like(depth))
-        if row.op == "mbpool":
-            return [first]
-        return [first, replace(part("rest", 1, depth - 1), padding=-1)]
-
-    def _numbers(
-        self, matrix: Matrix, name: str, number: Callable[[Any], float] = float
-    ) -> NDArray[np.float64]:
+    def _numbers(self, matrix: Matrix, name: str) -> NDArray[np.float64]:
         """The value of a dimension in every genotype [n], or of a fixed one [], as a number."""
         if name in self.fixed:
-            return np.asarray(number(self.fixed[name]), dtype=np.float64)
-        return numbers(self, matrix, name, number)
+            return np.asarray(self.fixed[name], dtype=np.float64)
+        return numbers(self, matrix, name)
 
 
 def _single(rows: Iterator[Block]) -> Iterator[Block]:

@@ -61,8 +61,8 @@ def accuracy(matrix: Matrix, noise: float = 0.0, seed: int = 0) -> NDArray[np.fl
     cost = np.log(MICRO.statistics(matrix)["macs"])
     rate = np.log(genotypes.numbers(MICRO, matrix, "recipe.lr") / 0.1)
     kernel = genotypes.numbers(MICRO, matrix, "stage4.kernel.first")
-    sgd = genotypes.numbers(MICRO, matrix, "recipe.optimizer", lambda name: name == "sgd")
-    clean = 0.7 + 0.05 * cost - 0.02 * rate**2 + 0.01 * kernel + 0.03 * sgd
+    sgd = [genotype["recipe.optimizer"] == "sgd" for genotype in genotypes.to_genotypes(MICRO, matrix)]
+    clean = 0.7 + 0.05 * cost - 0.02 * rate**2 + 0.01 * kernel + 0.03 * np.array(sgd)
     return clean + np.random.default_rng(seed).normal(0, noise, len(matrix)) if noise else clean
 
 

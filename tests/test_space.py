@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from nars import genotypes
 from nars.cost import count
 from nars.errors import SpecError, UsageError
 from nars.space import Space
+from nars.space_cost import CHUNK
 from nars.spec import Candidate, Recipe
 from search_spaces import published
 from search_spaces.spaces import space, space_names
@@ -50,6 +53,25 @@ def test_batched_cost_equals_that_of_each(name: str) -> None:
         assert (one.macs, one.params) == (batch.macs[index], batch.params[index])
         assert one.published_flops == batch.published_flops[index]
         assert one.published_params == batch.published_params[index]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cost_of_any_number_of_genotypes(name: str) -> None:
+    found = space(name)
+    many = genotypes.sample(found, CHUNK + 5, np.random.default_rng(3))
+    whole = found.cost(many)
+    for part in (slice(0), slice(1), slice(CHUNK - 2, CHUNK + 2)):
+        np.testing.assert_array_equal(found.cost(many[part]).macs, whole.macs[part])
+        np.testing.assert_array_equal(found.cost(many[part]).params, whole.params[part])
+
+
+def test_a_space_that_was_counted_is_equal_to_one_that_was_not() -> None:
+    found, other = space("micro"), space("micro")
+    found.cost(genotypes.sample(found, 2, np.random.default_rng(0)))
+    assert found == other
+    other.cost(genotypes.sample(other, 2, np.random.default_rng(0)))
+    assert found == other
+    assert pickle.loads(pickle.dumps(found)) == found
 
 
 def test_micro_costs_what_it_promises() -> None:
