@@ -4,8 +4,8 @@
 
 Writes ``report.md`` (ranks, regrets, trainings until random search is equalled, stalls, seconds)
 and one regret curve per task as PNG. Ranks and regrets are over the seeds that all opponents
-at that budget have, save the slow ones: each of them is compared on the tasks, seeds and budgets that it
-has. Intervals are 95 % normal intervals over seeds.
+at that budget have on every task, save the slow ones: each of them is compared on the tasks, seeds and
+budgets that it has. Intervals are 95 % normal intervals over seeds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,16 @@ from experiments.search_benchmark.reference import Reference, reference
 from experiments.search_benchmark.run import BUDGETS, CACHE, RESULTS, Row, read_rows
 from experiments.search_benchmark.tasks import DEFAULT_DATA, HELD_OUT, TASKS, available, load
 
-__all__ = ["beside", "first_reaching", "leaders_table", "ranks", "regrets", "stalls_table", "value_at"]
+__all__ = [
+    "balanced",
+    "beside",
+    "first_reaching",
+    "leaders_table",
+    "ranks",
+    "regrets",
+    "stalls_table",
+    "value_at",
+]
 
 VARIANTS = [name for name, opponent in OPPONENTS.items() if opponent.variant]
 SLOW = [name for name, opponent in OPPONENTS.items() if opponent.slow]
@@ -68,6 +77,16 @@ def ranks(frame: pd.DataFrame) -> pd.DataFrame:
         rank = wide.rank(axis=1).reset_index().melt("seed", var_name="opponent", value_name="rank")
         parts.append(rank.merge(part, on=["seed", "opponent"]))
     return pd.concat(parts, ignore_index=True) if parts else frame.assign(rank=np.nan)
+
+
+def balanced(frame: pd.DataFrame) -> pd.DataFrame:
+    """The lines of the seeds that every task has at a budget: only these have comparable means over tasks.
+
+    All lines where no seed is whole.
+    """
+    tasks = frame.groupby(["budget", "seed"])["task"].transform("nunique")
+    whole = frame[tasks == frame.groupby("budget")["task"].transform("nunique")]
+    return whole if len(whole) else frame
 
 
 def first_reaching(rows: Sequence[Row], target: float) -> Array:
@@ -157,7 +176,7 @@ def leaders_table(frame: pd.DataFrame) -> str:
 def beside(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """A slow opponent and all that are not, ranked on the tasks, seeds and budgets that it has."""
     runs = frame.loc[frame["opponent"] == name, ["task", "seed", "budget"]]
-    return ranks(frame[~frame["opponent"].isin({*SLOW} - {name})].merge(runs))
+    return balanced(ranks(frame[~frame["opponent"].isin({*SLOW} - {name})].merge(runs)))
 
 
 def stalls_table(frame: pd.DataFrame) -> str:
@@ -221,7 +240,7 @@ def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
     out.mkdir(parents=True, exist_ok=True)
     every = regrets(results, tasks)
     opponents = every[~every["opponent"].isin(VARIANTS)]
-    frame = ranks(opponents[~opponents["opponent"].isin(SLOW)])
+    frame = balanced(ranks(opponents[~opponents["opponent"].isin(SLOW)]))
     halves: dict[str, Callable[[pd.Series], pd.Series]] = {
         "All tasks": lambda names: names.notna(),
         "Open half": lambda names: ~names.isin(HELD_OUT),
@@ -231,12 +250,12 @@ def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
     for title, chosen in halves.items():
         some = frame[chosen(frame["task"])]
         if len(some):
-            parts += [f"## {title} ({some['task'].nunique()})\n", "Mean rank\n", budget_table(some, "rank")]
+            parts += [f"## {title} ({_extent(some)})\n", "Mean rank\n", budget_table(some, "rank")]
             parts += ["Normalised regret\n", budget_table(some, "regret")]
     for name in SLOW:
         some = beside(opponents, name)
         if len(some):
-            parts += [f"## Where {name} was run ({some['task'].nunique()})\n"]
+            parts += [f"## Where {name} was run ({_extent(some)})\n"]
             parts += ["Mean rank\n", budget_table(some, "rank")]
             parts += ["Normalised regret\n", budget_table(some, "regret")]
     two = frame[frame["task"].isin([task.name for task in tasks if task.problem.cost is not None])]
@@ -252,6 +271,10 @@ def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
     for task in tasks:
         curves(results, task, out)
     return text
+
+
+def _extent(frame: pd.DataFrame) -> str:
+    return f"{frame['task'].nunique()} tasks, {frame['seed'].nunique()} seeds"
 
 
 def _markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

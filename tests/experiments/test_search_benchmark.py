@@ -16,6 +16,7 @@ from experiments.search_benchmark.problem import Problem, Task
 from experiments.search_benchmark.reference import Reference, hypervolume, nondominated, reference
 from experiments.search_benchmark.report import (
     SLOW,
+    balanced,
     beside,
     first_reaching,
     leaders_table,
@@ -279,6 +280,15 @@ def test_the_leader_of_a_task_is_who_has_the_least_mean_regret() -> None:
     lines = leaders_table(frame).splitlines()
 
     assert lines[2:] == ["| a | nars 0.200 |", "| b | random 0.100 (nars 0.200) |", "| nars first | 1 of 2 |"]
+
+
+def test_seeds_that_some_tasks_lack_are_left_out() -> None:
+    runs = [("a", 0, 16), ("a", 1, 16), ("b", 0, 16), ("a", 1, 32), ("b", 1, 32)]
+    frame = pd.DataFrame(runs, columns=["task", "seed", "budget"])
+    assert [tuple(line) for line in balanced(frame).to_numpy()] == [runs[0], *runs[2:]]
+    assert len(balanced(frame.iloc[:0])) == 0
+    apart = frame.iloc[[1, 2]]
+    assert len(balanced(apart)) == 2
 
 
 def test_slow_opponents_are_compared_where_they_were_run() -> None:
