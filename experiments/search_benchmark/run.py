@@ -1,6 +1,7 @@
 """Every task x opponent x seed, resumable.
 
     python -m experiments.search_benchmark.run --seeds 20
+    python -m experiments.search_benchmark.run --ablations --seeds 10
     python -m experiments.search_benchmark.run --only macro gp-ei ridge random --seeds 3
 
 Two processes with one thread each. One CSV per task in ``--out``; a finished run is one row, so a
@@ -33,7 +34,7 @@ from experiments.search_benchmark.tasks import DEFAULT_DATA, TASKS, available, l
 from nars.errors import NarsError, UsageError, closest
 from nars.genotypes import Matrix
 
-__all__ = ["CACHE", "RESULTS", "Job", "Row", "Searched", "read_rows", "run", "search"]
+__all__ = ["CACHE", "RESULTS", "Job", "Row", "Searched", "chosen", "read_rows", "run", "search"]
 
 RESULTS = Path(__file__).parent / "results"
 CACHE = Path(__file__).parents[2] / "build" / "search_benchmark"
@@ -206,6 +207,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def chosen(only: Sequence[str] = (), ablations: bool = False) -> tuple[list[str], list[str]]:
+    """Tasks and opponents: those named, else all; `ablations`: the variants of nars, else none of them.
+
+    Raises `UsageError` for a name that is neither.
+    """
+    for name in only:
+        if name not in TASKS and name not in OPPONENTS:
+            raise UsageError(f"no task or opponent {name!r}: {closest(name, [*TASKS, *OPPONENTS])}")
+    tasks = [name for name in TASKS if name in only]
+    opponents = [name for name in OPPONENTS if name in only]
+    every = [name for name, opponent in OPPONENTS.items() if opponent.variant == ablations]
+    return tasks or list(TASKS), opponents or every
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m experiments.search_benchmark.run",
@@ -214,16 +229,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seeds", type=int, default=20, help="seeds 0 .. N-1 (slow opponents: fewer)")
     parser.add_argument("--budgets", type=_numbers, default=BUDGETS, help="such as 16,32,64,128,256")
+    parser.add_argument(
+        "--ablations", action="store_true", help="nars without one of its parts, in place of the opponents"
+    )
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="tasks and opponents, by name")
     parser.add_argument("--data-root", type=Path, default=DEFAULT_DATA)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args(arguments)
-    for name in options.only:
-        if name not in TASKS and name not in OPPONENTS:
-            raise UsageError(f"no task or opponent {name!r}: {closest(name, [*TASKS, *OPPONENTS])}")
-    options.tasks = [name for name in TASKS if name in options.only] or list(TASKS)
-    options.opponents = [name for name in OPPONENTS if name in options.only] or list(OPPONENTS)
+    options.tasks, options.opponents = chosen(options.only, options.ablations)
     return options
 
 

@@ -23,7 +23,7 @@ from experiments.search_benchmark.report import (
     stalls_table,
     value_at,
 )
-from experiments.search_benchmark.run import Job, Row, main, read_rows, run
+from experiments.search_benchmark.run import Job, Row, chosen, main, read_rows, run
 from experiments.search_benchmark.tasks import HELD_OUT, TASKS, load, ofa, toy
 from experiments.search_benchmark.tasks.table import PlainDomain
 from nars.errors import InfeasibleError, UsageError
@@ -244,6 +244,14 @@ def test_a_search_does_the_same_whatever_its_budget() -> None:
 def test_names_are_checked() -> None:
     with pytest.raises(UsageError, match="no task or opponent 'gp'"):
         main(["--only", "gp"])
+
+
+def test_variants_take_part_only_where_they_are_asked_for() -> None:
+    tasks, opponents = chosen(["toy"])
+    assert tasks == ["toy"]
+    assert "nars" in opponents and not any(OPPONENTS[name].variant for name in opponents)
+    assert all(OPPONENTS[name].variant for name in chosen(ablations=True)[1])
+    assert chosen(["nars-greedy", "ridge"])[1] == ["nars-greedy", "ridge"]
 
 
 def test_reference_regret_is_zero_at_the_best_and_one_at_the_typical() -> None:
