@@ -249,7 +249,8 @@ def test_names_are_checked() -> None:
 def test_variants_take_part_only_where_they_are_asked_for() -> None:
     tasks, opponents = chosen(["toy"])
     assert tasks == ["toy"]
-    assert "nars" in opponents and not any(OPPONENTS[name].variant for name in opponents)
+    assert "nars" in opponents
+    assert not any(OPPONENTS[name].variant for name in opponents)
     assert all(OPPONENTS[name].variant for name in chosen(ablations=True)[1])
     assert chosen(["nars-greedy", "ridge"])[1] == ["nars-greedy", "ridge"]
 
