@@ -28,6 +28,7 @@ from experiments.search_benchmark.run import BUDGETS, CACHE, RESULTS, Row, read_
 from experiments.search_benchmark.tasks import DEFAULT_DATA, HELD_OUT, TASKS, available, load
 
 __all__ = [
+    "ablation_table",
     "balanced",
     "beside",
     "first_reaching",
@@ -142,13 +143,18 @@ def targets_table(results: Path, tasks: Sequence[Task]) -> str:
 
 
 def ablation_table(frame: pd.DataFrame) -> str:
-    """`nars` and its variants, on the tasks and seeds that all of them have."""
+    """`nars` and its variants, on the tasks and seeds that all of them have, and how often each is better."""
     mine = frame[frame["opponent"].isin([*VARIANTS, "nars"])]
     if set(mine["opponent"]) <= {"nars"}:
         return "none was run\n"
     wide = mine.pivot_table(index=["task", "seed", "budget"], columns="opponent", values="regret").dropna()
     shared = wide.reset_index().melt(["task", "seed", "budget"], var_name="opponent", value_name="regret")
-    return budget_table(shared, "regret")
+    longest = max(shared["budget"])
+    last = wide.xs(longest, level="budget")
+    gains = last.rsub(last["nars"], axis="index").drop(columns="nars").round(9)
+    shares = [[name, f"{(gain < 0).mean():.2f}", f"{(gain > 0).mean():.2f}"] for name, gain in gains.items()]
+    title = f"Shares of the {len(last)} runs that are worse and better than nars after {longest}\n"
+    return "\n".join([budget_table(shared, "regret"), title, _markdown(["", "worse", "better"], shares)])
 
 
 def leaders_table(frame: pd.DataFrame) -> str:

@@ -16,6 +16,7 @@ from experiments.search_benchmark.problem import Problem, Task
 from experiments.search_benchmark.reference import Reference, hypervolume, nondominated, reference
 from experiments.search_benchmark.report import (
     SLOW,
+    ablation_table,
     balanced,
     beside,
     first_reaching,
@@ -289,6 +290,26 @@ def test_the_leader_of_a_task_is_who_has_the_least_mean_regret() -> None:
     lines = leaders_table(frame).splitlines()
 
     assert lines[2:] == ["| a | nars 0.200 |", "| b | random 0.100 (nars 0.200) |", "| nars first | 1 of 2 |"]
+
+
+def test_variants_are_compared_with_nars_on_the_runs_that_all_have() -> None:
+    runs = [
+        ("nars", 0, 0.2),
+        ("nars", 1, 0.2),
+        ("nars", 2, 0.9),
+        ("nars-pool", 0, 0.3),
+        ("nars-pool", 1, 0.1),
+    ]
+    frame = pd.DataFrame(
+        [("a", name, seed, 64, regret) for name, seed, regret in runs],
+        columns=["task", "opponent", "seed", "budget", "regret"],
+    )
+
+    text = ablation_table(frame)
+
+    assert "Shares of the 2 runs" in text
+    assert "| nars | 0.200" in text
+    assert text.splitlines()[-1] == "| nars-pool | 0.50 | 0.50 |"
 
 
 def test_seeds_that_some_tasks_lack_are_left_out() -> None:
