@@ -9,14 +9,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import toys
+from numpy.typing import NDArray
 from toys import TRAINING, model, squares
 
 from detector import scenes
 from detector.catalogue import published
-from detector.evaluate import evaluate
+from detector.evaluate import Evaluation, evaluate
 from detector.plan import plan
 from detector.progress import Epoch, Step
 from detector.records import CocoData
@@ -119,6 +121,13 @@ def test_seed_decides(data: CocoData) -> None:
     assert curve(runs[0]) != curve(runs[1])
 
 
+def numbers_of(evaluation: Evaluation) -> NDArray[np.float64]:
+    """Image, class, score and box of every detection [n, 7]."""
+    return np.array(
+        [[one["image_id"], one["category_id"], one["score"], *one["bbox"]] for one in evaluation.results]
+    )
+
+
 def test_files(data: CocoData, tmp_path: Path) -> None:
     trained = fit(data, folder=tmp_path)
     rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
@@ -133,7 +142,8 @@ def test_files(data: CocoData, tmp_path: Path) -> None:
     assert last.settings == toys.SETTINGS
     assert last.metrics["ap"] == trained.evaluation.boxes.ap
     found = evaluate(last.detector(), data, device=CPU)
-    assert found.results == trained.evaluation.results
+    # On some processors weights that were read give another last bit than those that were trained.
+    np.testing.assert_allclose(numbers_of(found), numbers_of(trained.evaluation), rtol=1e-5, atol=1e-4)
     best = load_detector(tmp_path / "weights" / "best.pt")
     assert best.metrics["ap"] == trained.best.ap
 
