@@ -11,6 +11,7 @@ budgets that it has. Intervals are 95 % normal intervals over seeds.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from experiments.search_benchmark.problem import Array, Task
 from experiments.search_benchmark.reference import Reference, reference
 from experiments.search_benchmark.run import BUDGETS, CACHE, RESULTS, Row, read_rows
 from experiments.search_benchmark.tasks import DEFAULT_DATA, HELD_OUT, TASKS, available, load
+from nars.errors import NarsError, UsageError
 
 __all__ = [
     "ablation_table",
@@ -37,6 +39,7 @@ __all__ = [
     "regrets",
     "stalls_table",
     "value_at",
+    "write",
 ]
 
 VARIANTS = [name for name, opponent in OPPONENTS.items() if opponent.variant]
@@ -242,9 +245,16 @@ def curves(results: Path, task: Task, out: Path) -> None:
 
 
 def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
-    """The report as Markdown, also written to `out` with the pictures."""
-    out.mkdir(parents=True, exist_ok=True)
+    """The report as Markdown, also written to `out` with the pictures.
+
+    Raises `UsageError` where nothing was run.
+    """
     every = regrets(results, tasks)
+    if every.empty:
+        raise UsageError(
+            f"no searches of these tasks in {results}: run experiments.search_benchmark.run first"
+        )
+    out.mkdir(parents=True, exist_ok=True)
     opponents = every[~every["opponent"].isin(VARIANTS)]
     frame = balanced(ranks(opponents[~opponents["opponent"].isin(SLOW)]))
     halves: dict[str, Callable[[pd.Series], pd.Series]] = {
@@ -298,9 +308,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=TASKS, metavar="TASK", choices=TASKS)
     options = parser.parse_args()
     names = [name for name in options.only if read_rows(options.results / f"{name}.csv")]
-    names, _ = available(names, options.data_root)
+    names, missing = available(names, options.data_root)
+    for name, reason in missing.items():
+        print(f"skipped {name}: {reason}", file=sys.stderr)
     print(write(options.results, options.out, [load(name, options.data_root) for name in names]))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except NarsError as error:
+        sys.exit(f"error: {error}")

@@ -23,6 +23,7 @@ from experiments.search_benchmark.report import (
     leaders_table,
     stalls_table,
     value_at,
+    write,
 )
 from experiments.search_benchmark.run import Job, Row, chosen, main, read_rows, run
 from experiments.search_benchmark.tasks import HELD_OUT, TASKS, load, ofa, toy
@@ -290,6 +291,11 @@ def test_the_leader_of_a_task_is_who_has_the_least_mean_regret() -> None:
     lines = leaders_table(frame).splitlines()
 
     assert lines[2:] == ["| a | nars 0.200 |", "| b | random 0.100 (nars 0.200) |", "| nars first | 1 of 2 |"]
+
+
+def test_a_report_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no searches of these tasks"):
+        write(tmp_path, tmp_path / "report", [])
 
 
 def test_variants_are_compared_with_nars_on_the_runs_that_all_have() -> None:
