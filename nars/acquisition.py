@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -98,7 +99,12 @@ class Acquisition:
         return shortlist[np.array(order[len(pending) :], dtype=np.int64) - len(pending)]
 
     def _front(self, matrix: Matrix, worth: Floats, pending: Matrix, count: int) -> NDArray[np.int64]:
-        """Each adds most to the hypervolume of what is known, those `pending` and those before it."""
+        """Each adds most to the hypervolume of what is known, those `pending` and those before it.
+
+        What a candidate adds only shrinks as others are chosen, so that what it added when last looked at
+        bounds it: only those are looked at again whose bound is the largest ("lazy greedy": Minoux,
+        Optimization Techniques 1978).
+        """
         known = self._scores(np.concatenate([self.known, self._predicted(pending)[0]]))
         every = np.concatenate([known, worth])
         low, high = every.min(axis=0), every.max(axis=0)
@@ -106,12 +112,18 @@ class Acquisition:
             1 - (values - low) / np.maximum(high - low, 1e-12) for values in (known, worth[:WIDE])
         )  # losses in 0..1, as Optuna's hypervolume takes them
         reference = np.full(len(low), 1.1)
-        left = list(range(len(candidates)))
         order: list[int] = []
-        while left and len(order) < count:
-            volumes = [compute_hypervolume(np.vstack([front, candidates[at]]), reference) for at in left]
-            order.append(left.pop(int(np.argmax(volumes))))
-            front = np.vstack([front, candidates[order[-1]]])
+        waiting = [(-np.inf, at) for at in range(len(candidates))]
+        while waiting and len(order) < count:
+            volume = compute_hypervolume(front, reference)
+            current: set[int] = set()
+            while (best := waiting[0][1]) not in current:
+                added = compute_hypervolume(np.vstack([front, candidates[best]]), reference) - volume
+                heapq.heapreplace(waiting, (-added, best))
+                current.add(best)
+            heapq.heappop(waiting)
+            order.append(best)
+            front = np.vstack([front, candidates[best]])
         return np.array(order, dtype=np.int64)
 
     def _joint(self, matrix: Matrix) -> tuple[Floats, Floats]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optuna._hypervolume import compute_hypervolume
 from stub_task import SPACE
 
 from nars import genotypes
@@ -141,6 +142,20 @@ def test_several_objectives_are_optimistic_where_they_are_predicted() -> None:
     plain = front(np.linspace(0, 1, 64))
     assert (made(ROWS)[:, 0] > plain(ROWS)[:, 0]).all()
     np.testing.assert_array_equal(made(ROWS)[:, 1], -MACS)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_batch_for_a_front_is_that_of_looking_at_every_candidate_each_time(seed: int) -> None:
+    made = front(np.random.default_rng(seed).random(64))
+    worth = made(ROWS[8:])
+    every = np.concatenate([made.known, worth])
+    losses = 1 - (every - every.min(axis=0)) / np.ptp(every, axis=0)
+    known, left, expected = list(range(8)), list(range(8, 64)), []
+    while len(expected) < 12:
+        volumes = [compute_hypervolume(losses[[*known, at]], np.full(2, 1.1)) for at in left]
+        expected.append(left.pop(int(np.argmax(volumes))))
+        known.append(expected[-1])
+    assert chosen_rows(made, NONE, 12) == expected
 
 
 def test_a_batch_for_a_front_is_spread_along_it() -> None:

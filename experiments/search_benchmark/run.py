@@ -99,20 +99,21 @@ class Searched:
 def search(task: Task, optimizer: Optimizer, budget: int, seed: int) -> Searched:
     """Train `budget` candidates. An infeasible proposal is a broken contract of the optimizer."""
     noise, k = np.random.default_rng([seed, 1]), len(task.problem.directions)
-    parts, observed, true, seconds = [], np.zeros((0, k)), np.zeros(0), 0.0
-    while len(true) < budget:
+    parts, observed, seconds = [], np.zeros((0, k)), 0.0
+    while len(observed) < budget:
         start = time.perf_counter()
-        matrix = optimizer.ask()[: budget - len(true)]
+        matrix = optimizer.ask()[: budget - len(observed)]
         seconds += time.perf_counter() - start
         assert len(matrix) > 0, f"{task.name}: no proposal"
         assert task.problem.feasible(matrix).all(), f"{task.name}: a proposal beyond a limit"
         values = task.problem.values(matrix, task.observe(matrix, noise))
         parts.append(matrix)
-        observed, true = np.concatenate([observed, values]), np.concatenate([true, task.truth(matrix)])
+        observed = np.concatenate([observed, values])
         start = time.perf_counter()
         optimizer.tell(matrix, values)
         seconds += time.perf_counter() - start
-    return Searched(np.concatenate(parts), observed, true, seconds)
+    trained = np.concatenate(parts)
+    return Searched(trained, observed, task.truth(trained), seconds)
 
 
 def run(task: Task, known: Reference, job: Job) -> Row:
