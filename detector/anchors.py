@@ -16,7 +16,7 @@ __all__ = ["Anchors", "fit_anchors"]
 _ROUNDS = 100
 
 
-class Anchors(AnchorGenerator):  # type: ignore[misc]
+class Anchors(AnchorGenerator):  # type: ignore[misc]  # torchvision has no types
     """Anchors at fixed strides, in float32 or better whatever the maps are in.
 
     Not rounded, all ratios of a size next to each other, the first cell's centre at (0, 0): as the

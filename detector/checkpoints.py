@@ -207,7 +207,8 @@ def read_pickle(path: Path) -> Any:
         what = f"it asks for {named[1]}" if named else "it is not made of tensors and plain values"
         raise WeightsError(f"{path}: refused, since opening it could run code: {what}") from None
     except Exception as error:  # a broken file can make the reader fail in any way
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        told = isinstance(error, RuntimeError) and bool(str(error))  # other kinds name a byte, or nothing
+        reason = str(error).splitlines()[0] if told else "cut short, or not written by torch.save"
         raise WeightsError(f"{path}: not a whole checkpoint: {reason}") from None
 
 

@@ -108,7 +108,8 @@ def evaluate(
     results = distributed.gathered(found)
     boxes, precision = score(data, part, results, tool=tool)
     masks = None
-    if getattr(model, "settings", None) is not None and model.settings.mask:  # type: ignore[union-attr]
+    settings = getattr(model, "settings", None)  # torchvision's detectors have none
+    if settings is not None and settings.mask:
         masks, _ = score(data, part, results, kind="segm", tool=tool)
     return Evaluation(boxes, masks, precision, tuple(results))
 

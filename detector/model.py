@@ -65,7 +65,7 @@ def _describe(source: Architecture | Parts | str) -> tuple[Parts, Settings]:
     return (source if isinstance(source, Parts) else parts_of(source)), Settings()
 
 
-class Detector(GeneralizedRCNN):  # type: ignore[misc]
+class Detector(GeneralizedRCNN):  # type: ignore[misc]  # torchvision has no types
     """Takes a list of RGB float images [3, H, W] in 0..1, each of any size.
 
     In training also a list of targets: ``boxes`` [N, 4] in pixels, ``labels`` [N] of 1..K, and

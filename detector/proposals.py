@@ -19,7 +19,7 @@ from nars.network import Features
 __all__ = ["ProposalNetwork"]
 
 
-class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]
+class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types
     """torchvision's, with what differs in the published detector.
 
     Proposals are ranked by logits, whose order a saturated sigmoid loses; only those without area

@@ -27,7 +27,7 @@ _FINEST_POOLED_STRIDE = 8
 """The pyramid's finer maps are for proposals only, as published."""
 
 
-class RegionHeads(RoIHeads):  # type: ignore[misc]
+class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
     """torchvision's, with the tensors of the published detector.
 
     Labels are 1..K outside. Inside, class scores [R, K + 1] have the background last, and box

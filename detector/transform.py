@@ -20,7 +20,7 @@ __all__ = ["Transform"]
 Target = dict[str, Tensor]
 
 
-class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]
+class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision has no types
     """Resizes with antialiasing to rounded sizes, pads, and afterwards clips boxes to the image.
 
     `least` is the smallest side that the trunk can take, `divisor` what padded sides are a multiple

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-__all__ = ["work_through"]
+__all__ = ["work_through", "workers"]
+
+
+@contextmanager
+def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool of processes; Ctrl-C throws away what they do and ends the experiment with exit code 130."""
+    ignored = (signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to every process
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(processes, spawn, initializer=signal.signal, initargs=ignored) as pool:
+        try:
+            yield pool
+        except KeyboardInterrupt:
+            for process in active_children():
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            print("interrupted: the same command goes on", file=sys.stderr)
+            raise SystemExit(130) from None
 
 
 def work_through(
@@ -26,7 +45,7 @@ def work_through(
     """
     rows = pd.read_csv(path).to_dict("records") if path.exists() else []
     done = {tuple(row[name] for name in key) for row in rows}
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with workers(processes) as pool:
         futures = [pool.submit(work, *job) for job in jobs if job not in done]
         for count, future in enumerate(as_completed(futures), start=1):
             rows += [dict(row) for row in future.result()]

@@ -37,7 +37,7 @@ ARCHITECTURE, RECIPE, STATISTIC, KNOWLEDGE = range(4)
 """Kinds of inputs; those of a kind are a group of the kernel."""
 
 
-class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Predicts the score of genotypes [n, d] of `domain`, with its posterior standard deviation.
 
     The contract is that of `nars.predictor.AccuracyPredictor`. The order of the labels is taken as

@@ -21,11 +21,10 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
-import multiprocessing
 import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +32,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.joint_table import CANDIDATES, FRACTIONS, TABLES, table_space
+from experiments.resumable import workers
 from nars.errors import NarsError
 from nars.genotypes import Matrix, sample, to_genotypes
 
@@ -139,8 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     done = _finished(rows)
     todo = [job for job in jobs if job not in done]
     os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by the workers as they import numpy
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+    with workers(options.processes) as pool:
         where = options.data_root, options.device
         futures = [pool.submit(train_one, options.table, *job, *where) for job in todo]
         for count, future in enumerate(as_completed(futures), start=1):

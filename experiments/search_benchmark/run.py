@@ -16,17 +16,17 @@ from __future__ import annotations
 
 import argparse
 import csv
-import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from experiments.resumable import workers
 from experiments.search_benchmark.opponents import OPPONENTS, Optimizer
 from experiments.search_benchmark.problem import Array, Task
 from experiments.search_benchmark.reference import Reference, nondominated, reference
@@ -99,21 +99,20 @@ class Searched:
 def search(task: Task, optimizer: Optimizer, budget: int, seed: int) -> Searched:
     """Train `budget` candidates. An infeasible proposal is a broken contract of the optimizer."""
     noise, k = np.random.default_rng([seed, 1]), len(task.problem.directions)
-    parts, observed, seconds = [], np.zeros((0, k)), 0.0
-    while len(observed) < budget:
+    parts, observed, true, seconds = [], np.zeros((0, k)), np.zeros(0), 0.0
+    while len(true) < budget:
         start = time.perf_counter()
-        matrix = optimizer.ask()[: budget - len(observed)]
+        matrix = optimizer.ask()[: budget - len(true)]
         seconds += time.perf_counter() - start
         assert len(matrix) > 0, f"{task.name}: no proposal"
         assert task.problem.feasible(matrix).all(), f"{task.name}: a proposal beyond a limit"
         values = task.problem.values(matrix, task.observe(matrix, noise))
         parts.append(matrix)
-        observed = np.concatenate([observed, values])
+        observed, true = np.concatenate([observed, values]), np.concatenate([true, task.truth(matrix)])
         start = time.perf_counter()
         optimizer.tell(matrix, values)
         seconds += time.perf_counter() - start
-    trained = np.concatenate(parts)
-    return Searched(trained, observed, task.truth(trained), seconds)
+    return Searched(np.concatenate(parts), observed, true, seconds)
 
 
 def run(task: Task, known: Reference, job: Job) -> Row:
@@ -194,9 +193,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if OPPONENTS[job.opponent].applies(load(job.task, options.data_root).problem)
         and (job.opponent, job.seed, job.budget) not in done[job.task]
     ]
-    os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by the workers as they import numpy
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+    # Read by the workers as they start. The order of sets decides what SMAC proposes.
+    os.environ.update({**dict.fromkeys(_THREADS, "1"), "PYTHONHASHSEED": "0"})
+    with workers(options.processes) as pool:
         futures = [pool.submit(_work, job, options.data_root) for job in todo]
         for count, future in enumerate(as_completed(futures), start=1):
             job, row = future.result()

@@ -417,6 +417,14 @@ def test_truncated_files_are_refused(cut: float, modern: bool, small: nn.Module,
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize("content", [b"", b"junk", b"junk\n"])
+def test_what_is_no_checkpoint_is_refused_in_words(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "c.pth"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"c.pth: not a whole checkpoint: cut short, or not written by"):
+        read_checkpoint(path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

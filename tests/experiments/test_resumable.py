@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -25,3 +29,34 @@ def test_only_jobs_without_rows_are_done_and_rows_are_sorted(tmp_path: Path) -> 
     after = pd.read_csv(path)
     assert after["value"].tolist() == [9, 9, 1, 1, 9, 9]  # what was there was not done again
     assert after["part"].tolist() == ["a", "b"] * 3
+
+
+ENDLESS = """
+import time
+from experiments.resumable import workers
+if __name__ == "__main__":
+    with workers(2) as pool:
+        asleep = [pool.submit(time.sleep, seconds) for seconds in (0, 0, 600, 600, 600)]
+        [each.result() for each in asleep[:2]]
+        print("working", flush=True)
+        asleep[2].result()
+"""
+
+
+def test_an_interrupt_ends_the_workers_and_is_one_line(tmp_path: Path) -> None:
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    root = Path(__file__).parents[2]
+    command = subprocess.Popen(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": str(root)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert command.stdout is not None
+    assert command.stdout.readline() == b"working\n"
+    os.killpg(command.pid, signal.SIGINT)  # as a terminal does: to every process
+    _, said = command.communicate(timeout=30)  # the pipe closes when the last worker ends
+    assert command.returncode == 130
+    assert said.decode() == "interrupted: the same command goes on\n"
