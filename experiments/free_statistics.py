@@ -154,7 +154,7 @@ def one_seed(seed: int, data_root: Path) -> list[dict[str, object]]:
     task, known, rng = load(TASK, data_root), Known(pd.read_csv(STATISTICS)), np.random.default_rng(seed)
     band = architectures()[1]
     order = rng.permutation(LABELLED)
-    noisy = task.observe(band, rng)
+    _, noisy = task.train(band, rng)
     tested, truth = band[LABELLED:], task.truth(band[LABELLED:])
     encoders: dict[str, Any] = {COMPUTED: pretrain(ofa.domain()), "none": untrained(bare(), seed)}
     for name, statistics in SETS.items():

@@ -81,7 +81,7 @@ def search_part(task: Task, held: str, candidate: Candidate, budget: int, seed: 
         task,
         problem=Problem(space, task.problem.limits),
         truth=lambda matrix: task.truth(full(matrix)),
-        observe=lambda matrix, rng: task.observe(full(matrix), rng),
+        train=lambda matrix, rng: task.train(full(matrix), rng),
     )
     found = search(part, OPPONENTS["nars"].make(part.problem, budget, seed), budget, seed)
     return replace(found, matrix=full(found.matrix))

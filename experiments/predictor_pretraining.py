@@ -99,7 +99,7 @@ def one_seed(seed: int, data_root: Path) -> list[dict[str, object]]:
     drawn = sample(task.problem.domain, 40_000, rng, quasi=False)
     macs = task.problem.domain.statistics(drawn)["macs"]
     labelled = drawn[: max(LABELS)]
-    noisy = task.observe(labelled, rng)
+    _, noisy = task.train(labelled, rng)
     rest, rest_macs = drawn[max(LABELS) :], macs[max(LABELS) :]
     inside = rest[(rest_macs >= BAND[0]) & (rest_macs <= BAND[1])]
     tests = {"full": rest[:TESTED], "band": inside[:TESTED]}

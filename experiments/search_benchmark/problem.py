@@ -76,8 +76,8 @@ class Task:
     problem: Problem
     truth: Callable[[Matrix], Array]
     """The score [n] of candidates [n, d] without noise; larger is better."""
-    observe: Callable[[Matrix, np.random.Generator], Array]
-    """The score [n] that one training of each candidate would give."""
+    train: Callable[[Matrix, np.random.Generator], tuple[Array, Array]]
+    """The same, and the scores [n] that one training of each candidate would give."""
     source: str
     """Changes with the data behind the answers; what is cached is cached for this."""
     half: Literal["open", "held-out"] = "open"

@@ -106,9 +106,10 @@ def search(task: Task, optimizer: Optimizer, budget: int, seed: int) -> Searched
         seconds += time.perf_counter() - start
         assert len(matrix) > 0, f"{task.name}: no proposal"
         assert task.problem.feasible(matrix).all(), f"{task.name}: a proposal beyond a limit"
-        values = task.problem.values(matrix, task.observe(matrix, noise))
+        scores, seen = task.train(matrix, noise)
+        values = task.problem.values(matrix, seen)
         parts.append(matrix)
-        observed, true = np.concatenate([observed, values]), np.concatenate([true, task.truth(matrix)])
+        observed, true = np.concatenate([observed, values]), np.concatenate([true, scores])
         start = time.perf_counter()
         optimizer.tell(matrix, values)
         seconds += time.perf_counter() - start

@@ -11,7 +11,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from experiments.search_benchmark import gaussian_process
-from experiments.search_benchmark.opponents import OPPONENTS
+from experiments.search_benchmark.opponents import OPPONENTS, models
 from experiments.search_benchmark.problem import Problem, Task
 from experiments.search_benchmark.reference import Reference, hypervolume, nondominated, reference
 from experiments.search_benchmark.report import (
@@ -45,7 +45,7 @@ def search(task: Task, name: str, seed: int, budget: int = BUDGET) -> tuple[np.n
     trained, scores = [], []
     while sum(map(len, trained)) < budget:
         matrix = optimizer.ask()
-        values = task.problem.values(matrix, task.observe(matrix, noise))
+        values = task.problem.values(matrix, task.train(matrix, noise)[1])
         optimizer.tell(matrix, values)
         trained.append(matrix)
         scores.append(values[:, 0])
@@ -94,7 +94,9 @@ def test_cma_es_keeps_the_contract_on_dimensions_with_an_order() -> None:
     def score(matrix: np.ndarray) -> np.ndarray:
         return -((np.log10(matrix[:, 1]) + 1) ** 2) + matrix[:, 0]
 
-    task = Task("ordered", Problem(domain, {"macs": 32}), score, lambda matrix, rng: score(matrix), "1")
+    task = Task(
+        "ordered", Problem(domain, {"macs": 32}), score, lambda matrix, rng: (score(matrix),) * 2, "1"
+    )
     first, scores = search(task, "cma-es", seed=3, budget=60)
     again, _ = search(task, "cma-es", seed=3, budget=60)
     np.testing.assert_array_equal(first, again)
@@ -182,6 +184,24 @@ def test_a_limit_that_nothing_meets_is_said() -> None:
     impossible = load("toy").variant("impossible", limits={"macs": 1.0})
     with pytest.raises(InfeasibleError, match="none of"):
         impossible.problem.sample(1, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kind", toy.NAMES)
+def test_a_training_tells_the_true_scores_beside_those_observed(kind: str) -> None:
+    task, rng = load(kind), np.random.default_rng(0)
+    matrix = task.problem.sample(50, rng)
+    scores, observed = task.train(matrix, rng)
+    np.testing.assert_array_equal(scores, task.truth(matrix))
+    assert 0 < np.abs(observed - scores).max() < 0.1
+
+
+def test_candidates_of_a_climb_are_those_of_numpys_unique() -> None:
+    for task in map(load, toy.NAMES):
+        matrix = task.problem.sample(40, np.random.default_rng(0))[
+            np.random.default_rng(1).integers(40, size=90)
+        ]
+        expected = np.unique(matrix, axis=0, return_index=True)
+        np.testing.assert_equal(models._unique(matrix), expected)
 
 
 def test_half_of_the_tasks_is_held_out() -> None:

@@ -62,13 +62,13 @@ class _ModelBased(Optimizer):
         domain, rng = self._problem.domain, self._rng
         incumbents = np.argsort(-scalarisation(self._values, rng)(self._values))[: self.parents]
         pool = np.concatenate([self._problem.sample(self.pool, rng), self._matrix[incumbents]])
-        pool = np.unique(domain.canonical(pool), axis=0)
+        pool = _unique(domain.canonical(pool))[0]
         gains = promise(pool)
         for _ in range(self.rounds):
             top = np.argsort(-gains)[: self.kept]
             mutants = mutate(domain, np.repeat(pool[top], self.children, axis=0), rng, 2 / pool.shape[1])
             mutants = mutants[self._problem.feasible(mutants)]
-            pool, first = np.unique(np.concatenate([pool, mutants]), axis=0, return_index=True)
+            pool, first = _unique(np.concatenate([pool, mutants]))
             gains = np.concatenate([gains, promise(mutants)])[first]
         return pool, gains
 
@@ -87,6 +87,14 @@ class _ModelBased(Optimizer):
         encoded = features(self._problem.domain, matrix).astype(np.float64)
         macs = self._problem.domain.statistics(matrix).get("macs")
         return [encoded] if macs is None else [encoded, (macs[:, None] - self._centre) / self._spread]
+
+
+def _unique(matrix: Matrix) -> tuple[Matrix, NDArray[np.int64]]:
+    """The rows [n, d] in order, each once, and where each was first, as `numpy.unique` does in more time."""
+    order = np.lexsort(matrix.T[::-1])
+    ranked = matrix[order]
+    new = np.concatenate([[True], (ranked[1:] != ranked[:-1]).any(axis=1)])
+    return ranked[new], order[new]
 
 
 def _rows_in(matrix: Matrix, other: Matrix) -> NDArray[np.bool_]:

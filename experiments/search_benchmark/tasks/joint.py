@@ -44,7 +44,7 @@ def load(name: str, data_root: Path) -> Task:
             f"{path.name} has {surrogate.candidates} of {CANDIDATES} candidates: go on with it first"
         )
 
-    task = Task(table, Problem(surrogate.domain), surrogate.score, surrogate.observe, f"{digest(path)}-trees")
+    task = Task(table, Problem(surrogate.domain), surrogate.score, surrogate.train, f"{digest(path)}-trees")
     limits = {"macs": _LIMIT} if name.endswith("-2M") else None
     return task.variant(name, limits=limits, cost="macs" if name.endswith("-pareto") else None)
 
@@ -110,9 +110,10 @@ class Surrogate:
     def score(self, matrix: Matrix) -> Array:
         return 100 * expit(self._odds(matrix))
 
-    def observe(self, matrix: Matrix, rng: np.random.Generator) -> Array:
+    def train(self, matrix: Matrix, rng: np.random.Generator) -> tuple[Array, Array]:
+        """`score`, and what a training of each would give [n]."""
         odds = self._odds(matrix)
-        return 100 * expit(odds + self.noise(odds) * rng.normal(size=len(matrix)))
+        return 100 * expit(odds), 100 * expit(odds + self.noise(odds) * rng.normal(size=len(matrix)))
 
     def _odds(self, matrix: Matrix) -> Array:
         inputs = _inputs(self.domain, self.domain.canonical(matrix))

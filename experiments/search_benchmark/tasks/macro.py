@@ -34,12 +34,13 @@ def load(name: str, data_root: Path) -> Task:
         rows = _rows(matrix)
         return {"macs": costs["flops"][rows], "params": costs["params"][rows]}
 
-    def observe(matrix: Matrix, rng: np.random.Generator) -> Array:
-        return np.asarray(seeds[_rows(matrix), rng.integers(3, size=len(matrix))])
+    def train(matrix: Matrix, rng: np.random.Generator) -> tuple[Array, Array]:
+        rows = _rows(matrix)
+        return means[rows], seeds[rows, rng.integers(3, size=len(matrix))]
 
     layers = {f"layer{i}": CategoricalDistribution(_BLOCKS) for i in range(_LAYERS)}
     domain = PlainDomain(layers, statistics_of=statistics)
-    task = Task("macro", Problem(domain), lambda matrix: means[_rows(matrix)], observe, digest(path))
+    task = Task("macro", Problem(domain), lambda matrix: means[_rows(matrix)], train, digest(path))
     limits = {"macs": 40e6} if name == "macro-40M" else None
     return task.variant(name, limits=limits, cost="macs" if name == "macro-pareto" else None)
 

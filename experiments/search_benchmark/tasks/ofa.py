@@ -40,10 +40,11 @@ def load(name: str, data_root: Path) -> Task:
     limit, noise = _VARIANTS[name]
     source, truth = digest(path) if path.exists() else "", _surrogate(path)
 
-    def observe(matrix: Matrix, rng: np.random.Generator) -> Array:
-        return truth.score(matrix) + rng.normal(0, noise, len(matrix))
+    def train(matrix: Matrix, rng: np.random.Generator) -> tuple[Array, Array]:
+        scores = truth.score(matrix)
+        return scores, scores + rng.normal(0, noise, len(matrix))
 
-    return Task(name, Problem(domain(), {"macs": limit}), truth.score, observe, source)
+    return Task(name, Problem(domain(), {"macs": limit}), truth.score, train, source)
 
 
 def domain() -> PlainDomain:

@@ -34,7 +34,7 @@ _DIMENSIONS = {
 
 def load(name: str, data_root: Path) -> Task:
     domain = PlainDomain(_DIMENSIONS, canonical_of=_canonical, statistics_of=_statistics)
-    task = Task("toy", Problem(domain), _truth, _observe, source="1")
+    task = Task("toy", Problem(domain), _truth, _train, source="1")
     limits = {"macs": LIMIT} if name == "toy-limit" else None
     return task.variant(name, limits=limits, cost="macs" if name == "toy-pareto" else None)
 
@@ -61,5 +61,6 @@ def _truth(matrix: Matrix) -> Array:
     return np.asarray(BEST - loss, dtype=np.float64)
 
 
-def _observe(matrix: Matrix, rng: np.random.Generator) -> Array:
-    return _truth(matrix) + rng.normal(0, _NOISE, len(matrix))
+def _train(matrix: Matrix, rng: np.random.Generator) -> tuple[Array, Array]:
+    scores = _truth(matrix)
+    return scores, scores + rng.normal(0, _NOISE, len(matrix))
