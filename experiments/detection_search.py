@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +24,7 @@ from detector.cost import DetectorCost, count
 from detector.plan import plan
 from detector.train import train
 from detector.training import Training
+from experiments.resumable import workers
 from nars.cli import main as nars
 from nars.results import best_candidate, trials_table, winner
 from nars.run import open_run
@@ -72,7 +71,7 @@ def main() -> None:
         "AP": found("ap", "--task", "detection", "--data", SCENES, "--budget", options.budget),
     }
     jobs = [(name, seed) for seed in range(options.seeds) for name in winners]
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+    with workers(2) as processes:
         futures = {job: processes.submit(measure, winners[job[0]], options.epochs, job[1]) for job in jobs}
         results = {job: future.result() for job, future in futures.items()}
     print(f"\nequal training: {options.epochs} epochs of {SCENES}, {options.seeds} seeds")

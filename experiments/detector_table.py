@@ -25,9 +25,8 @@ import argparse
 import csv
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,6 +45,7 @@ from detector.records import CocoData
 from detector.settings import Settings
 from detector.train import Run, train
 from detector.training import Training
+from experiments.resumable import workers
 from nars import configure
 from nars.device import resolve
 
@@ -115,7 +115,7 @@ def train_all(how: How, seeds: int, processes: int) -> None:
     done = {(row["set"], row["make"], row["seed"]) for row in rows}
     jobs = [(name, make, seed) for seed in range(seeds) for name in EPOCHS for make in MAKES]
     left = [job for job in jobs if job not in done]
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with workers(processes) as pool:
         for future in as_completed([pool.submit(train_one, *job, how) for job in left]):
             rows.append(future.result())
             print(rows[-1], flush=True)

@@ -14,14 +14,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from experiments.resumable import workers
 from nars.cli import main as nars
 from nars.data import load
 from nars.device import resolve, seeded
@@ -92,7 +91,7 @@ def main() -> None:
             print(f"rank correlation of predictions: {trust}, of trials not seen")
         found = winner(study, run.config)
         best = best_candidate(run.config, found)
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+        with workers(2) as processes:
             accuracies = list(processes.map(partial(test_accuracy, best, data), SEEDS))
         val = f"val {found.mean[0]:.4f} ({len(found.runs)} runs)"
         test = f"test {np.mean(accuracies):.4f} (sd {np.std(accuracies, ddof=1):.4f}, {len(SEEDS)} seeds)"

@@ -22,9 +22,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, t
 
+from experiments.resumable import work_through, workers
 from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.problem import Array
 from experiments.search_benchmark.tasks import load, ofa
@@ -116,7 +115,7 @@ def measure(processes: int) -> pd.DataFrame:
     """A row for every architecture, in order."""
     every = np.concatenate(architectures())
     rows = pd.read_csv(STATISTICS).to_dict("records") if STATISTICS.exists() else []
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with workers(processes) as pool:
         for row in pool.map(measure_one, every[len(rows) :].tolist()):
             rows.append(row)
             if len(rows) % PACKED_EVERY == 0 or len(rows) == len(every):
@@ -230,9 +229,10 @@ def main() -> None:
         if not source.exists():
             sys.exit(f"skipped: {source} is not there (see --data-root)")
         measure(options.processes)
-        with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as processes:
-            found = processes.map(partial(one_seed, data_root=options.data_root), range(options.seeds))
-            pd.DataFrame([row for rows in found for row in rows]).to_csv(RESULTS, index=False)
+        seeds = [(seed,) for seed in range(options.seeds)]
+        work_through(
+            RESULTS, ("seed",), seeds, partial(one_seed, data_root=options.data_root), options.processes
+        )
     show()
 
 

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from scipy.stats import t
 
 from experiments.demo import baseline
 from experiments.fashion_search import SEEDS, subset, test_accuracy
+from experiments.resumable import workers
 from nars.cli import main as nars
 from nars.results import best_candidate, winner
 from nars.run import open_run
@@ -61,7 +60,7 @@ def search(mode: str, seed: int, budget: int, data: Path) -> dict[str, Any]:
     run = open_run(folder)
     found = winner(run.study(), run.config)
     best = best_candidate(run.config, found)
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
+    with workers(2) as processes:
         accuracies = list(processes.map(partial(test_accuracy, best, data), SEEDS))
     row: dict[str, Any] = {"mode": mode, "seed": seed, "budget": budget, "val": round(found.mean[0], 4)}
     return row | {f"test_{i}": round(accuracy, 4) for i, accuracy in enumerate(accuracies)}

@@ -1,6 +1,6 @@
 """From how few labels does each predictor rank candidates, and what does pretraining add?
 
-    OMP_NUM_THREADS=1 python -m experiments.predictor_pretraining [--data-root ../shared/data] [--seeds 10]
+    OMP_NUM_THREADS=1 python -m experiments.predictor_pretraining [--data-root ../shared/data]    # resumable
     python -m experiments.predictor_pretraining --print
 
 Candidates are random sub-networks of OFA-MobileNetV3; their ImageNet accuracy is the surrogate of
@@ -16,9 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from experiments.resumable import work_through
 from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.problem import Array, Task
 from experiments.search_benchmark.tasks import load
@@ -141,9 +140,8 @@ def main() -> None:
         source = options.data_root / "nas" / "ofa_mbv3_imagenet.parquet"
         if not source.exists():
             sys.exit(f"skipped: {source} is not there (see --data-root)")
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as processes:
-            found = processes.map(partial(one_seed, data_root=options.data_root), range(options.seeds))
-            pd.DataFrame([row for rows in found for row in rows]).to_csv(RESULTS, index=False)
+        seeds = [(seed,) for seed in range(options.seeds)]
+        work_through(RESULTS, ("seed",), seeds, partial(one_seed, data_root=options.data_root), processes=2)
     show()
 
 
