@@ -103,8 +103,8 @@ class NarsSampler(BaseSampler):
         self._independent = RandomSampler(seed=seed)
         self._start: Matrix | None = None
         self._reservoir = Reservoir(space, self.limits, seed)
-        self._chosen: tuple[tuple[int, int, tuple[int, ...]], Matrix] | None = None
-        self._fit: tuple[tuple[int, tuple[int, ...]], _Fitted] | None = None
+        self._chosen: tuple[tuple[str, int, tuple[int, ...]], Matrix] | None = None
+        self._fit: tuple[tuple[str, tuple[int, ...]], _Fitted] | None = None
 
     def reseed_rng(self) -> None:
         self._independent.reseed_rng()
@@ -208,7 +208,7 @@ class NarsSampler(BaseSampler):
         labelled = self._labelled(study, earlier)
         if len(labelled) < 2:
             return np.zeros((0, len(self.space.distributions)))
-        key = study._study_id, len(earlier), tuple(trial.number for trial in labelled)
+        key = study.study_name, len(earlier), tuple(trial.number for trial in labelled)
         if self._chosen is None or self._chosen[0] != key:
             self._chosen = key, self._choose(study, earlier, labelled)
         return self._chosen[1]
@@ -246,7 +246,7 @@ class NarsSampler(BaseSampler):
         what it predicts. The last are kept.
         """
         numbers = tuple(trial.number for trial in trials)
-        if self._fit is None or self._fit[0] != (study._study_id, numbers):
+        if self._fit is None or self._fit[0] != (study.study_name, numbers):
             x = self._matrix(trials)
             values = np.array([scores(study, trial) for trial in trials])
             known = set(self.space.statistics(x[:1]))
@@ -256,7 +256,7 @@ class NarsSampler(BaseSampler):
                 name: clone(self._template()).fit(x, scales[name].forward(column))
                 for name, column in columns.items()
             }
-            self._fit = (study._study_id, numbers), (predictors, scales)
+            self._fit = (study.study_name, numbers), (predictors, scales)
         return self._fit[1]
 
     def _template(self) -> Predictor:

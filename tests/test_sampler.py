@@ -147,6 +147,23 @@ def test_a_new_sampler_on_the_same_study_goes_on_alike(stop: int) -> None:
     np.testing.assert_array_equal(rows(resumed), rows(uninterrupted))
 
 
+def test_one_sampler_in_two_studies_keeps_them_apart() -> None:
+    """Both are the first of their storage, with as many trials."""
+    used, new = sampler(predictor=GaussianPredictor(SPACE)), sampler(predictor=GaussianPredictor(SPACE))
+    first = study_of(used)
+    first.optimize(objective, n_trials=8)
+    worst_first = [
+        optuna.trial.create_trial(params=trial.params, distributions=trial.distributions, value=-trial.value)
+        for trial in first.trials[:7]
+    ]
+    proposed = []
+    for made in (used, new):
+        second = study_of(made)
+        second.add_trials(worst_first)
+        proposed.append(second.ask(WHOLE).params)
+    assert proposed[0] == proposed[1] != first.trials[7].params
+
+
 def test_seeds_differ() -> None:
     one, two = (study_of(sampler(seed=seed)) for seed in (0, 1))
     for study in (one, two):
