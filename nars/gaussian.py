@@ -58,7 +58,7 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         self.knowledge = knowledge
         self.scaled = scaled
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's name
         matrix = check_matrix(self.domain, X)
         labels = check_labels(y, len(matrix))
         rng = np.random.default_rng(self.seed)
@@ -79,7 +79,7 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         self.alpha_ = cho_solve((self.cholesky_, True), z)
         return self
 
-    def predict(self, X: ArrayLike, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803
+    def predict(self, X: ArrayLike, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803 - scikit-learn's name
         """Scores [n]; with their standard deviations [n], or covariances [n, n], as scikit-learn's does."""
         check_is_fitted(self)
         x = self._inputs(check_matrix(self.domain, X))

@@ -71,7 +71,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.seed = seed
         self.scaled = scaled
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's name
         matrix = check_matrix(self.domain, X)
         labels = check_labels(y, len(matrix))
         self.n_features_in_ = matrix.shape[1]
@@ -85,7 +85,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     @torch.no_grad()
-    def predict(self, X: ArrayLike, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803
+    def predict(self, X: ArrayLike, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803 - scikit-learn's name
         """Scores [n]; with their standard deviations [n], or covariances [n, n], over the members."""
         check_is_fitted(self)
         x = features(self.domain, check_matrix(self.domain, X))

@@ -122,13 +122,13 @@ class StubPredictor(RegressorMixin, BaseEstimator):
         self.knowledge = knowledge
         self.scaled = scaled
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 - scikit-learn's name
         x = self._inputs(X)
         self.centre_ = np.mean(y)
         self.weights_ = np.linalg.solve(x.T @ x + 0.01 * np.eye(x.shape[1]), x.T @ (y - self.centre_))
         return self
 
-    def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803
+    def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803 - scikit-learn's name
         mean = self.centre_ + self._inputs(X) @ self.weights_
         if return_cov:
             return mean, 1e-4 * np.eye(len(mean))

@@ -29,10 +29,10 @@ class Table:
         self.number = {row.tobytes(): at for at, row in enumerate(ROWS)}
         self.correlation = np.eye(64) if correlation is None else correlation
 
-    def fit(self, X: Matrix, y: Floats) -> Any:  # noqa: N803
+    def fit(self, X: Matrix, y: Floats) -> Any:  # noqa: N803 - scikit-learn's name
         return self
 
-    def predict(self, X: Matrix, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803
+    def predict(self, X: Matrix, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803 - scikit-learn's name
         mean, std = np.array([self.known[row.tobytes()] for row in X]).reshape(-1, 2).T
         at = [self.number[row.tobytes()] for row in X]
         return (mean, std[:, None] * self.correlation[np.ix_(at, at)] * std) if return_cov else (mean, std)

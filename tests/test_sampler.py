@@ -127,7 +127,7 @@ def test_a_fit_serves_a_round_and_sees_only_the_rounds_before() -> None:
     fits: list[int] = []
 
     class Counting(StubPredictor):
-        def fit(self, X: Any, y: Any) -> Any:  # noqa: N803
+        def fit(self, X: Any, y: Any) -> Any:  # noqa: N803 - scikit-learn's name
             fits.append(len(y))
             return super().fit(X, y)
 
