@@ -77,7 +77,7 @@ class Task:
     truth: Callable[[Matrix], Array]
     """The score [n] of candidates [n, d] without noise; larger is better."""
     train: Callable[[Matrix, np.random.Generator], tuple[Array, Array]]
-    """The same, and the scores [n] that one training of each candidate would give."""
+    """Trains each candidate once: its score [n] by `truth`, and the one [n] that the training gave."""
     source: str
     """Changes with the data behind the answers; what is cached is cached for this."""
     half: Literal["open", "held-out"] = "open"
