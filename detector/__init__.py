@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from detector.assembly import build
     from detector.catalogue import published, published_settings
-    from detector.model import Detector, build
+    from detector.model import Detector
     from detector.parts import Parts, parts_of
     from detector.settings import Settings
 
@@ -21,7 +22,7 @@ _HOMES = {
     "Detector": "detector.model",
     "Parts": "detector.parts",
     "Settings": "detector.settings",
-    "build": "detector.model",
+    "build": "detector.assembly",
     "parts_of": "detector.parts",
     "published": "detector.catalogue",
     "published_settings": "detector.catalogue",

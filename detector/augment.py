@@ -17,9 +17,10 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
+from detector.resizing import resized
 from nars.spec import Frozen
 
-__all__ = ["Augmentation", "Resize", "Sample", "Target", "mosaic", "pipeline", "resized"]
+__all__ = ["Augmentation", "Resize", "Sample", "Target", "mosaic", "pipeline"]
 
 Target = dict[str, Tensor]
 Sample = tuple[Tensor, Target]
@@ -76,15 +77,6 @@ def pipeline(settings: Augmentation) -> v2.Transform:
         v2.SanitizeBoundingBoxes(),
     ]
     return v2.Compose([*steps, v2.ToPureTensor()])
-
-
-def resized(height: int, width: int, shortest: int, longest: int) -> tuple[int, int]:
-    """Height and width with the shorter side at `shortest`, unless the longer passes `longest`.
-
-    Rounded to whole pixels, halves up, never below 1 (as in detectron2, whose weights expect it).
-    """
-    scale = min(shortest / min(height, width), longest / max(height, width))
-    return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
 
 
 class Resize(v2.Transform):  # type: ignore[misc]  # torchvision has no types

@@ -85,7 +85,7 @@ def train(
     from detector import distributed
     from detector.check import usable
     from detector.display import progress, show_scores, spoken
-    from detector.figures import draw_history
+    from detector.history import draw_history
     from detector.plan import plan
     from detector.train import Run
     from detector.train import train as fit

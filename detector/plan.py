@@ -22,13 +22,13 @@ import numpy as np
 import torch
 
 from detector.anchors import fit_anchors
-from detector.augment import resized
 from detector.catalogue import published, published_settings
 from detector.checkpoints import Checkpoint, read_checkpoint
 from detector.matching import load_checkpoint
 from detector.model import Detector
 from detector.parts import Parts, parts_of
 from detector.records import CocoData
+from detector.resizing import resized
 from detector.saved import SavedDetector
 from detector.settings import Settings
 from nars.device import seeded

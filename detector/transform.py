@@ -11,8 +11,8 @@ from torch import Tensor
 from torchvision.models.detection.transform import GeneralizedRCNNTransform, resize_boxes
 from torchvision.ops import clip_boxes_to_image
 
-from detector.augment import resized
 from detector.pasting import paste
+from detector.resizing import resized
 from detector.settings import Settings
 
 __all__ = ["Transform"]

@@ -11,9 +11,10 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from detector import coco, scenes
-from detector.augment import Augmentation, Resize, Sample, mosaic, pipeline, resized
+from detector.augment import Augmentation, Resize, Sample, mosaic, pipeline
 from detector.dataset import DetectionDataset, evaluation_loader, training_loader
 from detector.records import Annotation, Category, CocoData, ImageRecord, Split
+from detector.resizing import resized
 from detector.sampling import Draw, GroupedBatches
 from nars.errors import DataError, SpecError
 

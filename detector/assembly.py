@@ -1,0 +1,55 @@
+"""Builds a detector from an architecture or a published name, with weights if they are given."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from torch import nn
+
+from detector.catalogue import published, published_settings
+from detector.checkpoints import read_checkpoint
+from detector.matching import load_checkpoint
+from detector.model import Detector
+from detector.parts import Parts, parts_of
+from detector.settings import Settings
+from nars.spec import Architecture
+
+__all__ = ["build"]
+
+logger = logging.getLogger(__name__)
+
+
+def build(
+    architecture_or_name: Architecture | Parts | str,
+    num_classes: int,
+    weights: str | Path | None = None,
+    settings: Settings | None = None,
+) -> nn.Module:
+    """A detector with torchvision's interface: see `Detector`.
+
+    - `architecture_or_name`: a searched architecture, a published detector's name, or parts
+    - `weights`: a checkpoint's file or published name; see `detector.checkpoints`
+    - `settings`: by default those a detector was published with; with a classifier's weights the
+      pixels are normalized as they were for the classifier
+
+    Raises `UsageError` for an unknown name or fewer than 1 class, `SpecError` for settings that
+    don't fit the parts, `WeightsError` for a checkpoint that can't be used.
+    """
+    parts, defaults = _describe(architecture_or_name)
+    checkpoint = None if weights is None else read_checkpoint(weights)
+    if settings is None:
+        settings = defaults
+        if checkpoint is not None and checkpoint.pixels is not None:
+            settings = settings.replace(pixels=checkpoint.pixels)
+    model = Detector(parts, num_classes, settings)
+    if checkpoint is not None:
+        report = load_checkpoint(model, checkpoint)
+        logger.info("%s", report)
+    return model
+
+
+def _describe(source: Architecture | Parts | str) -> tuple[Parts, Settings]:
+    if isinstance(source, str):
+        return published(source), published_settings(source)
+    return (source if isinstance(source, Parts) else parts_of(source)), Settings()
