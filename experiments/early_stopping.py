@@ -18,7 +18,8 @@ from scipy.stats import spearmanr
 
 from experiments.joint_table import FRACTIONS, TABLES
 from experiments.joint_table.train import FOLDER
-from nars.early_stopping import TAUGHT_BY, Curve, EarlyStopping
+from nars.early_stopping import TAUGHT_BY, EarlyStopping
+from nars.trials import Curve
 
 ORDERS, CANDIDATES = 500, 64
 

@@ -25,9 +25,8 @@ import optuna
 import psutil
 from optuna.trial import FrozenTrial, TrialState
 
-from nars.budget import counts
-from nars.liveness import REPEATS
 from nars.run import open_run
+from nars.trials import Record, counts
 
 SPACE = """
 kind: space
@@ -68,7 +67,7 @@ def finished(folder: Path) -> dict[int, tuple[Any, ...]]:
 
 def doubled(trials: list[FrozenTrial]) -> int:
     """Genotypes trained to the end twice, confirmations left out."""
-    done = [t for t in trials if t.state == TrialState.COMPLETE and "confirms" not in t.user_attrs]
+    done = [t for t in trials if t.state == TrialState.COMPLETE and Record.of(t).confirms is None]
     return len(done) - len({str(t.params) for t in done})
 
 
@@ -99,7 +98,7 @@ def main() -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         trials = open_run(folder).study().get_trials(deepcopy=False)
     lost += sum((t := trials[n]) and (t.state, t.values, t.params) != known[n] for n in known)
-    repeats = [t.user_attrs[REPEATS] for t in trials if REPEATS in t.user_attrs]
+    repeats = [Record.of(t).repeats for t in trials if Record.of(t).repeats is not None]
     spent = sum(counts(trial) for trial in trials)
     print(f"{kills} kills, then {time.time() - started:.0f} s to the end; {len(repeats)} trials interrupted")
     print(f"trials lost: {lost}; doubled: {doubled(trials) + len(repeats) - len(set(repeats))}")

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna._hypervolume import compute_hypervolume
 from scipy.special import ndtr
 
 from nars.genotypes import Domain, Matrix
+from nars.internals import hypervolume
 from nars.labels import LabelScale
 
 __all__ = ["Acquisition", "Predictor"]
@@ -115,10 +115,10 @@ class Acquisition:
         order: list[int] = []
         waiting = [(-np.inf, at) for at in range(len(candidates))]
         while waiting and len(order) < count:
-            volume = compute_hypervolume(front, reference)
+            volume = hypervolume(front, reference)
             current: set[int] = set()
             while (best := waiting[0][1]) not in current:
-                added = compute_hypervolume(np.vstack([front, candidates[best]]), reference) - volume
+                added = hypervolume(np.vstack([front, candidates[best]]), reference) - volume
                 heapq.heapreplace(waiting, (-added, best))
                 current.add(best)
             heapq.heappop(waiting)

@@ -8,23 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Self
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from nars.errors import UsageError
+from nars.trials import Record, counts
 
-__all__ = ["EPOCHS", "INTERRUPTED", "REFUSED", "VOID", "Budget", "counts", "place"]
-
-VOID = "void"
-"""User attribute of a trial that costs no budget: `INTERRUPTED` or `REFUSED`."""
-
-INTERRUPTED = "interrupted"
-"""Its worker ended before its training did; another trial repeats it."""
-
-REFUSED = "refused"
-"""It was asked for after the budget was spent, or was over a limit when measured."""
-
-EPOCHS = "epochs"
-"""User attribute: epochs that a trial has trained, or will train at most while it runs."""
+__all__ = ["Budget"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -58,7 +47,7 @@ class Budget:
         if self.unit == "trials":
             return len(used)
         if self.unit == "epochs":
-            return float(sum(trial.user_attrs.get(EPOCHS, 0) for trial in used))
+            return float(sum(Record.of(trial).epochs or 0 for trial in used))
         return _busy_seconds(used, now or datetime.now())
 
     def progress(self, trials: Sequence[FrozenTrial], now: datetime | None = None) -> float:
@@ -72,21 +61,6 @@ class Budget:
         same moment one is refused.
         """
         return self.spent([trial for trial in trials if trial.number < number]) < self.amount
-
-
-def counts(trial: FrozenTrial) -> bool:
-    """Whether a trial uses up budget: it was trained, or is being trained."""
-    return trial.state != TrialState.WAITING and not trial.user_attrs.get(VOID)
-
-
-def place(trials: Sequence[FrozenTrial], number: int) -> int:
-    """How many proposals came before the trial of this number.
-
-    An interrupted trial and its repetition are one, so that a resumed search counts like one that
-    was not interrupted.
-    """
-    earlier = (trial for trial in trials if trial.number < number and trial.state != TrialState.WAITING)
-    return sum(trial.user_attrs.get(VOID) != INTERRUPTED for trial in earlier)
 
 
 def _busy_seconds(trials: Sequence[FrozenTrial], now: datetime) -> float:

@@ -11,14 +11,15 @@ import numpy as np
 
 from nars import feasible, tasks
 from nars.config import STATISTICS, SearchConfig, space_difference
+from nars.earlier import learned
 from nars.errors import UsageError, closest
 from nars.feasible import Remaining
-from nars.knowledge import Earlier, learned
+from nars.knowledge import Earlier
 from nars.proposals import check_sampler
+from nars.pruners import PRUNERS
 from nars.run import open_run
 from nars.space import Space
 from nars.spec import Architecture, Candidate, Recipe, read
-from nars.worker import PRUNERS
 
 __all__ = ["candidate", "configure", "published_names", "recipe", "what_is_left"]
 

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nars.budget import Budget, counts
+from nars.budget import Budget
+from nars.pareto import dominated
+from nars.trials import counts
 
 __all__ = ["Measured", "confirmations", "front", "is_confirmation", "measured", "next_to_confirm", "winner"]
 
@@ -98,13 +100,6 @@ def front(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -
         return []
     values = np.array([candidate.mean for candidate in ranked]) * _signs(directions)
     return [candidate for candidate, worse in zip(ranked, dominated(values), strict=True) if not worse]
-
-
-def dominated(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which rows of [n, objectives], larger is better, another row dominates."""
-    no_worse = np.all(values[None] >= values[:, None], axis=2)
-    better = np.any(values[None] > values[:, None], axis=2)
-    return np.asarray(np.logical_and(no_worse, better).any(axis=1))
 
 
 def _ranked(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[Measured]:

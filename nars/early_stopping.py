@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-__all__ = ["TAUGHT_BY", "Curve", "EarlyStopping"]
+from nars.trials import Curve
 
-Curve = Sequence[tuple[float, float]]
-"""Scores of one training as (fraction of the training done, score), in order."""
+__all__ = ["TAUGHT_BY", "EarlyStopping"]
 
 THRESHOLD = 0.92
 FEWEST = 10

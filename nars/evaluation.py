@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from nars.data import ImageData, in_order, normalise
 from nars.device import half_precision, memory_errors
 
 __all__ = ["Metrics", "evaluate", "recalibrate"]
+
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+"""Norms that keep running statistics."""
 
 _BATCH = 256
 
@@ -61,7 +63,7 @@ def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: t
     training they make a network that has learnt measure as chance, and an averaged network has
     none of its own. Source: "Rethinking Batch in BatchNorm" (Wu, Johnson 2021), section 3.
     """
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    norms = [module for module in model.modules() if isinstance(module, _BATCH_NORMS)]
     if not norms:
         return
     numbers = torch.linspace(0, len(data.train) - 1, min(len(data.train), _BATCH)).long()

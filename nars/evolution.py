@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna._hypervolume import compute_hypervolume
-from optuna.study._multi_objective import _fast_non_domination_rank
 
 from nars.errors import InfeasibleError
 from nars.genotypes import Domain, Matrix, crossover, mutate, sample
+from nars.internals import hypervolume, non_domination_ranks
+from nars.pareto import crowding
 
 __all__ = ["Evolution", "best_first", "evolve"]
 
@@ -114,15 +114,15 @@ class _Population:
         elif not len(self):
             return self
         else:
-            ranks = _fast_non_domination_rank(-self.scores, n_below=size)
-            order = np.lexsort((-_crowding(self.scores, ranks), ranks))[:size]
+            ranks = non_domination_ranks(-self.scores, size)
+            order = np.lexsort((-crowding(self.scores, ranks), ranks))[:size]
         return _Population(self.matrix[order], self.scores[order])
 
     def hypervolume(self, reference: Floats) -> float:
         """What the scores dominate above `reference` [k]; the best score above it where k is 1."""
         if not len(self):
             return 0.0
-        return float(compute_hypervolume(np.minimum(-self.scores, -reference), -reference))
+        return hypervolume(np.minimum(-self.scores, -reference), -reference)
 
 
 class _Search:
@@ -205,18 +205,3 @@ def _tournament(parents: _Population, size: int, rng: np.random.Generator) -> Ma
     """The better of two random survivors, `size` times; their order is their fitness."""
     winners = rng.integers(len(parents), size=(size, 2)).min(axis=1)
     return np.asarray(parents.matrix[winners])
-
-
-def _crowding(scores: Floats, ranks: NDArray[np.int64]) -> Floats:
-    """How far apart the neighbours of each point are on its front [n]; ends are infinitely so."""
-    distance = np.zeros(len(scores))
-    for rank in np.unique(ranks):
-        front = np.flatnonzero(ranks == rank)
-        for column in scores[front].T:
-            order = np.argsort(column, kind="stable")
-            values = column[order]
-            width = values[-1] - values[0]
-            if width > 0:
-                gaps = np.concatenate([[np.inf], values[2:] - values[:-2], [np.inf]])
-                distance[front[order]] += gaps / width
-    return distance

@@ -11,18 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.study import Study
 
-from nars.errors import UsageError
-from nars.genotypes import Domain, Genotype, Matrix, from_genotypes
+from nars.genotypes import Domain, Matrix, from_genotypes
 from nars.labels import LabelScale
-from nars.sampler import scores
 from nars.spec import Frozen
 
-__all__ = ["Earlier", "Knowledge", "learned"]
-
-LEAST = 8
-"""Trials from which on a search teaches anything."""
+__all__ = ["Earlier", "Knowledge"]
 
 Value = bool | int | float | str
 
@@ -36,19 +30,6 @@ class Earlier(Frozen):
 
     def __str__(self) -> str:
         return f"{len(self.scores)} trials of {self.run}"
-
-
-def learned(study: Study, run: str, names: Sequence[str]) -> Earlier:
-    """What a study of these dimensions measured. Raises `UsageError` where that is too little."""
-    known = [
-        (trial.params, found[0])
-        for trial in study.get_trials(deepcopy=False)
-        if set(names) <= trial.params.keys() and (found := scores(study, trial)) is not None
-    ]
-    if len(known) < LEAST:
-        raise UsageError(f"{run} has {len(known)} scored trials; a warm start needs {LEAST} or more")
-    genotypes: list[Genotype] = [{name: params[name] for name in names} for params, _ in known]
-    return Earlier(run=run, genotypes=tuple(genotypes), scores=tuple(score for _, score in known))
 
 
 class Knowledge:

@@ -21,13 +21,11 @@ from nars.genotypes import Matrix
 from nars.network import build
 from nars.space import Space
 from nars.spec import Architecture
+from nars.trials import latency_samples, write_latency_samples
 
 __all__ = ["Latency", "WithLatency", "latency_domain", "measure", "time_forward"]
 
 logger = logging.getLogger(__name__)
-
-SAMPLES = "latency_samples"
-"""User attribute of the study: genotype rows and seconds that its latency model learns from."""
 
 COUNT = 64
 
@@ -121,14 +119,14 @@ class WithLatency:
 
 def latency_domain(space: Space, study: Study, device: torch.device) -> WithLatency:
     """The space with latency, learned from samples that the study keeps; measured if it has none."""
-    samples = study.user_attrs.get(SAMPLES)
+    samples = latency_samples(study)
     if samples is None:
         logger.info("measuring the latency of %d architectures", COUNT)
         matrix = genotypes.sample(space, COUNT, np.random.default_rng(0))
         samples = [
-            [row.tolist(), measure(space.decode(genotype).architecture, space.num_classes, device).median]
+            (row.tolist(), measure(space.decode(genotype).architecture, space.num_classes, device).median)
             for row, genotype in zip(matrix, genotypes.to_genotypes(space, matrix), strict=True)
         ]
-        study.set_user_attr(SAMPLES, samples)
+        write_latency_samples(study, samples)
     rows, seconds = zip(*samples, strict=True)
     return WithLatency(space, np.array(rows, dtype=np.float64), np.array(seconds))

@@ -17,12 +17,11 @@ import psutil
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nars.budget import counts
 from nars.errors import RunError
-from nars.liveness import REASON, mark, reap
-from nars.proposals import WORKER
+from nars.liveness import reap
 from nars.results import write_results
 from nars.run import Run
+from nars.trials import Record, counts, write
 
 __all__ = ["default_workers", "launch"]
 
@@ -140,14 +139,14 @@ def _bury(study: Study, process: subprocess.Popen[bytes]) -> None:
     memory = " (most likely out of memory)" if code == -signal.SIGKILL else ""
     for trial in _left_behind(study, process):
         logger.warning("trial %d: its worker died with %s%s", trial.number, how, memory)
-        mark(study, trial, REASON, f"worker died with {how}{memory}")
+        write(study, trial, Record(reason=f"worker died with {how}{memory}"))
         study.tell(trial.number, state=TrialState.FAIL)
 
 
 def _left_behind(study: Study, process: subprocess.Popen[bytes]) -> Sequence[FrozenTrial]:
     mine = f"{socket.gethostname()}:{process.pid}:"
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return [trial for trial in running if str(trial.user_attrs.get(WORKER, "")).startswith(mine)]
+    return [trial for trial in running if (Record.of(trial).worker or "").startswith(mine)]
 
 
 def _give_up(process: subprocess.Popen[bytes], deaths: int, log: Path | None) -> None:

@@ -8,27 +8,16 @@ import socket
 import threading
 import time
 from contextlib import AbstractContextManager
-from typing import Any
 
 import psutil
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nars.budget import INTERRUPTED, VOID
-from nars.proposals import WORKER
 from nars.run import config_of
+from nars.trials import INTERRUPTED, Record, write
 
-__all__ = ["REASON", "REPEATS", "Heartbeat", "give_back", "is_alive", "reap", "worker_name"]
-
-REASON = "reason"
-"""User attribute: why a trial gave no score, or not a full one."""
-
-REPEATS = "repeats"
-"""User attribute: number of the interrupted trial that this one repeats."""
-
-HEARTBEAT = "heartbeat"
-"""User attribute: when the worker last said that it lives, in seconds since 1970."""
+__all__ = ["Heartbeat", "give_back", "is_alive", "reap", "worker_name"]
 
 BEAT_SECONDS = 30.0
 SILENCE_SECONDS = 4 * BEAT_SECONDS
@@ -48,7 +37,8 @@ def is_alive(trial: FrozenTrial) -> bool:
 
     On this machine the process table tells; of other machines we hear heartbeats.
     """
-    worker: str = trial.user_attrs.get(WORKER, "")
+    record = Record.of(trial)
+    worker = record.worker or ""
     started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
     if not worker:
         return time.time() - started < NAMELESS_SECONDS
@@ -61,8 +51,7 @@ def is_alive(trial: FrozenTrial) -> bool:
             return same and found.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
-    heard: float = trial.user_attrs.get(HEARTBEAT, 0.0)
-    return time.time() - max(started, heard) < SILENCE_SECONDS
+    return time.time() - max(started, record.heartbeat or 0.0) < SILENCE_SECONDS
 
 
 def reap(study: Study) -> list[int]:
@@ -73,7 +62,7 @@ def reap(study: Study) -> list[int]:
     """
     trials = study.get_trials(deepcopy=False)
     dead = [trial for trial in trials if trial.state == TrialState.RUNNING and not is_alive(trial)]
-    repeated = {trial.user_attrs.get(REPEATS) for trial in trials}
+    repeated = {Record.of(trial).repeats for trial in trials}
     for trial in dead:
         give_back(study, trial, repeat=trial.number not in repeated)
     return [trial.number for trial in dead]
@@ -86,22 +75,17 @@ def give_back(study: Study, trial: FrozenTrial, *, repeat: bool = True) -> None:
     trial without its whole genotype is not repeated: the sampler proposes the same again.
     """
     if repeat and config_of(study).space.distributions.keys() <= trial.params.keys():
-        kept = {key: trial.user_attrs[key] for key in ("seed",) if key in trial.user_attrs}
-        study.enqueue_trial(trial.params, user_attrs={REPEATS: trial.number, **kept})
-    mark(study, trial, VOID, INTERRUPTED)
-    mark(study, trial, REASON, "interrupted")
+        repetition = Record(repeats=trial.number, seed=Record.of(trial).seed)
+        study.enqueue_trial(trial.params, user_attrs=repetition.attributes)
+    write(study, trial, Record(void=INTERRUPTED, reason="interrupted"))
     study.tell(trial.number, state=TrialState.FAIL)
-
-
-def mark(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
-    """Set a user attribute of a trial that another process asked for."""
-    study._storage.set_trial_user_attr(trial._trial_id, key, value)
 
 
 class Heartbeat(AbstractContextManager["Heartbeat"]):
     """Says every half minute that a trial is being trained, from a thread of its own."""
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, study: Study, trial: Trial) -> None:
+        self._study = study
         self._trial = trial
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -117,4 +101,4 @@ class Heartbeat(AbstractContextManager["Heartbeat"]):
     def _beat(self) -> None:
         while not self._done.wait(BEAT_SECONDS):
             with contextlib.suppress(UpdateFinishedTrialError):  # told while we were about to
-                self._trial.set_user_attr(HEARTBEAT, time.time())
+                write(self._study, self._trial, Record(heartbeat=time.time()))

@@ -18,10 +18,11 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from optuna.trial import FrozenTrial, TrialState
 
-from nars.budget import counts
-from nars.confirm import dominated, measured
+from nars.confirm import measured
 from nars.files import write_whole
+from nars.pareto import dominated
 from nars.ranking import spearman
+from nars.trials import Record, counts
 
 __all__ = ["Point", "curves", "front", "history", "predicted", "predictions", "save_png", "to_png"]
 
@@ -63,20 +64,20 @@ def history(
     `phases` are names with the number of the first trial of each.
     """
     figure, axes = _figure("trial", _label(metric))
-    scored = [trial for trial in trials if counts(trial) and metric in trial.user_attrs]
+    scored = [trial for trial in trials if counts(trial) and metric in Record.of(trial).measured]
     complete = [trial for trial in scored if trial.state == TrialState.COMPLETE]
-    first = [trial for trial in complete if "confirms" not in trial.user_attrs]
+    first = [trial for trial in complete if Record.of(trial).confirms is None]
     groups: list[tuple[str, list[FrozenTrial], dict[str, Any]]] = [
         ("trained in full", first, {"color": BLUE}),
         ("stopped early", [t for t in scored if t.state == TrialState.PRUNED], _HOLLOW),
         ("confirmed with another seed", [t for t in complete if t not in first], _DIAMOND),
     ]
-    floor = _floor([trial.user_attrs[metric] for trial in scored])
+    floor = _floor([Record.of(trial).measured[metric] for trial in scored])
     for label, chosen, style in groups:
-        scores = [trial.user_attrs[metric] for trial in chosen]
+        scores = [Record.of(trial).measured[metric] for trial in chosen]
         _scatter(axes, [trial.number for trial in chosen], scores, floor, label, **style)
     if first:
-        best = 100 * np.maximum.accumulate([trial.user_attrs[metric] for trial in first])
+        best = 100 * np.maximum.accumulate([Record.of(trial).measured[metric] for trial in first])
         numbers = [*(trial.number for trial in first), scored[-1].number]
         axes.step(numbers, [*best, best[-1]], where="post", color=RED, lw=1.4, label="best so far")
     failed = [trial.number for trial in trials if trial.state == TrialState.FAIL and counts(trial)]
@@ -104,7 +105,7 @@ def front(
     figure, axes = _figure(unit, _label(metric))
     by_number = {trial.number: trial for trial in trials}
     candidates = measured(trials)
-    costs = scale * np.array([by_number[each.numbers[0]].user_attrs[cost] for each in candidates])
+    costs = scale * np.array([Record.of(by_number[each.numbers[0]]).measured[cost] for each in candidates])
     scores = np.array([each.mean[0] for each in candidates])
     if candidates:
         best = ~dominated(np.stack([scores, -costs], axis=1))
@@ -144,15 +145,15 @@ def predicted(trials: Sequence[FrozenTrial], metric: str = "accuracy") -> Figure
 def curves(trials: Sequence[FrozenTrial], metric: str = "accuracy", fraction: float | None = None) -> Figure:
     """Learning curves; those stopped early end in a cross, from the part `fraction` of a training on."""
     figure, axes = _figure("part of the training (%)", _label(metric))
-    known = [trial for trial in trials if trial.user_attrs.get("curve")]
-    complete = [trial for trial in known if trial.state == TrialState.COMPLETE]
-    best = max(complete, key=lambda trial: float(trial.user_attrs["curve"][-1][1]), default=None)
-    floor = _floor([score for trial in known for _, score in trial.user_attrs["curve"]])
+    known = [(trial, curve) for trial in trials if (curve := Record.of(trial).curve)]
+    complete = [(trial, curve) for trial, curve in known if trial.state == TrialState.COMPLETE]
+    best, _ = max(complete, key=lambda pair: pair[1][-1][1], default=(None, None))
+    floor = _floor([score for _, curve in known for _, score in curve])
     labelled = set()
-    for trial in known:
+    for trial, curve in known:
         kind = "stopped early" if trial.state == TrialState.PRUNED else "trained in full"
         label = "best" if trial is best else kind
-        shares, scores = 100 * np.array(trial.user_attrs["curve"]).T
+        shares, scores = 100 * np.array(curve).T
         shown = None if label in labelled else label
         axes.plot(shares, np.maximum(scores, 100 * floor), label=shown, **_CURVES[label])
         labelled.add(label)
@@ -166,10 +167,11 @@ def predictions(
     trials: Sequence[FrozenTrial], metric: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Predicted, measured and predicted standard deviation [n] of trials trained in full."""
+    records = [Record.of(trial) for trial in trials if trial.state == TrialState.COMPLETE]
     chosen = [
-        (trial.user_attrs["predicted"], trial.user_attrs[metric], trial.user_attrs["predicted_sd"])
-        for trial in trials
-        if trial.state == TrialState.COMPLETE and "predicted" in trial.user_attrs
+        (record.predicted, record.measured[metric], record.predicted_sd)
+        for record in records
+        if record.predicted is not None
     ]
     guesses, scores, spreads = np.array(chosen, dtype=np.float64).reshape(-1, 3).T
     return guesses, scores, spreads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
@@ -19,18 +19,16 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars import feasible, genotypes
-from nars.budget import Budget, place
+from nars.budget import Budget
 from nars.confirm import is_confirmation, next_to_confirm
 from nars.errors import UsageError, closest
 from nars.feasible import Limits, Reservoir
 from nars.genotypes import Domain, Genotype, Matrix
 from nars.knowledge import Earlier, Knowledge
 from nars.sampler import NarsSampler, PredictorName
+from nars.trials import Record, place, write
 
-__all__ = ["SAMPLERS", "WORKER", "Restarted", "SearchSampler", "check_sampler", "make_sampler"]
-
-WORKER = "worker"
-"""User attribute: which process trains a trial."""
+__all__ = ["SAMPLERS", "Restarted", "SearchSampler", "check_sampler", "make_sampler"]
 
 SAMPLERS = ("nars", "random", "qmc", "tpe", "nsga2", "nsga3", "gp", "cmaes")
 TRIES = 32
@@ -145,7 +143,7 @@ class SearchSampler(BaseSampler):
     In the last part of the budget it repeats the best candidates instead (see `nars.confirm`).
     A sampler that knows no limits is asked again for a proposal outside them, and after `tries`
     of these its last one is moved to the nearest feasible candidate of a random sample.
-    Every trial has `attributes` from its start: they are user attributes, such as `WORKER`.
+    Every trial has the `record` from its start, such as who trains it.
     """
 
     def __init__(
@@ -155,7 +153,7 @@ class SearchSampler(BaseSampler):
         budget: Budget,
         limits: Limits,
         seed: int,
-        attributes: Mapping[str, Any],
+        record: Record,
         tries: int = TRIES,
     ) -> None:
         self.inner = inner
@@ -163,14 +161,13 @@ class SearchSampler(BaseSampler):
         self.budget = budget
         self.limits = limits
         self.seed = seed
-        self.attributes = dict(attributes)
+        self.record = record
         self.tries = tries
         self._reservoir = Reservoir(space, limits, seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         # Before anything slow: others see at once who trains it, and what of the budget it will take.
-        for key, value in self.attributes.items():
-            study._storage.set_trial_user_attr(trial._trial_id, key, value)
+        write(study, trial, self.record)
         self.inner.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:

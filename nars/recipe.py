@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn, optim
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchvision.transforms import v2
 
 from nars.spec import Recipe
@@ -72,11 +72,12 @@ def averaged(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
     @torch.no_grad()
     def update(average: _Tensors, current: _Tensors, _: Tensor | int) -> None:
         if not average[0].is_floating_point():  # a counter, such as the batches a norm has seen
-            torch._foreach_copy_(average, current)
+            for old, new in zip(average, current, strict=True):
+                old.copy_(new)
             return
         updates = int(ema.n_averaged)  # this one lies on the CPU, the argument on the device
         decay = min(recipe.ema_decay, (1 + updates) / (10 + updates))
-        torch._foreach_lerp_(average, current, 1 - decay)
+        get_ema_multi_avg_fn(decay)(average, current, updates)
 
     ema.multi_avg_fn = update
     return ema

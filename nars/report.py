@@ -12,20 +12,19 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars import html, plots
-from nars.budget import counts
 from nars.config import SearchConfig
 from nars.confirm import Measured, measured
 from nars.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.errors import RunError
 from nars.files import write_whole
 from nars.insights import calibration, importance, recipes_by_size
-from nars.liveness import REASON
 from nars.profile import profile
 from nars.ranking import spearman
 from nars.results import best_candidate, front_table, winner
 from nars.run import Run
 from nars.sampler import FIRST_BATCH
 from nars.spec import Architecture, Block, Recipe
+from nars.trials import Record, counts
 
 __all__ = ["phases", "write_report"]
 
@@ -62,7 +61,7 @@ def phases(trials: Sequence[FrozenTrial], config: SearchConfig) -> dict[str, int
     found: dict[str, int] = {}
     trained = [trial for trial in trials if counts(trial)]
     for at, trial in enumerate(trained):
-        if "confirms" in trial.user_attrs:
+        if Record.of(trial).confirms is not None:
             name = "confirmation"
         elif config.sampler != "nars":
             name = config.sampler
@@ -84,7 +83,7 @@ def _head(run: Run, trials: Sequence[FrozenTrial]) -> str:
         "running": states.count(TrialState.RUNNING),
     }
     done = ", ".join(f"{count} {name}" for name, count in number.items() if count) or "none"
-    hours = sum(trial.user_attrs.get("seconds", 0.0) for trial in trials) / 3600
+    hours = sum(Record.of(trial).seconds or 0.0 for trial in trials) / 3600
     limits = ", ".join(f"{name} <= {limit:g}" for name, limit in config.limits.items()) or "none"
     rows = [
         ("task", f"{config.task} of {config.data}"),
@@ -180,14 +179,16 @@ def _front(study: Study, config: SearchConfig) -> str:
 def _candidates(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
     by_number = {trial.number: trial for trial in trials}
     best = sorted(measured(trials), key=lambda each: -each.mean[0])
-    keys = {"macs": "MACs", "params": "parameters", "latency": "latency (s)"}
-    keys |= {"epochs": "epochs", "seconds": "training (s)", "predicted": "predicted"}
+    costs = {"macs": "MACs", "params": "parameters", "latency": "latency (s)"}
     rows = []
     for each in best[:TOP]:
-        known = by_number[each.numbers[0]].user_attrs
+        record = Record.of(by_number[each.numbers[0]])
         sd = each.spread[0] if each.spread else None
-        rows.append((str(each.numbers[0]), len(each.runs), each.mean[0], sd, *map(known.get, keys)))
-    head = ["trial", "runs", config.objectives[0], "sd", *keys.values()]
+        known = [record.measured.get(name) for name in costs]
+        known += [record.epochs, record.seconds, record.predicted]
+        rows.append((str(each.numbers[0]), len(each.runs), each.mean[0], sd, *known))
+    head = ["trial", "runs", config.objectives[0], "sd", *costs.values()]
+    head += ["epochs", "training (s)", "predicted"]
     return html.section(
         f"Best of {len(best)} candidates",
         html.table(head, rows),
@@ -200,7 +201,7 @@ def _failures(trials: Sequence[FrozenTrial]) -> list[str]:
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
     if not failed:
         return []
-    rows = [(str(trial.number), trial.user_attrs.get(REASON, "not known")) for trial in failed]
+    rows = [(str(trial.number), Record.of(trial).reason or "not known") for trial in failed]
     return [html.folded(f"{len(failed)} failed", html.table(["trial", "reason"], rows))]
 
 
@@ -263,7 +264,8 @@ def _stopping_fraction(trials: Sequence[FrozenTrial], config: SearchConfig) -> f
     complete = [trial for trial in first if trial.state == TrialState.COMPLETE]
     if not config.early_stopping or not complete:
         return None
-    return EarlyStopping([trial.user_attrs["curve"] for trial in complete]).fraction
+    curves = [curve for trial in complete if (curve := Record.of(trial).curve) is not None]
+    return EarlyStopping(curves).fraction
 
 
 def _settings(run: Run) -> str:

@@ -10,16 +10,16 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars import confirm, feasible
-from nars.budget import VOID
 from nars.config import SearchConfig
 from nars.confirm import Measured
 from nars.errors import RunError
 from nars.files import write_whole
 from nars.genotypes import from_genotypes
+from nars.pareto import dominated
 from nars.ranking import Agreement, spearman
 from nars.run import Run
-from nars.sampler import ESTIMATE
 from nars.spec import Candidate
+from nars.trials import Record
 
 __all__ = [
     "best_candidate",
@@ -62,7 +62,7 @@ def front_table(study: Study, config: SearchConfig, limits: feasible.Limits | No
         return table
     larger_is_better = table[list(objectives)].to_numpy(float).copy()
     larger_is_better[:, 1:] *= -1
-    kept = table[~confirm.dominated(larger_is_better)]
+    kept = table[~dominated(larger_is_better)]
     return kept.sort_values(objectives[1]).reset_index(drop=True)
 
 
@@ -77,26 +77,30 @@ def _front_row(config: SearchConfig, objectives: Sequence[str], found: Measured)
 
 def trials_table(study: Study, config: SearchConfig) -> pd.DataFrame:
     """One row for each trial, in order: state, values, costs, what was predicted, genotype."""
-    keys = [*config.objectives, "macs", "params", "latency", "epochs", "seconds", "seed"]
-    keys = list(dict.fromkeys([*keys, "predicted", "predicted_sd", ESTIMATE, "confirms", "reason"]))
-    rows = []
-    for trial in study.get_trials(deepcopy=False):
-        known = {key: trial.user_attrs.get(key) for key in keys}
-        estimate = known[ESTIMATE]
-        known[ESTIMATE] = estimate[0] if estimate else None
-        state = "void" if trial.user_attrs.get(VOID) else trial.state.name.lower()
-        rows.append({"trial": trial.number, "state": state, **known, **trial.params})
-    table = pd.DataFrame(rows, columns=["trial", "state", *keys, *config.space.distributions])
+    measured = list(dict.fromkeys([*config.objectives, "macs", "params", "latency"]))
+    rows = [_trial_row(trial, measured) for trial in study.get_trials(deepcopy=False)]
+    columns = ["trial", "state", *measured, *_RECORDED, *config.space.distributions]
+    table = pd.DataFrame(rows, columns=columns)
     return table.dropna(axis="columns", how="all") if len(table) else table
+
+
+_RECORDED = ("epochs", "seconds", "seed", "predicted", "predicted_sd", "estimate", "confirms", "reason")
+"""Columns of `trials_table` that are fields of a trial's record."""
+
+
+def _trial_row(trial: FrozenTrial, measured: Sequence[str]) -> dict[str, Any]:
+    record = Record.of(trial)
+    known = {name: getattr(record, name) for name in _RECORDED}
+    known["estimate"] = record.estimate[0] if record.estimate else None
+    state = "void" if record.void else trial.state.name.lower()
+    numbers = {name: record.measured.get(name) for name in measured}
+    return {"trial": trial.number, "state": state, **numbers, **known, **trial.params}
 
 
 def rank_correlation(trials: Sequence[FrozenTrial], metric: str) -> Agreement | None:
     """Spearman's of predictions made before a training with what it gave; None where `ranking` has none."""
-    pairs = [
-        (trial.user_attrs["predicted"], trial.user_attrs[metric])
-        for trial in trials
-        if trial.state == TrialState.COMPLETE and "predicted" in trial.user_attrs
-    ]
+    records = [Record.of(trial) for trial in trials if trial.state == TrialState.COMPLETE]
+    pairs = [(each.predicted, each.measured[metric]) for each in records if each.predicted is not None]
     return spearman([guess for guess, _ in pairs], [score for _, score in pairs])
 
 
@@ -155,5 +159,5 @@ def _within(trials: Sequence[FrozenTrial], limits: feasible.Limits) -> list[Froz
     return [
         trial
         for trial in trials
-        if all(trial.user_attrs.get(name, float("inf")) <= limit for name, limit in limits.items())
+        if all(Record.of(trial).measured.get(name, float("inf")) <= limit for name, limit in limits.items())
     ]

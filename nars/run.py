@@ -25,17 +25,15 @@ from nars.config import SearchConfig
 from nars.errors import RunError, SpecError, UsageError
 from nars.files import write_whole
 from nars.storage import open_storage
+from nars.trials import config_text, write_config_text
 
-__all__ = ["CONFIG", "RUNS", "Run", "config_of", "latest", "open_run", "start_run"]
+__all__ = ["RUNS", "Run", "config_of", "latest", "open_run", "start_run"]
 
 RUNS = Path("runs")
 """Where runs without ``--run`` go."""
 
 STORAGE = "storage.txt"
 """Names the run's storage; written first, so that a run with a `config.yaml` has it."""
-
-CONFIG = "config"
-"""User attribute of the study: the search as YAML, so that a worker needs only the storage."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +58,12 @@ class Run:
             load_if_exists=True,
         )
         config = self.config.to_yaml()
-        if CONFIG in study.user_attrs:
+        if config_text(study) is not None:
             self.config.check_continues(config_of(study), f"study {self.name} in {self.storage}")
         elif study.get_trials(deepcopy=False):
             raise RunError(f"study {self.name} in {self.storage} was not made by `nars search`")
-        if study.user_attrs.get(CONFIG) != config:  # new, or the budget has grown
-            study.set_user_attr(CONFIG, config)
+        if config_text(study) != config:  # new, or the budget has grown
+            write_config_text(study, config)
             with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
                 study.set_metric_names(list(self.config.objectives))  # for optuna-dashboard
         return study
@@ -130,7 +128,7 @@ def latest() -> Run:
 
 def config_of(study: Study) -> SearchConfig:
     """The search that a study was made for. Raises `RunError` where nars did not make it."""
-    text = study.user_attrs.get(CONFIG)
+    text = config_text(study)
     if text is None:
         raise RunError(f"study {study.study_name!r} was not made by `nars search`")
     return SearchConfig.from_yaml(text, f"study {study.study_name}")

@@ -31,23 +31,20 @@ from sklearn.base import clone
 
 from nars import feasible, genotypes
 from nars.acquisition import Acquisition, Predictor
-from nars.budget import REFUSED, VOID, counts
 from nars.errors import UsageError
 from nars.evolution import best_first, evolve
 from nars.feasible import Limits, Reservoir
 from nars.genotypes import Domain, Matrix
 from nars.labels import LabelScale
+from nars.trials import REFUSED, Record, counts, labels
 
-__all__ = ["ESTIMATE", "FIRST_BATCH", "PREDICTORS", "NarsSampler", "Predictor", "PredictorName"]
+__all__ = ["FIRST_BATCH", "PREDICTORS", "NarsSampler", "Predictor", "PredictorName"]
 
 PredictorName = Literal["gaussian", "ensemble"]
 PREDICTORS: tuple[PredictorName, ...] = get_args(PredictorName)
 """A Gaussian process (`nars.gaussian`), and the paper's pretrained network (`nars.predictor`)."""
 
 _Fitted = tuple[dict[str, Predictor], dict[str, LabelScale]]
-
-ESTIMATE = "estimate"
-"""User attribute of a pruned trial: the score that it would have ended with."""
 
 FIRST_BATCH = 6
 """Trials before the first prediction: with what a process knows of MACs and parameters, few are enough."""
@@ -156,15 +153,14 @@ class NarsSampler(BaseSampler):
         return None
 
     def _tried(self, trials: Sequence[FrozenTrial]) -> _Tried:
-        refused = [
-            trial for trial in trials if trial.user_attrs.get(VOID) == REFUSED and self._is_over(trial)
-        ]
+        refused = [trial for trial in trials if Record.of(trial).void == REFUSED and self._is_over(trial)]
         columns = np.array([not name.startswith("recipe.") for name in self.space.distributions], dtype=bool)
         return _Tried(self._matrix(trials), self._matrix(refused), columns)
 
     def _is_over(self, trial: FrozenTrial) -> bool:
         """Whether a limit did not hold when measured."""
-        return any(trial.user_attrs.get(name, 0) > limit for name, limit in self.limits.items())
+        measured = Record.of(trial).measured
+        return any(measured.get(name, 0) > limit for name, limit in self.limits.items())
 
     def _is_ours(self, trial: FrozenTrial) -> bool:
         """Whether a trial has a genotype of the space; a user's study may hold others."""
@@ -183,7 +179,7 @@ class NarsSampler(BaseSampler):
     def _labelled(self, study: Study, earlier: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """The trials that a proposal learns from: those of the rounds before its own."""
         known = earlier[: self._round(len(earlier))]
-        return [trial for trial in known if self._is_ours(trial) and scores(study, trial) is not None]
+        return [trial for trial in known if self._is_ours(trial) and labels(study, trial) is not None]
 
     def _round(self, place: int) -> int:
         """The place at which the round of this one begins."""
@@ -248,7 +244,7 @@ class NarsSampler(BaseSampler):
         numbers = tuple(trial.number for trial in trials)
         if self._fit is None or self._fit[0] != (study.study_name, numbers):
             x = self._matrix(trials)
-            values = np.array([scores(study, trial) for trial in trials])
+            values = np.array([labels(study, trial) for trial in trials])
             known = set(self.space.statistics(x[:1]))
             columns = {name: values[:, at] for at, name in enumerate(self.objectives) if name not in known}
             scales = {name: LabelScale.of(column) for name, column in columns.items()}
@@ -297,16 +293,6 @@ class _Tried:
 
     def _is_new(self, row: NDArray[np.float64]) -> bool:
         return row.tobytes() not in self._tried and row[self._architecture].tobytes() not in self._refused
-
-
-def scores(study: Study, trial: FrozenTrial) -> list[float] | None:
-    """What is known of a trial's objectives, finite; None of one that failed or still runs."""
-    values: Sequence[float] | None = trial.values
-    if trial.state == TrialState.PRUNED:
-        values = trial.user_attrs.get(ESTIMATE, values if len(study.directions) == 1 else None)
-    elif trial.state != TrialState.COMPLETE:
-        return None
-    return [float(value) for value in values] if values is not None and np.isfinite(values).all() else None
 
 
 def _size(earlier: int) -> int:

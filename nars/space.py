@@ -24,63 +24,23 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from pydantic import Field, model_validator
 
 from nars.cost import Cost
 from nars.errors import SpecError, closest
 from nars.genotypes import Genotype, Matrix, from_unit, numbers
+from nars.rows import RowSpace
 from nars.space_cost import SpaceCost
-from nars.spec import Architecture, Block, Candidate, Document, Frozen, Recipe
-from nars.values import Scalar, Split, SplitValue, Value, distribution, ends, only
+from nars.spec import Architecture, Block, Candidate, Document, Recipe
+from nars.values import Scalar, Value, distribution, ends, only
 
-__all__ = ["RowSpace", "Space"]
-
-
-class RowSpace(Frozen):
-    """An open `nars.spec.Block` row; `depth` blocks, of which only the first has the stride."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    op: Literal["conv", "mbconv", "mbpool"]
-    channels: Value
-    kernel: SplitValue = None
-    expansion: SplitValue = None
-    depth: Value = 1
-    stride: Literal[1, 2] = 1
-    se: Value = "none"
-    activation: Value = "hswish"
-    padding: Value = None
-    squeeze: Literal["input", "hidden"] = "input"
-    depthwise: Literal["norm_act", "bare"] = "norm_act"
-
-    def values(self) -> Iterator[tuple[str, Value]]:
-        """Every value, open or fixed, under its flat name."""
-        for key in ("channels", "kernel", "expansion", "depth", "se", "activation", "padding"):
-            value = getattr(self, key)
-            if isinstance(value, Split):
-                yield f"{self.name}.{key}.first", value.first
-                yield f"{self.name}.{key}.rest", value.rest
-            else:
-                yield f"{self.name}.{key}", value
-
-    def rows(self, values: Mapping[str, Any]) -> list[Block]:
-        """One row where all its blocks are equal, else the first block and the rest."""
-        first, rest = self._block(values, "first"), self._block(values, "rest")
-        depth = values[f"{self.name}.depth"]
-        if depth == 1 or (first.kernel, first.expansion) == (rest.kernel, rest.expansion):
-            return [first.replace(stride=self.stride, repeats=depth)]
-        rest = rest.replace(repeats=depth - 1, padding=None)
-        return [first.replace(stride=self.stride), rest]
-
-    def _block(self, values: Mapping[str, Any], part: str) -> Block:
-        def value(key: str) -> Any:
-            name = f"{self.name}.{key}"
-            return values[name] if name in values else values[f"{name}.{part}"]
-
-        keys = ("channels", "kernel", "expansion", "se", "activation", "padding")
-        return Block(
-            op=self.op, squeeze=self.squeeze, depthwise=self.depthwise, **{key: value(key) for key in keys}
-        )
+__all__ = ["Space"]
 
 
 class Space(Document):
@@ -203,7 +163,7 @@ class Space(Document):
             value = getattr(recipe, key)
             values[f"recipe.{key}"] = value / self._lr_factor(recipe.optimizer) if key == "lr" else value
         for name, value in values.items():
-            if not self._contains(name, value):
+            if not self._holds(name, value):
                 raise SpecError(f"{name} = {value!r} is outside space {self.name}")
         return {name: values[name] for name in self.distributions}
 
@@ -214,7 +174,7 @@ class Space(Document):
             values: dict[str, Any] = {}
             for row, start, end in zip(rows, bounds, bounds[1:], strict=False):
                 values |= self._encode_row(row, blocks[start:end])
-            if all(self._contains(name, value) for name, value in values.items()) and list(
+            if all(self._holds(name, value) for name, value in values.items()) and list(
                 _single(block for row in rows for block in row.rows(self._filled(values)))
             ) == list(blocks):
                 return values
@@ -235,7 +195,7 @@ class Space(Document):
     def _filled(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return self.fixed | self._first_genotype | dict(values)
 
-    def _contains(self, name: str, value: Any) -> bool:
+    def _holds(self, name: str, value: Any) -> bool:
         if name in self.fixed:
             fixed = self.fixed[name]
             return bool(value == fixed)
@@ -244,8 +204,12 @@ class Space(Document):
             return value in dist.choices
         if value is None or isinstance(value, str):
             return False
+        assert isinstance(dist, IntDistribution | FloatDistribution)
         slack = 1e-9 * abs(value) if isinstance(dist, FloatDistribution) else 0
-        return any(dist._contains(value + shift) for shift in (0, slack, -slack))
+        if not dist.low - slack <= value <= dist.high + slack:
+            return False
+        steps = (value - dist.low) / (dist.step or 1)
+        return dist.step is None or abs(steps - round(steps)) <= 1e-8
 
     def fix(self, architecture: Architecture | None = None, recipe: Recipe | None = None) -> Space:
         """The same space with the architecture, the recipe or both held."""
@@ -292,7 +256,8 @@ class Space(Document):
 
     @cached_property
     def _count(self) -> SpaceCost:
-        return SpaceCost(self)
+        rows = list(self._row_spaces())
+        return SpaceCost(rows, self.distributions, self.fixed, self.in_channels, self.num_classes)
 
     def cost(self, matrix: Matrix) -> Cost:
         """MACs and parameters of every genotype [n, d]: a `Cost` of arrays [n]."""

@@ -8,17 +8,15 @@ arithmetic, so that where each of them is found is worked out once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from nars.cost import Cost, Rows, count_classifier, count_rows
-
-if TYPE_CHECKING:
-    from nars.genotypes import Matrix
-    from nars.space import RowSpace, Space
+from nars.genotypes import Matrix
+from nars.rows import RowSpace
 
 __all__ = ["SpaceCost"]
 
@@ -42,11 +40,18 @@ NUMBERS: dict[str, Callable[[Any], float]] = {
 class SpaceCost:
     """Counts genotypes of a space; equal for all instances of one space."""
 
-    def __init__(self, space: Space) -> None:
-        self._classes = space.num_classes
-        self._in_channels = space.in_channels
-        self._values = _Values(space.distributions, space.fixed)
-        self._parts = list(_parts(space))
+    def __init__(
+        self,
+        rows: Sequence[RowSpace],
+        distributions: Mapping[str, BaseDistribution],
+        fixed: Mapping[str, Any],
+        in_channels: int,
+        num_classes: int,
+    ) -> None:
+        self._classes = num_classes
+        self._in_channels = in_channels
+        self._values = _Values(distributions, fixed)
+        self._parts = list(_parts(rows))
         self._rest = np.array([part == "rest" for _, part in self._parts], dtype=bool)
         self._places = {key: self._places_of(key) for key in NUMBERS if key != "resolution"}
 
@@ -87,9 +92,9 @@ class SpaceCost:
         return np.array([place[name if name in place else f"{name}.{part}"] for name, part in names])
 
 
-def _parts(space: Space) -> Iterator[tuple[RowSpace, str]]:
+def _parts(rows: Sequence[RowSpace]) -> Iterator[tuple[RowSpace, str]]:
     """The first block of every row and the blocks after it."""
-    for row in (row for stage in space.stages for row in stage):
+    for row in rows:
         yield row, "first"
         if row.op != "mbpool":
             yield row, "rest"

@@ -13,41 +13,41 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.pruners import BasePruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nars import tasks
-from nars.budget import EPOCHS, REFUSED, VOID, Budget, counts
+from nars.budget import Budget
 from nars.config import SearchConfig
 from nars.confirm import is_confirmation
 from nars.early_stopping import TAUGHT_BY, EarlyStopping
-from nars.errors import InfeasibleError, RunError, TrialError, UsageError, closest
+from nars.errors import InfeasibleError, RunError, TrialError, UsageError
 from nars.genotypes import Domain, from_genotypes
 from nars.latency import WithLatency, latency_domain, measure
-from nars.liveness import REASON, Heartbeat, give_back, reap, worker_name
-from nars.proposals import SLOW, TRIES, WORKER, SearchSampler, make_sampler
+from nars.liveness import Heartbeat, give_back, reap, worker_name
+from nars.proposals import SLOW, TRIES, SearchSampler, make_sampler
+from nars.pruners import make_pruner
 from nars.results import write_results
 from nars.run import config_of, start_run
-from nars.sampler import ESTIMATE, NarsSampler
+from nars.sampler import NarsSampler
 from nars.space import Space
 from nars.spec import Candidate, Recipe
 from nars.storage import open_storage
 from nars.tasks.base import Outcome, Task
 from nars.train import Progress
+from nars.trials import REFUSED, Record, counts, write
 from nars.values import ends
 
-__all__ = ["PRUNERS", "join", "search", "work"]
+__all__ = ["join", "search", "work"]
 
 logger = logging.getLogger(__name__)
 
-PRUNERS = ("none", "median", "percentile", "hyperband", "halving")
 VOIDS_IN_A_ROW = 50
 """Proposals refused one after the other before a search gives up."""
 
@@ -122,20 +122,6 @@ def work(study: Study, task: Task) -> None:
             raise InfeasibleError(worker.why_nothing_fits())
 
 
-def make_pruner(name: str) -> BasePruner:
-    """The Optuna pruner of a name in `PRUNERS`; steps are percents of a training. Raises `UsageError`."""
-    pruners: dict[str, BasePruner] = {
-        "none": optuna.pruners.NopPruner(),
-        "median": optuna.pruners.MedianPruner(n_startup_trials=8, n_warmup_steps=25),
-        "percentile": optuna.pruners.PercentilePruner(33.0, n_startup_trials=8, n_warmup_steps=25),
-        "hyperband": optuna.pruners.HyperbandPruner(min_resource=10, max_resource=100),
-        "halving": optuna.pruners.SuccessiveHalvingPruner(min_resource=10),
-    }
-    if name not in pruners:
-        raise UsageError(f"no pruner {name!r}: {closest(name, PRUNERS)}")
-    return pruners[name]
-
-
 @dataclass
 class _Worker:
     """One process's part in a search."""
@@ -166,18 +152,14 @@ class _Worker:
             config.predictor,
             config.warm_start,
         )
-        attributes = {WORKER: worker_name(), EPOCHS: _most_epochs(config.space)}
+        attributes = Record(worker=worker_name(), epochs=_most_epochs(config.space))
         tries = 1 if config.sampler in SLOW else TRIES
         return SearchSampler(inner, self.domain, self.budget, config.limits, config.seed, attributes, tries)
 
     @cached_property
     def study(self) -> Study:
-        return optuna.load_study(
-            study_name=self.given.study_name,
-            storage=self.given._storage,
-            sampler=self.sampler,
-            pruner=make_pruner(self.config.pruner),
-        )
+        self.given.sampler, self.given.pruner = self.sampler, make_pruner(self.config.pruner)
+        return self.given
 
     def trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
@@ -187,11 +169,12 @@ class _Worker:
 
     def why_nothing_fits(self) -> str:
         """What was measured of the candidates refused: how near to the limits they came."""
-        refused = [each.user_attrs for each in self.trials() if each.user_attrs.get(VOID) == REFUSED]
+        records = map(Record.of, self.trials())
+        refused = [record for record in records if record.void == REFUSED]
         over = (
-            f"{len(refused)} candidates were over a limit when measured, the last with {refused[-1][REASON]}"
+            f"{len(refused)} candidates were over a limit when measured, the last with {refused[-1].reason}"
         )
-        measured = [known["latency"] for known in refused if "latency" in known]
+        measured = [each.measured["latency"] for each in refused if "latency" in each.measured]
         return over + (f"; the smallest latency was {min(measured):.4g}" if measured else "")
 
     def step(self) -> bool:
@@ -204,7 +187,7 @@ class _Worker:
             return self._train(trial, [each for each in earlier if counts(each)])
         except BaseException:  # a trial that was told already stands
             for running in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                if running.user_attrs.get(WORKER) == worker_name():
+                if Record.of(running).worker == worker_name():
                     give_back(self.study, running)
             raise
 
@@ -215,18 +198,17 @@ class _Worker:
             over = training.describe()
             if over is not None:
                 return self._refuse(trial, over)
-            with Heartbeat(trial):
+            with Heartbeat(self.study, trial):
                 training.run()
         except TrialError as error:
             logger.warning("trial %d failed: %s", trial.number, error)
-            trial.set_user_attr(REASON, str(error))
-            trial.set_user_attr(EPOCHS, min(training.epochs + 1, candidate.recipe.epochs))
+            epochs = min(training.epochs + 1, candidate.recipe.epochs)
+            write(self.study, trial, Record(reason=str(error), epochs=epochs))
             self.study.tell(trial, state=TrialState.FAIL)
         return True
 
     def _refuse(self, trial: Trial, reason: str) -> bool:
-        trial.set_user_attr(VOID, REFUSED)
-        trial.set_user_attr(REASON, reason)
+        write(self.study, trial, Record(void=REFUSED, reason=reason))
         self.study.tell(trial, state=TrialState.FAIL)
         return False
 
@@ -271,59 +253,58 @@ class _Training:
             statistics["latency"] = measure(
                 architecture, config.space.num_classes, self.worker.task.device
             ).median
-        attributes: dict[str, Any] = {
-            EPOCHS: self.candidate.recipe.epochs,
-            "seed": trial.user_attrs.get("seed", self._fresh_seed()),
-            **statistics,
-        }
+        seed = Record.of(trial).seed
+        record = Record(
+            epochs=self.candidate.recipe.epochs,
+            seed=self._fresh_seed() if seed is None else seed,
+            measured=statistics,
+        )
         if self.confirms:
-            attributes["confirms"] = min(e.number for e in self.earlier if e.params == trial.params)
+            first = min(e.number for e in self.earlier if e.params == trial.params)
+            record = replace(record, confirms=first)
         elif isinstance(self.worker.sampler.inner, NarsSampler):
-            attributes |= self._prediction(self.worker.sampler.inner, trial._cached_frozen_trial)
+            predicted, sd = self._prediction(self.worker.sampler.inner, self.worker.trials()[trial.number])
+            record = replace(record, predicted=predicted, predicted_sd=sd)
         for name, limit in config.limits.items():
             trial.set_constraint(name, statistics[name] - limit)
-        for key, value in attributes.items():
-            trial.set_user_attr(key, value)
+        write(self.worker.study, trial, record)
         over = [name for name, limit in config.limits.items() if statistics[name] > limit]
         return f"{over[0]} {statistics[over[0]]:g} > {config.limits[over[0]]:g}" if over else None
 
     def _fresh_seed(self) -> int:
         """Another for every trial, and for every run of one candidate even where workers were lost."""
-        taken = {each.user_attrs.get("seed") for each in self.earlier if each.params == self.trial.params}
+        taken = {Record.of(each).seed for each in self.earlier if each.params == self.trial.params}
         seeds = itertools.count(self.worker.config.seed * 1_000_003 + len(self.earlier), 500_009)
         return next(seed for seed in seeds if seed not in taken)
 
-    def _prediction(self, sampler: NarsSampler, trial: FrozenTrial) -> dict[str, float]:
-        found = sampler.prediction(self.worker.study, trial)
-        return {} if found is None else {"predicted": found[0], "predicted_sd": found[1]}
+    def _prediction(self, sampler: NarsSampler, trial: FrozenTrial) -> tuple[float | None, float | None]:
+        return sampler.prediction(self.worker.study, trial) or (None, None)
 
     def run(self) -> None:
         outcome = self.worker.task.run(
-            self.candidate, seed=self.trial.user_attrs["seed"], on_epoch=self._on_epoch
+            self.candidate, seed=_known(Record.of(self.trial).seed), on_epoch=self._on_epoch
         )
-        trial = self.trial
-        for key, value in self._results(outcome).items():
-            trial.set_user_attr(key, value)
+        study, trial = self.worker.study, self.trial
+        write(study, trial, self._results(outcome))
         if self.stopped is None:
             self.worker.study.tell(trial, self._values(outcome.score))
             return
-        trial.set_user_attr(REASON, self.stopped)
         estimate = self.stopping.final(self.curve) if self.stopping is not None else None
-        if estimate is not None:
-            trial.set_user_attr(ESTIMATE, self._values(estimate))
+        known = None if estimate is None else tuple(self._values(estimate))
+        write(study, trial, Record(reason=self.stopped, estimate=known))
         self.worker.study.tell(trial, state=TrialState.PRUNED)
 
-    def _results(self, outcome: Outcome) -> dict[str, Any]:
-        return {
-            self.worker.config.objectives[0]: outcome.score,
-            EPOCHS: outcome.epochs,
-            "seconds": round(outcome.seconds, 3),
-            "curve": [[round(at, 4), round(score, 6)] for at, score in outcome.curve],
-        }
+    def _results(self, outcome: Outcome) -> Record:
+        return Record(
+            epochs=outcome.epochs,
+            seconds=round(outcome.seconds, 3),
+            curve=[(round(at, 4), round(score, 6)) for at, score in outcome.curve],
+            measured={self.worker.config.objectives[0]: outcome.score},
+        )
 
     def _values(self, score: float) -> list[float]:
-        known = (self.trial.user_attrs[name] for name in self.worker.config.objectives[1:])
-        return [score, *known]
+        measured = Record.of(self.trial).measured
+        return [score, *(measured[name] for name in self.worker.config.objectives[1:])]
 
     def _on_epoch(self, progress: Progress) -> bool:
         """Take note of a score; False ends the training."""
@@ -349,14 +330,20 @@ class _Training:
         finished = all(each.state.is_finished() for each in first)
         if not self.worker.config.early_stopping or len(first) < TAUGHT_BY or not finished:
             return None
-        return EarlyStopping([e.user_attrs["curve"] for e in first if e.state == TrialState.COMPLETE])
+        complete = [Record.of(each).curve for each in first if each.state == TrialState.COMPLETE]
+        return EarlyStopping([curve for curve in complete if curve is not None])
 
     def _peers(self) -> list[Any]:
         """Curves to compare with: in a search for a front, of what costs no more."""
         others = self.worker.config.objectives[1:]
-        mine = {name: self.trial.user_attrs[name] for name in others}
+        mine = Record.of(self.trial).measured
         return [
-            each.user_attrs["curve"]
-            for each in self.earlier
-            if "curve" in each.user_attrs and all(each.user_attrs[name] <= mine[name] for name in others)
+            record.curve
+            for record in map(Record.of, self.earlier)
+            if record.curve is not None and all(record.measured[name] <= mine[name] for name in others)
         ]
+
+
+def _known(seed: int | None) -> int:
+    assert seed is not None
+    return seed

@@ -17,7 +17,6 @@ from optuna.trial import FrozenTrial, TrialState
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from nars import tasks
-from nars.budget import counts
 from nars.config import SearchConfig
 from nars.cost import count
 from nars.genotypes import features, is_architecture_feature
@@ -25,6 +24,7 @@ from nars.space import Space
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
 from nars.train import Progress
+from nars.trials import Record, counts
 
 TINY = """
 kind: space
@@ -167,6 +167,4 @@ def complete(study: Study) -> list[FrozenTrial]:
 
 def path(study: Study) -> list[tuple[Any, ...]]:
     """What a search did, in order: genotype, seed and outcome of every trial that cost budget."""
-    return [
-        (dict(trial.params), trial.user_attrs["seed"], trial.state, trial.values) for trial in trials(study)
-    ]
+    return [(dict(trial.params), Record.of(trial).seed, trial.state, trial.values) for trial in trials(study)]

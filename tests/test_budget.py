@@ -10,8 +10,9 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from nars.budget import EPOCHS, INTERRUPTED, REFUSED, VOID, Budget, counts, place
+from nars.budget import Budget
 from nars.errors import UsageError
+from nars.trials import INTERRUPTED, REFUSED, counts, place
 
 START = datetime(2026, 1, 1)
 RUNNING, WAITING, FAIL, COMPLETE = (
@@ -78,7 +79,7 @@ def test_epochs_go_over_by_less_than_one_trial() -> None:
     for number in itertools.count():
         if not budget.grants(trials, number):
             break
-        trials.append(trial(number, **{EPOCHS: 6}))
+        trials.append(trial(number, epochs=6))
     assert budget.spent(trials) == 24  # the trial granted at 18 of 20 is the one over
 
 
@@ -93,11 +94,11 @@ def test_time_counts_once_where_trials_overlap_and_not_at_all_between_runs() -> 
 
 def test_place_counts_an_interrupted_trial_and_its_repetition_once() -> None:
     uninterrupted = [trial(0), trial(1), trial(2)]
-    resumed = [trial(0), trial(1, FAIL, **{VOID: INTERRUPTED}), trial(2), trial(3), trial(4, WAITING)]
+    resumed = [trial(0), trial(1, FAIL, void=INTERRUPTED), trial(2), trial(3), trial(4, WAITING)]
     assert [place(uninterrupted, number) for number in range(3)] == [0, 1, 2]
     assert [place(resumed, number) for number in (0, 2, 3)] == [0, 1, 2]
 
 
 def test_place_moves_on_after_a_refusal() -> None:
     """Else a sampler seeded by its place would propose what was refused again and again."""
-    assert place([trial(0), trial(1, FAIL, **{VOID: REFUSED})], 2) == 2
+    assert place([trial(0), trial(1, FAIL, void=REFUSED)], 2) == 2

@@ -16,7 +16,6 @@ from nars.budget import Budget
 from nars.confirm import (
     CONTENDERS,
     confirmations,
-    dominated,
     front,
     is_confirmation,
     measured,
@@ -122,11 +121,3 @@ def test_of_a_front_the_least_often_run_is_repeated() -> None:
     found = next_to_confirm(done, [MAX, MIN])
     assert found is not None
     assert found.params == {"x": 2}
-
-
-def test_dominated_agrees_with_the_definition_and_spares_equals() -> None:
-    rng = np.random.default_rng(0)
-    values = np.concatenate([rng.integers(0, 5, (40, 2)), [[9, 9], [9, 9]]]).astype(float)
-    expected = [any((b >= a).all() and (b > a).any() for b in values) for a in values]
-    assert dominated(values).tolist() == expected
-    assert not dominated(values)[-2:].any()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nars.early_stopping import FEWEST, GRID, KEEP, THRESHOLD, Curve, EarlyStopping, score_at
+from nars.early_stopping import FEWEST, GRID, KEEP, THRESHOLD, EarlyStopping, score_at
+from nars.trials import Curve
 
 EPOCHS = 10
 

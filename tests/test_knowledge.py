@@ -16,9 +16,10 @@ from nars import genotypes
 from nars.cli import main
 from nars.config import SearchConfig
 from nars.configure import configure
+from nars.earlier import learned
 from nars.errors import RunError, SpecError, UsageError
 from nars.gaussian import GaussianPredictor
-from nars.knowledge import Earlier, Knowledge, learned
+from nars.knowledge import Earlier, Knowledge
 from nars.run import open_run
 from nars.sampler import NarsSampler
 from nars.worker import search

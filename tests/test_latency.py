@@ -15,7 +15,7 @@ from torch import nn
 from nars import genotypes, latency
 from nars.cost import count
 from nars.errors import TrialMemoryError
-from nars.latency import SAMPLES, Latency, WithLatency, latency_domain, measure, time_forward
+from nars.latency import Latency, WithLatency, latency_domain, measure, time_forward
 from search_spaces import space
 
 CPU = torch.device("cpu")
@@ -140,7 +140,7 @@ def test_samples_are_measured_once_and_kept_by_the_study(monkeypatch: pytest.Mon
     assert measured == [10] * latency.COUNT
     two = latency_domain(SPACE, study, CPU)
     assert len(measured) == latency.COUNT
-    assert len(study.user_attrs[SAMPLES]) == latency.COUNT
+    assert len(study.user_attrs["latency_samples"]) == latency.COUNT
     fresh = genotypes.sample(SPACE, 50, np.random.default_rng(1))
     np.testing.assert_array_equal(one.statistics(fresh)["latency"], two.statistics(fresh)["latency"])
 

@@ -20,14 +20,12 @@ from optuna.trial import FrozenTrial, TrialState
 from stub_task import TINY, config, trials
 
 from nars import launch as launching
-from nars.budget import INTERRUPTED, VOID, counts
 from nars.config import SearchConfig
 from nars.configure import configure
 from nars.errors import RunError
 from nars.launch import default_workers, launch
-from nars.liveness import REASON, REPEATS
-from nars.proposals import WORKER
 from nars.run import Run, open_run, start_run
+from nars.trials import INTERRUPTED, Record, counts
 
 QUICK = TINY.replace("epochs: {low: 2, high: 5}", "epochs: 1").replace("low: 8, high: 16", "low: 8, high: 12")
 LONG = TINY.replace("epochs: {low: 2, high: 5}", "epochs: 60")
@@ -46,7 +44,9 @@ def made(tmp_path: Path) -> Callable[..., SearchConfig]:
 
 def pids(study: Study) -> set[int]:
     return {
-        int(trial.user_attrs[WORKER].split(":")[1]) for trial in study.trials if WORKER in trial.user_attrs
+        int(Record.of(trial).worker.split(":")[1])
+        for trial in study.trials
+        if Record.of(trial).worker is not None
     }
 
 
@@ -72,13 +72,13 @@ def check_nothing_lost_or_doubled(study: Study, budget: int) -> None:
     paid = trials(study)
     assert len(paid) == budget
     assert {trial.state for trial in paid} <= {TrialState.COMPLETE, TrialState.FAIL}
-    interrupted = [trial for trial in study.trials if trial.user_attrs.get(VOID) == INTERRUPTED]
-    repeats = [trial.user_attrs[REPEATS] for trial in study.trials if REPEATS in trial.user_attrs]
+    interrupted = [trial for trial in study.trials if Record.of(trial).void == INTERRUPTED]
+    repeats = [Record.of(trial).repeats for trial in study.trials if Record.of(trial).repeats is not None]
     assert sorted(repeats) == [trial.number for trial in interrupted if trial.params]
     for trial in study.trials:
-        if REPEATS in trial.user_attrs:
-            original = study.trials[trial.user_attrs[REPEATS]]
-            assert (trial.params, trial.user_attrs["seed"]) == (original.params, original.user_attrs["seed"])
+        if Record.of(trial).repeats is not None:
+            original = study.trials[Record.of(trial).repeats]
+            assert (trial.params, Record.of(trial).seed) == (original.params, Record.of(original).seed)
 
 
 def test_two_workers_share_a_search(tmp_path: Path, made: Callable[..., SearchConfig]) -> None:
@@ -107,13 +107,13 @@ def test_a_killed_worker_costs_its_trial_and_nothing_else(
         found = running(study)
         if found and not killed:
             killed.append(found[0])
-            os.kill(int(found[0].user_attrs[WORKER].split(":")[1]), signal.SIGKILL)
+            os.kill(int(Record.of(found[0]).worker.split(":")[1]), signal.SIGKILL)
 
     study = launch(run, 2, kill_one, log=tmp_path / "log.txt")
     check_nothing_lost_or_doubled(study, 6)
     failed = [trial for trial in trials(study) if trial.state == TrialState.FAIL]
     assert [trial.number for trial in failed] == [killed[0].number]
-    assert failed[0].user_attrs[REASON] == "worker died with SIGKILL (most likely out of memory)"
+    assert Record.of(failed[0]).reason == "worker died with SIGKILL (most likely out of memory)"
     assert len(pids(study)) == 3
 
 
@@ -184,7 +184,7 @@ def test_all_killed_at_once_is_repeated_at_the_next_start(
     assert len(study.get_trials(states=(TrialState.RUNNING,))) == 2
     study = finish_quickly(run, monkeypatch)
     check_nothing_lost_or_doubled(study, 4)
-    assert sum(trial.user_attrs.get(VOID) == INTERRUPTED for trial in study.trials) == 2
+    assert sum(Record.of(trial).void == INTERRUPTED for trial in study.trials) == 2
 
 
 @pytest.mark.slow
@@ -256,11 +256,11 @@ def test_only_the_trial_of_the_worker_that_died_fails(fake: Callable[[str], Run]
     for worker in (f"{host}:{process.pid}:5.0", f"{host}:{process.pid}1:5.0", "elsewhere:1:1.0", None):
         trial = study.ask()
         if worker is not None:
-            trial.set_user_attr(WORKER, worker)
+            trial.set_user_attr("worker", worker)
     launching._bury(study, process)
     states = [trial.state for trial in study.trials]
     assert states == [TrialState.FAIL] + [TrialState.RUNNING] * 3
-    assert study.trials[0].user_attrs[REASON] == "worker died with exit code 1"
+    assert Record.of(study.trials[0]).reason == "worker died with exit code 1"
 
 
 def test_a_worker_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

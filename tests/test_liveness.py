@@ -19,11 +19,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from stub_task import SPACE, config
 
 from nars import liveness
-from nars.budget import INTERRUPTED, VOID, Budget
-from nars.liveness import HEARTBEAT, REASON, REPEATS, SILENCE_SECONDS, Heartbeat, give_back, is_alive, reap
+from nars.budget import Budget
+from nars.liveness import SILENCE_SECONDS, Heartbeat, give_back, is_alive, reap
 from nars.liveness import worker_name as name_of_this_process
-from nars.proposals import WORKER
-from nars.run import CONFIG
+from nars.trials import INTERRUPTED, Record
 
 DEAD = f"{socket.gethostname()}:999999999:1.00"
 HERE = name_of_this_process()
@@ -32,19 +31,19 @@ HERE = name_of_this_process()
 @pytest.fixture
 def study() -> Study:
     made = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
-    made.set_user_attr(CONFIG, config().to_yaml())
+    made.set_user_attr("config", config().to_yaml())
     return made
 
 
 def ask(study: Study, worker: str, *, whole: bool = True, **known: Any) -> Trial:
     trial = study.ask(dict(SPACE.distributions) if whole else None)
-    for key, value in {WORKER: worker, **known}.items():
+    for key, value in {"worker": worker, **known}.items():
         trial.set_user_attr(key, value)
     return trial
 
 
 def trial_of(worker: str, age: float = 0.0, **known: Any) -> FrozenTrial:
-    made = optuna.create_trial(state=TrialState.RUNNING, user_attrs={WORKER: worker, **known})
+    made = optuna.create_trial(state=TrialState.RUNNING, user_attrs={"worker": worker, **known})
     made.datetime_start = made.datetime_start and made.datetime_start.fromtimestamp(time.time() - age)
     return made
 
@@ -83,8 +82,8 @@ def test_of_other_machines_we_hear_heartbeats() -> None:
     elsewhere, long_ago = "elsewhere:1:1.0", 2 * SILENCE_SECONDS
     assert is_alive(trial_of(elsewhere))
     assert not is_alive(trial_of(elsewhere, age=long_ago))
-    assert is_alive(trial_of(elsewhere, age=long_ago, **{HEARTBEAT: time.time()}))
-    assert not is_alive(trial_of(elsewhere, age=2 * long_ago, **{HEARTBEAT: time.time() - long_ago}))
+    assert is_alive(trial_of(elsewhere, age=long_ago, **{"heartbeat": time.time()}))
+    assert not is_alive(trial_of(elsewhere, age=2 * long_ago, **{"heartbeat": time.time() - long_ago}))
 
 
 def test_a_trial_without_a_name_is_left_alone_only_while_it_is_new(
@@ -104,8 +103,8 @@ def test_the_dead_are_repeated_once_with_genotype_and_seed(study: Study) -> None
     states = [trial.state for trial in study.trials]
     assert states == [TrialState.RUNNING, TrialState.FAIL, TrialState.WAITING]
     voided, repetition = study.trials[1:]
-    assert (voided.user_attrs[VOID], voided.user_attrs[REASON]) == (INTERRUPTED, "interrupted")
-    assert repetition.user_attrs == {REPEATS: dead.number, "seed": 77}
+    assert (Record.of(voided).void, Record.of(voided).reason) == (INTERRUPTED, "interrupted")
+    assert repetition.user_attrs == {"repeats": dead.number, "seed": 77}
     assert Budget(9).spent(study.trials) == 1
     again = study.ask(dict(SPACE.distributions))
     assert (again.number, again.params) == (2, dead.params)
@@ -118,7 +117,7 @@ def test_a_repetition_that_dies_too_is_repeated_too(study: Study) -> None:
         assert len(reap(study)) == 1
         again = ask(study, DEAD)
         assert again.params == params
-        assert again.user_attrs["seed"] == 5
+        assert Record.of(again).seed == 5
     assert Budget(9).spent(study.trials) == 1
 
 
@@ -126,7 +125,7 @@ def test_a_kill_while_giving_back_doubles_nothing(study: Study, monkeypatch: pyt
     """After the repetition is lined up and before the trial is ended."""
     ask(study, DEAD)
     with monkeypatch.context() as during:
-        during.setattr(liveness, "mark", _interrupt)
+        during.setattr(liveness, "write", _interrupt)
         with pytest.raises(KeyboardInterrupt):
             reap(study)
     assert [trial.state for trial in study.trials] == [TrialState.RUNNING, TrialState.WAITING]
@@ -144,7 +143,7 @@ def test_half_a_genotype_is_not_repeated(study: Study) -> None:
     half.suggest_int("resolution", 8, 16, step=4)
     assert reap(study) == [half.number]
     assert [trial.state for trial in study.trials] == [TrialState.FAIL]
-    assert study.trials[0].user_attrs[VOID] == INTERRUPTED
+    assert Record.of(study.trials[0]).void == INTERRUPTED
 
 
 def test_a_trial_given_back_by_hand(study: Study) -> None:
@@ -156,10 +155,10 @@ def test_a_trial_given_back_by_hand(study: Study) -> None:
 def test_heartbeats_are_heard_and_stop_without_noise(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "BEAT_SECONDS", 0.01)
     trial = ask(study, HERE)
-    with Heartbeat(trial):
+    with Heartbeat(study, trial):
         deadline = time.monotonic() + 10
-        while HEARTBEAT not in study.trials[0].user_attrs and time.monotonic() < deadline:
+        while Record.of(study.trials[0]).heartbeat is None and time.monotonic() < deadline:
             time.sleep(0.01)
         study.tell(trial, 1.0)
         time.sleep(0.05)  # beats on a trial that was told: refused by the storage, and silent
-    assert time.time() - study.trials[0].user_attrs[HEARTBEAT] < 10
+    assert time.time() - Record.of(study.trials[0]).heartbeat < 10

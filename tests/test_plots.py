@@ -13,6 +13,7 @@ from PIL import Image
 from nars import plots
 from nars.errors import RunError
 from nars.ranking import spearman
+from nars.trials import Record
 
 PICTURES = (plots.history, plots.front, plots.predicted, plots.curves)
 
@@ -35,9 +36,9 @@ def points(figure: Figure, label: str) -> np.ndarray:
 def test_history_shows_every_trained_trial_once(trials: list[FrozenTrial]) -> None:
     figure = plots.history(trials, phases={"first batch": 0, "predictor": 8})
     states = {
-        "trained in full": {t.number for t in trials if t.values and "confirms" not in t.user_attrs},
+        "trained in full": {t.number for t in trials if t.values and Record.of(t).confirms is None},
         "stopped early": {t.number for t in trials if t.state == TrialState.PRUNED},
-        "confirmed with another seed": {t.number for t in trials if "confirms" in t.user_attrs},
+        "confirmed with another seed": {t.number for t in trials if Record.of(t).confirms is not None},
         "failed": {5, 12, 19, 26},
     }
     assert legend(figure) == {*states, "best so far"}
@@ -50,7 +51,7 @@ def test_best_so_far_rises_to_the_best_unconfirmed_trial(trials: list[FrozenTria
     figure = plots.history(trials)
     (line,) = [each for each in figure.axes[0].lines if each.get_label() == "best so far"]
     heights = np.asarray(line.get_ydata())
-    first = [t.values[0] for t in trials if t.state == TrialState.COMPLETE and "confirms" not in t.user_attrs]
+    first = [t.values[0] for t in trials if t.state == TrialState.COMPLETE and Record.of(t).confirms is None]
     assert (np.diff(heights) >= 0).all()
     assert heights[-1] == pytest.approx(100 * max(first))
 
@@ -75,7 +76,7 @@ def test_front_of_other_costs(trials: list[FrozenTrial], cost: str, unit: str) -
 
 def test_predicted_has_the_rank_correlation_of_unseen_trials(trials: list[FrozenTrial]) -> None:
     guesses, scores, _ = plots.predictions(trials, "accuracy")
-    assert len(guesses) == sum("predicted" in t.user_attrs for t in trials if t.values)
+    assert len(guesses) == sum(Record.of(t).predicted is not None for t in trials if t.values)
     assert str(spearman(guesses, scores)) in plots.predicted(trials).axes[0].get_title(loc="left")
 
 

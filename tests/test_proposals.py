@@ -16,8 +16,9 @@ from nars.budget import Budget
 from nars.errors import UsageError
 from nars.feasible import feasible, smallest
 from nars.genotypes import Genotype
-from nars.proposals import SAMPLERS, SLOW, TRIES, WORKER, SearchSampler, check_sampler, make_sampler
+from nars.proposals import SAMPLERS, SLOW, TRIES, SearchSampler, check_sampler, make_sampler
 from nars.sampler import NarsSampler
+from nars.trials import Record
 from nars.values import ends
 
 LEAST = float(SPACE.statistics(smallest(SPACE, "macs")[None])["macs"][0])
@@ -47,7 +48,7 @@ def run(
     """Ask and tell `n` trials as a worker that has just started; every third is `failing`."""
     given = make_sampler(name, SPACE, limits, objectives, seed)
     tries = 1 if name in SLOW else TRIES
-    study.sampler = SearchSampler(given, SPACE, Budget(budget), limits, seed, {WORKER: "here"}, tries)
+    study.sampler = SearchSampler(given, SPACE, Budget(budget), limits, seed, Record(worker="here"), tries)
     for _ in range(n):
         trial = study.ask(dict(SPACE.distributions))
         macs = SPACE.statistics(genotypes.from_genotypes(SPACE, [trial.params]))["macs"][0]
@@ -99,7 +100,7 @@ def test_workers_that_ask_together_are_told_different_candidates(name: str) -> N
     asked = []
     for _ in range(3):  # each a process of its own, with all before it still training
         sampler = make_sampler(name, SPACE, limits, ("accuracy",), 0)
-        study.sampler = SearchSampler(sampler, SPACE, Budget(100), limits, 0, {WORKER: "here"})
+        study.sampler = SearchSampler(sampler, SPACE, Budget(100), limits, 0, Record(worker="here"))
         asked.append(study.ask(dict(SPACE.distributions)).params)
     assert len({str(params) for params in asked}) == 3
 
@@ -131,7 +132,7 @@ def test_a_proposal_outside_goes_to_the_nearest_inside() -> None:
 
     limits = LIMITS["a fifth"]
     study = new("random")
-    study.sampler = SearchSampler(Stubborn(seed=0), SPACE, Budget(9), limits, 0, {}, tries=4)
+    study.sampler = SearchSampler(Stubborn(seed=0), SPACE, Budget(9), limits, 0, Record(), tries=4)
     params = study.ask(dict(SPACE.distributions)).params
     matrix = genotypes.from_genotypes(SPACE, [params])
     assert feasible(SPACE, matrix, limits)[0]
@@ -148,15 +149,15 @@ def test_a_proposal_outside_goes_to_the_nearest_inside() -> None:
 
 
 def test_attributes_are_there_from_the_start() -> None:
-    study, seen = new("random"), {}
+    study, seen = new("random"), []
 
     class Watch(optuna.samplers.RandomSampler):
         def before_trial(self, study: Any, trial: Any) -> None:
-            seen.update(study.trials[trial.number].user_attrs)
+            seen.append(Record.of(study.trials[trial.number]))
 
-    study.sampler = SearchSampler(Watch(), SPACE, Budget(9), {}, 0, {WORKER: "me", "epochs": 5})
+    study.sampler = SearchSampler(Watch(), SPACE, Budget(9), {}, 0, Record(worker="me", epochs=5))
     study.ask(dict(SPACE.distributions))
-    assert seen == {WORKER: "me", "epochs": 5}
+    assert seen == [Record(worker="me", epochs=5)]
 
 
 def test_names() -> None:
@@ -170,7 +171,7 @@ def test_names() -> None:
 def test_a_worker_waits_for_the_proposal_before_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     study = new("random")
     sampler = make_sampler("random", SPACE, {}, ("accuracy",), 0)
-    study.sampler = SearchSampler(sampler, SPACE, Budget(9), {}, 0, {WORKER: "here"})
+    study.sampler = SearchSampler(sampler, SPACE, Budget(9), {}, 0, Record(worker="here"))
     first = optuna.load_study(study_name=study.study_name, storage=study._storage).ask()
 
     def wait(seconds: float) -> None:

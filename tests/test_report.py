@@ -18,6 +18,7 @@ from nars.report import phases, write_report
 from nars.results import winner
 from nars.run import Run
 from nars.sampler import FIRST_BATCH
+from nars.trials import Record
 
 
 class Page(HTMLParser):
@@ -115,7 +116,7 @@ def test_phases_of_a_search() -> None:
     assert list(found) == ["first batch", "predictor", "confirmation"]
     assert found["first batch"] == 0
     assert found["predictor"] == FIRST_BATCH
-    assert found["confirmation"] == min(t.number for t in trials if "confirms" in t.user_attrs)
+    assert found["confirmation"] == min(t.number for t in trials if Record.of(t).confirms is not None)
     assert list(phases(trials, search.replace(sampler="tpe"))) == ["tpe", "confirmation"]
 
 

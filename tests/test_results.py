@@ -27,6 +27,7 @@ from nars.results import (
 )
 from nars.run import Run
 from nars.spec import Candidate, read
+from nars.trials import Record
 
 SEARCH = studies.config(32)
 BOTH = studies.config(32, ("accuracy", "macs"))
@@ -66,15 +67,16 @@ def test_an_empty_table_has_its_columns() -> None:
 def test_the_winner_within_tighter_limits(study: Study) -> None:
     best = winner(study, SEARCH)
     assert len(best.runs) > 1
-    macs = sorted(trial.user_attrs["macs"] for trial in studies.trials(study) if trial.values)
+    macs = sorted(Record.of(trial).measured["macs"] for trial in studies.trials(study) if trial.values)
     tight = {"macs": macs[len(macs) // 3]}
     small = winner(study, SEARCH, tight)
-    known = [study.trials[number].user_attrs["macs"] for number in small.numbers]
+    known = [Record.of(study.trials[number]).measured["macs"] for number in small.numbers]
     assert max(known) <= tight["macs"]
     assert small.mean[0] == max(
         trial.values[0]
         for trial in study.trials
-        if trial.state == optuna.trial.TrialState.COMPLETE and trial.user_attrs["macs"] <= tight["macs"]
+        if trial.state == optuna.trial.TrialState.COMPLETE
+        and Record.of(trial).measured["macs"] <= tight["macs"]
     )
     with pytest.raises(RunError, match=r"no trained candidate with macs <= 10 yet"):
         winner(study, SEARCH, {"macs": 10})

@@ -14,7 +14,7 @@ from stub_task import config
 from nars import run as runs
 from nars.errors import RunError, UsageError
 from nars.files import write_whole
-from nars.run import CONFIG, config_of, latest, open_run, start_run
+from nars.run import config_of, latest, open_run, start_run
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_study_of_somebody_else_is_left_alone(folder: Path, tmp_path: Path) ->
     theirs.add_trial(optuna.create_trial(value=1.0))
     with pytest.raises(RunError, match=r"study first .* was not made by `nars search`"):
         start_run(folder, config(), url).study()
-    assert CONFIG not in theirs.user_attrs
+    assert "config" not in theirs.user_attrs
     with pytest.raises(RunError, match="study 'first' was not made by `nars search`"):
         config_of(theirs)
 

@@ -12,13 +12,13 @@ from optuna.trial import Trial, TrialState
 from stub_task import FEW, SPACE, StubPredictor, expected_score, score
 
 from nars import genotypes
-from nars.budget import INTERRUPTED, VOID
 from nars.errors import InfeasibleError, UsageError
 from nars.feasible import feasible
 from nars.gaussian import GaussianPredictor
 from nars.genotypes import suggest
 from nars.predictor import AccuracyPredictor
-from nars.sampler import ESTIMATE, NarsSampler, Predictor, PredictorName, scores
+from nars.sampler import NarsSampler, Predictor, PredictorName
+from nars.trials import INTERRUPTED, labels
 
 WHOLE = dict(SPACE.distributions)
 
@@ -228,7 +228,7 @@ def test_void_trials_change_no_place_but_are_not_proposed_again() -> None:
     for study in (plain, voided):
         study.optimize(objective, n_trials=3)
     lost = voided.ask(WHOLE)
-    lost.set_user_attr(VOID, INTERRUPTED)
+    lost.set_user_attr("void", INTERRUPTED)
     voided.tell(lost, state=TrialState.FAIL)
     voided.enqueue_trial(lost.params)
     for study in (plain, voided):
@@ -305,14 +305,14 @@ ONE, TWO = ("maximize",), ("maximize", "minimize")
         (TWO, TrialState.COMPLETE, [0.5, 9.0], {}, [0.5, 9.0]),
         (ONE, TrialState.COMPLETE, [float("inf")], {}, None),
         (ONE, TrialState.PRUNED, [0.3], {}, [0.3]),
-        (ONE, TrialState.PRUNED, [0.3], {ESTIMATE: [0.6]}, [0.6]),
-        (TWO, TrialState.PRUNED, None, {ESTIMATE: [0.6, 9.0]}, [0.6, 9.0]),
+        (ONE, TrialState.PRUNED, [0.3], {"estimate": [0.6]}, [0.6]),
+        (TWO, TrialState.PRUNED, None, {"estimate": [0.6, 9.0]}, [0.6, 9.0]),
         (TWO, TrialState.PRUNED, None, {}, None),
         (ONE, TrialState.PRUNED, None, {}, None),
         (ONE, TrialState.FAIL, None, {}, None),
         (ONE, TrialState.RUNNING, None, {}, None),
     ],
 )
-def test_scores(directions: Any, state: TrialState, values: Any, known: Any, expected: Any) -> None:
+def test_labels(directions: Any, state: TrialState, values: Any, known: Any, expected: Any) -> None:
     trial = optuna.create_trial(state=state, values=values, user_attrs=known)
-    assert scores(study_of(sampler(), directions), trial) == expected
+    assert labels(study_of(sampler(), directions), trial) == expected

@@ -15,15 +15,14 @@ from optuna.trial import TrialState
 from stub_task import FEW, StubTask, complete, config, path, trials
 
 from nars import worker
-from nars.budget import INTERRUPTED, REFUSED, VOID
 from nars.confirm import confirmations
 from nars.early_stopping import TAUGHT_BY
 from nars.errors import InfeasibleError, NonFiniteLossError, RunError, TrialMemoryError, UsageError
-from nars.liveness import REASON, REPEATS
 from nars.proposals import SAMPLERS
+from nars.pruners import PRUNERS, make_pruner
 from nars.run import config_of, open_run, start_run
-from nars.sampler import ESTIMATE
-from nars.worker import PRUNERS, join, make_pruner, search, work
+from nars.trials import INTERRUPTED, REFUSED, Record
+from nars.worker import join, search, work
 
 CHEAP = {"early_stopping": False}
 
@@ -44,15 +43,15 @@ def test_a_search_from_end_to_end(stub: type[StubTask], tmp_path: Path) -> None:
     assert {"config.yaml", "study.journal", "best.yaml", "pareto.csv", "trials.csv"} <= {
         file.name for file in (tmp_path / "run").iterdir()
     }
-    last = [trial.user_attrs.get("confirms") for trial in trials(study)]
+    last = [Record.of(trial).confirms for trial in trials(study)]
     kept = confirmations(config("20").total)
     assert [number is not None for number in last] == [False] * (20 - kept) + [True] * kept
-    assert len({trial.user_attrs["seed"] for trial in trials(study)}) == 20
+    assert len({Record.of(trial).seed for trial in trials(study)}) == 20
     for trial, (candidate, seed) in zip(trials(study), stub.trained, strict=True):
         known = trial.user_attrs
         assert (known["seed"], known["epochs"] <= candidate.recipe.epochs) == (seed, True)
         assert {"macs", "params", "accuracy", "seconds", "curve", "worker"} <= known.keys()
-    predicted = ["predicted" in trial.user_attrs for trial in trials(study)]
+    predicted = [Record.of(trial).predicted is not None for trial in trials(study)]
     first = predicted.index(True)
     assert predicted == [False] * first + [True] * (20 - kept - first) + [False] * kept
 
@@ -86,7 +85,7 @@ def test_a_budget_of_time_ends_a_training_in_its_middle(stub: type[StubTask], tm
     # A training is at most five epochs of 0.06 s: without being ended it could not be over by more.
     assert 1 <= config("1s").total.spent(done) < 1 + 5 * 0.06 + 0.5
     if done[-1].state == TrialState.PRUNED:
-        assert "out of time" in done[-1].user_attrs[REASON]
+        assert "out of time" in Record.of(done[-1]).reason
 
 
 def test_a_larger_budget_goes_on(stub: type[StubTask], tmp_path: Path) -> None:
@@ -127,8 +126,8 @@ def test_a_killed_search_resumed_takes_the_same_path(
         killed[0].architecture.stages,
         killed[1],
     )
-    repeated = [trial for trial in trials(study) if REPEATS in trial.user_attrs]
-    assert [trial.user_attrs[REPEATS] for trial in repeated] == [when]
+    repeated = [trial for trial in trials(study) if Record.of(trial).repeats is not None]
+    assert [Record.of(trial).repeats for trial in repeated] == [when]
 
 
 def test_killed_again_and_again(stub: type[StubTask], tmp_path: Path) -> None:
@@ -180,7 +179,7 @@ def test_an_interruption_after_the_score_is_told_repeats_nothing(
             search(given, tmp_path / "run")
     study = search(given, tmp_path / "run")
     assert len(stub.trained) == 6
-    assert not [trial for trial in study.trials if trial.user_attrs.get(VOID)]
+    assert not [trial for trial in study.trials if Record.of(trial).void]
 
 
 FAILURES = [
@@ -200,8 +199,8 @@ def test_one_candidate_that_fails_costs_one_trial_and_says_why(
     assert states.count(TrialState.FAIL) == 1
     assert len(states) == len(stub.trained) == 8
     failed = trials(study)[2]
-    assert failed.user_attrs[REASON] == str(raised)
-    assert failed.user_attrs["epochs"] == 2  # of budgets in epochs it takes those it began
+    assert Record.of(failed).reason == str(raised)
+    assert Record.of(failed).epochs == 2  # of budgets in epochs it takes those it began
     assert str(raised) in (tmp_path / "run" / "trials.csv").read_text()
 
 
@@ -220,7 +219,7 @@ def test_our_own_errors_are_not_a_candidates_fault(stub: type[StubTask], tmp_pat
     stub.hook = hook_at(1, AssertionError("ours"))
     with pytest.raises(AssertionError, match="ours"):
         search(config("6"), tmp_path / "run")
-    states = [trial.user_attrs.get(VOID) for trial in open_run(tmp_path / "run").study().trials]
+    states = [Record.of(trial).void for trial in open_run(tmp_path / "run").study().trials]
     assert states == [None, INTERRUPTED, None]
 
 
@@ -229,8 +228,8 @@ def test_limits_hold_for_everything_trained(stub: type[StubTask], tmp_path: Path
     limits = {"macs": 4e4, "params": 2500.0}
     study = search(config("10", limits=limits, sampler=sampler), tmp_path / "run")
     for trial in trials(study):
-        assert trial.user_attrs["macs"] <= 4e4
-        assert trial.user_attrs["params"] <= 2500
+        assert Record.of(trial).measured["macs"] <= 4e4
+        assert Record.of(trial).measured["params"] <= 2500
         assert set(trial.constraints.values()) != set()
         assert max(trial.constraints.values()) <= 0
 
@@ -246,13 +245,13 @@ def test_what_breaks_a_limit_only_when_measured_is_refused_and_costs_nothing(
     stub: type[StubTask], tmp_path: Path, fake_latency: dict[str, float]
 ) -> None:
     study = search(config("8", limits={"latency": 5e-3}), tmp_path / "run")
-    refused = [trial for trial in study.trials if trial.user_attrs.get(VOID) == REFUSED]
+    refused = [trial for trial in study.trials if Record.of(trial).void == REFUSED]
     assert refused
     assert all(
-        "latency" in trial.user_attrs[REASON] and "> 0.005" in trial.user_attrs[REASON] for trial in refused
+        "latency" in Record.of(trial).reason and "> 0.005" in Record.of(trial).reason for trial in refused
     )
     assert len(trials(study)) == len(stub.trained) == 8
-    assert max(trial.user_attrs["latency"] for trial in trials(study)) <= 5e-3
+    assert max(Record.of(trial).measured["latency"] for trial in trials(study)) <= 5e-3
 
 
 def test_a_latency_that_nothing_meets_when_measured(
@@ -303,11 +302,11 @@ def test_a_front_with_early_stopping(stub: type[StubTask], tmp_path: Path) -> No
     assert states.count(TrialState.PRUNED) > 0
     for trial in trials(study):
         if trial.state == TrialState.PRUNED:
-            accuracy, macs = trial.user_attrs[ESTIMATE]
+            accuracy, macs = Record.of(trial).estimate
             assert 0 < accuracy < 1
-            assert macs == trial.user_attrs["macs"]
-            assert ": not among " in trial.user_attrs[REASON]
-            assert trial.user_attrs["epochs"] < stub.trained[trial.number][0].recipe.epochs
+            assert macs == Record.of(trial).measured["macs"]
+            assert ": not among " in Record.of(trial).reason
+            assert Record.of(trial).epochs < stub.trained[trial.number][0].recipe.epochs
     assert len((tmp_path / "run" / "pareto.csv").read_text().splitlines()) > 3
 
 
@@ -320,10 +319,12 @@ def test_early_stopping_of_one_objective_waits_for_those_that_teach_it(
     assert min(inner) >= TAUGHT_BY
     for number in inner:
         trial = study.trials[number]
-        assert trial.user_attrs[ESTIMATE][0] == pytest.approx(
-            2 * trial.user_attrs["accuracy"] / (1 + trial.user_attrs["curve"][-1][0]), abs=0.02
+        assert Record.of(trial).estimate[0] == pytest.approx(
+            2 * Record.of(trial).measured["accuracy"] / (1 + Record.of(trial).curve[-1][0]), abs=0.02
         )
-    assert {trial.state for trial in trials(study) if "confirms" in trial.user_attrs} == {TrialState.COMPLETE}
+    assert {trial.state for trial in trials(study) if Record.of(trial).confirms is not None} == {
+        TrialState.COMPLETE
+    }
     without = search(config("40", sampler="random", early_stopping=False), tmp_path / "without")
     assert {trial.state for trial in trials(without)} == {TrialState.COMPLETE}
 
@@ -333,7 +334,7 @@ def test_pruners_of_optuna(stub: type[StubTask], tmp_path: Path, name: str) -> N
     study = search(config("24", pruner=name, sampler="random", **CHEAP), tmp_path / "run")
     pruned = [trial for trial in trials(study) if trial.state == TrialState.PRUNED]
     assert bool(pruned) == (name != "none")
-    assert all(name in trial.user_attrs[REASON] for trial in pruned)
+    assert all(name in Record.of(trial).reason for trial in pruned)
 
 
 def test_no_such_pruner() -> None:
@@ -345,7 +346,7 @@ def test_long_trainings_report_each_percent_once(stub: type[StubTask], tmp_path:
     space = FEW.replace(recipe={"epochs": 250})
     study = search(config("1", space=space, sampler="random"), tmp_path / "run")
     assert len(study.trials[0].intermediate_values) == 101
-    assert len(study.trials[0].user_attrs["curve"]) == 250
+    assert len(Record.of(study.trials[0]).curve) == 250
 
 
 def test_a_space_smaller_than_the_budget(stub: type[StubTask], tmp_path: Path) -> None:
@@ -361,7 +362,7 @@ def test_confirmations_have_fresh_seeds_and_their_mean_decides(stub: type[StubTa
         runs.setdefault(str(trial.params), []).append(trial)
     repeated = {key: each for key, each in runs.items() if len(each) > 1}
     assert sum(len(each) - 1 for each in repeated.values()) == confirmations(config("40").total) == 6
-    assert all(len({trial.user_attrs["seed"] for trial in each}) == len(each) for each in repeated.values())
+    assert all(len({Record.of(trial).seed for trial in each}) == len(each) for each in repeated.values())
     means = {key: sum(trial.value for trial in each) / len(each) for key, each in repeated.items()}
     best = repeated[max(means, key=means.__getitem__)]
     head = (tmp_path / "run" / "best.yaml").read_text().splitlines()[0]
@@ -405,8 +406,8 @@ def test_a_trial_asked_for_when_the_budget_is_gone_is_void(stub: type[StubTask],
         during.setattr(worker._Worker, "has_budget", late)
         work(run.study(), stub.open("none", "cpu"))
     voided = run.study().trials[-1]
-    assert (voided.state, voided.user_attrs[VOID]) == (TrialState.FAIL, REFUSED)
-    assert voided.user_attrs[REASON] == "the budget was spent by other workers"
+    assert (voided.state, Record.of(voided).void) == (TrialState.FAIL, REFUSED)
+    assert Record.of(voided).reason == "the budget was spent by other workers"
     assert len(stub.trained) == 3
 
 

@@ -118,20 +118,22 @@ class _Log:
 
 
 def _outcome(config: SearchConfig, trial: FrozenTrial) -> str:
-    known = trial.user_attrs
-    metric = config.objectives[0]
-    parts = [f"{metric} {known[metric]:.4f}"] if metric in known else []
-    parts += [_quantity(name, known[name]) for name in ("macs", "latency") if name in known]
-    parts += [f"{known['seconds']:.1f} s"] if "seconds" in known else []
-    parts += [f"confirms {known['confirms']}"] if "confirms" in known else []
-    parts += [str(known["reason"])] if "reason" in known else []
+    from nars.trials import Record
+
+    record = Record.of(trial)
+    measured, metric = record.measured, config.objectives[0]
+    parts = [f"{metric} {measured[metric]:.4f}"] if metric in measured else []
+    parts += [_quantity(name, measured[name]) for name in ("macs", "latency") if name in measured]
+    parts += [f"{record.seconds:.1f} s"] if record.seconds is not None else []
+    parts += [f"confirms {record.confirms}"] if record.confirms is not None else []
+    parts += [record.reason] if record.reason is not None else []
     return ", ".join(parts) or trial.state.name.lower()
 
 
 def _note(config: SearchConfig, trials: list[FrozenTrial]) -> str:
-    from nars.budget import counts
     from nars.confirm import winner
     from nars.results import rank_correlation
+    from nars.trials import counts
 
     done = sum(trial.state.is_finished() and counts(trial) for trial in trials)
     best = winner(trials, config.directions)

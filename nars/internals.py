@@ -1,0 +1,39 @@
+"""Private parts of Optuna that have no public equivalent: nothing else in nars touches them.
+
+`tests/test_internals.py` fails loudly if an Optuna release moves or changes one of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna._hypervolume import compute_hypervolume
+from optuna.study import Study
+from optuna.study._multi_objective import _fast_non_domination_rank
+from optuna.trial import FrozenTrial
+
+__all__ = ["hypervolume", "non_domination_ranks", "set_trial_attribute"]
+
+
+def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
+    """Set a user attribute of a trial that this process did not ask for.
+
+    Optuna's public setter is a method of `optuna.trial.Trial`, which only the asking process has;
+    a sampler and a process that takes over after a crash see the frozen trial.
+    """
+    study._storage.set_trial_user_attr(trial._trial_id, key, value)
+
+
+def hypervolume(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
+    """The volume that points [n, k], smaller is better, dominate below a reference point [k]."""
+    return float(compute_hypervolume(losses, reference))
+
+
+def non_domination_ranks(losses: NDArray[np.float64], n_below: int) -> NDArray[np.int64]:
+    """The front [n] that each point [n, k] is on, smaller is better; 0 is nondominated.
+
+    Ranks are exact for at least the first `n_below` points.
+    """
+    return np.asarray(_fast_non_domination_rank(losses, n_below=n_below))

@@ -1,0 +1,27 @@
+"""Optuna's pruners that a search can use, by name."""
+
+from __future__ import annotations
+
+import optuna
+from optuna.pruners import BasePruner
+
+from nars.errors import UsageError, closest
+
+__all__ = ["PRUNERS", "make_pruner"]
+
+PRUNERS = ("none", "median", "percentile", "hyperband", "halving")
+"""Names that `make_pruner` knows."""
+
+
+def make_pruner(name: str) -> BasePruner:
+    """The Optuna pruner of a name in `PRUNERS`; steps are percents of a training. Raises `UsageError`."""
+    pruners: dict[str, BasePruner] = {
+        "none": optuna.pruners.NopPruner(),
+        "median": optuna.pruners.MedianPruner(n_startup_trials=8, n_warmup_steps=25),
+        "percentile": optuna.pruners.PercentilePruner(33.0, n_startup_trials=8, n_warmup_steps=25),
+        "hyperband": optuna.pruners.HyperbandPruner(min_resource=10, max_resource=100),
+        "halving": optuna.pruners.SuccessiveHalvingPruner(min_resource=10),
+    }
+    if name not in pruners:
+        raise UsageError(f"no pruner {name!r}: {closest(name, PRUNERS)}")
+    return pruners[name]
