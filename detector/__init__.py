@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from detector.assembly import build
-    from detector.catalogue import published, published_settings
-    from detector.model import Detector
-    from detector.parts import Parts, parts_of
-    from detector.settings import Settings
+    from detector.model.catalogue import published, published_settings
+    from detector.model.detector import Detector
+    from detector.model.parts import Parts, parts_of
+    from detector.model.settings import Settings
 
 __all__ = ["Detector", "Parts", "Settings", "build", "parts_of", "published", "published_settings"]
 
 _HOMES = {
-    "Detector": "detector.model",
-    "Parts": "detector.parts",
-    "Settings": "detector.settings",
+    "Detector": "detector.model.detector",
+    "Parts": "detector.model.parts",
+    "Settings": "detector.model.settings",
     "build": "detector.assembly",
-    "parts_of": "detector.parts",
-    "published": "detector.catalogue",
-    "published_settings": "detector.catalogue",
+    "parts_of": "detector.model.parts",
+    "published": "detector.model.catalogue",
+    "published_settings": "detector.model.catalogue",
 }
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from torch import nn
 
-from detector.catalogue import published, published_settings
-from detector.checkpoints import read_checkpoint
-from detector.matching import load_checkpoint
-from detector.model import Detector
-from detector.parts import Parts, parts_of
-from detector.settings import Settings
+from detector.model.catalogue import published, published_settings
+from detector.model.detector import Detector
+from detector.model.parts import Parts, parts_of
+from detector.model.settings import Settings
+from detector.weights.checkpoints import read_checkpoint
+from detector.weights.matching import load_checkpoint
 from nars.spec import Architecture
 
 __all__ = ["build"]
@@ -29,7 +29,7 @@ def build(
     """A detector with torchvision's interface: see `Detector`.
 
     - `architecture_or_name`: a searched architecture, a published detector's name, or parts
-    - `weights`: a checkpoint's file or published name; see `detector.checkpoints`
+    - `weights`: a checkpoint's file or published name; see `detector.weights.checkpoints`
     - `settings`: by default those a detector was published with; with a classifier's weights the
       pixels are normalized as they were for the classifier
 

@@ -8,18 +8,18 @@ from typing import Self
 
 import torch
 
-from detector.check import usable
-from detector.fingerprint import fingerprint
-from detector.plan import plan
-from detector.progress import Epoch
-from detector.records import CocoData
-from detector.train import Run, train
-from detector.training import Training
+from detector.data.check import usable
+from detector.data.fingerprint import fingerprint
+from detector.data.records import CocoData
+from detector.training.hyperparameters import Training
+from detector.training.loop import Run, train
+from detector.training.plan import plan
+from detector.training.progress import Epoch
 from nars.device import memory_errors
 from nars.errors import SpecError, TrialError
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
-from nars.train import Progress
+from nars.training.loop import Progress
 
 __all__ = ["Detection"]
 
@@ -27,8 +27,8 @@ __all__ = ["Detection"]
 class Detection(Task):
     """Where in an image which objects are.
 
-    A candidate's recipe applies as `detector.training.Training.of_recipe` says, its architecture
-    and resolution as `detector.plan` does; weights start fresh. There is no test part to keep away.
+    A candidate's recipe applies as `detector.training.hyperparameters.Training.of_recipe` says, its
+    architecture and resolution as `detector.training.plan` does; weights start fresh. There is no test part.
     """
 
     name = "detection"

@@ -21,16 +21,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from nars.cost import count
 from nars.data import load
 from nars.device import resolve, seeded
-from nars.evaluation import evaluate
-from nars.network import build
-from nars.plots import Point, front, history, save_png
-from nars.run import open_run
+from nars.networks.build import build
+from nars.networks.weights import load_weights
+from nars.report.plots import Point, front, history, save_png
+from nars.searching.run import open_run
+from nars.space.cost import count
 from nars.spec import Architecture, Candidate, Recipe
-from nars.train import train
-from nars.weights import load_weights
+from nars.training.evaluation import evaluate
+from nars.training.loop import train
 
 SEEDS = (0, 1)
 

@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from detector.check import usable
-from detector.cost import DetectorCost, count
-from detector.plan import plan
-from detector.train import train
-from detector.training import Training
+from detector.data.check import usable
+from detector.model.cost import DetectorCost, count
+from detector.training.hyperparameters import Training
+from detector.training.loop import train
+from detector.training.plan import plan
 from experiments.resumable import workers
 from nars.cli import main as nars
-from nars.results import best_candidate, trials_table, winner
-from nars.run import open_run
+from nars.searching.results import best_candidate, trials_table, winner
+from nars.searching.run import open_run
 from nars.spec import Candidate
 
 FOLDER = Path("build/detection_search")

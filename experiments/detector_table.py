@@ -37,17 +37,17 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
 
-from detector import images
-from detector.check import usable
-from detector.model import Detector
-from detector.plan import CPU_SETTINGS, plan
-from detector.records import CocoData
-from detector.settings import Settings
-from detector.train import Run, train
-from detector.training import Training
+from detector.data import images
+from detector.data.check import usable
+from detector.data.records import CocoData
+from detector.model.detector import Detector
+from detector.model.settings import Settings
+from detector.training.hyperparameters import Training
+from detector.training.loop import Run, train
+from detector.training.plan import CPU_SETTINGS, plan
 from experiments.resumable import workers
-from nars import configure
 from nars.device import resolve
+from nars.searching import configure
 
 HERE = Path(__file__).parent
 TABLE, COST = HERE / "detector_table.csv", HERE / "detector_cost.csv"

@@ -4,9 +4,9 @@
 
 On the training curves of the joint tables (`experiments.joint_table`): 64 of their candidates in random
 order, as a search would train them, 500 times. The first twelve are trained in full and teach the rule of
-`nars.early_stopping`; those it then stops save the rest of their epochs. Prints how often a rule was found,
-the share of the epochs saved, how often the best of all was stopped and what accuracy that costs, and how the
-scores that it predicts for stopped candidates agree with those that they really ended with. Seconds.
+`nars.searching.early_stopping`; those it then stops save the rest of their epochs. Prints how often a
+rule was found, the share of the epochs saved, how often the best of all was stopped and what accuracy that
+costs, and how the scores predicted for stopped candidates agree with those that they ended with. Seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 from experiments.joint_table import FRACTIONS, TABLES
 from experiments.joint_table.train import FOLDER
-from nars.early_stopping import TAUGHT_BY, EarlyStopping
+from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.trials import Curve
 
 ORDERS, CANDIDATES = 500, 64

@@ -24,12 +24,12 @@ from experiments.resumable import workers
 from nars.cli import main as nars
 from nars.data import load
 from nars.device import resolve, seeded
-from nars.evaluation import evaluate
-from nars.network import build
-from nars.results import best_candidate, rank_correlation, trials_table, winner
-from nars.run import open_run
+from nars.networks.build import build
+from nars.searching.results import best_candidate, rank_correlation, trials_table, winner
+from nars.searching.run import open_run
 from nars.spec import Candidate
-from nars.train import train
+from nars.training.evaluation import evaluate
+from nars.training.loop import train
 
 FOLDER = Path("build/fashion")
 SEEDS = (101, 102, 103)

@@ -35,7 +35,7 @@ from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.problem import Array
 from experiments.search_benchmark.tasks import load, ofa
 from experiments.search_benchmark.tasks.table import PlainDomain
-from nars.genotypes import Matrix, features, sample, to_genotypes
+from nars.space.genotypes import Matrix, features, sample, to_genotypes
 
 STATISTICS = Path(__file__).with_suffix(".csv.gz")
 RESULTS = Path(__file__).with_name("free_statistics_tau.csv")
@@ -70,7 +70,7 @@ def bare() -> PlainDomain:
 
 def architectures() -> tuple[Matrix, Matrix]:
     """Those to pretrain on, and those of the band [LABELLED + TESTED]."""
-    from nars.encoder import architectures as spread
+    from nars.predictors.encoder import architectures as spread
 
     drawn = sample(bare(), 40_000, np.random.default_rng(0), quasi=False)
     macs = ofa.statistics(drawn)["macs"]
@@ -82,7 +82,7 @@ def measure_one(row: list[float]) -> dict[str, float]:
     import torch
 
     from experiments.zero_cost import gradient_norm, linear_regions, synaptic_flow
-    from nars.network import build
+    from nars.networks.build import build
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -146,8 +146,8 @@ class Known:
 def one_seed(seed: int, data_root: Path) -> list[dict[str, object]]:
     import torch
 
-    from nars.encoder import pretrain, untrained
-    from nars.predictor import AccuracyPredictor
+    from nars.predictors.encoder import pretrain, untrained
+    from nars.predictors.ensemble import AccuracyPredictor
 
     torch.set_num_threads(1)
     task, known, rng = load(TASK, data_root), Known(pd.read_csv(STATISTICS)), np.random.default_rng(seed)

@@ -30,8 +30,8 @@ from experiments.search_benchmark.problem import Array
 from experiments.search_benchmark.reference import reference
 from experiments.search_benchmark.run import CACHE, Searched, search
 from experiments.search_benchmark.tasks import DEFAULT_DATA, available, load
-from nars.gaussian import GaussianPredictor
-from nars.genotypes import Domain
+from nars.predictors.gaussian import GaussianPredictor
+from nars.space.genotypes import Domain
 
 RESULTS = Path(__file__).with_suffix(".csv")
 TASKS = (

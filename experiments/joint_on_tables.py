@@ -36,8 +36,8 @@ from experiments.search_benchmark.opponents import OPPONENTS
 from experiments.search_benchmark.problem import Problem, Task
 from experiments.search_benchmark.run import Searched, search
 from experiments.search_benchmark.tasks import DEFAULT_DATA, available, load
-from nars.genotypes import Genotype, Matrix, from_genotypes, from_unit, to_genotypes
 from nars.space import Space
+from nars.space.genotypes import Genotype, Matrix, from_genotypes, from_unit, to_genotypes
 from nars.spec import Candidate, Recipe
 
 RESULTS = Path(__file__).with_suffix(".csv")

@@ -25,7 +25,7 @@ import optuna
 import psutil
 from optuna.trial import FrozenTrial, TrialState
 
-from nars.run import open_run
+from nars.searching.run import open_run
 from nars.trials import Record, counts
 
 SPACE = """

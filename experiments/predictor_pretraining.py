@@ -31,7 +31,7 @@ from experiments.resumable import work_through
 from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.problem import Array, Task
 from experiments.search_benchmark.tasks import load
-from nars.genotypes import Matrix, features, sample
+from nars.space.genotypes import Matrix, features, sample
 
 RESULTS = Path(__file__).with_suffix(".csv")
 LABELS = (10, 20, 50, 100, 200, 400)
@@ -72,8 +72,8 @@ def plain_process(task: Task, x: Matrix, y: Array, seed: int) -> Callable[[Matri
 
 
 def ours(task: Task, x: Matrix, y: Array, seed: int, name: str) -> Callable[[Matrix], Array]:
-    from nars.gaussian import GaussianPredictor  # torch, in workers only
-    from nars.predictor import AccuracyPredictor
+    from nars.predictors.ensemble import AccuracyPredictor
+    from nars.predictors.gaussian import GaussianPredictor  # torch, in workers only
 
     predictor: Any = GaussianPredictor(task.problem.domain, seed)
     if name != "gaussian":

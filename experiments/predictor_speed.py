@@ -23,13 +23,12 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from nars import genotypes
-from nars.encoder import Encoder, pretrain
-from nars.evolution import evolve
-from nars.gaussian import GaussianPredictor
-from nars.network import build
-from nars.predictor import AccuracyPredictor
-from nars.space import Space
+from nars.networks.build import build
+from nars.predictors.encoder import Encoder, pretrain
+from nars.predictors.ensemble import AccuracyPredictor
+from nars.predictors.gaussian import GaussianPredictor
+from nars.sampling.evolution import evolve
+from nars.space import Space, genotypes
 from nars.spec import Architecture
 from search_spaces.spaces import space
 

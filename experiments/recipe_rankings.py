@@ -26,8 +26,8 @@ import pandas as pd
 from experiments.joint_table import TABLES, table_space
 from experiments.joint_table.train import candidates, images
 from experiments.resumable import work_through
-from nars.genotypes import to_genotypes
-from nars.ranking import spearman
+from nars.searching.ranking import spearman
+from nars.space.genotypes import to_genotypes
 from nars.spec import Candidate, Recipe
 
 RESULTS = Path(__file__).with_suffix(".csv")

@@ -27,9 +27,9 @@ from experiments.search_benchmark.problem import Task
 from experiments.search_benchmark.reference import reference
 from experiments.search_benchmark.run import CACHE, Searched, search
 from experiments.search_benchmark.tasks import DEFAULT_DATA, available, load
-from nars.genotypes import to_genotypes
-from nars.knowledge import Earlier, Knowledge
-from nars.sampler import NarsSampler
+from nars.predictors.knowledge import Earlier, Knowledge
+from nars.sampling.sampler import NarsSampler
+from nars.space.genotypes import to_genotypes
 
 RESULTS = Path(__file__).with_suffix(".csv")
 PAIRS = (

@@ -10,12 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nars.cost import Cost, count
-    from nars.network import build, features
-    from nars.sampler import NarsSampler
+    from nars.networks.build import build, features
+    from nars.sampling.sampler import NarsSampler
     from nars.space import Space
+    from nars.space.cost import Cost, count
     from nars.spec import Architecture, Block, Candidate, Recipe
-    from nars.worker import search
+    from nars.workers.worker import search
 
 __all__ = [
     "Architecture",
@@ -35,14 +35,14 @@ _HOMES = {
     "Architecture": "nars.spec",
     "Block": "nars.spec",
     "Candidate": "nars.spec",
-    "Cost": "nars.cost",
-    "NarsSampler": "nars.sampler",
+    "Cost": "nars.space.cost",
+    "NarsSampler": "nars.sampling.sampler",
     "Recipe": "nars.spec",
     "Space": "nars.space",
-    "build": "nars.network",
-    "count": "nars.cost",
-    "features": "nars.network",
-    "search": "nars.worker",
+    "build": "nars.networks.build",
+    "count": "nars.space.cost",
+    "features": "nars.networks.build",
+    "search": "nars.workers.worker",
 }
 
 

@@ -2,7 +2,7 @@
 
 A `Candidate` is an `Architecture` and a `Recipe`. An architecture is a list of stages, a
 stage a list of `Block` rows, a row one or more equal blocks. Nothing here knows torch;
-`nars.network.build` turns an architecture into a network.
+`nars.networks.build.build` turns an architecture into a network.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SCHEMA = 1
 """Version of the files written here. A file of a newer schema is refused."""
 
 Norm = Literal["bn", "gn", "sync_bn", "naive_sync_bn", "naive_sync_bn_weighted", "frozen_bn"]
-"""Normalization layers by name; `nars.norms.norm` says what each is."""
+"""Normalization layers by name; `nars.networks.norms.norm` says what each is."""
 
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]

@@ -17,13 +17,13 @@ from optuna.trial import FrozenTrial, TrialState
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from nars import tasks
-from nars.config import SearchConfig
-from nars.cost import count
-from nars.genotypes import features, is_architecture_feature
+from nars.searching.config import SearchConfig
 from nars.space import Space
+from nars.space.cost import count
+from nars.space.genotypes import features, is_architecture_feature
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
-from nars.train import Progress
+from nars.training.loop import Progress
 from nars.trials import Record, counts
 
 TINY = """
@@ -144,7 +144,7 @@ class StubPredictor(RegressorMixin, BaseEstimator):
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StubTask]]:
     """The task ``stub``, nothing trained yet, and the stub predictor in the place of the real one."""
     monkeypatch.setitem(tasks.TASKS, "stub", "stub_task:StubTask")
-    monkeypatch.setattr("nars.gaussian.GaussianPredictor", StubPredictor)
+    monkeypatch.setattr("nars.predictors.gaussian.GaussianPredictor", StubPredictor)
     monkeypatch.setattr(StubTask, "trained", [])
     monkeypatch.setattr(StubTask, "hook", None)
     monkeypatch.setattr("os.fsync", lambda file: None)  # no test cuts the power

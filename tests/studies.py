@@ -1,4 +1,4 @@
-"""Finished studies without training, with the attributes that `nars.worker` leaves."""
+"""Finished studies without training, with the attributes that `nars.workers.worker` leaves."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 import search_spaces
-from nars import genotypes
-from nars.config import SearchConfig
-from nars.space import Space
+from nars.searching.config import SearchConfig
+from nars.space import Space, genotypes
 
 __all__ = ["config", "finished", "space"]
 

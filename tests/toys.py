@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from detector.masks import encode
-from detector.model import Detector
-from detector.parts import Parts
-from detector.records import Annotation, Category, CocoData, ImageRecord, Split
-from detector.settings import Settings
-from detector.training import Training
+from detector.data.masks import encode
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Split
+from detector.model.detector import Detector
+from detector.model.parts import Parts
+from detector.model.settings import Settings
+from detector.training.hyperparameters import Training
 from nars.spec import Block
 
 COLOURS = ((220, 40, 40), (40, 200, 60), (50, 60, 230))

@@ -34,7 +34,7 @@ import pandas as pd
 from experiments.joint_table import CANDIDATES, FRACTIONS, TABLES, table_space
 from experiments.resumable import workers
 from nars.errors import NarsError
-from nars.genotypes import Matrix, sample, to_genotypes
+from nars.space.genotypes import Matrix, sample, to_genotypes
 
 __all__ = ["candidates", "images", "main", "train_one"]
 

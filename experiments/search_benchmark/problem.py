@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nars.errors import InfeasibleError
-from nars.genotypes import Domain, Matrix, sample
+from nars.space.genotypes import Domain, Matrix, sample
 
 __all__ = ["Array", "Problem", "Task"]
 

@@ -19,10 +19,9 @@ import optuna
 import pandas as pd
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 
-from nars import genotypes
-from nars.genotypes import suggest
-from nars.sampler import NarsSampler
-from nars.space import Space
+from nars.sampling.sampler import NarsSampler
+from nars.space import Space, genotypes
+from nars.space.genotypes import suggest
 from search_spaces.spaces import space
 
 SAMPLERS: dict[str, Callable[[Space], BaseSampler]] = {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from experiments.search_benchmark.problem import Array, Task
-from nars.genotypes import Matrix, mutate
+from nars.space.genotypes import Matrix, mutate
 
 __all__ = ["RANDOM_BEST_OF", "Reference", "hypervolume", "nondominated", "reference"]
 

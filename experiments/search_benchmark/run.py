@@ -32,7 +32,7 @@ from experiments.search_benchmark.problem import Array, Task
 from experiments.search_benchmark.reference import Reference, nondominated, reference
 from experiments.search_benchmark.tasks import DEFAULT_DATA, TASKS, available, load
 from nars.errors import NarsError, UsageError, closest
-from nars.genotypes import Matrix
+from nars.space.genotypes import Matrix
 
 __all__ = ["CACHE", "RESULTS", "Job", "Row", "Searched", "chosen", "read_rows", "run", "search"]
 

@@ -108,8 +108,8 @@ def check(folder: str, fix: Path | None, quick: bool, as_json: bool) -> int:
 
     Example: nars data check COCO_DIR --fix mended
     """
-    from detector import check as checks
-    from detector.findings import summary
+    from detector.data import check as checks
+    from detector.data.findings import summary
 
     if fix is not None:
         for change in checks.fix(folder, fix):

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-    from nars.config import SearchConfig
-    from nars.feasible import Remaining
-    from nars.run import Run
+    from nars.searching.config import SearchConfig
+    from nars.searching.run import Run
+    from nars.space.feasible import Remaining
 
 __all__ = ["progress", "show_remaining", "show_summary"]
 
@@ -131,8 +131,8 @@ def _outcome(config: SearchConfig, trial: FrozenTrial) -> str:
 
 
 def _note(config: SearchConfig, trials: list[FrozenTrial]) -> str:
-    from nars.confirm import winner
-    from nars.results import rank_correlation
+    from nars.searching.confirm import winner
+    from nars.searching.results import rank_correlation
     from nars.trials import counts
 
     done = sum(trial.state.is_finished() and counts(trial) for trial in trials)

@@ -12,7 +12,7 @@ from nars.cli.values import AMOUNT, DURATION, json_option, quiet_optuna, run_opt
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nars.run import Run
+    from nars.searching.run import Run
 
 _output = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File; by default the terminal."
@@ -60,7 +60,7 @@ def best_arch(
     if form != "yaml" and weights is not None:
         _network(weights, form, output, as_json)
         return
-    from nars.results import best_candidate, best_yaml, winner
+    from nars.searching.results import best_candidate, best_yaml, winner
 
     limits = {"macs": max_macs, "params": max_params, "latency": max_latency}
     run = _run(folder)
@@ -87,7 +87,7 @@ def pareto(folder: str | None, output: Path | None, as_json: bool) -> None:
 
     Example: nars export pareto -o front.csv
     """
-    from nars.results import front_table
+    from nars.searching.results import front_table
 
     run = _run(folder)
     _table(front_table(run.study(), run.config), output, as_json)
@@ -102,7 +102,7 @@ def trials(folder: str | None, output: Path | None, as_json: bool) -> None:
 
     Example: nars export trials -o trials.csv
     """
-    from nars.results import trials_table
+    from nars.searching.results import trials_table
 
     run = _run(folder)
     _table(trials_table(run.study(), run.config), output, as_json)
@@ -115,22 +115,22 @@ def report(folder: str | None) -> None:
 
     Example: nars report --run runs/first
     """
-    from nars.report import write_report
+    from nars.report.page import write_report
 
     run = _run(folder)
     click.echo(f"written to {write_report(run, run.study())}")
 
 
 def _run(folder: str | None) -> Run:
-    from nars.run import latest, open_run
+    from nars.searching.run import latest, open_run
 
     quiet_optuna()
     return open_run(Path(folder)) if folder else latest()
 
 
 def _network(source: Any, form: str, output: Path | None, as_json: bool, classes: int | None = None) -> None:
-    from nars.export import export as write
-    from nars.weights import load_weights
+    from nars.networks.export import export as write
+    from nars.networks.weights import load_weights
 
     if output is None:
         raise click.UsageError(f"--format {form} needs -o FILE")

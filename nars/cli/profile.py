@@ -24,9 +24,9 @@ def profile(
 
     Example: nars profile fbnetv3_a --latency
     """
-    from nars.configure import candidate
     from nars.device import resolve
-    from nars.profile import profile as measure
+    from nars.networks.profile import profile as measure
+    from nars.searching.configure import candidate
 
     found = measure(
         candidate(arch).architecture,

@@ -38,9 +38,9 @@ def proxy_check(
 
     Example: nars proxy-check --data photos/ --candidates 12
     """
-    from nars.configure import configure
-    from nars.launch import default_workers
-    from nars.proxy import proxy_check as check
+    from nars.searching.configure import configure
+    from nars.searching.proxy import proxy_check as check
+    from nars.workers.launch import default_workers
 
     limits = {"macs": max_macs, "params": max_params}
     config = configure(

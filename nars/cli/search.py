@@ -10,7 +10,7 @@ import click
 from nars.cli.values import AMOUNT, DURATION, data_option, device_option, json_option, quiet_optuna, to_json
 
 if TYPE_CHECKING:
-    from nars.config import SearchConfig
+    from nars.searching.config import SearchConfig
 
 
 @click.command()
@@ -90,7 +90,7 @@ def search(
 
     Example: nars search --budget 64 --data photos/ --max-macs 8M
     """
-    from nars.configure import configure
+    from nars.searching.configure import configure
 
     quiet_optuna()
     limits = {"macs": max_macs, "params": max_params, "latency": max_latency}
@@ -126,10 +126,10 @@ def _run(
     json: bool,
 ) -> None:
     from nars.cli import display
-    from nars.configure import what_is_left
-    from nars.launch import default_workers, launch
-    from nars.results import summary
-    from nars.run import RUNS, start_run
+    from nars.searching.configure import what_is_left
+    from nars.searching.results import summary
+    from nars.searching.run import RUNS, start_run
+    from nars.workers.launch import default_workers, launch
 
     folder = folder or RUNS / f"{config.space.name}-{Path(config.data).stem}-{config.identity}"
     if resume and not (folder / "config.yaml").exists():
@@ -157,7 +157,7 @@ def worker(storage: str, name: str, data: str | None, parent: int | None, device
 
     Example: nars worker --storage runs/first/study.journal --study first
     """
-    from nars.worker import join
+    from nars.workers.worker import join
 
     quiet_optuna()
     join(storage, name, data=data, device=device, parent=parent)

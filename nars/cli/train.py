@@ -11,8 +11,8 @@ import click
 from nars.cli.values import data_option, device_option, json_option, to_json
 
 if TYPE_CHECKING:
-    from nars.evaluation import Metrics
-    from nars.train import Progress
+    from nars.training.evaluation import Metrics
+    from nars.training.loop import Progress
 
 
 @click.command()
@@ -46,13 +46,13 @@ def train(
     """
     from rich.console import Console
 
-    from nars import configure
     from nars.data import load
     from nars.device import resolve, seeded
-    from nars.evaluation import evaluate as measure
-    from nars.network import build
-    from nars.train import train as fit
-    from nars.weights import save_weights
+    from nars.networks.build import build
+    from nars.networks.weights import save_weights
+    from nars.searching import configure
+    from nars.training.evaluation import evaluate as measure
+    from nars.training.loop import train as fit
 
     found = configure.candidate(arch)
     if recipe is not None:
@@ -112,8 +112,8 @@ def evaluate(weights: Path, data: str, split: str, drop_bad: bool, device: str, 
     from nars.data import load
     from nars.device import resolve
     from nars.errors import WeightsError
-    from nars.evaluation import evaluate as measure
-    from nars.weights import load_weights
+    from nars.networks.weights import load_weights
+    from nars.training.evaluation import evaluate as measure
 
     found, images, place = load_weights(weights), load(data, drop_bad=drop_bad), resolve(device)
     if images.classes != found.classes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from nars.spec import Candidate
-from nars.train import Progress
+from nars.training.loop import Progress
 
 __all__ = ["Outcome", "Task"]
 

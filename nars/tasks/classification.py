@@ -10,10 +10,10 @@ import torch
 
 from nars.data import ImageData, load
 from nars.device import memory_errors, seeded
-from nars.network import build
+from nars.networks.build import build
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
-from nars.train import Progress, train
+from nars.training.loop import Progress, train
 
 __all__ = ["Classification"]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from toys import PARTS, squares
 
-from detector.coco_json import write
+from detector.data.coco import write
 from detector.task import Detection
 from nars import tasks
 from nars.cli import main

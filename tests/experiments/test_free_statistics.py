@@ -9,8 +9,8 @@ from torch import nn
 
 from experiments.search_benchmark.tasks import ofa
 from experiments.zero_cost import gradient_norm, linear_regions, synaptic_flow
-from nars.cost import count
-from nars.genotypes import sample, to_genotypes
+from nars.space.cost import count
+from nars.space.genotypes import sample, to_genotypes
 
 
 def test_decoded_ofa_networks_have_the_macs_of_the_table() -> None:

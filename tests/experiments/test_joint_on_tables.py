@@ -8,7 +8,7 @@ import pytest
 from experiments.joint_on_tables import by_hand, find, search_part
 from experiments.joint_table import table_space
 from experiments.search_benchmark.problem import Array, Problem, Task
-from nars.genotypes import Matrix, from_genotypes, to_genotypes
+from nars.space.genotypes import Matrix, from_genotypes, to_genotypes
 
 LIMIT = 2e6
 SPACE = table_space()

@@ -12,7 +12,7 @@ import pytest
 from experiments.joint_table import FRACTIONS, table_space, train
 from experiments.joint_table.describe import describe
 from experiments.search_benchmark.tasks.joint import Noise, Surrogate
-from nars.genotypes import sample, to_genotypes
+from nars.space.genotypes import sample, to_genotypes
 from nars.spec import Candidate
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from experiments.search_benchmark.opponents.optuna_samplers import CubeOptimizer
 from experiments.search_benchmark.opponents.simple import AgingEvolution, LocalMutation, Random
 from experiments.search_benchmark.opponents.smac import Smac
 from experiments.search_benchmark.problem import Problem
-from nars.sampler import NarsSampler, PredictorName
+from nars.sampling.sampler import NarsSampler, PredictorName
 
 __all__ = ["OPPONENTS", "Opponent", "Optimizer"]
 

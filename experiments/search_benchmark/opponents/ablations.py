@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.search_benchmark.problem import Array
-from nars.acquisition import Acquisition
-from nars.evolution import best_first
-from nars.genotypes import Matrix
-from nars.sampler import EVALUATIONS, NarsSampler
+from nars.sampling.acquisition import Acquisition
+from nars.sampling.evolution import best_first
+from nars.sampling.sampler import EVALUATIONS, NarsSampler
+from nars.space.genotypes import Matrix
 
 __all__ = ["Alone", "Greedy", "OfScores", "Pool", "RandomStart", "Twelve"]
 

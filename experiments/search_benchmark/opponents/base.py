@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.search_benchmark.problem import Array, Problem
-from nars.genotypes import Matrix
+from nars.space.genotypes import Matrix
 
 __all__ = ["Opponent", "Optimizer", "always", "scalarisation", "single_objective"]
 

@@ -20,7 +20,7 @@ from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.gaussian_process import Hyperparameters
 from experiments.search_benchmark.opponents.base import Optimizer, scalarisation
 from experiments.search_benchmark.problem import Array, Problem
-from nars.genotypes import Matrix, features, mutate, to_unit
+from nars.space.genotypes import Matrix, features, mutate, to_unit
 
 __all__ = ["ExpectedImprovement", "Ridge", "UpperConfidence"]
 

@@ -18,7 +18,7 @@ from optuna.trial import Trial, TrialState
 
 from experiments.search_benchmark.opponents.base import Optimizer
 from experiments.search_benchmark.problem import Array, Problem
-from nars.genotypes import Matrix, from_genotypes, from_unit, to_genotypes, to_unit
+from nars.space.genotypes import Matrix, from_genotypes, from_unit, to_genotypes, to_unit
 
 __all__ = ["CubeOptimizer", "StudyOptimizer", "ordinal"]
 

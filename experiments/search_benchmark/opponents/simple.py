@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.search_benchmark.opponents.base import Optimizer, scalarisation
 from experiments.search_benchmark.problem import Array, Problem
-from nars.genotypes import Matrix, mutate
+from nars.space.genotypes import Matrix, mutate
 
 __all__ = ["AgingEvolution", "LocalMutation", "Random", "feasible_mutant"]
 

@@ -24,7 +24,7 @@ from optuna.distributions import (
 from experiments.search_benchmark.opponents.base import Optimizer
 from experiments.search_benchmark.problem import Array, Problem
 from nars.errors import UsageError
-from nars.genotypes import Matrix
+from nars.space.genotypes import Matrix
 
 __all__ = ["Smac"]
 

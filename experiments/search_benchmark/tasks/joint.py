@@ -22,7 +22,7 @@ from experiments.joint_table import CANDIDATES, table_space
 from experiments.search_benchmark.problem import Array, Problem, Task
 from experiments.search_benchmark.tasks.table import digest
 from nars.errors import DataError
-from nars.genotypes import Domain, Matrix, features, from_genotypes
+from nars.space.genotypes import Domain, Matrix, features, from_genotypes
 
 __all__ = ["FOLDER", "NAMES", "Noise", "Surrogate", "load", "matrix_of"]
 

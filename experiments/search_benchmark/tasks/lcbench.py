@@ -18,7 +18,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from experiments.search_benchmark.problem import Array, Problem, Task
 from experiments.search_benchmark.tasks.table import PlainDomain, digest, existing
 from nars.errors import UsageError
-from nars.genotypes import Matrix
+from nars.space.genotypes import Matrix
 
 __all__ = ["NAMES", "load"]
 

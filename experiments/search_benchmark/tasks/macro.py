@@ -14,7 +14,7 @@ from optuna.distributions import CategoricalDistribution
 
 from experiments.search_benchmark.problem import Array, Problem, Task
 from experiments.search_benchmark.tasks.table import PlainDomain, digest, read_parquet
-from nars.genotypes import Matrix
+from nars.space.genotypes import Matrix
 
 __all__ = ["NAMES", "load"]
 

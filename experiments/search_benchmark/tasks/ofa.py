@@ -21,7 +21,7 @@ from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.gaussian_process import GaussianProcess
 from experiments.search_benchmark.problem import Array, Problem, Task
 from experiments.search_benchmark.tasks.table import PlainDomain, digest, read_parquet
-from nars.genotypes import Genotype, Matrix
+from nars.space.genotypes import Genotype, Matrix
 from nars.spec import Architecture, Block
 
 __all__ = ["NAMES", "decode", "domain", "load", "statistics"]

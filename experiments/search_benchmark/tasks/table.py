@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 
 from experiments.search_benchmark.problem import Array
 from nars.errors import DataError, UsageError
-from nars.genotypes import Matrix
+from nars.space.genotypes import Matrix
 
 __all__ = ["PlainDomain", "digest", "existing", "read_parquet"]
 

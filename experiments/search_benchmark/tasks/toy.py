@@ -14,7 +14,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from experiments.search_benchmark.problem import Array, Problem, Task
 from experiments.search_benchmark.tasks.table import PlainDomain
-from nars.genotypes import Matrix
+from nars.space.genotypes import Matrix
 
 __all__ = ["BEST", "LIMIT", "NAMES", "load"]
 

@@ -1,0 +1,172 @@
+"""Any image file to an RGB tensor.
+
+Grey, palette, CMYK and 16-bit images become 8-bit RGB, transparency goes over white. The
+first frame of a moving picture is taken.
+
+Orientation. Cameras store a turned picture with an EXIF note. Boxes of a data set belong
+to the picture as it is stored, unless the size that the data set states is that of the
+turned picture: then it is turned before use. (A TIFF is always turned.) A picture without
+a data set (prediction) is turned as its note says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from detector.data.records import ImageRecord, Split
+from nars.data.pictures import to_rgb
+from nars.errors import DataError
+
+__all__ = ["Probe", "load", "probe", "read", "shown_size"]
+
+_ORIENTATION = 0x0112
+"""The EXIF tag; values 5 to 8 exchange width and height, 2 to 4 do not."""
+
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow's decoders raise on damaged files."""
+
+
+class Probe(NamedTuple):
+    """What an image file is, without its pixels. `digest` is None where it was not read whole."""
+
+    width: int
+    height: int
+    orientation: int
+    digest: bytes | None
+
+    @property
+    def turned(self) -> bool:
+        """Whether the EXIF note exchanges width and height."""
+        return self.orientation >= 5
+
+    @property
+    def shown(self) -> tuple[int, int]:
+        """Width and height as a viewer shows the picture."""
+        return (self.height, self.width) if self.turned else (self.width, self.height)
+
+    def fits(self, width: int, height: int) -> bool:
+        """Whether a stated size is that of the stored or of the turned picture."""
+        return (width, height) in {(self.width, self.height), self.shown}
+
+
+def load(split: Split, image: ImageRecord) -> Tensor:
+    """The image of a record as uint8 RGB (3, height, width), in the orientation of its boxes.
+
+    Raises `DataError` that names the file: missing, damaged, or of another size than stated.
+    """
+    if split.pixels is not None:
+        return _tensor(split.pixels[image.id])
+    return read(split.path(image), (image.width, image.height))
+
+
+def read(path: str | Path, size: tuple[int, int] | None = None) -> Tensor:
+    """An image file as uint8 RGB (3, height, width).
+
+    `size` is the width and height that a data set states. Raises `DataError` that names the
+    file and what is wrong with it.
+    """
+    with _open(Path(path)) as image:
+        if size is not None and (size == image.size or not _turns(image)):
+            _check_size(path, image.size, size)
+            if _orientation(image) > 1:
+                image.getexif().pop(_ORIENTATION)  # so that to_rgb leaves it as it is stored
+        try:
+            pixels = np.array(to_rgb(image))
+        except _DAMAGE as error:
+            raise DataError(f"{path}: the image cannot be decoded ({_reason(error)})") from None
+    if size is not None:
+        _check_size(path, pixels.shape[1::-1], size)
+    return _tensor(pixels)
+
+
+def probe(path: Path, decode: bool = True) -> Probe:
+    """Size and orientation; with `decode` the file is decoded to its end, at low resolution.
+
+    Raises `DataError` that names the file.
+    """
+    if not decode:
+        with _open(path) as image:
+            return Probe(*image.size, _orientation(image), None)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {_reason(error)}") from None
+    with _open(path, content) as image:
+        found = Probe(*image.size, _orientation(image), hashlib.blake2b(content, digest_size=16).digest())
+        try:
+            image.draft("RGB", (1, 1))  # JPEG: the whole stream is read, an eighth of it transformed
+            image.load()
+            if image.mode == "F":
+                raise ValueError("pixels are floats, expected integers")
+        except _DAMAGE as error:
+            raise DataError(f"{path}: the image cannot be decoded ({_reason(error)})") from None
+    return found
+
+
+def shown_size(path: Path) -> tuple[int, int]:
+    """Width and height as a viewer shows the picture; 0, 0 where it cannot be opened."""
+    try:
+        return probe(path, decode=False).shown
+    except DataError:
+        return 0, 0
+
+
+def _open(path: Path, content: bytes | None = None) -> Image.Image:
+    try:
+        return Image.open(path if content is None else io.BytesIO(content))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path}: not an image, or of an unknown format") from None
+    except _DAMAGE as error:
+        raise DataError(f"{path}: the image cannot be opened ({_reason(error)})") from None
+
+
+def _check_size(path: str | Path, real: tuple[int, ...], stated: tuple[int, int]) -> None:
+    if real != stated:
+        shown, given = (f"{width}x{height}" for width, height in (real, stated))
+        raise DataError(f"{path}: the image is {shown}, the data set states {given}")
+
+
+def _turns(image: Image.Image) -> bool:
+    """Whether the EXIF note exchanges width and height."""
+    return _orientation(image) >= 5
+
+
+def _orientation(image: Image.Image) -> int:
+    if image.format == "TIFF":  # Pillow turns it while it decodes, and its size says so
+        return 1
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except _DAMAGE:  # a damaged EXIF block says nothing of the pixels
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+
+
+def _reason(error: Exception) -> str:
+    text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    return text.splitlines()[0][:120]

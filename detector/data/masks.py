@@ -1,0 +1,101 @@
+"""Segmentations to masks and back, by pycocotools."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from detector.data.records import Segmentation
+from nars.errors import DataError
+
+__all__ = ["decode", "encode", "fault"]
+
+_FARTHEST = 1e5
+"""Pixels; above the sides of the images in use, below what exhausts the memory."""
+
+
+def decode(segmentation: Segmentation, height: int, width: int) -> NDArray[np.uint8]:
+    """The mask (height, width) of 0 and 1. Raises `DataError` where `fault` names one."""
+    reason = fault(segmentation, height, width)
+    if reason:
+        raise DataError(f"segmentation: {reason}")
+    if isinstance(segmentation, list):
+        code = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
+    elif isinstance(segmentation["counts"], list):
+        code = coco_mask.frPyObjects(segmentation, height, width)
+    else:
+        code = segmentation
+    mask: NDArray[np.uint8] = coco_mask.decode(code)
+    return mask
+
+
+def encode(mask: NDArray[Any]) -> dict[str, Any]:
+    """A mask (height, width), zero outside, as a compressed run-length code fit for JSON."""
+    code = coco_mask.encode(np.asfortranarray(mask != 0, dtype=np.uint8))
+    return {"size": [int(side) for side in code["size"]], "counts": code["counts"].decode("ascii")}
+
+
+def fault(segmentation: object, height: int, width: int) -> str | None:
+    """Why a segmentation cannot be a mask of this size; None where it can."""
+    if isinstance(segmentation, dict):
+        return _code_fault(segmentation, height, width)
+    if not isinstance(segmentation, list) or not segmentation:
+        return "neither polygons nor a run-length code"
+    for polygon in segmentation:
+        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+            return "a polygon needs three or more x, y pairs"
+        if not _plain(polygon):
+            return "a polygon holds something else than numbers of pixels"
+    return None
+
+
+def _plain(polygon: list[Any]) -> bool:
+    """Whether all are numbers of pixels; without a loop, there are 50 million of them in COCO."""
+    try:
+        return bool(max(map(abs, polygon)) < _FARTHEST and sum(map(abs, polygon)) < inf)
+    except TypeError:
+        return False
+
+
+def _code_fault(code: dict[str, Any], height: int, width: int) -> str | None:
+    size, counts = code.get("size"), code.get("counts")
+    if size != [height, width]:
+        return f"the run-length code is of size {size}, the image of {[height, width]}"
+    if isinstance(counts, list):
+        if all(isinstance(run, int) and run >= 0 for run in counts) and sum(counts) == height * width:
+            return None
+        return "the runs do not add up to the image"
+    if not isinstance(counts, str):
+        return "a run-length code needs counts"
+    return None if _length(counts) == height * width else "the compressed runs do not add up to the image"
+
+
+def _length(counts: str) -> int:
+    """Pixels that a compressed run-length code covers; -1 where it is malformed.
+
+    pycocotools writes past its buffer when a code is longer than its image, so strange
+    codes are measured first. The format is that of pycocotools' rleToString: six bits a
+    character from 48 on (bit 5: more follow), and from the third run on the difference to
+    the run two before.
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for character in counts:
+        bits = ord(character) - 48
+        if not 0 <= bits < 64:
+            return -1
+        value |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            continue
+        if bits & 16:
+            value -= 1 << shift
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        if runs[-1] < 0:
+            return -1
+        value = shift = 0
+    return sum(runs) if shift == 0 else -1

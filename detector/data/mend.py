@@ -1,0 +1,121 @@
+"""Leave out or put right what a check found, in the records; no file is touched."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+
+from detector.data import images
+from detector.data.findings import Finding, Remedy
+from detector.data.records import Annotation, CocoData, ImageRecord, Split
+from nars.errors import DataError
+
+__all__ = ["mend"]
+
+
+def mend(data: CocoData, findings: Iterable[Finding]) -> tuple[CocoData, list[str]]:
+    """Data without what the findings name, and a line on each change.
+
+    Boxes are clipped to their image, annotations renumbered, sizes restated where that is
+    safe; an image that cannot be used goes with its annotations.
+    """
+    by_split: dict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.index is not None:
+            by_split[finding.split].append(finding)
+    changes: list[str] = []
+    train, val = (_mend_split(split, by_split[split.name], changes) for split in data.splits)
+    return CocoData(train, val), changes
+
+
+def _mend_split(split: Split, findings: list[Finding], changes: list[str]) -> Split:
+    todo: dict[Remedy, dict[int, Finding]] = defaultdict(dict)
+    for finding in findings:
+        if finding.index is not None:
+            todo[finding.remedy].setdefault(finding.index, finding)
+    if not any(remedy != "keep" for remedy in todo):
+        return split
+    kept, lost = _mend_images(split, todo, changes)
+    sizes = {image.id: image for image in kept}
+    next_id = max((one.id for one in split.annotations), default=0) + 1
+    annotations = []
+    for index, annotation in enumerate(split.annotations):
+        if index in todo["drop annotation"]:
+            changes.append(f"{todo['drop annotation'][index]}; annotation dropped")
+            continue
+        if annotation.image_id in lost:
+            continue
+        if index in todo["renumber"]:
+            changes.append(f"{todo['renumber'][index]}; renumbered to {next_id}")
+            annotation = annotation._replace(id=next_id)
+            next_id += 1
+        if index in todo["drop mask"]:
+            changes.append(f"{todo['drop mask'][index]}; segmentation dropped, box kept")
+            annotation = annotation._replace(segmentation=None)
+        if index in todo["clip"]:
+            annotation = _clip(annotation, sizes[annotation.image_id])
+            changes.append(f"{todo['clip'][index]}; clipped")
+        annotations.append(annotation)
+    return replace(split, images=tuple(kept), annotations=tuple(annotations))
+
+
+def _mend_images(
+    split: Split, todo: dict[Remedy, dict[int, Finding]], changes: list[str]
+) -> tuple[list[ImageRecord], set[int]]:
+    """The images that stay, and the ids whose annotations go with the others."""
+    files = {image.id: image.file for image in reversed(split.images)}
+    dropped = todo["drop image"]
+    # Annotations of an id that two different files share belong to neither for sure.
+    lost = {
+        image.id
+        for index, image in enumerate(split.images)
+        if index in dropped and (dropped[index].code != "image-id-duplicate" or files[image.id] != image.file)
+    }
+    kept = []
+    for index, image in enumerate(split.images):
+        finding = dropped.get(index) or todo["restate"].get(index)
+        if finding and finding.remedy == "restate" and image.id not in lost:
+            restated = _restate(split, image)
+            if restated is not None:
+                changes.append(f"{finding}; size restated")
+                kept.append(restated)
+                continue
+            lost.add(image.id)
+        if finding or image.id in lost:
+            gone = len(split.by_image[image.id]) if image.id in lost else 0
+            reason = finding or f"{split.path(image)} (id {image.id}): another image has its id"
+            changes.append(f"{reason}; image dropped with {gone} annotations")
+        else:
+            kept.append(image)
+    return kept, lost
+
+
+def _restate(split: Split, image: ImageRecord) -> ImageRecord | None:
+    """The image with its real size, or None where its boxes may have been drawn on another.
+
+    It is safe without boxes, and where no size or the transposed one was stated and every
+    box lies in the image as it is.
+    """
+    try:
+        probe = images.probe(split.path(image), decode=False)
+    except DataError:
+        return None
+    boxes = [one.box for one in split.by_image[image.id]]
+    fits = all(
+        left + width <= probe.width + 1 and top + height <= probe.height + 1
+        for left, top, width, height in boxes
+    )
+    stated = (image.width, image.height)
+    if boxes and not (fits and stated in {(0, 0), (probe.height, probe.width)}):
+        return None
+    return image._replace(width=probe.width, height=probe.height)
+
+
+def _clip(annotation: Annotation, image: ImageRecord) -> Annotation:
+    left, top, width, height = annotation.box
+    x0, y0 = max(left, 0.0), max(top, 0.0)
+    x1, y1 = min(left + width, float(image.width)), min(top + height, float(image.height))
+    share = (x1 - x0) * (y1 - y0) / (width * height)
+    area = annotation.area if annotation.segmentation is not None else annotation.area * share
+    return annotation._replace(box=(x0, y0, x1 - x0, y1 - y0), area=area)

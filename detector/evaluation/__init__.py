@@ -1,0 +1,3 @@
+"""Measures a detector: COCO's AP, figures, latency."""
+
+from __future__ import annotations

@@ -1,0 +1,120 @@
+"""Pictures of an evaluation: precision over recall of every class, and what is taken for what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torchvision.ops import box_iou
+
+from detector.data.records import CocoData, Split
+from detector.evaluation.coco_ap import Evaluation
+from nars.files import write_whole
+from nars.report.plots import BLUE, GREY, save_png
+
+__all__ = ["confusion", "draw_confusion", "draw_precision", "write_figures"]
+
+_LEAST_SCORE = 0.3
+"""Detections below are left out of the confusion matrix."""
+
+_LEGIBLE = 30
+"""Classes up to which names and numbers are written into the matrix."""
+
+
+def write_figures(evaluation: Evaluation, data: CocoData, split: str, folder: Path) -> None:
+    """Write ``precision_recall.png``, ``confusion.png`` and ``results.json`` to `folder`."""
+    part = {"train": data.train, "val": data.val}[split]
+    scores = evaluation.boxes.per_class
+    save_png(draw_precision(evaluation.precision, data.classes, scores), folder / "precision_recall.png")
+    matrix = confusion(part, evaluation.results, data.labels)
+    save_png(draw_confusion(matrix, data.classes), folder / "confusion.png")
+    write_whole(folder / "results.json", json.dumps(evaluation.results))
+
+
+def draw_precision(
+    precision: NDArray[np.float64], classes: Sequence[str], scores: Mapping[str, float | None]
+) -> Figure:
+    """`precision` is [101, K] at the recalls 0, .01 ... 1, for boxes that overlap by half."""
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    axes = figure.subplots()
+    recall = np.linspace(0, 1, len(precision))
+    measured = [index for index, name in enumerate(classes) if scores.get(name) is not None]
+    for index in measured:
+        label = f"{classes[index]} (AP {scores[classes[index]]:.2f})" if len(measured) <= 12 else None
+        axes.plot(recall, precision[:, index], lw=1, alpha=0.7, label=label)
+    if measured:
+        axes.plot(recall, precision[:, measured].mean(1), color=BLUE, lw=2.5, label="mean")
+    axes.set(xlabel="recall", ylabel="precision at IoU 0.5", xlim=(0, 1), ylim=(0, 1.02))
+    axes.legend(fontsize="small", frameon=False)
+    return figure
+
+
+def confusion(
+    split: Split,
+    results: Sequence[Mapping[str, Any]],
+    labels: Mapping[int, int],
+    least_iou: float = 0.5,
+) -> NDArray[np.int64]:
+    """How many objects of a class (row) were found as which (column), [K + 1, K + 1].
+
+    The last row counts detections without an object, the last column objects without a
+    detection. Detections take, by falling score, the free object that they overlap most.
+    """
+    size = len(labels)
+    matrix = np.zeros((size + 1, size + 1), dtype=np.int64)
+    found: dict[int, list[Mapping[str, Any]]] = {image.id: [] for image in split.images}
+    for result in results:
+        if result["score"] >= _LEAST_SCORE:
+            found[result["image_id"]].append(result)
+    for image in split.images:
+        objects = [one for one in split.by_image[image.id] if not one.crowd]
+        free = torch.ones(len(objects), dtype=torch.bool)
+        truth = _corners([one.box for one in objects])
+        for result in sorted(found[image.id], key=lambda one: -one["score"]):
+            column = labels[result["category_id"]] - 1
+            overlaps = box_iou(_corners([result["bbox"]]), truth)[0] * free
+            if len(objects) and float(overlaps.max()) >= least_iou:
+                best = int(overlaps.argmax())
+                free[best] = False
+                matrix[labels[objects[best].category_id] - 1, column] += 1
+            else:
+                matrix[size, column] += 1
+        for missed in torch.where(free)[0].tolist():
+            matrix[labels[objects[missed].category_id] - 1, size] += 1
+    return matrix
+
+
+def draw_confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
+    """Rows are true classes, shaded by their share; the last of both is nothing at all."""
+    names = [*classes, "nothing"]
+    side = min(max(4.0, 0.45 * len(names)), 14.0)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes: Axes = figure.subplots()
+    totals = np.maximum(matrix.sum(1, keepdims=True), 1)
+    axes.imshow(matrix / totals, cmap="Blues", vmin=0, vmax=1)
+    axes.set(xlabel="found as", ylabel="is")
+    if len(names) <= _LEGIBLE:
+        places = range(len(names))
+        axes.set_xticks(places, names, rotation=90)
+        axes.set_yticks(places, names)
+        for row, column in np.argwhere(matrix):
+            dark = matrix[row, column] > totals[row, 0] / 2
+            colour = "white" if dark else GREY
+            axes.text(
+                column, row, matrix[row, column], ha="center", va="center", fontsize="small", color=colour
+            )
+    return figure
+
+
+def _corners(boxes: Sequence[Sequence[float]]) -> torch.Tensor:
+    """Left, top, right, bottom [N, 4] of COCO's left, top, width, height."""
+    corners = torch.tensor([list(box) for box in boxes], dtype=torch.float64).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    return corners

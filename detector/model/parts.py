@@ -1,0 +1,122 @@
+"""What a detector is made of: block rows for its trunk and each of its heads.
+
+The C4 layout of Faster R-CNN: proposals and pooling work on the trunk's last map (C4), and what
+would be the network's last stages (C5) look at every pooled region instead. `parts_of` cuts a
+searched architecture so; `detector.model.catalogue` holds the published detectors.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from nars.errors import SpecError
+from nars.space.widths import hidden_width
+from nars.spec import Architecture, Block, Frozen
+
+__all__ = ["Parts", "Rows", "parts_of"]
+
+Rows = Annotated[tuple[Block, ...], Field(min_length=1)]
+Stages = Annotated[tuple[Rows, ...], Field(min_length=1)]
+
+
+class Parts(Frozen):
+    """Block rows of a detector, without its weights and settings."""
+
+    name: str = "unnamed"
+    trunk: Stages
+    """From the image to C4; with `fpn`, to C5."""
+    rpn: Rows
+    """The tower before objectness and box deltas."""
+    box: Rows
+    """Each pooled region before its average pool (C5)."""
+    mask: Rows | None = None
+    keypoints: Rows | None = None
+    """Published for some detectors, and kept as data: no keypoint head is built."""
+    fpn: Annotated[int, Field(ge=1)] | None = None
+    """Channels of a feature pyramid over all stages of the trunk but the first; None is C4."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Parts:
+        if any(row.op == "mbpool" for rows in self._all_rows() for row in rows):
+            raise ValueError("mbpool leaves no map to look at")
+        if any(row.stride != 1 for row in self.rpn):
+            raise ValueError("the RPN's tower keeps the map's size, so its rows have stride 1")
+        if self.fpn is not None and len(self.trunk) < 2:
+            raise ValueError("a feature pyramid needs a trunk of 2 stages or more")
+        return self
+
+    def _all_rows(self) -> list[tuple[Block, ...]]:
+        heads = (self.rpn, self.box, self.mask, self.keypoints)
+        return [*self.trunk, *(rows for rows in heads if rows is not None)]
+
+    @property
+    def channels(self) -> int:
+        """Channels of the maps that the heads see."""
+        return self.fpn or self.trunk[-1][-1].channels
+
+
+def parts_of(architecture: Architecture) -> Parts:
+    """The detector of a searched architecture.
+
+    - trunk: everything before the last downsampling; its stride is whatever that leaves
+    - RPN tower: the trunk's last row once more
+    - box head: from the last downsampling on, without mbpool
+    - mask head: as published for the dsmask detectors, at the width that C5 starts with
+
+    Raises `SpecError` for an architecture without two downsamplings, or with upsampling.
+    """
+    rows = [
+        (stage, row) for stage, rows in enumerate(architecture.stages) for row in rows if row.op != "mbpool"
+    ]
+    _check(architecture, [row for _, row in rows])
+    cut = max(index for index, (_, row) in enumerate(rows) if row.stride == 2)
+    trunk: dict[int, list[Block]] = {}
+    for stage, row in rows[:cut]:
+        trunk.setdefault(stage, []).append(row)
+    box = tuple(row for _, row in rows[cut:])
+    last = rows[cut - 1][1]
+    return Parts(
+        name=architecture.name,
+        trunk=tuple(tuple(stage) for stage in trunk.values()),
+        rpn=(last.model_copy(update={"stride": 1, "padding": None}),),
+        box=box,
+        mask=_mask_rows(box[0].channels, last),
+    )
+
+
+def _check(architecture: Architecture, rows: list[Block]) -> None:
+    name = architecture.name
+    if architecture.in_channels != 3:
+        raise SpecError(f"a detector sees RGB images, {name} has {architecture.in_channels} input channels")
+    if any(row.stride == -2 for row in rows):
+        raise SpecError(f"{name} upsamples, so it has no last downsampling to cut a detector at")
+    halvings = sum(row.stride == 2 for row in rows)
+    if halvings < 2:
+        rule = "a detector needs an architecture with 2 downsamplings or more"
+        raise SpecError(f"{rule}, {name} has {halvings}")
+
+
+def _mask_rows(width: int, style: Block) -> tuple[Block, ...]:
+    """The published mask head (dsmask): halve the region, look at it, double it twice."""
+
+    def row(channels: int, expansion: int, stride: int = 1, repeats: int = 1) -> Block:
+        return Block(
+            op="mbconv",
+            channels=channels,
+            kernel=3,
+            expansion=expansion,
+            stride=stride,
+            repeats=repeats,
+            activation=style.activation,
+            depthwise=style.depthwise,
+        )
+
+    half = int(hidden_width(width, 0.5))
+    return (
+        row(width, 4, stride=2),
+        row(width, 6, repeats=2),
+        row(width, 6, stride=-2),
+        row(half, 3, stride=-2),
+    )

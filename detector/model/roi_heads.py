@@ -1,0 +1,241 @@
+"""What is in each proposal: class, exact box and, where asked for, mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.ops import clip_boxes_to_image, roi_align
+
+from detector.model.backbone import Backbone
+from detector.model.parts import Parts
+from detector.model.pooling import Pooler
+from detector.model.settings import Settings
+from detector.model.suppression import suppress
+from nars.errors import SpecError
+from nars.networks.build import Features, smallest_side
+from nars.spec import Block
+
+__all__ = ["RegionHeads"]
+
+Target = dict[str, Tensor]
+
+_FINEST_POOLED_STRIDE = 8
+"""The pyramid's finer maps are for proposals only, as published."""
+
+
+class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
+    """torchvision's, with the tensors of the published detector.
+
+    Labels are 1..K outside. Inside, class scores [R, K + 1] have the background last, and box
+    deltas [R, 4 * K] have none for it. `counts` are the objects and the background per image of
+    the last training step.
+    """
+
+    def __init__(self, parts: Parts, backbone: Backbone, num_classes: int, settings: Settings) -> None:
+        box_head = BoxHead(parts, settings)
+        maps = list(zip(backbone.names, backbone.strides, strict=True))
+        if parts.fpn is not None:
+            maps = [each for each in maps if each[1] >= _FINEST_POOLED_STRIDE]
+        names, strides = zip(*maps, strict=True)
+        mask_pooler = mask_head = mask_predictor = None
+        if settings.mask:
+            mask_pooler = Pooler(names, strides, settings.mask_pooler_resolution)
+            mask_head = MaskHead(parts, settings)
+            mask_predictor = _mask_predictor(mask_head.out_channels, num_classes)
+        super().__init__(
+            Pooler(names, strides, settings.pooler_resolution),
+            box_head,
+            BoxPredictor(box_head.out_channels, num_classes),
+            fg_iou_thresh=settings.box_object_iou,
+            bg_iou_thresh=settings.box_background_iou,
+            batch_size_per_image=settings.box_samples,
+            positive_fraction=settings.box_positives,
+            bbox_reg_weights=(10.0, 10.0, 5.0, 5.0),
+            score_thresh=settings.score_threshold,
+            nms_thresh=settings.box_nms,
+            detections_per_img=settings.detections,
+            mask_roi_pool=mask_pooler,
+            mask_head=mask_head,
+            mask_predictor=mask_predictor,
+        )
+        self.num_classes = num_classes
+        self.smooth_l1 = settings.smooth_l1
+        self.counts: dict[str, Tensor] = {}
+
+    def forward(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: list[Target] | None = None,
+    ) -> tuple[list[Target], dict[str, Tensor]]:
+        if self.training:
+            assert targets is not None
+            return [], self._losses(features, proposals, targets)
+        logits, deltas = self._look(features, proposals)
+        results = self._detections(logits, deltas, proposals, image_shapes)
+        if self.has_mask():
+            masks = self._masks(features, [each["boxes"] for each in results])
+            classes = torch.cat([each["labels"] for each in results]) - 1
+            rows = torch.arange(classes.shape[0], device=classes.device)
+            chosen = masks.sigmoid()[rows, classes][:, None]
+            for each, part in zip(
+                results, chosen.split([each["boxes"].shape[0] for each in results]), strict=True
+            ):
+                each["masks"] = part
+        return results, {}
+
+    def _look(self, features: dict[str, Tensor], proposals: list[Tensor]) -> tuple[Tensor, Tensor]:
+        logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals)))
+        return logits, deltas
+
+    def _masks(self, features: dict[str, Tensor], boxes: list[Tensor]) -> Tensor:
+        """Mask logits [R, K, M, M]."""
+        masks: Tensor = self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes)))
+        return masks.to(torch.promote_types(masks.dtype, torch.float32))
+
+    def _losses(
+        self, features: dict[str, Tensor], proposals: list[Tensor], targets: list[Target]
+    ) -> dict[str, Tensor]:
+        proposals, matched, labels, wanted = self.select_training_samples(proposals, targets)
+        logits, deltas = self._look(features, proposals)
+        joined = torch.cat(labels)
+        self.counts = {
+            "box_objects": (joined > 0).sum() / len(labels),
+            "box_background": (joined == 0).sum() / len(labels),
+        }
+        loss_classifier, loss_box_reg = self._box_losses(logits, deltas, joined, wanted)
+        losses = {"loss_classifier": loss_classifier, "loss_box_reg": loss_box_reg}
+        if self.has_mask():
+            objects = [torch.where(each > 0)[0] for each in labels]
+            boxes = [each[index] for each, index in zip(proposals, objects, strict=True)]
+            owners = [each[index] for each, index in zip(matched, objects, strict=True)]
+            masks = [_cut_out(*each) for each in zip(boxes, owners, targets, strict=True)]
+            losses["loss_mask"] = _mask_loss(self._masks(features, boxes), joined[joined > 0] - 1, masks)
+        return losses
+
+    def _box_losses(
+        self, logits: Tensor, deltas: Tensor, labels: Tensor, wanted: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Means over the sampled proposals; zero, with gradients, where there are none."""
+        count = max(len(labels), 1)
+        columns = torch.where(labels > 0, labels - 1, self.num_classes)
+        classes = F.cross_entropy(logits, columns, reduction="sum")
+        positive = torch.where(labels > 0)[0]
+        own = deltas.reshape(len(labels), self.num_classes, 4)[positive, labels[positive] - 1]
+        targets = torch.cat(wanted)[positive].to(own.dtype)
+        boxes = F.smooth_l1_loss(own, targets, beta=self.smooth_l1, reduction="sum")
+        return classes / count, boxes / count
+
+    def _detections(
+        self, logits: Tensor, deltas: Tensor, proposals: list[Tensor], shapes: list[tuple[int, int]]
+    ) -> list[Target]:
+        """Boxes [D, 4], labels [D] and scores [D] of every image, by falling score."""
+        counts = [each.shape[0] for each in proposals]  # of which an exporter keeps track, unlike len
+        boxes = self.box_coder.decode_single(deltas, torch.cat(proposals))
+        boxes = boxes.reshape(logits.shape[0], self.num_classes, 4)
+        scores = logits.softmax(-1)[:, :-1]
+        return [
+            self._best(box, score, shape)
+            for box, score, shape in zip(boxes.split(counts), scores.split(counts), shapes, strict=True)
+        ]
+
+    def _best(self, boxes: Tensor, scores: Tensor, shape: tuple[int, int]) -> Target:
+        """Of one image's `boxes` [R, K, 4] and `scores` [R, K]."""
+        finite = torch.isfinite(boxes).all(-1) & torch.isfinite(scores)
+        rows, classes = torch.where(finite & (scores > self.score_thresh))
+        boxes, scores = clip_boxes_to_image(boxes[rows, classes], shape), scores[rows, classes]
+        kept = suppress(boxes, scores, classes, self.nms_thresh, max(shape))[: self.detections_per_img]
+        return {"boxes": boxes[kept], "labels": classes[kept] + 1, "scores": scores[kept]}
+
+
+class BoxHead(nn.Module):
+    """C5 over each pooled region, averaged: [R, C, S, S] to [R, out_channels]."""
+
+    def __init__(self, parts: Parts, settings: Settings) -> None:
+        super().__init__()
+        self.stages = Features([parts.box], parts.channels, settings.norm)
+        self.out_channels = self.stages.out_channels[-1]
+        _check_resolution("pooler_resolution", settings.pooler_resolution, parts.box)
+
+    def forward(self, regions: Tensor) -> Tensor:
+        pooled: Tensor = self.stages(regions)[-1].mean((2, 3))
+        return pooled
+
+
+class BoxPredictor(nn.Module):
+    """Features [R, C] to class scores [R, K + 1], the background last, and box deltas [R, 4 * K].
+
+    Fresh weights as in detectron2, so that training starts with small deltas.
+    """
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.cls_score = nn.Linear(channels, num_classes + 1)
+        self.bbox_pred = nn.Linear(channels, num_classes * 4)
+        for layer, std in ((self.cls_score, 0.01), (self.bbox_pred, 0.001)):
+            nn.init.normal_(layer.weight, std=std)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
+        scores, deltas = self.cls_score(regions), self.bbox_pred(regions)
+        precise = torch.promote_types(scores.dtype, torch.float32)
+        return scores.to(precise), deltas.to(precise)
+
+
+class MaskHead(nn.Module):
+    """Pooled regions [R, C, S, S] to maps [R, out_channels, M, M]; M is 2 * S as published."""
+
+    def __init__(self, parts: Parts, settings: Settings) -> None:
+        super().__init__()
+        if parts.mask is None:
+            raise SpecError(f"{parts.name} was published without a mask head, so mask must be off")
+        self.stages = Features([parts.mask], parts.channels, settings.norm)
+        self.out_channels = self.stages.out_channels[-1]
+        _check_resolution("mask_pooler_resolution", settings.mask_pooler_resolution, parts.mask)
+
+    def forward(self, regions: Tensor) -> Tensor:
+        maps: Tensor = self.stages(regions)[-1]
+        return maps
+
+
+def _mask_predictor(channels: int, num_classes: int) -> nn.Conv2d:
+    layer = nn.Conv2d(channels, num_classes, 1)
+    nn.init.normal_(layer.weight, std=0.001)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _check_resolution(setting: str, resolution: int, rows: Sequence[Block]) -> None:
+    """Refuse regions smaller than the head's downsampling, or than its kernels reach."""
+    stride = 2 ** sum(row.stride == 2 for row in rows)
+    least = max(stride, smallest_side([rows]))
+    if resolution < least:
+        rule = f"{setting} must be at least {least} for a head of stride {stride}"
+        raise SpecError(f"{rule}, got {resolution}")
+
+
+def _cut_out(boxes: Tensor, owners: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+    """The true masks [N, 1, H, W] of an image, and the regions [R, 5] that each box cuts from its own."""
+    masks = target["masks"][:, None].to(boxes.dtype)
+    return masks, torch.cat([owners.to(boxes.dtype)[:, None], boxes], dim=1)
+
+
+def _mask_loss(logits: Tensor, classes: Tensor, cuts: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Binary cross-entropy of the masks [R, K, M, M] of the right classes; zero without any.
+
+    A target's pixel is in or out, as in detectron2.
+    """
+    side = logits.shape[-1]
+    targets = [
+        roi_align(masks, regions, side, 1.0, sampling_ratio=0, aligned=True)[:, 0] >= 0.5
+        for masks, regions in cuts
+    ]
+    own = logits[torch.arange(len(classes), device=classes.device), classes]
+    loss = F.binary_cross_entropy_with_logits(own, torch.cat(targets).to(own.dtype), reduction="sum")
+    return loss / max(own.numel(), 1)

@@ -1,0 +1,188 @@
+"""Training of a detector: one loop, in the open.
+
+Every step seeds the generators from seed, epoch, step and rank, and every sample its own. So a
+training hangs on nothing but its place, and goes on from a checkpoint to the same result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from detector import distributed
+from detector.data.records import CocoData
+from detector.evaluation.coco_ap import Evaluation
+from detector.model.detector import Detector
+from detector.training.dataset import DetectionDataset
+from detector.training.hyperparameters import Training
+from detector.training.logs import Logs
+from detector.training.progress import Epoch, Place, Step
+from detector.training.state import State
+from detector.weights.saved import save_detector
+from nars.device import memory_errors, seeded
+from nars.errors import NonFiniteLossError, UsageError
+from nars.training.small_maps import widened
+
+__all__ = ["Run", "Trained", "train"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training leaves behind and who watches it; none of it changes the result.
+
+    In `folder`: ``weights/best.pt``, ``weights/last.pt``, ``results.csv``, TensorBoard's files where
+    it is installed, and ``checkpoint.pt``, from which an interrupted training goes on.
+    """
+
+    folder: Path | None = None
+    workers: int = 0
+    """Processes that load images."""
+    checkpoint_steps: int = 100
+    on_step: Callable[[Step], None] | None = None
+    on_epoch: Callable[[Epoch], bool] | None = None
+    """Returning False ends the training there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A training that is finished or was stopped."""
+
+    model: Detector
+    """After the last step, in evaluation mode; the averaged one where there is an average."""
+    evaluation: Evaluation
+    """Of `model` on val."""
+    history: tuple[Epoch, ...]
+
+    @property
+    def best(self) -> Epoch:
+        """The first epoch with the highest AP."""
+        return max((each for each in self.history if each.ap is not None), key=lambda each: each.ap or 0.0)
+
+
+def train(
+    model: Detector,
+    data: CocoData,
+    training: Training,
+    *,
+    device: torch.device,
+    seed: int,
+    run: Run | None = None,
+) -> Trained:
+    """Train `model` in place on data.train, measuring it on data.val.
+
+    Same seed, same result, bit for bit on one CPU thread. The processes of `detector.distributed`
+    share every step. Raises `NonFiniteLossError` that names the images, `TrialMemoryError`,
+    `DataError`, and `RunError` where the folder's checkpoint is of another training.
+    """
+    run = run or Run()
+    if model.settings.resize_in_training:
+        raise UsageError("the loader resizes: build the detector with settings.resize_in_training off")
+    with ExitStack() as during:
+        during.enter_context(seeded(seed, device))
+        during.enter_context(memory_errors(f"training in batches of {training.batch_size} images"))
+        state = State(model, data, training, device, seed, run.workers)
+        during.enter_context(widened(model, device))  # the average, copied before, has no need of it
+        logs = Logs(run.folder if distributed.is_first() else None)
+        during.callback(logs.close)
+        checkpoint = None if run.folder is None else run.folder / "checkpoint.pt"
+        if checkpoint is not None:
+            state.restore(checkpoint)
+        evaluation = None
+        while not state.finished:
+            _epoch(state, run, checkpoint)
+            evaluation = _finish_epoch(state, run, logs)
+            if checkpoint is not None:
+                state.save(checkpoint)
+            if run.on_epoch is not None and not run.on_epoch(state.history[-1]):
+                break
+        if evaluation is None:  # the checkpoint was of a finished training, or an epoch wasn't measured
+            evaluation = state.measure()
+        state.measured.eval()
+        return Trained(state.measured, evaluation, tuple(state.history))
+
+
+def _epoch(state: State, run: Run, checkpoint: Path | None) -> None:
+    """The steps that are left of the present epoch."""
+    training, epoch, device = state.training, len(state.history), state.device
+    steps, first, began = state.batches.steps_per_epoch, state.place.step, time.perf_counter()
+    state.batches.start(epoch, first)
+    state.model.train()
+    for step, (images, targets) in enumerate(state.loader, start=first):
+        _seed_step(state.seed, epoch, step, device)
+        state.set_lr((epoch + step / steps) / training.epochs)
+        pictures = [image.to(device, non_blocking=True) for image in images]
+        truths = [{name: target[name].to(device) for name in state.needed} for target in targets]
+        try:
+            with torch.autocast(device.type, dtype=state.half, enabled=state.half is not None):
+                losses: dict[str, Tensor] = state.stepped(pictures, truths)
+            loss = torch.stack(list(losses.values())).sum()
+            if not loss.isfinite():
+                raise NonFiniteLossError(f"loss is {loss.item()}")
+        except NonFiniteLossError as error:
+            where = f"epoch {epoch + 1} of {training.epochs}, step {step + 1} of {steps}"
+            files = _names(state.dataset, targets)
+            raise NonFiniteLossError(f"{error}; in {where}, of the images {files}") from None
+        state.optimizer.zero_grad()
+        state.scaler.scale(loss).backward()
+        if training.clip_norm:
+            state.scaler.unscale_(state.optimizer)
+            nn.utils.clip_grad_norm_(state.model.parameters(), training.clip_norm)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+        if state.ema is not None:
+            state.ema.update_parameters(state.model)
+
+        state.place.add(losses | {"loss": loss} | state.model.counts)
+        if run.on_step is not None:
+            pace = (time.perf_counter() - began) / (step + 1 - first)
+            left = pace * (steps * (training.epochs - epoch) - step - 1)
+            run.on_step(Step(epoch + 1, training.epochs, step + 1, steps, loss.item(), left))
+        if checkpoint is not None and (step + 1) % run.checkpoint_steps == 0:
+            state.save(checkpoint)
+
+
+def _finish_epoch(state: State, run: Run, logs: Logs) -> Evaluation | None:
+    """Measure where it is time, write down, and keep the weights."""
+    training, epoch = state.training, len(state.history) + 1
+    measured = epoch % training.evaluate_every == 0 or epoch == training.epochs
+    evaluation = state.measure() if measured else None
+    means = state.place.means()
+    entry = Epoch(
+        epoch=epoch,
+        epochs=training.epochs,
+        lr=state.optimizer.param_groups[0]["lr"],
+        losses={name: mean for name, mean in means.items() if "loss" in name},
+        samples={name: mean for name, mean in means.items() if "loss" not in name},
+        scores=None if evaluation is None else evaluation.numbers(),
+        seconds=state.seconds,
+    )
+    improved = entry.ap is not None and entry.ap > state.best
+    state.history.append(entry)
+    state.place = Place()
+    logs.write(state.history)
+    if run.folder is not None and distributed.is_first():
+        metrics = {name: value for name, value in (entry.scores or {}).items() if value is not None}
+        for name in ("last.pt", "best.pt") if improved else ("last.pt",):
+            save_detector(run.folder / "weights" / name, state.measured, state.data.classes, metrics)
+    return evaluation
+
+
+def _seed_step(seed: int, epoch: int, step: int, device: torch.device) -> None:
+    """The heads draw their samples from the global generators."""
+    place = [seed, epoch, step, distributed.rank()]
+    number = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(number)
+
+
+def _names(dataset: DetectionDataset, targets: Sequence[dict[str, Tensor]]) -> str:
+    return ", ".join(str(dataset.file_of(int(target["image_id"]))) for target in targets)

@@ -1,0 +1,125 @@
+"""Everything that a detector's training consists of between two steps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from detector import distributed
+from detector.data.fingerprint import fingerprint
+from detector.data.records import CocoData
+from detector.evaluation.coco_ap import Evaluation, evaluate
+from detector.model.detector import Detector
+from detector.training.batches import GroupedBatches
+from detector.training.dataset import DetectionDataset, training_loader
+from detector.training.hyperparameters import Training
+from detector.training.progress import Epoch, Place
+from nars.device import half_precision
+from nars.training import checkpoint as checkpoints
+from nars.training import optim as recipes
+
+__all__ = ["State"]
+
+
+class State:
+    """Made from what a training was asked for; `restore` puts it where `save` was called."""
+
+    def __init__(
+        self,
+        model: Detector,
+        data: CocoData,
+        training: Training,
+        device: torch.device,
+        seed: int,
+        workers: int = 0,
+    ) -> None:
+        self.model = model.to(device).to(memory_format=torch.channels_last)
+        self.data, self.training, self.device, self.seed = data, training, device, seed
+        self.workers = workers
+        self.history: list[Epoch] = []
+        self.place = Place()
+        self.start = time.perf_counter()
+
+        masks = model.settings.mask
+        self.needed = ("boxes", "labels", "masks") if masks else ("boxes", "labels")
+        augmentation = training.augmentation(model.settings)
+        self.dataset = DetectionDataset.training(data, augmentation, masks, seed)
+        rank, ranks = distributed.rank(), distributed.world_size()
+        ratios = self.dataset.aspect_ratios
+        self.batches = GroupedBatches(ratios, training.batch_size, seed, rank, ranks)
+        self.loader = training_loader(self.dataset, self.batches, workers)
+
+        self.recipe = training.recipe(training.batch_size * ranks)
+        self.optimizer = recipes.optimizer(self.model, self.recipe)
+        self.ema = recipes.averaged(self.model, self.recipe)
+        self.measured = self.model if self.ema is None else cast(Detector, self.ema.module)
+        self.stepped = distributed.wrap(self.model, device)
+        self.half = half_precision(device) if training.amp else None
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.half is torch.float16)
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.start
+
+    @property
+    def best(self) -> float:
+        """The highest AP so far; below any AP before the first measurement."""
+        return max((entry.ap for entry in self.history if entry.ap is not None), default=-1.0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the epochs are over, or `patience` measurements brought no better AP."""
+        if len(self.history) >= self.training.epochs:
+            return True
+        measured = [entry.ap for entry in self.history if entry.ap is not None]
+        since = len(measured) - 1 - measured.index(max(measured)) if measured else 0
+        return bool(self.training.patience) and since >= self.training.patience
+
+    def set_lr(self, progress: float) -> None:
+        """The rate at `progress` in 0..1 of the training."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipes.learning_rate(self.recipe, progress)
+
+    def measure(self) -> Evaluation:
+        amp = self.training.amp
+        return evaluate(self.measured, self.data, device=self.device, workers=self.workers, amp=amp)
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint; the first process does it for all, whose states are the same."""
+        if distributed.is_first():
+            curve = [asdict(entry) for entry in self.history]
+            generator = torch.default_generator
+            checkpoints.save(path, self._identity, self._parts, generator, self.device, curve)
+
+    def restore(self, path: Path) -> None:
+        """Raises `RunError` where the checkpoint is of another training."""
+        generator = torch.default_generator
+        curve = checkpoints.restore(path, self._identity, self._parts, generator, self.device)
+        self.history = [Epoch(**entry) for entry in curve]
+        if self.history:
+            self.start -= self.history[-1].seconds
+
+    @property
+    def _parts(self) -> dict[str, checkpoints.Stateful]:
+        parts: dict[str, checkpoints.Stateful] = {
+            "model": self.model,
+            "optimizer": self.optimizer,
+            "scaler": self.scaler,
+            "place": self.place,
+        }
+        return parts if self.ema is None else parts | {"ema": self.ema}
+
+    @property
+    def _identity(self) -> dict[str, object]:
+        return {
+            "training": self.training.to_yaml(),
+            "settings": self.model.settings.to_yaml(),
+            "parts": self.model.parts.model_dump(mode="json"),
+            "data": fingerprint(self.data),
+            "seed": self.seed,
+            "processes": distributed.world_size(),
+        }

@@ -1,0 +1,131 @@
+"""Latency of networks on this machine: measured, and predicted for what is not built yet."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.study import Study
+from sklearn.linear_model import RidgeCV
+from torch import nn
+
+from nars.device import memory_errors
+from nars.networks.build import build
+from nars.space import Space, genotypes
+from nars.space.genotypes import Matrix
+from nars.spec import Architecture
+from nars.trials import latency_samples, write_latency_samples
+
+__all__ = ["Latency", "WithLatency", "latency_domain", "measure", "time_forward"]
+
+logger = logging.getLogger(__name__)
+
+COUNT = 64
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds of one forward pass of one image."""
+
+    median: float
+    low: float
+    """Lower quartile."""
+    high: float
+    """Upper quartile."""
+    runs: int
+
+
+def measure(
+    architecture: Architecture,
+    num_classes: int,
+    device: torch.device,
+    *,
+    resolution: int | None = None,
+    seconds: float = 0.3,
+) -> Latency:
+    """Build the network and time it for about `seconds`, with the threads torch is set to.
+
+    Raises `TrialMemoryError`.
+    """
+    side = resolution or architecture.resolution
+    with memory_errors(f"measuring latency at {side} px"):
+        model = build(architecture, num_classes).eval().to(device).to(memory_format=torch.channels_last)
+        image = torch.zeros(1, architecture.in_channels, side, side, device=device)
+        return time_forward(model, image.contiguous(memory_format=torch.channels_last), seconds=seconds)
+
+
+@torch.inference_mode()
+def time_forward(model: nn.Module, images: torch.Tensor, *, seconds: float = 0.3, least: int = 10) -> Latency:
+    """Time `model(images)` after a warm-up, for about `seconds` and at least `least` times."""
+    on_gpu = images.device.type == "cuda"
+    for _ in range(3):
+        model(images)
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < least or time.perf_counter() < end:
+        if on_gpu:
+            torch.cuda.synchronize(images.device)
+        start = time.perf_counter()
+        model(images)
+        if on_gpu:
+            torch.cuda.synchronize(images.device)
+        times.append(time.perf_counter() - start)
+    low, median, high = np.quantile(times, [0.25, 0.5, 0.75])
+    return Latency(float(median), float(low), float(high), len(times))
+
+
+class WithLatency:
+    """A space whose statistics have a predicted ``latency`` in seconds: a `nars.space.genotypes.Domain`.
+
+    A ridge regression of the logarithm on the architecture's features, its MACs and parameters,
+    fitted to measured samples. It is predicted with a margin of one standard error (of samples left
+    out), for a sampler seeks out what is predicted too low. What a limit on latency promises is
+    measured again before a candidate is trained; the prediction only keeps proposals near it.
+    """
+
+    def __init__(self, space: Space, matrix: Matrix, seconds: NDArray[np.float64]) -> None:
+        self.space = space
+        self._model = RidgeCV(alphas=np.logspace(-3, 3, 13)).fit(self._inputs(matrix), np.log(seconds))
+        self._margin = float(np.sqrt(-self._model.best_score_))
+
+    @property
+    def distributions(self) -> Mapping[str, BaseDistribution]:
+        return self.space.distributions
+
+    @property
+    def fingerprint(self) -> str:
+        return self.space.fingerprint
+
+    def canonical(self, matrix: Matrix) -> Matrix:
+        return self.space.canonical(matrix)
+
+    def statistics(self, matrix: Matrix) -> dict[str, NDArray[np.float64]]:
+        latency: NDArray[np.float64] = np.exp(self._model.predict(self._inputs(matrix)) + self._margin)
+        return self.space.statistics(matrix) | {"latency": latency}
+
+    def _inputs(self, matrix: Matrix) -> NDArray[np.float64]:
+        known = np.log(np.stack(list(self.space.statistics(matrix).values()), axis=1))
+        described = genotypes.features(self.space, matrix)
+        architecture = described[:, genotypes.is_architecture_feature(self.space)]
+        return np.concatenate([known, architecture], axis=1)
+
+
+def latency_domain(space: Space, study: Study, device: torch.device) -> WithLatency:
+    """The space with latency, learned from samples that the study keeps; measured if it has none."""
+    samples = latency_samples(study)
+    if samples is None:
+        logger.info("measuring the latency of %d architectures", COUNT)
+        matrix = genotypes.sample(space, COUNT, np.random.default_rng(0))
+        samples = [
+            (row.tolist(), measure(space.decode(genotype).architecture, space.num_classes, device).median)
+            for row, genotype in zip(matrix, genotypes.to_genotypes(space, matrix), strict=True)
+        ]
+        write_latency_samples(study, samples)
+    rows, seconds = zip(*samples, strict=True)
+    return WithLatency(space, np.array(rows, dtype=np.float64), np.array(seconds))

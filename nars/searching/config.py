@@ -1,0 +1,123 @@
+"""What a search is: everything that its run folder, its workers and its resumption agree on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
+
+from optuna.study import StudyDirection
+from pydantic import Field, model_validator
+
+from nars.errors import RunError
+from nars.predictors.knowledge import Earlier
+from nars.sampling.sampler import PredictorName
+from nars.searching.budget import Budget
+from nars.space import Space
+from nars.spec import Document
+
+__all__ = ["STATISTICS", "SearchConfig", "space_difference"]
+
+STATISTICS = ("macs", "params", "latency")
+"""Objectives and limits that are minimised and need no training; latency is in seconds."""
+
+_CHANGEABLE = {"budget", "device"}
+"""Fields that may differ when a run goes on."""
+
+
+class SearchConfig(Document):
+    """A search, but for how far it goes and on what it runs.
+
+    `space` already holds the number of classes of the data, and what ``--fix`` holds.
+    """
+
+    kind: ClassVar[str] = "search"
+
+    space: Space
+    task: str = "classification"
+    data: str = "digits"
+    data_fingerprint: str
+    """Of the task's data, as the task computes it."""
+    drop_bad: bool = False
+    objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("accuracy",)
+    """The task's metric first, then statistics to be traded against it."""
+    limits: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Largest allowed ``macs``, ``params`` and ``latency`` (seconds) of a trained candidate."""
+    sampler: str = "nars"
+    predictor: PredictorName = "gaussian"
+    """Of the sampler ``nars``; others have none."""
+    warm_start: tuple[Earlier, ...] = ()
+    """What earlier searches measured, for the sampler ``nars``."""
+    pruner: str = "none"
+    early_stopping: bool = True
+    seed: Annotated[int, Field(ge=0)] = 0
+    budget: str = "64"
+    device: str = "auto"
+
+    @model_validator(mode="after")
+    def _rules(self) -> SearchConfig:
+        for name in (*self.objectives[1:], *self.limits):
+            if name not in STATISTICS:
+                raise ValueError(f"{name!r} is known only by training; valid: {', '.join(STATISTICS)}")
+        if len(set(self.objectives)) < len(self.objectives):
+            raise ValueError(f"objectives repeat: {', '.join(self.objectives)}")
+        if self.pruner != "none" and len(self.objectives) > 1:
+            raise ValueError(
+                f"pruner {self.pruner!r} compares a single objective; a front has only early stopping"
+            )
+        if self.warm_start and (self.sampler, self.predictor) != ("nars", "gaussian"):
+            raise ValueError("a warm start needs the sampler nars and the predictor gaussian")
+        Budget.parse(self.budget)
+        return self
+
+    @property
+    def total(self) -> Budget:
+        return Budget.parse(self.budget)
+
+    @property
+    def directions(self) -> list[StudyDirection]:
+        others = [StudyDirection.MINIMIZE] * (len(self.objectives) - 1)
+        return [StudyDirection.MAXIMIZE, *others]
+
+    @property
+    def needs_latency(self) -> bool:
+        return "latency" in self.objectives or "latency" in self.limits
+
+    @property
+    def identity(self) -> str:
+        """Equal for commands that continue each other."""
+        same = self.model_copy(update=dict.fromkeys(_CHANGEABLE, ""))
+        return hashlib.sha256(same.to_yaml().encode()).hexdigest()[:8]
+
+    def check_continues(self, earlier: SearchConfig, where: str) -> None:
+        """Raise `RunError` with the differences where this search is not the `earlier` one."""
+        changes = list(_differences(earlier, self))
+        if changes:
+            raise RunError(f"{where} holds another search: {'; '.join(changes)} (choose another --run)")
+
+
+def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
+    changes = []
+    for name in SearchConfig.model_fields:
+        before, after = getattr(old, name), getattr(new, name)
+        if name in _CHANGEABLE or before == after:
+            continue
+        if name == "space":
+            changes.append(space_difference(before, after))
+        elif name == "warm_start":
+            shown = [", ".join(map(str, each)) or "nothing" for each in (before, after)]
+            changes.append(f"warm start was {shown[0]}, now {shown[1]}")
+        else:
+            changes.append(f"{name} was {before!r}, now {after!r}")
+    return changes
+
+
+def space_difference(old: Space, new: Space) -> str:
+    """The first few dimensions in which two spaces differ."""
+    before, after = (
+        {"num_classes": space.num_classes, **space.distributions, **space.fixed} for space in (old, new)
+    )
+    names = [name for name in before | after if before.get(name) != after.get(name)]
+    shown = ", ".join(f"{name} was {before.get(name)}, now {after.get(name)}" for name in names[:3])
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"space {old.name} is not {new.name}: {shown or 'its structure'}{more}"

@@ -1,0 +1,7 @@
+"""What is searched: spaces, genotypes, costs in closed form, limits. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from nars.space.space import Space
+
+__all__ = ["Space"]

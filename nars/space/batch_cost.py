@@ -1,0 +1,142 @@
+"""The cost of many genotypes of a space at once: a matrix in, arrays of block rows out.
+
+A generation of an evolution is a hundred genotypes, counted more often than anything else that a
+search does. Going through the values of its space one by one would take longer than the
+arithmetic, so that where each of them is found is worked out once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from nars.space.cost import Cost, Rows, count_classifier, count_rows
+from nars.space.genotypes import Matrix
+from nars.space.rows import RowSpace
+
+__all__ = ["SpaceCost"]
+
+Ints = NDArray[np.int64]
+
+CHUNK = 2048
+"""Genotypes counted at a time: their rows stay in the processor's cache."""
+
+NUMBERS: dict[str, Callable[[Any], float]] = {
+    "resolution": float,
+    "channels": float,
+    "depth": float,
+    "kernel": lambda kernel: kernel or 1,
+    "expansion": lambda expansion: expansion or 1,
+    "se": lambda gate: gate != "none",
+    "padding": lambda padding: -1 if padding is None else padding,
+}
+"""What the values that enter the cost are there, as numbers."""
+
+
+class SpaceCost:
+    """Counts genotypes of a space; equal for all instances of one space."""
+
+    def __init__(
+        self,
+        rows: Sequence[RowSpace],
+        distributions: Mapping[str, BaseDistribution],
+        fixed: Mapping[str, Any],
+        in_channels: int,
+        num_classes: int,
+    ) -> None:
+        self._classes = num_classes
+        self._in_channels = in_channels
+        self._values = _Values(distributions, fixed)
+        self._parts = list(_parts(rows))
+        self._rest = np.array([part == "rest" for _, part in self._parts], dtype=bool)
+        self._places = {key: self._places_of(key) for key in NUMBERS if key != "resolution"}
+
+    def __call__(self, matrix: Matrix) -> Cost:
+        """MACs and parameters of every genotype [n, d]: a `Cost` of arrays [n]."""
+        starts = range(0, max(len(matrix), 1), CHUNK)
+        parts = [self._count(matrix[start : start + CHUNK]) for start in starts]
+        return Cost(*map(np.concatenate, zip(*map(_fields, parts), strict=True)))
+
+    def _count(self, matrix: Matrix) -> Cost:
+        values = self._values(matrix)
+        side = values[self._values.place["resolution"]].astype(np.int64)
+        cost, side, channels = count_rows(self._rows(values), side, self._in_channels)
+        return cost + count_classifier(side, channels, self._classes)
+
+    def _rows(self, values: NDArray[np.float64]) -> Rows:
+        def whole(key: str) -> Ints:
+            return values[self._places[key]].astype(np.int64)
+
+        rest = self._rest[:, None]
+        return Rows(
+            op=[row.op for row, _ in self._parts],
+            stride=[row.stride if part == "first" else 1 for row, part in self._parts],
+            channels=whole("channels"),
+            kernel=whole("kernel"),
+            repeats=np.where(rest, whole("depth") - 1, 1),
+            expansion=values[self._places["expansion"]],
+            se=values[self._places["se"]] == 1,
+            padding=np.where(rest, -1, whole("padding")),
+            squeeze_hidden=np.array([[row.squeeze == "hidden"] for row, _ in self._parts]),
+            bare_depthwise=np.array([[row.depthwise == "bare"] for row, _ in self._parts]),
+        )
+
+    def _places_of(self, key: str) -> Ints:
+        """Where the values of all rows are that have this key [rows]."""
+        names = ((f"{row.name}.{key}", part) for row, part in self._parts)
+        place = self._values.place
+        return np.array([place[name if name in place else f"{name}.{part}"] for name, part in names])
+
+
+def _parts(rows: Sequence[RowSpace]) -> Iterator[tuple[RowSpace, str]]:
+    """The first block of every row and the blocks after it."""
+    for row in rows:
+        yield row, "first"
+        if row.op != "mbpool":
+            yield row, "rest"
+
+
+class _Values:
+    """The numbers that stand for a genotype's values, open and fixed."""
+
+    def __init__(self, distributions: Mapping[str, BaseDistribution], fixed: Mapping[str, Any]) -> None:
+        entering = {name: number for name in [*distributions, *fixed] if (number := _number_of(name))}
+        searched = [name for name in distributions if name in entering]
+        held = [name for name in fixed if name in entering]
+        columns = list(distributions)
+        self.place = {name: at for at, name in enumerate([*searched, *held])}
+        """The row of each in what is returned."""
+        self._columns = np.array([columns.index(name) for name in searched], dtype=np.int64)
+        self._fixed = np.array([[entering[name](fixed[name])] for name in held], dtype=np.float64)
+        tables = {
+            self.place[name]: [entering[name](choice) for choice in dist.choices]
+            for name, dist in distributions.items()
+            if name in entering and isinstance(dist, CategoricalDistribution)
+        }
+        self._choices = np.array(list(tables), dtype=np.int64)
+        """Rows that hold a choice's index, and where the numbers of each one's choices begin in `_table`."""
+        self._starts = np.cumsum([0, *map(len, tables.values())], dtype=np.int64)[:-1, None]
+        self._table = np.array([number for table in tables.values() for number in table], dtype=np.float64)
+
+    def __call__(self, matrix: Matrix) -> NDArray[np.float64]:
+        """The numbers [values, n] of genotypes [n, d]."""
+        numbers = np.empty((len(self.place), len(matrix)))
+        searched = numbers[: len(self._columns)]
+        searched[:] = matrix.T[self._columns]
+        searched[self._choices] = self._table[self._starts + searched[self._choices].astype(np.int64)]
+        numbers[len(searched) :] = self._fixed.reshape(-1, 1)
+        return numbers
+
+
+def _number_of(name: str) -> Callable[[Any], float] | None:
+    """By a flat name: ``resolution``, ``ROW.KEY`` or ``ROW.KEY.PART``; None where it does not enter."""
+    first, *rest = name.split(".")
+    return None if first == "recipe" else NUMBERS.get(rest[0] if rest else first)
+
+
+def _fields(cost: Cost) -> Sequence[NDArray[np.int64]]:
+    return cost.macs, cost.params, cost.published_flops, cost.published_params

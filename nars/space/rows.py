@@ -1,0 +1,59 @@
+"""A row of a space: blocks whose values are open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from nars.space.values import Split, SplitValue, Value
+from nars.spec import Block, Frozen
+
+__all__ = ["RowSpace"]
+
+
+class RowSpace(Frozen):
+    """An open `nars.spec.Block` row; `depth` blocks, of which only the first has the stride."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    op: Literal["conv", "mbconv", "mbpool"]
+    channels: Value
+    kernel: SplitValue = None
+    expansion: SplitValue = None
+    depth: Value = 1
+    stride: Literal[1, 2] = 1
+    se: Value = "none"
+    activation: Value = "hswish"
+    padding: Value = None
+    squeeze: Literal["input", "hidden"] = "input"
+    depthwise: Literal["norm_act", "bare"] = "norm_act"
+
+    def values(self) -> Iterator[tuple[str, Value]]:
+        """Every value, open or fixed, under its flat name."""
+        for key in ("channels", "kernel", "expansion", "depth", "se", "activation", "padding"):
+            value = getattr(self, key)
+            if isinstance(value, Split):
+                yield f"{self.name}.{key}.first", value.first
+                yield f"{self.name}.{key}.rest", value.rest
+            else:
+                yield f"{self.name}.{key}", value
+
+    def rows(self, values: Mapping[str, Any]) -> list[Block]:
+        """One row where all its blocks are equal, else the first block and the rest."""
+        first, rest = self._block(values, "first"), self._block(values, "rest")
+        depth = values[f"{self.name}.depth"]
+        if depth == 1 or (first.kernel, first.expansion) == (rest.kernel, rest.expansion):
+            return [first.replace(stride=self.stride, repeats=depth)]
+        rest = rest.replace(repeats=depth - 1, padding=None)
+        return [first.replace(stride=self.stride), rest]
+
+    def _block(self, values: Mapping[str, Any], part: str) -> Block:
+        def value(key: str) -> Any:
+            name = f"{self.name}.{key}"
+            return values[name] if name in values else values[f"{name}.{part}"]
+
+        keys = ("channels", "kernel", "expansion", "se", "activation", "padding")
+        return Block(
+            op=self.op, squeeze=self.squeeze, depthwise=self.depthwise, **{key: value(key) for key in keys}
+        )

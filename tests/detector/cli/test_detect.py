@@ -1,0 +1,177 @@
+"""``nars detect`` and ``nars data check``: the words, the mistakes, and the main job end to end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import folders
+import pytest
+import torch
+import toys
+
+from detector.data.coco import write
+from detector.weights.saved import load_detector, save_detector
+from nars.cli import main
+from nars.spec import Architecture, Candidate, Recipe
+
+CANDIDATE = Candidate(
+    architecture=Architecture(name="toy", resolution=16, stages=(*toys.PARTS.trunk, toys.PARTS.box)),
+    recipe=Recipe(epochs=2, lr=0.1, mixup=0.1),
+)
+SMALL = ["--shortest", "48", "--longest", "64", "--pooler-resolution", "4", "--test-proposals", "12"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a data set, a candidate and a detector in it."""
+    monkeypatch.chdir(tmp_path)
+    write(toys.squares(train=8, val=4), tmp_path / "squares")
+    (tmp_path / "toy.yaml").write_text(CANDIDATE.to_yaml())
+    save_detector(tmp_path / "toy.pt", toys.model(), toys.CLASSES)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "export"])
+def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["detect", command, "--help"]) == 0
+    assert f"Example: nars detect {command}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_every_setting_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["detect", "train", "--help"]) == 0
+    shown = capsys.readouterr().out
+    names = {*type(toys.SETTINGS).model_fields, *type(toys.TRAINING).model_fields}
+    for name in names - {"pixels", "resize_in_training"}:
+        assert f"--{name.replace('_', '-')} " in shown, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train fbnetv3a_c44", "did you mean 'fbnetv3a_c4'?"),
+        ("train toy.yaml --data nowhere", "nowhere: no such folder (give a folder, or digit-scenes)"),
+        (
+            "train toy.yaml --data squares --rpn-background-iou 0.8",
+            "rpn_background_iou must not be above rpn_object_iou, got 0.8 and 0.7",
+        ),
+        ("train toy.yaml --data squares --pooler-resolution 1", "pooler_resolution must be at least 2"),
+        ("train toy.yaml --data squares --freeze 3", "freeze must be at most the 2 stages of toy, got 3"),
+        ("train toy.yaml --data squares --anchor-sizes 8,big", "'8,big' is not a list of numbers"),
+        ("train toy.yaml --data squares --norm batch", "'batch' is not one of 'bn', 'gn'"),
+        ("train toy.yaml --data squares --epochs many", "'many' is not a valid integer"),
+        ("train toy.yaml --data squares --weights missing.pt", "missing.pt"),
+        ("evaluate missing.pt", "missing.pt"),
+        ("evaluate toy.pt", "toy.pt finds 3 classes (red, green, blue), the data has 10"),
+        ("evaluate evil.pt --data squares", "refused, since opening it could run code"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(
+    arguments: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save(Evil(), folder / "evil.pt")
+    assert main(["detect", *arguments.split()]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert not (folder / "run").exists()
+
+
+class Evil:
+    """A pickle that leaves a file behind when it is opened carelessly."""
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return open, ("run", "w")
+
+
+def test_train_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["detect", "train", "toy.yaml", "--data", "squares", "-o", "out", *SMALL]
+    assert main(command) == 0
+    captured = capsys.readouterr()
+    assert "of the recipe, mixup have no meaning for a detector" in captured.err
+    assert "epoch 2/2: loss" in captured.err
+    assert "best epoch" in captured.out
+    saved = load_detector("out/weights/best.pt")
+    assert saved.settings.shortest == (48,)
+    assert saved.settings.box_samples == 64  # as always on a CPU
+    assert saved.classes == toys.CLASSES
+    left = {path.name for path in Path("out").iterdir()}
+    assert left >= {"weights", "results.csv", "results.png", "checkpoint.pt"}
+
+    # The same command again finds nothing left to do.
+    assert main([*command, "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["epochs"] == 2
+
+    arguments = ["out/weights/last.pt", "--data", "squares", "-o", "measured", "--latency", "--json"]
+    assert main(["detect", "evaluate", *arguments]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["ap"] == again["ap"]
+    assert set(found["per_class"]) == set(toys.CLASSES)
+    assert found["macs"] > 0
+    assert found["latency"] > 0
+    assert {path.name for path in Path("measured").iterdir()} == {
+        "confusion.png",
+        "precision_recall.png",
+        "results.json",
+    }
+    assert main(["detect", "evaluate", "out/weights/last.pt", "--data", "squares"]) == 0
+    assert "AP50" in capsys.readouterr().out
+
+
+def test_a_detector_is_trained_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own file is architecture, settings and weights in one."""
+    arguments = ["toy.pt", "--data", "squares", "-o", "out", "--epochs", "1", "--lr", "1e-12", "--no-ema"]
+    assert main(["detect", "train", *arguments]) == 0
+    said = capsys.readouterr().err
+    assert "loaded: trunk" in said
+    assert "loaded: box predictor" in said
+    before, after = load_detector("toy.pt"), load_detector("out/weights/last.pt")
+    assert after.settings == before.settings
+    name = "roi_heads.box_predictor.cls_score.weight"
+    assert torch.allclose(before.state[name], after.state[name], atol=1e-6)
+
+
+def test_data_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", "squares"]) == 0
+    assert "no errors" in capsys.readouterr().out
+
+    def spoil(document: dict[str, list[dict[str, object]]]) -> None:
+        document["annotations"][0]["bbox"] = [3, 3, 0, 5]
+        document["annotations"][1]["category_id"] = 99
+
+    bad = folders.coco(folder / "bad", spoil)
+    (bad / "train" / "2.png").write_bytes((bad / "train" / "2.png").read_bytes()[:60])
+    assert main(["data", "check", "bad"]) == 2
+    captured = capsys.readouterr()
+    for code in ("box-empty", "category-unknown", "image-unreadable"):
+        assert code in captured.out
+    assert "3 errors" in captured.err
+
+    assert main(["data", "check", "bad", "--json"]) == 2
+    findings = json.loads(capsys.readouterr().out)
+    assert {"severity", "code", "file", "id"} <= set(findings[0])
+    assert main(["data", "check", "bad", "--fix", "mended"]) == 0
+    assert main(["data", "check", "mended"]) == 0
+    assert main(["detect", "train", "toy.yaml", "--data", "bad", "-o", "out"]) == 2
+    assert "nars data check DIR" in capsys.readouterr().err
+
+
+@pytest.mark.gpu
+def test_train_evaluate_predict_on_a_gpu(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gpu = ["--device", "cuda"]
+    options = ["--data", "squares", "-o", "out", "--epochs", "40", *SMALL]
+    assert main(["detect", "train", "toy.yaml", *options, "--workers", "2", *gpu]) == 0
+    saved = load_detector("out/weights/last.pt")
+    assert saved.settings.box_samples == 512  # as published
+    capsys.readouterr()
+    found = []
+    for device in ("cuda", "cpu"):
+        arguments = ["out/weights/last.pt", "--data", "squares", "-o", f"on_{device}", "--device", device]
+        assert main(["detect", "evaluate", *arguments, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["ap"])
+    assert found[0] > 0.01
+    assert abs(found[0] - found[1]) < 0.05  # half precision moves boxes by fractions of a pixel
+    pictures = str(next(Path("squares").rglob("*.png")).parent)
+    assert main(["detect", "predict", "out/weights/last.pt", pictures, "-o", "drawn", *gpu]) == 0
+    assert any(Path("drawn").rglob("*.json"))

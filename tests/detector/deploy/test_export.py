@@ -1,0 +1,211 @@
+"""Exported detectors find in real images what the detector finds, whatever runs them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import torch
+import toys
+from torch import Tensor
+
+from detector.data.coco import write
+from detector.data.records import CocoData
+from detector.deploy import export as exporting
+from detector.deploy.deployed import Deployed, OnnxDetector, fitted
+from detector.deploy.export import compare, export
+from detector.deploy.quantize import quantize
+from detector.evaluation.coco_ap import evaluate
+from detector.training.loop import train
+from detector.weights.saved import SavedDetector
+from nars.cli import main
+from nars.errors import DataError, ExportError, UsageError
+from nars.networks.export import run_onnx, run_pt2
+
+CPU = torch.device("cpu")
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+
+
+@cache
+def data() -> CocoData:
+    return toys.squares()
+
+
+@cache
+def saved(mask: bool = False) -> SavedDetector:
+    """A detector that finds something: trained for a few seconds."""
+    training = toys.TRAINING.replace(epochs=8, lr=0.05, evaluate_every=8)
+    model = toys.model(mask=mask, score_threshold=0.05 if mask else 0.2)
+    train(model, data(), training, device=CPU, seed=0)
+    model.eval()
+    return SavedDetector(model.parts, model.settings, toys.CLASSES, {"ap": 0.5}, model.state_dict(), "toy")
+
+
+@pytest.fixture(scope="module")
+def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shared, for the exporter takes some twenty seconds."""
+    path = tmp_path_factory.mktemp("onnx") / "toy.onnx"
+    assert export(saved(), data(), path, "onnx").deviation <= 1e-4
+    return path
+
+
+def run_scripted(content: bytes, batches: Sequence[tuple[Tensor, ...]]) -> list[list[Tensor]]:
+    script = torch.jit.load(io.BytesIO(content))
+    with torch.no_grad():
+        return [list(script(*batch)) for batch in batches]
+
+
+RUN: dict[str, Callable[..., list[list[Tensor]]]] = {
+    "onnx": run_onnx,
+    "pt2": run_pt2,
+    "torchscript": run_scripted,
+}
+
+
+def check_file(form: str, content: bytes) -> None:
+    """On sizes that the exporter has not seen, from nothing found to many."""
+    model = saved().detector()
+    shapes = ((48, 48), (60, 48), (52, 64))
+    batches = [0.4 + 0.2 * torch.rand(1, 3, *shape) for shape in shapes]
+    batches += [fitted(model, torch.from_numpy(pixels).permute(2, 0, 1) / 255) for pixels in _pixels()]
+    counts = set()
+    found = RUN[form](content, [(each,) for each in batches])
+    for batch, outputs in zip(batches, found, strict=True):
+        with torch.no_grad():
+            expected = Deployed(model)(batch)
+        counts.add(len(expected[0]))
+        assert compare(expected, outputs, 0.2, 64) < 1e-4
+    assert 0 in counts
+    assert max(counts) > 1
+
+
+@pytest.mark.parametrize("form", ["pt2", "torchscript"])
+def test_file_finds_what_the_detector_finds(form: str, tmp_path: Path) -> None:
+    done = export(saved(), data(), tmp_path / "toy", form)
+    assert done.deviation <= 1e-5
+    assert done.detections > 1
+    assert done.sizes == "any"
+    check_file(form, (tmp_path / "toy").read_bytes())
+
+
+def test_onnx_runtime_finds_what_the_detector_finds(onnx_file: Path) -> None:
+    check_file("onnx", onnx_file.read_bytes())
+
+
+def _pixels() -> list[Any]:
+    pixels = data().val.pixels
+    assert pixels is not None
+    return list(pixels.values())
+
+
+def test_batches_and_masks(tmp_path: Path) -> None:
+    done = export(saved(mask=True), data(), tmp_path / "toy", "torchscript", batch=2)
+    assert done.batch == 2
+    model = saved(mask=True).detector()
+    images = [fitted(model, torch.from_numpy(pixels).permute(2, 0, 1) / 255) for pixels in _pixels()]
+    first = images[0]
+    second = next(each for each in images[1:] if each.shape == first.shape)
+    pair = torch.cat([first, second])
+    found = run_scripted((tmp_path / "toy").read_bytes(), [(pair,)])[0]
+    with torch.no_grad():
+        expected = Deployed(model)(pair)
+    assert compare(expected, found, 0.2, 64) < 1e-5
+    assert set(found[3].tolist()) == {0, 1}
+    assert found[4].shape == (len(found[0]), 1, 12, 12)  # twice the 6 of the pooler
+    torch.testing.assert_close(found[4], expected[4])
+
+
+def test_deployed_is_the_detector() -> None:
+    """Resized outside and inside, boxes are the same."""
+    model = saved().detector()
+    for pixels in _pixels():
+        image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+        with torch.no_grad():
+            inside = model([image])[0]
+            boxes, labels, scores, _ = Deployed(model)(fitted(model, image))
+        scale = image.shape[-1] / model.transform.resize(image)[0].shape[-1]
+        torch.testing.assert_close(boxes * scale, inside["boxes"], atol=0.05, rtol=0)
+        assert torch.equal(labels, inside["labels"])
+        torch.testing.assert_close(scores, inside["scores"])
+
+
+def test_onnx_says_what_it_is(onnx_file: Path) -> None:
+    proto = onnx.load(onnx_file)
+    about = {each.key: each.value for each in proto.metadata_props}
+    assert json.loads(about["classes.json"]) == list(toys.CLASSES)
+    assert "kind: detector-settings" in about["settings.yaml"]
+    assert [each.name for each in proto.graph.output] == ["boxes", "labels", "scores", "image"]
+    sides = proto.graph.input[0].type.tensor_type.shape.dim
+    assert [bool(side.dim_param) for side in sides] == [False, False, True, True]
+
+
+def test_onnx_runtime_reaches_the_same_ap(onnx_file: Path) -> None:
+    model = saved().detector()
+    runtime = OnnxDetector(onnx_file.read_bytes(), model)
+    found, expected = (evaluate(each, data(), device=CPU).boxes for each in (runtime, model))
+    assert found.ap == pytest.approx(expected.ap, abs=0.005)
+    assert expected.ap > 0.05
+
+
+def test_wrong_files_are_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = [torch.rand(3, 4), torch.ones(3), torch.ones(3), torch.zeros(3)]
+    monkeypatch.setitem(exporting._RUNS, "torchscript", lambda _, batches: [other] * len(batches))
+    with pytest.raises(ExportError, match="torchscript file deviates from the detector by inf"):
+        export(saved(), data(), tmp_path / "toy", "torchscript")
+    assert not list(tmp_path.iterdir())
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown format 'onx': did you mean 'onnx'"):
+        export(saved(), data(), tmp_path / "toy", "onx")
+    empty = toys.squares(train=0, val=0)
+    with pytest.raises(DataError, match="no image to compare"):
+        export(saved(), empty, tmp_path / "toy", "pt2")
+
+
+def test_comparison_sees_what_differs() -> None:
+    boxes, labels = torch.tensor([[0.0, 0, 10, 10], [20, 20, 40, 40]]), torch.tensor([1, 2])
+    scores, owners = torch.tensor([0.9, 0.5]), torch.tensor([0, 0])
+    found = (boxes, labels, scores, owners)
+    swapped = tuple(each.flip(0) for each in found)
+    assert compare(found, swapped, 0.05, 100) == 0
+    assert compare(found, (boxes + 1, labels, scores, owners), 0.05, 100) == pytest.approx(0.01)
+    assert compare(found, (boxes, labels, scores - 0.2, owners), 0.05, 100) == pytest.approx(0.2)
+    assert compare(found, (boxes, labels + 1, scores, owners), 0.05, 100) == float("inf")
+    assert compare(found, tuple(each[:1] for each in found), 0.05, 100) == float("inf")
+    unsure = (boxes, labels, torch.tensor([0.9, 0.055]), owners)
+    assert compare(unsure, tuple(each[:1] for each in unsure), 0.05, 100) == 0
+
+
+@pytest.mark.slow
+def test_int8(tmp_path: Path) -> None:
+    done = quantize(saved(), data(), tmp_path / "toy.onnx", images=8)
+    assert done.images == 8
+    nodes = onnx.load(tmp_path / "toy.onnx").graph.node
+    assert sum(node.op_type == "QuantizeLinear" for node in nodes) > 4
+    # Eight bits cost this detector a few points; a broken calibration all of them.
+    assert done.after.ap > 0.5 * done.before.ap
+    assert done.after.ap != done.before.ap
+
+
+@pytest.mark.slow
+def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from detector.weights.saved import save_detector
+
+    monkeypatch.chdir(tmp_path)
+    write(data(), tmp_path / "squares")
+    save_detector("toy.pt", saved().detector(), toys.CLASSES)
+    base = ["detect", "export", "toy.pt", "--data", "squares", "-o"]
+    assert main([*base, "toy.ts", "--format", "torchscript"]) == 0
+    assert "largest deviation" in capsys.readouterr().out
+    assert main([*base, "toy.int8", "--int8", "--calibrate", "4", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["ap_before"] > 0
+    assert main([*base, "toy.x", "--int8", "--format", "pt2"]) == 2
+    assert "--int8 goes with --format onnx" in capsys.readouterr().err

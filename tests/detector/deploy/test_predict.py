@@ -1,0 +1,205 @@
+"""Detections in files of every kind, the pictures drawn of them, and what COCO reads of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toys
+from PIL import Image
+
+from detector.data.coco import write
+from detector.data.records import CocoData
+from detector.deploy.drawing import draw, sheet
+from detector.deploy.predict import pictures, predict, results
+from detector.evaluation.coco_ap import score
+from detector.weights.saved import save_detector
+from nars.cli import main
+from nars.errors import DataError, UsageError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def save(path: Path, width: int = 40, height: int = 30, mode: str = "RGB", **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path, **options)
+    return path
+
+
+def film(path: Path, frames: int = 5) -> Path:
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(frames):
+            pixels = np.full((48, 64, 3), 40 * number, dtype=np.uint8)
+            for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return path
+
+
+def names(*sources: str, **options: Any) -> list[str]:
+    return [picture.name for picture in pictures(sources, **options)]
+
+
+def test_sources(folder: Path) -> None:
+    for name in ("b.png", "a.jpg", "deep/c.webp"):
+        save(folder / "photos" / name)
+    (folder / "photos" / "notes.txt").write_text("no picture")
+    assert names("photos") == ["photos/a.jpg", "photos/b.png", "photos/deep/c.webp"]
+    assert names("photos/*.png") == ["photos/b.png"]
+    assert names("photos/**/*.webp") == ["photos/deep/c.webp"]
+    assert names("photos/b.png", "photos/a.jpg") == ["photos/b.png", "photos/a.jpg"]
+    assert len(names("digit-scenes")) == 100
+
+
+@pytest.mark.parametrize("source", ["missing.jpg", "*.jpg", "empty"])
+def test_nothing_found_is_an_error(source: str, folder: Path) -> None:
+    (folder / "empty").mkdir()
+    with pytest.raises(DataError, match=r"no such file, folder or pattern|no picture in this folder"):
+        names(source)
+
+
+def test_damage_is_named_or_left_out(folder: Path) -> None:
+    whole = save(folder / "photos" / "whole.jpg", 80, 60)
+    (folder / "photos" / "cut.jpg").write_bytes(whole.read_bytes()[:400])
+    with pytest.raises(DataError, match=r"photos/cut\.jpg"):
+        names("photos")
+    assert names("photos", drop_bad=True) == ["photos/whole.jpg"]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "I;16", "CMYK"])
+def test_any_kind_of_picture(mode: str, folder: Path) -> None:
+    suffix = ".tif" if mode == "CMYK" else ".png"
+    save(folder / f"picture{suffix}", mode="L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        pixels = np.arange(1200, dtype=np.uint16).reshape(30, 40)
+        Image.fromarray(pixels).save(folder / "picture.png")
+    picture = next(pictures([f"picture{suffix}"]))
+    assert picture.pixels.shape == (3, 30, 40)
+    assert picture.pixels.dtype == torch.uint8
+
+
+def test_exif_turns_the_picture(folder: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    save(folder / "phone.jpg", 40, 30, exif=exif)
+    assert next(pictures(["phone.jpg"])).pixels.shape == (3, 40, 30)
+
+
+def test_video(folder: Path) -> None:
+    film(folder / "film.mp4")
+    assert names("film.mp4") == [f"film.mp4#{number}" for number in range(5)]
+    assert names("film.mp4", every=2) == ["film.mp4#0", "film.mp4#2", "film.mp4#4"]
+    shades = [float(picture.pixels.float().mean()) for picture in pictures(["film.mp4"])]
+    assert shades == pytest.approx([0, 40, 80, 120, 160], abs=8)  # lossy, by less than the steps of 40
+
+
+def test_a_video_that_is_none(folder: Path) -> None:
+    pytest.importorskip("av")
+    (folder / "film.mp4").write_bytes(b"not a video at all" * 50)
+    with pytest.raises(DataError, match=r"film\.mp4: not a video that can be read"):
+        names("film.mp4")
+
+
+def test_videos_name_their_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    (folder / "film.mp4").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"pip install nars\[video\]"):
+        names("film.mp4")
+
+
+def test_results_are_what_coco_reads(folder: Path) -> None:
+    """Predictions of a data set's files, scored as COCO results, give the AP of their boxes."""
+    data = toys.squares(train=2, val=4)
+    write(data, folder / "data")
+    model = toys.model(score_threshold=0.0, mask=True).eval()
+    rows: list[dict[str, Any]] = []
+    outputs = []
+    found = predict(model, pictures(["data/val"]), CPU, batch_size=3)
+    for number, (picture, output) in enumerate(found, start=1):
+        rows += results(number, picture, output, toys.CLASSES)
+        outputs.append(output)
+    assert json.loads(json.dumps(rows)) == rows
+    assert {row["image_id"] for row in rows} == {1, 2, 3, 4}
+    first, box = rows[0], outputs[0]["boxes"][0].tolist()
+    assert first["bbox"] == pytest.approx([box[0], box[1], box[2] - box[0], box[3] - box[1]], abs=0.01)
+    assert first["category"] == toys.CLASSES[first["category_id"] - 1]
+    scores, _ = score(CocoData(data.train, data.val), data.val, rows, kind="segm")
+    assert 0 <= scores.ap <= 1
+
+
+def test_boxes_are_drawn_where_they_are() -> None:
+    output = {
+        "boxes": torch.tensor([[100.0, 120.0, 300.0, 280.0]]),
+        "labels": torch.tensor([2]),
+        "scores": torch.tensor([0.9]),
+    }
+    black = torch.zeros(3, 400, 500, dtype=torch.uint8)
+    drawn = np.asarray(draw(black, output, toys.CLASSES))
+    assert drawn.shape == (400, 500, 3)
+    for y, x in ((200, 100), (200, 299), (279, 200)):
+        assert drawn[y, x].max() == 255
+    assert drawn[200, 200].max() == 0
+    assert drawn[100:120, 102:150].max() == 255  # the label above it
+
+
+def test_masks_are_drawn() -> None:
+    masks = torch.zeros(1, 1, 400, 500, dtype=torch.bool)
+    masks[0, 0, 150:250, 150:250] = True
+    output = {
+        "boxes": torch.tensor([[100.0, 120.0, 300.0, 280.0]]),
+        "labels": torch.tensor([1]),
+        "scores": torch.tensor([0.9]),
+        "masks": masks,
+    }
+    drawn = np.asarray(draw(torch.zeros(3, 400, 500, dtype=torch.uint8), output, toys.CLASSES))
+    assert drawn[200, 200].max() == 110
+    assert drawn[130, 260].max() == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 900), (600, 3)])
+def test_strange_sizes_are_drawn(size: tuple[int, int]) -> None:
+    height, width = size
+    output = {
+        "boxes": torch.tensor([[0.0, 0.0, width, height]]),
+        "labels": torch.tensor([1]),
+        "scores": torch.tensor([1.0]),
+    }
+    picture = draw(torch.zeros(3, *size, dtype=torch.uint8), output, toys.CLASSES)
+    assert min(picture.size) >= 1
+    assert sheet([picture] * 5).width > picture.width
+
+
+def test_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(3):
+        save(folder / "photos" / f"{number}.png", 60, 48)
+    save_detector(folder / "toy.pt", toys.model(score_threshold=0.0).eval(), toys.CLASSES)
+    base = ["detect", "predict", "toy.pt", "photos", "--threshold", "0.1"]
+    assert main([*base, "-o", "found.png"]) == 0
+    assert "photos/0.png: " in capsys.readouterr().out
+    with Image.open("found.png") as picture:
+        assert picture.width > 3 * 240  # three pictures, enlarged
+
+    assert main([*base, "-o", "found", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows == json.loads((folder / "found" / "results.json").read_text())
+    assert all(row["score"] >= 0.1 for row in rows)
+    drawn = sorted(path.name for path in (folder / "found").glob("*.png"))
+    assert drawn == ["00001-0.png", "00002-1.png", "00003-2.png"]
+    assert main(["detect", "predict", "toy.pt", "nothing.jpg"]) == 2
+    assert "no such file" in capsys.readouterr().err

@@ -1,0 +1,311 @@
+"""The training loop: that it learns, goes on after a kill, and shares its work."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import toys
+from numpy.typing import NDArray
+from toys import TRAINING, model, squares
+
+from detector.data import scenes
+from detector.data.records import CocoData
+from detector.evaluation.coco_ap import Evaluation, evaluate
+from detector.model.catalogue import published
+from detector.training.hyperparameters import LR, Training
+from detector.training.loop import Run, Trained, train
+from detector.training.plan import plan
+from detector.training.progress import Epoch, Step
+from detector.weights.saved import load_detector
+from nars.errors import NonFiniteLossError, RunError, UsageError
+from nars.spec import Architecture, Block, Recipe
+
+CPU = torch.device("cpu")
+
+SCENES = Architecture(
+    name="scenes",
+    resolution=32,
+    stages=(
+        (Block(op="conv", channels=16, kernel=3),),
+        (Block(op="mbconv", channels=16, kernel=3, expansion=2, stride=2),),
+        (Block(op="mbconv", channels=24, kernel=3, expansion=3, stride=2),),
+        (Block(op="mbconv", channels=48, kernel=3, expansion=3, stride=2, repeats=2),),
+        (Block(op="mbconv", channels=80, kernel=3, expansion=3, stride=2, se="hsigmoid"),),
+    ),
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def data() -> CocoData:
+    return squares()
+
+
+class KilledError(Exception):
+    pass
+
+
+def fit(data: CocoData, training: Training = TRAINING, seed: int = 0, **run: Any) -> Trained:
+    return train(model(), data, training, device=CPU, seed=seed, run=Run(**run))
+
+
+def curve(trained: Trained) -> list[tuple[Any, ...]]:
+    return [(each.lr, each.losses, each.samples, each.scores) for each in trained.history]
+
+
+def states_equal(one: Trained, other: Trained) -> bool:
+    mine, theirs = one.model.state_dict(), other.model.state_dict()
+    return all(torch.equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_learns_squares(data: CocoData) -> None:
+    trained = fit(data, TRAINING.replace(epochs=14, lr=0.05))
+    # Untrained detectors reach 0.00 to 0.03 here.
+    assert trained.evaluation.boxes.ap50 > 0.5
+    assert trained.history[-1].losses["loss"] < 0.6 * trained.history[0].losses["loss"]
+    assert trained.best.ap == max(each.ap or 0 for each in trained.history)
+    assert not trained.model.training
+
+
+@pytest.mark.slow
+def test_overfits_eight_scenes() -> None:
+    """All eight in every batch: with fewer, batch statistics differ from those of the measurement."""
+    whole = scenes.make(train=8, val=1)
+    data = CocoData(whole.train, replace(whole.train, name="val"))
+    planned = plan(SCENES, data, CPU, settings={"shortest": (128,), "longest": 160, "norm": "bn"})
+    training = Training(
+        epochs=160, batch_size=8, lr=0.1, lr_images=8, flip=0, ema_decay=0.98, evaluate_every=160
+    )
+    trained = train(planned.build(10, 0), data, training, device=CPU, seed=0)
+    assert trained.evaluation.boxes.ap > 0.9
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7])
+def test_resumed_equals_uninterrupted(data: CocoData, tmp_path: Path, stop: int) -> None:
+    """Killed after step `stop` of 12; checkpoints lie every 3 steps and after each epoch of 4."""
+    steps = 0
+
+    def kill(_: Step) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == stop:
+            raise KilledError
+
+    augmented = TRAINING.replace(flip=0.5, photometric=0.5, jitter=(0.8, 1.2))
+    with pytest.raises(KilledError):
+        fit(data, augmented, folder=tmp_path, checkpoint_steps=3, on_step=kill)
+    resumed = fit(data, augmented, folder=tmp_path, checkpoint_steps=3)
+    whole = fit(data, augmented)
+    assert curve(resumed) == curve(whole)
+    assert states_equal(resumed, whole)
+
+
+def test_seed_decides(data: CocoData) -> None:
+    runs = [fit(data, TRAINING.replace(epochs=1), seed=seed) for seed in (0, 1, 0)]
+    assert curve(runs[0]) == curve(runs[2])
+    assert curve(runs[0]) != curve(runs[1])
+
+
+def numbers_of(evaluation: Evaluation) -> NDArray[np.float64]:
+    """Image, class, score and box of every detection [n, 7]."""
+    return np.array(
+        [[one["image_id"], one["category_id"], one["score"], *one["bbox"]] for one in evaluation.results]
+    )
+
+
+def test_files(data: CocoData, tmp_path: Path) -> None:
+    trained = fit(data, folder=tmp_path)
+    rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert float(rows[-1]["loss"]) == trained.history[-1].losses["loss"]
+    assert float(rows[-1]["ap"]) == trained.evaluation.boxes.ap
+    assert float(rows[0]["box_objects"]) + float(rows[0]["box_background"]) <= 24  # box_samples
+    assert float(rows[0]["rpn_objects"]) + float(rows[0]["rpn_background"]) == 32  # rpn_samples
+
+    last = load_detector(tmp_path / "weights" / "last.pt")
+    assert last.classes == toys.CLASSES
+    assert last.settings == toys.SETTINGS
+    assert last.metrics["ap"] == trained.evaluation.boxes.ap
+    found = evaluate(last.detector(), data, device=CPU)
+    # On some processors weights that were read give another last bit than those that were trained.
+    np.testing.assert_allclose(numbers_of(found), numbers_of(trained.evaluation), rtol=1e-5, atol=1e-4)
+    best = load_detector(tmp_path / "weights" / "best.pt")
+    assert best.metrics["ap"] == trained.best.ap
+
+    # The same command again finds nothing left to do, and another training is refused.
+    again = fit(data, folder=tmp_path)
+    assert states_equal(again, trained)
+    with pytest.raises(RunError, match="of another training: seed was 0, is 1"):
+        fit(data, seed=1, folder=tmp_path)
+    with pytest.raises(RunError, match="of another training: data"):
+        fit(squares(seed=1), folder=tmp_path)
+
+
+def test_tensorboard_gets_the_numbers_of_the_table(
+    data: CocoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[tuple[str, float, int]] = []
+
+    class Writer:
+        def __init__(self, folder: str) -> None:
+            assert folder == str(tmp_path / "tensorboard")
+
+        def add_scalar(self, *scalar: Any) -> None:
+            written.append(scalar)
+
+        def flush(self) -> None: ...
+
+        def close(self) -> None:
+            written.append(("closed", 0, 0))
+
+    monkeypatch.setattr("detector.training.logs.find_spec", lambda name: name)
+    monkeypatch.setattr(
+        "detector.training.logs.import_module", lambda _: SimpleNamespace(SummaryWriter=Writer)
+    )
+    trained = fit(data, TRAINING.replace(epochs=2), folder=tmp_path)
+    assert ("ap", trained.history[1].ap, 2) in written
+    assert ("loss_classifier", trained.history[0].losses["loss_classifier"], 1) in written
+    assert written[-1][0] == "closed"
+
+
+def test_early_stopping(data: CocoData) -> None:
+    # At this rate the AP never rises above its first value.
+    trained = fit(data, TRAINING.replace(lr=1e-9, epochs=30, patience=2, ema=False))
+    aps = [each.ap for each in trained.history]
+    assert len(aps) == aps.index(max(each or 0 for each in aps)) + 3
+
+
+def test_measures_when_asked_and_at_the_end(data: CocoData) -> None:
+    trained = fit(data, TRAINING.replace(evaluate_every=2))
+    assert [each.scores is not None for each in trained.history] == [False, True, True]
+    stopped = fit(data, TRAINING.replace(evaluate_every=2), on_epoch=lambda _: False)
+    assert len(stopped.history) == 1
+    assert stopped.evaluation.boxes.ap >= 0
+
+
+@pytest.mark.parametrize("optimizer", LR)
+def test_every_optimizer_learns(data: CocoData, optimizer: Any) -> None:
+    lr = 0.05 if optimizer == "sgd" else 5e-3
+    trained = fit(data, TRAINING.replace(optimizer=optimizer, lr=lr, epochs=5, evaluate_every=5))
+    # Better proposals give the box head more to do, so that the sum of losses rises at first.
+    losses = [each.losses["loss_objectness"] for each in trained.history]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_masks_are_trained(data: CocoData) -> None:
+    trained = train(model(mask=True), data, TRAINING.replace(epochs=1), device=CPU, seed=0)
+    assert trained.history[0].losses["loss_mask"] > 0
+    assert trained.evaluation.masks is not None
+    assert trained.history[0].ap == trained.evaluation.masks.ap
+
+
+def test_batches_without_boxes_train(data: CocoData) -> None:
+    empty = replace(data.train, annotations=())
+    trained = fit(CocoData(empty, data.val), TRAINING.replace(epochs=1))
+    assert trained.history[0].samples["box_objects"] == 0
+    assert trained.history[0].losses["loss_box_reg"] == 0
+    assert 0 < trained.history[0].losses["loss"] < 10
+
+
+def test_divergence_names_the_images(data: CocoData) -> None:
+    with pytest.raises(NonFiniteLossError, match=r"step \d+ of 4, of the images squares/train-\d+\.png"):
+        fit(data, TRAINING.replace(lr=1e9, warmup_epochs=0, clip_norm=0, ema=False))
+
+
+def test_frozen_stages_stay(data: CocoData) -> None:
+    network = model(freeze=1)
+    before = {name: value.clone() for name, value in network.backbone.trunk.stages[0].state_dict().items()}
+    train(network, data, TRAINING.replace(epochs=1), device=CPU, seed=0)
+    after = network.backbone.trunk.stages[0].state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_loader_and_detector_must_not_both_resize(data: CocoData) -> None:
+    with pytest.raises(UsageError, match="resize_in_training off"):
+        train(model(resize_in_training=True), data, TRAINING, device=CPU, seed=0)
+
+
+def test_recipe_of_a_search_applies() -> None:
+    recipe = Recipe(optimizer="sgd", lr=0.4, batch_size=64, ema=True, ema_decay=0.95, epochs=7, mixup=0.2)
+    training = Training.of_recipe(recipe)
+    assert Training.unused(recipe) == ("mixup",)
+    assert training.recipe(images=16).lr == 0.4
+    made = training.recipe(images=4)
+    assert made.lr == pytest.approx(0.1)
+    assert (made.epochs, made.ema_decay, made.weight_decay) == (7, 0.95, recipe.weight_decay)
+    assert training.flip == 0  # the recipe only shifts
+    assert Training.of_recipe(recipe.replace(augmentation="flip_shift")).flip == 0.5
+
+
+@pytest.mark.parametrize(("optimizer", "factor"), [("sgd", 4.0), ("adamw", 2.0), ("rmsprop", 2.0)])
+def test_rate_scales_with_the_batch(optimizer: Any, factor: float) -> None:
+    training = Training(optimizer=optimizer)
+    assert training.recipe(64).lr == pytest.approx(factor * LR[optimizer])
+
+
+def test_plan_fits_sizes_and_anchors_to_the_data(data: CocoData) -> None:
+    from search_spaces import published as architecture
+
+    planned = plan(architecture("fbnetv3_a"), data, CPU)
+    assert planned.settings.shortest == (224,)  # its resolution, though the images are smaller
+    assert planned.settings.box_samples == 64
+    sizes = planned.settings.anchor_sizes[0]
+    assert min(sizes) >= 10 * 224 / 60  # squares of 10 to 20 pixels in images whose shorter side is 48
+    assert max(sizes) <= 20 * 224 / 48
+    given = plan("fbnetv3a_dsmask_c4", data, CPU)
+    assert given.settings.anchor_sizes == ((32, 64, 96, 128, 160),)
+    assert given.parts == published("fbnetv3a_dsmask_c4")
+
+
+def test_on_cuda_the_published_numbers_of_regions_hold(data: CocoData) -> None:
+    planned = plan("fbnetv3a_c4", data, torch.device("cuda"))
+    assert (planned.settings.box_samples, planned.settings.train_proposals) == (512, 2000)
+
+
+def test_progress_counts_down(data: CocoData) -> None:
+    steps: list[Step] = []
+    epochs: list[Epoch] = []
+    fit(
+        data,
+        TRAINING.replace(epochs=2),
+        on_step=steps.append,
+        on_epoch=lambda epoch: epochs.append(epoch) is None,
+    )
+    assert [(each.epoch, each.step) for each in steps] == [(e, s) for e in (1, 2) for s in (1, 2, 3, 4)]
+    assert steps[-1].left == 0
+    assert [each.epoch for each in epochs] == [1, 2]
+
+
+@pytest.mark.gpu
+def test_learns_squares_on_a_gpu(data: CocoData) -> None:
+    training = TRAINING.replace(epochs=20, lr=0.05)
+    trained = train(model(), data, training, device=torch.device("cuda"), seed=0)
+    assert trained.evaluation.boxes.ap50 > 0.5
+    on_gpu = evaluate(trained.model, data, device=torch.device("cuda"), amp=False)
+    on_cpu = evaluate(trained.model.cpu(), data, device=CPU)
+    assert on_gpu.boxes.ap == pytest.approx(on_cpu.boxes.ap, abs=0.01)
+
+
+@pytest.mark.gpu
+def test_goes_on_from_a_checkpoint_on_a_gpu(data: CocoData, tmp_path: Path) -> None:
+    device = torch.device("cuda")
+    run = Run(folder=tmp_path, on_epoch=lambda epoch: epoch.epoch < 2)
+    first = train(model(), data, TRAINING, device=device, seed=0, run=run)
+    resumed = train(model(), data, TRAINING, device=device, seed=0, run=Run(folder=tmp_path))
+    assert curve(resumed)[:2] == curve(first)
+    assert len(resumed.history) == TRAINING.epochs

@@ -1,0 +1,119 @@
+"""Files of weights: what they carry, and which are refused."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nars.data import ImageData
+from nars.data.arrays import from_arrays
+from nars.device import seeded
+from nars.errors import WeightsError
+from nars.networks.build import build
+from nars.networks.weights import load_weights, save_weights
+from nars.spec import Architecture, Block, Candidate, Recipe
+from nars.training.evaluation import evaluate
+
+CPU = torch.device("cpu")
+SIDE = 8
+
+ARCHITECTURE = Architecture(
+    resolution=SIDE,
+    stages=(
+        (Block(op="conv", channels=8, kernel=3, stride=2),),
+        (Block(op="mbpool", channels=8, expansion=2),),
+    ),
+)
+CANDIDATE = Candidate(architecture=ARCHITECTURE, recipe=Recipe(dropout=0.1))
+
+
+@pytest.fixture(scope="module")
+def data() -> ImageData:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, SIDE, SIDE), dtype=np.uint8)
+    return from_arrays("noise", {"x_train": images, "y_train": np.arange(60) % 3})
+
+
+def network() -> nn.Module:
+    """Statistics of its norms included, nothing of it is as fresh networks have it."""
+    with seeded(0, CPU):
+        model = build(ARCHITECTURE, 3)
+        for tensor in model.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.uniform_(0.1, 1.0)
+    return model
+
+
+def test_weights_round_trip(data: ImageData, tmp_path: Path) -> None:
+    trained = network()
+    path = tmp_path / "weights.pt"
+    save_weights(path, trained, CANDIDATE, data, {"accuracy": 0.5})
+    weights = load_weights(path)
+    assert weights.candidate == CANDIDATE
+    assert weights.classes == data.classes
+    assert weights.mean == tuple(data.mean.tolist())
+    assert weights.metrics == {"accuracy": 0.5}
+    model = weights.network()
+    assert not model.training
+    metrics = [evaluate(each, data, "val", resolution=SIDE, device=CPU) for each in (trained, model)]
+    assert metrics[0] == metrics[1]
+    assert metrics[0].loss > 0
+
+
+class Malicious:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("writer", [torch.save, lambda obj, path: path.write_bytes(pickle.dumps(obj))])
+def test_code_in_weights_is_refused_and_not_run(tmp_path: Path, writer: Callable[..., object]) -> None:
+    writer({"format": "nars.weights", "state": Malicious(tmp_path / "ran")}, tmp_path / "bad.pt")
+    with pytest.raises(WeightsError, match=r"bad\.pt: refused: [^\n]*$"):
+        load_weights(tmp_path / "bad.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_that_cannot_be_used_say_why(data: ImageData, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    with pytest.raises(WeightsError, match=r"cannot read .*weights.pt: No such file"):
+        load_weights(path)
+    save_weights(path, network(), CANDIDATE, data, {})
+    whole = path.read_bytes()
+    content = torch.load(path, weights_only=True)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match="not a whole checkpoint"):
+        load_weights(path)
+    cases = [
+        ({"weight": torch.ones(1)}, "not a file of nars weights"),
+        (content | {"schema": 2}, "schema is 2, this version reads 1"),
+        (content | {"candidate": "kind: recipe"}, "damaged: .*kind is 'recipe'"),
+        (content | {"mean": [0.5]}, "damaged: expected three channels, got 1"),
+        (content | {"state": {"a": "b"}}, "not made of tensors"),
+    ]
+    for changed, message in cases:
+        torch.save(changed, path)
+        with pytest.raises(WeightsError, match=message):
+            load_weights(path)
+    name = next(iter(content["state"]))
+    states = [
+        ({}, rf"has no {name}, which the network has"),
+        (
+            content["state"] | {name: torch.ones(1)},
+            rf"{name} has shape \(1,\), the network's is \(8, 3, 3, 3\)",
+        ),
+        (content["state"] | {"more": torch.ones(1)}, "has more, which the network has not"),
+    ]
+    for state, message in states:
+        torch.save(content | {"state": state}, path)
+        with pytest.raises(WeightsError, match=message):
+            load_weights(path).network()

@@ -1,0 +1,118 @@
+"""What a search is: checked when made, the same after a round trip, and compared when it goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from optuna.study import StudyDirection
+from stub_task import SPACE, config
+
+from nars.errors import RunError, SpecError, UsageError
+from nars.searching.config import SearchConfig
+from nars.spec import Recipe
+from search_spaces import published, space
+
+FIXED = {
+    "open": SPACE,
+    "micro": space("micro").replace(num_classes=7),
+    "recipe fixed": space("fbnetv3").fix(recipe=Recipe(lr=0.3, ema=True)),
+    "architecture fixed": space("fbnetv3").fix(architecture=published("fbnetv3_a")),
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_a_search_read_back_continues_itself(name: str) -> None:
+    made = config("30m", space=FIXED[name], limits={"macs": 4e6, "latency": 0.005}, seed=3, sampler="tpe")
+    again = SearchConfig.from_yaml(made.to_yaml())
+    assert again == made
+    assert again.identity == made.identity
+    again.check_continues(made, "here")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"objectives": ("accuracy", "macz")},
+            "'macz' is known only by training; valid: macs, params, latency",
+        ),
+        ({"objectives": ("accuracy", "macs", "macs")}, "objectives repeat: accuracy, macs, macs"),
+        ({"objectives": ()}, "objectives"),
+        ({"limits": {"flops": 1e6}}, "'flops' is known only by training"),
+        ({"limits": {"macs": 0}}, "greater than 0"),
+        ({"limits": {"macs": float("nan")}}, "limits.macs"),
+        ({"seed": -1}, "seed"),
+        (
+            {"objectives": ("accuracy", "macs"), "pruner": "median"},
+            "pruner 'median' compares a single objective",
+        ),
+        ({"sampller": "nars"}, "unknown key 'sampller' of searchconfig: did you mean 'sampler'?"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        config(**changes)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_budget_is_refused() -> None:
+    with pytest.raises(UsageError, match="budget '64 trials'"):
+        config("64 trials")
+
+
+def test_the_metric_is_maximised_and_what_it_costs_minimised() -> None:
+    found = config(objectives=("accuracy", "macs", "latency"))
+    assert found.directions == [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE, StudyDirection.MINIMIZE]
+    assert found.needs_latency
+    assert config(limits={"latency": 1.0}).needs_latency
+    assert not config(limits={"macs": 1.0}).needs_latency
+
+
+@pytest.mark.parametrize("changes", [{"budget": "900ep"}, {"device": "cuda:1"}], ids=str)
+def test_a_search_may_go_further_and_elsewhere(changes: dict[str, Any]) -> None:
+    earlier = config()
+    now = earlier.replace(**changes)
+    now.check_continues(earlier, "runs/first")
+    assert now.identity == earlier.identity
+
+
+OTHER = SPACE.replace(resolution=8, name="mine")
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({"seed": 2}, "seed was 0, now 2"),
+        ({"data": "photos"}, "data was 'none', now 'photos'"),
+        ({"data_fingerprint": "stub:other"}, "data_fingerprint was 'stub:none', now 'stub:other'"),
+        ({"limits": {"macs": 5e6}}, "limits was {'macs': 4000000.0}, now {'macs': 5000000.0}"),
+        ({"limits": {}}, "limits was {'macs': 4000000.0}, now {}"),
+        ({"objectives": ("accuracy", "macs")}, "objectives was ('accuracy',), now ('accuracy', 'macs')"),
+        ({"sampler": "tpe"}, "sampler was 'nars', now 'tpe'"),
+        ({"pruner": "median"}, "pruner was 'none', now 'median'"),
+        ({"early_stopping": False}, "early_stopping was True, now False"),
+        ({"task": "detection"}, "task was 'stub', now 'detection'"),
+        ({"space": OTHER}, "space tiny is not mine: resolution was IntDistribution("),
+        ({"space": SPACE.replace(num_classes=3)}, "space tiny is not tiny: num_classes was 10, now 3"),
+    ],
+)
+def test_another_search_is_refused_with_the_difference(changes: dict[str, Any], shown: str) -> None:
+    earlier = config(limits={"macs": 4e6})
+    now = earlier.replace(**changes)
+    assert now.identity != earlier.identity
+    with pytest.raises(RunError) as caught:
+        now.check_continues(earlier, "runs/first")
+    assert str(caught.value).startswith("runs/first holds another search: ")
+    assert shown in str(caught.value)
+    assert str(caught.value).count(";") == 0  # the one difference, and no other
+
+
+def test_many_differences_are_all_named_but_of_a_space_only_the_first() -> None:
+    with pytest.raises(RunError) as caught:
+        config(space=space("micro"), seed=1).check_continues(config(), "here")
+    message = str(caught.value)
+    assert "space tiny is not micro: " in message
+    assert " more; seed was 0, now 1" in message
+    assert len(message) < 600

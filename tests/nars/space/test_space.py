@@ -1,0 +1,152 @@
+"""Contract of every space: decode, encode, restrict, and refuse."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from nars.errors import SpecError, UsageError
+from nars.space import Space, genotypes
+from nars.space.batch_cost import CHUNK
+from nars.space.cost import count
+from nars.spec import Candidate, Recipe
+from search_spaces import published
+from search_spaces.spaces import space, space_names
+
+NAMES = ["fbnetv3", "micro"]
+
+
+def test_built_in_spaces() -> None:
+    assert space_names() == NAMES
+    with pytest.raises(UsageError, match="did you mean 'micro'"):
+        space("mirco")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_file_round_trip(name: str) -> None:
+    found = space(name)
+    again = Space.from_yaml(found.to_yaml())
+    assert again == found
+    assert again.fingerprint == found.fingerprint
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_decode_and_encode_are_inverse(name: str) -> None:
+    found = space(name)
+    matrix = genotypes.sample(found, 50, np.random.default_rng(0))
+    for row, genotype in zip(matrix, genotypes.to_genotypes(found, matrix), strict=True):
+        candidate = found.decode(genotype)
+        encoded = genotypes.from_genotypes(found, [found.encode(candidate)])
+        np.testing.assert_allclose(found.canonical(encoded)[0], row)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_batched_cost_equals_that_of_each(name: str) -> None:
+    found = space(name).replace(num_classes=10)
+    matrix = genotypes.sample(found, 100, np.random.default_rng(1))
+    batch = found.cost(matrix)
+    for index, genotype in enumerate(genotypes.to_genotypes(found, matrix)):
+        one = count(found.decode(genotype).architecture, num_classes=10)
+        assert (one.macs, one.params) == (batch.macs[index], batch.params[index])
+        assert one.published_flops == batch.published_flops[index]
+        assert one.published_params == batch.published_params[index]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cost_of_any_number_of_genotypes(name: str) -> None:
+    found = space(name)
+    many = genotypes.sample(found, CHUNK + 5, np.random.default_rng(3))
+    whole = found.cost(many)
+    for part in (slice(0), slice(1), slice(CHUNK - 2, CHUNK + 2)):
+        np.testing.assert_array_equal(found.cost(many[part]).macs, whole.macs[part])
+        np.testing.assert_array_equal(found.cost(many[part]).params, whole.params[part])
+
+
+def test_a_space_that_was_counted_is_equal_to_one_that_was_not() -> None:
+    found, other = space("micro"), space("micro")
+    found.cost(genotypes.sample(found, 2, np.random.default_rng(0)))
+    assert found == other
+    other.cost(genotypes.sample(other, 2, np.random.default_rng(0)))
+    assert found == other
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_micro_costs_what_it_promises() -> None:
+    found = space("micro").replace(num_classes=10)
+    macs = found.cost(genotypes.sample(found, 10_000, np.random.default_rng(2))).macs
+    assert np.quantile(macs, 0.01) > 0.5e6
+    assert macs.max() < 20e6
+
+
+@pytest.mark.parametrize("letter", "abcdefg")
+def test_fbnetv3_contains_the_published_networks(letter: str) -> None:
+    found, network = space("fbnetv3"), published(f"fbnetv3_{letter}")
+    recipe = found.decode(genotypes.to_genotypes(found, _first(found))[0]).recipe
+    genotype = found.encode(Candidate(architecture=network, recipe=recipe))
+    decoded = found.decode(genotype).architecture
+    assert list(decoded.blocks()) == list(network.blocks())
+    assert decoded.resolution == network.resolution
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_restrictions_hold_their_part(name: str) -> None:
+    found = space(name)
+    candidate = found.decode(genotypes.to_genotypes(found, _first(found))[0])
+    recipe_only = found.fix(architecture=candidate.architecture)
+    assert list(recipe_only.distributions) == found.recipe_names
+    architecture_only = found.fix(recipe=candidate.recipe)
+    assert list(architecture_only.distributions) == found.architecture_names
+    for part in (recipe_only, architecture_only):
+        again = part.decode(genotypes.to_genotypes(part, _first(part))[0])
+        assert list(again.architecture.blocks()) == list(candidate.architecture.blocks())
+        assert again.recipe == candidate.recipe
+
+
+def test_encode_names_what_is_outside() -> None:
+    found = space("micro")
+    candidate = found.decode(genotypes.to_genotypes(found, _first(found))[0])
+    outside = candidate.replace(recipe=candidate.recipe.replace(mixup=0.9))
+    with pytest.raises(SpecError, match=r"recipe\.mixup = 0\.9 is outside space micro"):
+        found.encode(outside)
+    with pytest.raises(SpecError, match="stage 0 of the architecture is outside"):
+        found.encode(Candidate(architecture=published("fbnetv3_a"), recipe=Recipe()))
+
+
+MICRO = space("micro").to_yaml()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("stride: 2", "strid: 2", "unknown key 'strid' of rowspace: did you mean 'stride'"),
+        ("low: 8, high: 16", "low: 8, hihg: 16", "unknown key 'hihg' of range: did you mean 'high'"),
+        ("low: 8, high: 16", "low: 18, high: 16", "low is above high: 18 > 16"),
+        ("low: 8, high: 16, step: 4", "low: 8, high: 16, step: 3", "step 3 does not lead from 8 to 16"),
+        ("  mixup:", "  mixupp:", "unknown key 'mixupp' of recipe: did you mean 'mixup'"),
+        ("[none, hsigmoid]", "[none, sigmoit]", "stage3.se = 'sigmoit'"),
+        ("name: stage1", "name: stem", "row names repeat"),
+    ],
+)
+def test_a_wrong_file_names_the_rule(old: str, new: str, message: str) -> None:
+    text = MICRO.replace(old, new, 1)
+    assert text != MICRO
+    with pytest.raises(SpecError) as caught:
+        Space.from_yaml(text, "my.yaml")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("my.yaml: ")
+
+
+def test_equal_candidates_have_equal_canonical_rows() -> None:
+    found = space("micro")
+    matrix = genotypes.sample(found, 1, np.random.default_rng(3))
+    genotype = genotypes.to_genotypes(found, matrix)[0]
+    off = genotype | {"recipe.ema": False, "stage2.depth": 1}
+    other = off | {"recipe.ema_decay": 0.99, "stage2.kernel.rest": 5}
+    rows = found.canonical(genotypes.from_genotypes(found, [off, other]))
+    np.testing.assert_array_equal(rows[0], rows[1])
+
+
+def _first(found: Space) -> genotypes.Matrix:
+    return genotypes.from_unit(found, np.zeros((1, len(found.distributions))))

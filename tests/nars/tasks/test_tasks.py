@@ -1,0 +1,151 @@
+"""What every task promises to a search. A new task is one more line in `TASKS_UNDER_TEST`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from toys import squares
+
+from detector.task import Detection
+from nars import tasks
+from nars.data import ImageData
+from nars.data.arrays import from_arrays
+from nars.errors import DataError, UsageError
+from nars.spec import Architecture, Block, Candidate, Recipe
+from nars.tasks.base import Outcome, Task
+from nars.tasks.classification import Classification
+from nars.training.loop import Progress
+
+CPU = torch.device("cpu")
+
+ARCHITECTURE = Architecture(
+    name="tiny",
+    resolution=8,
+    stages=(
+        (Block(op="conv", channels=8, kernel=3, stride=2),),
+        (Block(op="mbconv", channels=16, kernel=3, expansion=2, stride=2),),
+        (Block(op="mbpool", channels=8, expansion=2),),
+    ),
+)
+CANDIDATE = Candidate(architecture=ARCHITECTURE, recipe=Recipe(epochs=3, lr=0.05, dropout=0.1))
+
+
+@dataclass
+class Made:
+    """A task, the same with other test data, and the same with other data to learn from."""
+
+    task: Task
+    other_test: Task | None
+    """None where the data has no test part."""
+    other_train: Task
+
+
+def _shades(seed: int, test_seed: int) -> ImageData:
+    arrays = {}
+    for split, count, start in (("train", 60, seed), ("val", 30, seed + 1), ("test", 30, test_seed)):
+        rng = np.random.default_rng(start)
+        labels = np.arange(count) % 3
+        arrays[f"x_{split}"] = (
+            rng.normal(60 + 60 * labels[:, None, None], 30, (count, 8, 8)).clip(0, 255).astype(np.uint8)
+        )
+        arrays[f"y_{split}"] = labels
+    return from_arrays("shades", arrays)
+
+
+def classification() -> Made:
+    return Made(*(Classification(_shades(*seeds), CPU) for seeds in ((0, 5), (0, 6), (1, 5))))
+
+
+def detection() -> Made:
+    task, other_train = (Detection(squares(seed=seed), CPU) for seed in (0, 1))
+    return Made(task, None, other_train)
+
+
+TASKS_UNDER_TEST: list[Callable[[], Made]] = [classification, detection]
+
+
+@pytest.fixture(params=TASKS_UNDER_TEST, ids=lambda make: make.__name__)
+def made(request: pytest.FixtureRequest) -> Made:
+    make: Callable[[], Made] = request.param
+    return make()
+
+
+def scores(outcome: Outcome) -> tuple[object, ...]:
+    return outcome.score, outcome.epochs, outcome.curve
+
+
+def test_outcome(made: Made) -> None:
+    outcome = made.task.run(CANDIDATE, seed=0)
+    assert outcome.epochs == len(outcome.curve) == 3
+    assert 0 <= outcome.score <= 1
+    assert outcome.curve[-1] == (1.0, outcome.score)
+    assert [share for share, _ in outcome.curve] == sorted(share for share, _ in outcome.curve)
+    assert outcome.seconds > 0
+
+
+def test_same_seed_same_outcome(made: Made) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        outcomes = [made.task.run(CANDIDATE, seed=seed) for seed in (3, 4, 3)]
+    finally:
+        torch.set_num_threads(threads)
+    assert scores(outcomes[0]) == scores(outcomes[2])
+    assert scores(outcomes[0]) != scores(outcomes[1])
+
+
+def test_test_images_are_not_looked_at(made: Made) -> None:
+    if made.other_test is not None:
+        assert scores(made.task.run(CANDIDATE, seed=0)) == scores(made.other_test.run(CANDIDATE, seed=0))
+
+
+def test_stops_when_told(made: Made) -> None:
+    seen: list[Progress] = []
+    outcome = made.task.run(CANDIDATE, seed=0, on_epoch=lambda progress: seen.append(progress) is not None)
+    assert (outcome.epochs, len(seen)) == (1, 1)
+    assert outcome.curve == ((pytest.approx(1 / 3), outcome.score),)
+    assert outcome.score == seen[0].accuracy
+
+
+def test_stopping_is_up_to_the_callers_exceptions_too(made: Made) -> None:
+    class PrunedError(Exception):
+        pass
+
+    def prune(_: Progress) -> bool:
+        raise PrunedError
+
+    with pytest.raises(PrunedError):
+        made.task.run(CANDIDATE, seed=0, on_epoch=prune)
+
+
+def test_fingerprint_tells_data_apart(made: Made) -> None:
+    tasks = [task for task in (made.task, made.other_test, made.other_train) if task is not None]
+    assert len({task.fingerprint for task in tasks}) == len(tasks)
+    assert made.task.fingerprint == made.task.fingerprint
+
+
+def test_describes_itself_in_a_line(made: Made) -> None:
+    assert made.task.name in made.task.describe()
+    assert "\n" not in made.task.describe()
+    assert made.task.metric
+    assert made.task.num_classes == 3
+    assert made.task.device == CPU
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_every_task_opens_its_own_errors(name: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        tasks.load(name, tmp_path, CPU)
+
+
+def test_load() -> None:
+    task = tasks.load("classification", "digits", CPU)
+    assert isinstance(task, Classification)
+    assert task.describe() == "classification of digits: 10 classes, 1079 train, 359 val, 359 test images"
+    with pytest.raises(UsageError, match="unknown task 'classificaton': did you mean 'classification'"):
+        tasks.load("classificaton", "digits", CPU)

@@ -1,0 +1,269 @@
+"""The training loop, what it measures, and the files it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nars.data import ImageData, load
+from nars.data.arrays import from_arrays
+from nars.device import resolve, seeded
+from nars.errors import NonFiniteLossError, RunError, TrialMemoryError
+from nars.networks.build import build
+from nars.spec import Architecture, Block, Recipe
+from nars.training.evaluation import evaluate
+from nars.training.loop import Progress, Trained, train
+
+CPU = torch.device("cpu")
+SIDE = 8
+
+ARCHITECTURE = Architecture(
+    name="tiny",
+    resolution=SIDE,
+    stages=(
+        (Block(op="conv", channels=8, kernel=3, stride=2),),
+        (Block(op="mbconv", channels=8, kernel=3, expansion=2, se="hsigmoid"),),
+        (Block(op="mbconv", channels=16, kernel=5, expansion=2, stride=2, repeats=2),),
+        (Block(op="mbpool", channels=16, expansion=2),),
+    ),
+)
+EVERYTHING = Recipe(
+    epochs=3,
+    lr=0.05,
+    ema=True,
+    ema_decay=0.9,
+    mixup=0.2,
+    label_smoothing=0.1,
+    dropout=0.2,
+    stochastic_depth=0.2,
+    augmentation="flip_shift",
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def data() -> ImageData:
+    """Three classes that differ in brightness, with noise: 150 images to train, 50 for val."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(250) % 3
+    images = rng.normal(60 + 60 * labels[:, None, None], 25, (250, SIDE, SIDE)).clip(0, 255).astype(np.uint8)
+    return from_arrays("shades", {"x_train": images, "y_train": labels})
+
+
+def fresh(recipe: Recipe) -> nn.Module:
+    with seeded(0, CPU):
+        return build(ARCHITECTURE, 3, recipe)
+
+
+def run(data: ImageData, recipe: Recipe, seed: int = 1, **options: Any) -> Trained:
+    return train(fresh(recipe), data, recipe, resolution=SIDE, device=CPU, seed=seed, **options)
+
+
+def same(one: nn.Module, two: nn.Module) -> bool:
+    states = one.state_dict(), two.state_dict()
+    return all(torch.equal(states[0][name], states[1][name]) for name in states[0] | states[1])
+
+
+# The loop
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adamw"])
+def test_learns(data: ImageData, optimizer: str) -> None:
+    recipe = Recipe.of({"epochs": 4, "optimizer": optimizer, "lr": 0.05 if optimizer == "sgd" else 0.005})
+    trained = run(data, recipe)
+    # The class means lie 60 grey levels apart, the mean of 64 pixels has a deviation of 3.
+    assert trained.val.accuracy > 0.9
+    assert trained.curve[-1].loss < trained.curve[0].loss
+    assert not trained.model.training
+
+
+def test_same_seed_same_bits(data: ImageData) -> None:
+    one, two, other = (run(data, EVERYTHING, seed) for seed in (1, 1, 2))
+    assert same(one.model, two.model)
+    assert [p.loss for p in one.curve] == [p.loss for p in two.curve]
+    assert not same(one.model, other.model)
+
+
+def test_leaves_the_global_generator_alone(data: ImageData) -> None:
+    before = torch.get_rng_state()
+    run(data, EVERYTHING.replace(epochs=1))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_reports_every_epoch_and_stops_when_told(data: ImageData) -> None:
+    seen: list[Progress] = []
+
+    def on_epoch(progress: Progress) -> bool:
+        seen.append(progress)
+        return progress.epoch < 2
+
+    trained = run(data, EVERYTHING, on_epoch=on_epoch)
+    assert [(p.epoch, p.epochs) for p in seen] == [(1, 3), (2, 3)]
+    assert trained.curve == tuple(seen)
+    assert seen[-1].fraction == pytest.approx(2 / 3)
+    assert trained.val.accuracy == seen[-1].accuracy
+    # Stopping early is the start of the longer training, not a shorter schedule.
+    full = run(data, EVERYTHING)
+    assert [p.loss for p in full.curve[:2]] == [p.loss for p in seen]
+
+
+def test_measures_the_average_where_there_is_one(data: ImageData) -> None:
+    model = fresh(EVERYTHING)
+    trained = train(model, data, EVERYTHING, resolution=SIDE, device=CPU, seed=1)
+    assert trained.model is not model
+    assert not same(trained.model, model)
+    plain = EVERYTHING.replace(ema=False)
+    assert train(model, data, plain, resolution=SIDE, device=CPU, seed=1).model is model
+
+
+def test_a_batch_larger_than_the_data_is_the_data(data: ImageData) -> None:
+    assert run(data, Recipe(epochs=1, batch_size=4096, warmup_epochs=0)).curve[0].loss > 0
+
+
+class Poison(nn.Module):
+    """Gives what is no number from a chosen forward pass of training on."""
+
+    def __init__(self, at: int, value: float) -> None:
+        super().__init__()
+        self.model = fresh(Recipe())
+        self.at, self.value, self.seen = at, value, 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.model(x)
+        self.seen += self.training
+        return logits * self.value if self.seen == self.at else logits
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_ends_the_trial(data: ImageData, value: float) -> None:
+    recipe = Recipe(epochs=4, batch_size=50, warmup_epochs=0)
+    with pytest.raises(NonFiniteLossError, match=r"loss is nan in epoch 2 of 4, step 2 of 3, at .* 0\.0\d+$"):
+        train(Poison(5, value), data, recipe, resolution=SIDE, device=CPU, seed=1)
+
+
+def test_exploding_weights_end_the_trial(data: ImageData) -> None:
+    with pytest.raises(NonFiniteLossError):
+        run(data, Recipe(epochs=3, lr=1e30, clip_norm=0, warmup_epochs=0))
+
+
+class Greedy(nn.Module):
+    """Wants a terabyte."""
+
+    def __init__(self, error: Callable[[], object]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3, 3))
+        self.error = error
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.error()
+        return x.mean((2, 3)) @ self.weight
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (lambda: torch.empty(2**60, dtype=torch.uint8), "memory"),
+        (lambda: _raise(MemoryError()), "memory"),
+        (lambda: _raise(torch.OutOfMemoryError("CUDA out of memory")), "GPU memory"),
+    ],
+)
+def test_running_out_of_memory_ends_the_trial(
+    data: ImageData, error: Callable[[], object], kind: str
+) -> None:
+    with pytest.raises(TrialMemoryError, match=rf"^out of {kind} while training at 8 px in batches of 64$"):
+        train(Greedy(error), data, Recipe(), resolution=SIDE, device=CPU, seed=1)
+
+
+# Going on after a kill
+
+
+@pytest.mark.parametrize("recipe", [EVERYTHING, Recipe(epochs=3, optimizer="adamw", lr=0.005)])
+@pytest.mark.parametrize("killed_after", [1, 2, 3])
+def test_resumes_to_the_same_bits(data: ImageData, tmp_path: Path, recipe: Recipe, killed_after: int) -> None:
+    class KilledError(Exception):
+        pass
+
+    def on_epoch(progress: Progress) -> bool:
+        if progress.epoch == killed_after:
+            raise KilledError
+        return True
+
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KilledError):
+        run(data, recipe, checkpoint=path, on_epoch=on_epoch)
+    seen: list[int] = []
+    resumed = run(data, recipe, checkpoint=path, on_epoch=lambda p: seen.append(p.epoch) is None)
+    straight = run(data, recipe)
+    assert seen == list(range(killed_after + 1, 4))
+    assert same(resumed.model, straight.model)
+    assert [(p.loss, p.accuracy) for p in resumed.curve] == [(p.loss, p.accuracy) for p in straight.curve]
+    assert resumed.val == straight.val
+    assert [p.seconds for p in resumed.curve] == sorted(p.seconds for p in resumed.curve)
+
+
+def test_a_checkpoint_of_another_training_is_refused(data: ImageData, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint"
+    recipe = Recipe(epochs=1)
+    run(data, recipe, checkpoint=path)
+    with pytest.raises(RunError, match=r"another training: seed was 1, is 2; delete it"):
+        run(data, recipe, seed=2, checkpoint=path)
+    with pytest.raises(RunError, match="another training: recipe was"):
+        run(data, recipe.replace(lr=0.2), checkpoint=path)
+    with pytest.raises(RunError, match="is of another network"):
+        train(nn.Linear(1, 1), data, recipe, resolution=SIDE, device=CPU, seed=1, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(RunError, match="is not a checkpoint that can be read"):
+        run(data, recipe, checkpoint=path)
+
+
+# With a GPU
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("recipe", [EVERYTHING.replace(epochs=5), Recipe(epochs=5, lr=0.05)])
+def test_learns_on_a_gpu(data: ImageData, recipe: Recipe) -> None:
+    device = resolve("cuda")
+    trained = train(fresh(recipe), data, recipe, resolution=SIDE, device=device, seed=1)
+    assert trained.val.accuracy > 0.8
+    on_cpu = evaluate(trained.model.cpu(), data, "val", resolution=SIDE, device=CPU)
+    # Half precision may turn single answers of the 50.
+    assert abs(on_cpu.accuracy - trained.val.accuracy) <= 0.04
+
+
+@pytest.mark.gpu
+def test_resumes_on_a_gpu(data: ImageData, tmp_path: Path) -> None:
+    device, path = resolve("cuda"), tmp_path / "checkpoint"
+    recipe = EVERYTHING
+    options: dict[str, Any] = {"resolution": SIDE, "device": device, "seed": 1, "checkpoint": path}
+    first = train(fresh(recipe), data, recipe, on_epoch=lambda p: p.epoch < 2, **options)
+    resumed = train(fresh(recipe), data, recipe, **options)
+    assert resumed.curve[:2] == first.curve
+    assert len(resumed.curve) == 3
+
+
+@pytest.mark.slow
+def test_digits_are_learnt() -> None:
+    digits = load("digits")
+    recipe = Recipe(epochs=12, ema=True)
+    architecture = ARCHITECTURE.replace(resolution=16)
+    with seeded(0, CPU):
+        model = build(architecture, 10, recipe)
+    trained = train(model, digits, recipe, resolution=16, device=CPU, seed=0)
+    assert trained.val.accuracy > 0.9  # a linear model has 0.95 on these pixels at full length

@@ -1,0 +1,315 @@
+"""Worker processes: they share one budget, and a search survives whatever becomes of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from stub_task import TINY, config, trials
+
+from nars.errors import RunError
+from nars.searching.config import SearchConfig
+from nars.searching.configure import configure
+from nars.searching.run import Run, open_run, start_run
+from nars.trials import INTERRUPTED, Record, counts
+from nars.workers import launch as launching
+from nars.workers.launch import default_workers, launch
+
+QUICK = TINY.replace("epochs: {low: 2, high: 5}", "epochs: 1").replace("low: 8, high: 16", "low: 8, high: 12")
+LONG = TINY.replace("epochs: {low: 2, high: 5}", "epochs: 60")
+"""A training of some ten seconds, to be interrupted."""
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Callable[..., SearchConfig]:
+    def make(text: str, budget: str, **options: Any) -> SearchConfig:
+        (tmp_path / "tiny.yaml").write_text(text)
+        chosen = {"budget": budget, "sampler": "random", "device": "cpu"} | options
+        return configure(space=str(tmp_path / "tiny.yaml"), data="digits", options=chosen)
+
+    return make
+
+
+def pids(study: Study) -> set[int]:
+    return {
+        int(Record.of(trial).worker.split(":")[1])
+        for trial in study.trials
+        if Record.of(trial).worker is not None
+    }
+
+
+def alive(numbers: set[int]) -> set[int]:
+    return {each for each in numbers if psutil.pid_exists(each)}
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"waited {seconds} s in vain")
+
+
+def running(study: Study) -> list[FrozenTrial]:
+    """Those that are being trained: with a whole genotype and a score of some epoch."""
+    return [each for each in study.get_trials(states=(TrialState.RUNNING,)) if each.intermediate_values]
+
+
+def check_nothing_lost_or_doubled(study: Study, budget: int) -> None:
+    paid = trials(study)
+    assert len(paid) == budget
+    assert {trial.state for trial in paid} <= {TrialState.COMPLETE, TrialState.FAIL}
+    interrupted = [trial for trial in study.trials if Record.of(trial).void == INTERRUPTED]
+    repeats = [Record.of(trial).repeats for trial in study.trials if Record.of(trial).repeats is not None]
+    assert sorted(repeats) == [trial.number for trial in interrupted if trial.params]
+    for trial in study.trials:
+        if Record.of(trial).repeats is not None:
+            original = study.trials[Record.of(trial).repeats]
+            assert (trial.params, Record.of(trial).seed) == (original.params, Record.of(original).seed)
+
+
+def test_two_workers_share_a_search(tmp_path: Path, made: Callable[..., SearchConfig]) -> None:
+    run = start_run(tmp_path / "run", made(QUICK, "6"), None)
+    polls: list[int] = []
+    study = launch(run, 2, lambda found: polls.append(len(found.trials)), log=tmp_path / "run" / "log.txt")
+    check_nothing_lost_or_doubled(study, 6)
+    assert [trial.state for trial in trials(study)] == [TrialState.COMPLETE] * 6
+    assert len(pids(study)) == 2
+    assert alive(pids(study)) == set()
+    assert polls
+    assert {"best.yaml", "pareto.csv", "trials.csv", "log.txt"} <= {
+        file.name for file in run.folder.iterdir()
+    }
+    assert len({str(trial.params) for trial in trials(study)}) == 6
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_its_trial_and_nothing_else(
+    tmp_path: Path, made: Callable[..., SearchConfig]
+) -> None:
+    run = start_run(tmp_path / "run", made(LONG.replace("60", "8"), "6"), None)
+    killed: list[FrozenTrial] = []
+
+    def kill_one(study: Study) -> None:
+        found = running(study)
+        if found and not killed:
+            killed.append(found[0])
+            os.kill(int(Record.of(found[0]).worker.split(":")[1]), signal.SIGKILL)
+
+    study = launch(run, 2, kill_one, log=tmp_path / "log.txt")
+    check_nothing_lost_or_doubled(study, 6)
+    failed = [trial for trial in trials(study) if trial.state == TrialState.FAIL]
+    assert [trial.number for trial in failed] == [killed[0].number]
+    assert Record.of(failed[0]).reason == "worker died with SIGKILL (most likely out of memory)"
+    assert len(pids(study)) == 3
+
+
+@pytest.fixture
+def command(tmp_path: Path, made: Callable[..., SearchConfig]) -> Iterator[subprocess.Popen[bytes]]:
+    made(LONG, "4")  # for its space file
+    arguments = ["search", "--space", str(tmp_path / "tiny.yaml"), "--budget", "4", "--sampler", "random"]
+    arguments += ["--run", str(tmp_path / "run"), "--workers", "2", "--device", "cpu"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nars", *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def finish_quickly(run: Run, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """Go on in this process, one epoch for each training."""
+    from nars.tasks.base import Outcome
+    from nars.tasks.classification import Classification
+    from nars.workers.worker import search
+
+    outcome = Outcome(0.5, 1, ((1.0, 0.5),), 0.1)
+    monkeypatch.setattr(Classification, "run", lambda *given, **named: outcome)
+    return search(run.config, run.folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("signalled", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_whoever_ends_the_search_it_goes_on_where_it_was(
+    tmp_path: Path,
+    command: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    signalled: int,
+    code: int,
+) -> None:
+    wait_for((tmp_path / "run" / "study.journal").exists)
+    run = open_run(tmp_path / "run")
+    study = run.study()
+    interrupted = wait_for(lambda: len(found := running(study)) == 2 and found)
+    command.send_signal(signalled)
+    assert command.wait(timeout=30) == code
+    wait_for(lambda: not alive(pids(study)))
+    assert not study.get_trials(states=(TrialState.RUNNING,))
+    assert sum(map(counts, study.trials)) == 0
+    if signalled == signal.SIGINT:
+        assert command.stderr is not None
+        last = command.stderr.read().decode().strip().splitlines()[-1]
+        assert last == "nars: interrupted; the same command goes on from here"
+    study = finish_quickly(run, monkeypatch)
+    check_nothing_lost_or_doubled(study, 4)
+    # In the order in which the workers gave them back.
+    assert {str(each.params) for each in interrupted} == {str(each.params) for each in trials(study)[:2]}
+
+
+@pytest.mark.slow
+def test_all_killed_at_once_is_repeated_at_the_next_start(
+    tmp_path: Path, command: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for((tmp_path / "run" / "study.journal").exists)
+    run = open_run(tmp_path / "run")
+    study = run.study()
+    wait_for(lambda: len(running(study)) == 2)
+    for number in (command.pid, *pids(study)):
+        os.kill(number, signal.SIGKILL)
+    command.wait(timeout=30)
+    wait_for(lambda: all(psutil.Process(each).status() == "zombie" for each in alive(pids(study))))
+    assert len(study.get_trials(states=(TrialState.RUNNING,))) == 2
+    study = finish_quickly(run, monkeypatch)
+    check_nothing_lost_or_doubled(study, 4)
+    assert sum(Record.of(trial).void == INTERRUPTED for trial in study.trials) == 2
+
+
+@pytest.mark.slow
+def test_the_error_of_a_worker_is_the_error_of_the_search(
+    tmp_path: Path, made: Callable[..., SearchConfig]
+) -> None:
+    search = made(QUICK, "4").replace(limits={"macs": 5.0})
+    run = start_run(tmp_path / "run", search, None)
+    with pytest.raises(
+        RunError, match="a worker stopped: no candidate meets macs <= 5: the smallest possible is"
+    ):
+        launch(run, 1, log=tmp_path / "log.txt")
+    assert running(run.study()) == []
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Run]:
+    """A run whose workers are this line of Python."""
+
+    def make(line: str) -> Run:
+        def start(run: Run, index: int, log: Path | None) -> subprocess.Popen[bytes]:
+            return subprocess.Popen([sys.executable, "-S", "-c", line])
+
+        monkeypatch.setattr(launching, "_start", start)
+        monkeypatch.setattr(launching, "POLL_SECONDS", 0.02)
+        return start_run(tmp_path / "run", config("4"), None)
+
+    return make
+
+
+def test_workers_that_only_die_are_not_started_for_ever(fake: Callable[[str], Run]) -> None:
+    with pytest.raises(
+        RunError, match="8 workers died one after the other, the last with exit code 3; see above"
+    ):
+        launch(fake("raise SystemExit(3)"), 2)
+
+
+def test_a_mistake_that_every_worker_would_meet_ends_the_search_at_once(
+    fake: Callable[[str], Run], tmp_path: Path
+) -> None:
+    (tmp_path / "log.txt").write_text("nars: an older error\n[I] trial 3\nnars: no data at photos\nmore\n")
+    with pytest.raises(RunError, match=r"a worker stopped: no data at photos$"):
+        launch(fake("raise SystemExit(2)"), 1, log=tmp_path / "log.txt")
+    with pytest.raises(RunError, match=r"a worker stopped: see above$"):
+        launch(fake("raise SystemExit(2)"), 1)
+
+
+def test_a_search_that_ends_with_an_error_leaves_no_worker(fake: Callable[[str], Run]) -> None:
+    run, started = fake("import time; time.sleep(60)"), time.monotonic()
+    children = {child.pid for child in psutil.Process().children()}
+
+    def fail(study: Study) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        launch(run, 2, fail)
+    assert {child.pid for child in psutil.Process().children()} <= children
+    assert time.monotonic() - started < 15
+
+
+def test_only_the_trial_of_the_worker_that_died_fails(fake: Callable[[str], Run]) -> None:
+    run = fake("pass")
+    study = run.study()
+    host, process = (
+        socket.gethostname(),
+        subprocess.Popen([sys.executable, "-S", "-c", "raise SystemExit(1)"]),
+    )
+    process.wait()
+    for worker in (f"{host}:{process.pid}:5.0", f"{host}:{process.pid}1:5.0", "elsewhere:1:1.0", None):
+        trial = study.ask()
+        if worker is not None:
+            trial.set_user_attr("worker", worker)
+    launching._bury(study, process)
+    states = [trial.state for trial in study.trials]
+    assert states == [TrialState.FAIL] + [TrialState.RUNNING] * 3
+    assert Record.of(study.trials[0]).reason == "worker died with exit code 1"
+
+
+def test_a_worker_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told: dict[str, Any] = {}
+
+    def popen(command: list[str], **options: Any) -> None:
+        told.update(command=command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    run = start_run(tmp_path / "run", config("4"), "sqlite:///somewhere.db")
+    launching._start(run, 0, None)
+    assert told["command"][1:4] == ["-m", "nars", "worker"]
+    pairs = dict(zip(told["command"][4::2], told["command"][5::2], strict=True))
+    assert pairs == {
+        "--storage": "sqlite:///somewhere.db",
+        "--study": "run",
+        "--parent": str(os.getpid()),
+        "--device": "cpu",
+    }
+    assert told["start_new_session"]
+    assert told["env"]["OMP_NUM_THREADS"] == "1"
+    assert "CUDA_VISIBLE_DEVICES" not in told["env"] or "CUDA_VISIBLE_DEVICES" in os.environ
+
+
+@pytest.mark.parametrize(
+    ("count", "visible", "expected"),
+    [(0, None, [{}] * 3), (1, None, [{}] * 3), (2, None, ["0", "1", "0"]), (2, "5,3", ["5", "3", "5"])],
+)
+def test_each_worker_sees_one_gpu(
+    monkeypatch: pytest.MonkeyPatch, count: int, visible: str | None, expected: list[Any]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    found = [launching._gpu(index) for index in range(3)]
+    assert found == [each if each == {} else {"CUDA_VISIBLE_DEVICES": each} for each in expected]
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "expected"),
+    [("auto", 3, 3), ("cuda", 3, 3), ("cuda:1", 3, 1), ("cpu", 3, None), ("auto", 0, None)],
+)
+def test_workers_by_default(
+    monkeypatch: pytest.MonkeyPatch, device: str, gpus: int, expected: int | None
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    cores = (
+        len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
+    )
+    assert default_workers(device) == (expected or cores)

@@ -1,0 +1,473 @@
+"""The search in one process: budget, limits, failures, kills and resumption, over a stub task."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.study import Study
+from optuna.trial import TrialState
+from stub_task import FEW, StubTask, complete, config, path, trials
+
+from nars.errors import InfeasibleError, NonFiniteLossError, RunError, TrialMemoryError, UsageError
+from nars.searching.confirm import confirmations
+from nars.searching.early_stopping import TAUGHT_BY
+from nars.searching.pruners import PRUNERS, make_pruner
+from nars.searching.run import config_of, open_run, start_run
+from nars.searching.wrappers import SAMPLERS
+from nars.trials import INTERRUPTED, REFUSED, Record
+from nars.workers import worker
+from nars.workers.worker import join, search, work
+
+CHEAP = {"early_stopping": False}
+
+
+def hook_at(when: int, raised: BaseException, epoch: int = 1) -> Callable[[int, int], None]:
+    """Raise in the training that is the `when`-th to begin, before this epoch."""
+
+    def hook(nth: int, at: int) -> None:
+        if (nth, at) == (when, epoch):
+            raise raised
+
+    return hook
+
+
+def test_a_search_from_end_to_end(stub: type[StubTask], tmp_path: Path) -> None:
+    study = search(config("20"), tmp_path / "run")
+    assert len(trials(study)) == len(stub.trained) == 20
+    assert {"config.yaml", "study.journal", "best.yaml", "pareto.csv", "trials.csv"} <= {
+        file.name for file in (tmp_path / "run").iterdir()
+    }
+    last = [Record.of(trial).confirms for trial in trials(study)]
+    kept = confirmations(config("20").total)
+    assert [number is not None for number in last] == [False] * (20 - kept) + [True] * kept
+    assert len({Record.of(trial).seed for trial in trials(study)}) == 20
+    for trial, (candidate, seed) in zip(trials(study), stub.trained, strict=True):
+        known = trial.user_attrs
+        assert (known["seed"], known["epochs"] <= candidate.recipe.epochs) == (seed, True)
+        assert {"macs", "params", "accuracy", "seconds", "curve", "worker"} <= known.keys()
+    predicted = [Record.of(trial).predicted is not None for trial in trials(study)]
+    first = predicted.index(True)
+    assert predicted == [False] * first + [True] * (20 - kept - first) + [False] * kept
+
+
+@pytest.mark.parametrize("budget", ["7", "33ep"])
+def test_a_budget_is_never_over_by_more_than_a_trial(
+    stub: type[StubTask], tmp_path: Path, budget: str
+) -> None:
+    given = config(budget, sampler="random", **CHEAP)
+    study = search(given, tmp_path / "run")
+    spent = given.total.spent(trials(study))
+    assert given.total.amount <= spent < given.total.amount + (1 if budget == "7" else 5)
+    assert given.total.spent(trials(study)[:-1]) < given.total.amount
+    search(given, tmp_path / "run")
+    assert len(stub.trained) == len(trials(study))  # nothing is left for the same command again
+
+
+def test_a_budget_of_time_ends_a_training_in_its_middle(stub: type[StubTask], tmp_path: Path) -> None:
+    clock: list[Any] = []
+
+    def hook(nth: int, epoch: int) -> None:
+        import time
+
+        clock.append(nth)
+        time.sleep(0.06)
+
+    stub.hook = hook
+    study = search(config("1s", sampler="random", **CHEAP), tmp_path / "run")
+    done = trials(study)
+    assert [trial.state for trial in done[:-1]] == [TrialState.COMPLETE] * (len(done) - 1)
+    # A training is at most five epochs of 0.06 s: without being ended it could not be over by more.
+    assert 1 <= config("1s").total.spent(done) < 1 + 5 * 0.06 + 0.5
+    if done[-1].state == TrialState.PRUNED:
+        assert "out of time" in Record.of(done[-1]).reason
+
+
+def test_a_larger_budget_goes_on(stub: type[StubTask], tmp_path: Path) -> None:
+    search(config("6", sampler="random"), tmp_path / "run")
+    study = search(config("9", sampler="random"), tmp_path / "run")
+    assert len(trials(study)) == len(stub.trained) == 9
+    search(config("4", sampler="random"), tmp_path / "run")
+    assert len(stub.trained) == 9
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_same_seed_same_search(stub: type[StubTask], tmp_path: Path, sampler: str) -> None:
+    one, two = (search(config("9", sampler=sampler), tmp_path / name) for name in ("one", "two"))
+    assert path(one) == path(two)
+    if sampler == "nars":
+        other = search(config("9", sampler=sampler, seed=1), tmp_path / "other")
+        assert path(other) != path(one)
+
+
+@pytest.mark.parametrize("sampler", ["nars", "random", "tpe", "qmc"])
+@pytest.mark.parametrize("when", [0, 5, 11, 15])
+def test_a_killed_search_resumed_takes_the_same_path(
+    stub: type[StubTask], tmp_path: Path, sampler: str, when: int
+) -> None:
+    given = config("16", sampler=sampler)
+    expected = path(search(given, tmp_path / "whole"))
+    stub.trained.clear()
+    stub.hook = hook_at(when, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        search(given, tmp_path / "killed")
+    stub.hook = None
+    study = search(given, tmp_path / "killed")
+    assert path(study) == expected
+    assert len(stub.trained) == 17  # one twice, with the same seed
+    killed, again = stub.trained[when : when + 2]
+    assert (again[0].recipe, again[0].architecture.stages, again[1]) == (
+        killed[0].recipe,
+        killed[0].architecture.stages,
+        killed[1],
+    )
+    repeated = [trial for trial in trials(study) if Record.of(trial).repeats is not None]
+    assert [Record.of(trial).repeats for trial in repeated] == [when]
+
+
+def test_killed_again_and_again(stub: type[StubTask], tmp_path: Path) -> None:
+    """In every training's first epoch, before anything of it is known."""
+    given = config("8")
+    expected = path(search(given, tmp_path / "whole"))
+    for _ in range(7):
+        begun = len(stub.trained)
+        stub.hook = hook_at(begun + 1, SystemExit(143), epoch=0)
+        with pytest.raises(SystemExit):
+            search(given, tmp_path / "killed")
+    stub.hook = None
+    assert path(search(given, tmp_path / "killed")) == expected
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), MemoryError(), RuntimeError("a bug")], ids=repr)
+def test_an_interruption_while_proposing_leaves_nothing_running(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException
+) -> None:
+    given = config("12")
+    expected = path(search(given, tmp_path / "whole"))
+
+    def fail(*arguments: Any) -> Any:
+        raise raised
+
+    with monkeypatch.context() as during:
+        during.setattr("nars.sampling.sampler.NarsSampler._choose", fail)
+        with pytest.raises(type(raised)):
+            search(given, tmp_path / "killed")
+    study = open_run(tmp_path / "killed").study()
+    assert TrialState.RUNNING not in {trial.state for trial in study.trials}
+    assert path(search(given, tmp_path / "killed")) == expected
+
+
+def test_an_interruption_after_the_score_is_told_repeats_nothing(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, tell = config("6", sampler="random"), Study.tell
+
+    def interrupted(self: Study, *arguments: Any, **options: Any) -> Any:
+        told = tell(self, *arguments, **options)
+        if len(stub.trained) == 3:
+            raise SystemExit(143)
+        return told
+
+    with monkeypatch.context() as during:
+        during.setattr(Study, "tell", interrupted)
+        with pytest.raises(SystemExit):
+            search(given, tmp_path / "run")
+    study = search(given, tmp_path / "run")
+    assert len(stub.trained) == 6
+    assert not [trial for trial in study.trials if Record.of(trial).void]
+
+
+FAILURES = [
+    NonFiniteLossError("loss is nan in epoch 2 of 5, step 1 of 9"),
+    TrialMemoryError("out of memory while training at 16 px in batches of 64"),
+]
+
+
+@pytest.mark.parametrize("raised", FAILURES, ids=lambda error: type(error).__name__)
+def test_one_candidate_that_fails_costs_one_trial_and_says_why(
+    stub: type[StubTask], tmp_path: Path, raised: Exception
+) -> None:
+    stub.hook = hook_at(2, raised)
+    study = search(config("8"), tmp_path / "run")
+    states = [trial.state for trial in trials(study)]
+    assert states[2] == TrialState.FAIL
+    assert states.count(TrialState.FAIL) == 1
+    assert len(states) == len(stub.trained) == 8
+    failed = trials(study)[2]
+    assert Record.of(failed).reason == str(raised)
+    assert Record.of(failed).epochs == 2  # of budgets in epochs it takes those it began
+    assert str(raised) in (tmp_path / "run" / "trials.csv").read_text()
+
+
+def test_a_search_in_which_all_fail_ends_without_a_winner(stub: type[StubTask], tmp_path: Path) -> None:
+    def hook(nth: int, epoch: int) -> None:
+        raise NonFiniteLossError("loss is nan")
+
+    stub.hook = hook
+    study = search(config("8"), tmp_path / "run")
+    assert {trial.state for trial in trials(study)} == {TrialState.FAIL}
+    assert len(trials(study)) == 8
+    assert not (tmp_path / "run" / "best.yaml").exists()
+
+
+def test_our_own_errors_are_not_a_candidates_fault(stub: type[StubTask], tmp_path: Path) -> None:
+    stub.hook = hook_at(1, AssertionError("ours"))
+    with pytest.raises(AssertionError, match="ours"):
+        search(config("6"), tmp_path / "run")
+    states = [Record.of(trial).void for trial in open_run(tmp_path / "run").study().trials]
+    assert states == [None, INTERRUPTED, None]
+
+
+@pytest.mark.parametrize("sampler", ["nars", "random"])
+def test_limits_hold_for_everything_trained(stub: type[StubTask], tmp_path: Path, sampler: str) -> None:
+    limits = {"macs": 4e4, "params": 2500.0}
+    study = search(config("10", limits=limits, sampler=sampler), tmp_path / "run")
+    for trial in trials(study):
+        assert Record.of(trial).measured["macs"] <= 4e4
+        assert Record.of(trial).measured["params"] <= 2500
+        assert set(trial.constraints.values()) != set()
+        assert max(trial.constraints.values()) <= 0
+
+
+def test_infeasible_limits_leave_no_trial_behind(stub: type[StubTask], tmp_path: Path) -> None:
+    with pytest.raises(InfeasibleError, match="the smallest possible is macs"):
+        search(config("10", limits={"macs": 5.0}), tmp_path / "run")
+    assert stub.trained == []
+    assert {trial.state for trial in open_run(tmp_path / "run").study().trials} == {TrialState.FAIL}
+
+
+def test_what_breaks_a_limit_only_when_measured_is_refused_and_costs_nothing(
+    stub: type[StubTask], tmp_path: Path, fake_latency: dict[str, float]
+) -> None:
+    study = search(config("8", limits={"latency": 5e-3}), tmp_path / "run")
+    refused = [trial for trial in study.trials if Record.of(trial).void == REFUSED]
+    assert refused
+    assert all(
+        "latency" in Record.of(trial).reason and "> 0.005" in Record.of(trial).reason for trial in refused
+    )
+    assert len(trials(study)) == len(stub.trained) == 8
+    assert max(Record.of(trial).measured["latency"] for trial in trials(study)) <= 5e-3
+
+
+def test_a_latency_that_nothing_meets_when_measured(
+    stub: type[StubTask], tmp_path: Path, fake_latency: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "VOIDS_IN_A_ROW", 4)
+    fake_latency["slower"] = 1e3  # than the samples that predictions were learned from
+    with pytest.raises(
+        InfeasibleError, match=r"over a limit when measured, the last with latency .*; the smallest"
+    ):
+        search(config("8", limits={"latency": 5e-3}), tmp_path / "run")
+    assert stub.trained == []
+
+
+@pytest.fixture
+def fake_latency(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Measured latency in microseconds is a function of the last stage, with an outlier now and then."""
+    import nars.networks.latency
+    from nars.networks.latency import Latency
+    from nars.space.cost import count
+
+    state = {"calls": 0.0, "slower": 1.0}
+
+    def measure(architecture: Any, num_classes: int, device: Any, **options: Any) -> Latency:
+        state["calls"] += 1
+        macs = count(architecture, num_classes=num_classes).macs
+        outlier = 10 if state["calls"] % 3 == 0 else 1
+        return Latency(*[1e-8 * macs * outlier * state["slower"]] * 3, runs=1)
+
+    monkeypatch.setattr(
+        nars.networks.latency, "measure", lambda *given, **named: _first(measure(*given, **named), state)
+    )
+    monkeypatch.setattr(worker, "measure", measure)
+    return state
+
+
+def _first(latency: Any, state: dict[str, float]) -> Any:
+    """The samples of the latency model, taken before the search: as the machine is then."""
+    return type(latency)(
+        *[value / state["slower"] for value in (latency.median, latency.low, latency.high)], runs=1
+    )
+
+
+def test_a_front_with_early_stopping(stub: type[StubTask], tmp_path: Path) -> None:
+    """Optuna takes no intermediate values of several objectives: stopped trials have estimates instead."""
+    study = search(config("40", objectives=("accuracy", "macs"), sampler="random"), tmp_path / "run")
+    states = [trial.state for trial in trials(study)]
+    assert states.count(TrialState.PRUNED) > 0
+    for trial in trials(study):
+        if trial.state == TrialState.PRUNED:
+            accuracy, macs = Record.of(trial).estimate
+            assert 0 < accuracy < 1
+            assert macs == Record.of(trial).measured["macs"]
+            assert ": not among " in Record.of(trial).reason
+            assert Record.of(trial).epochs < stub.trained[trial.number][0].recipe.epochs
+    assert len((tmp_path / "run" / "pareto.csv").read_text().splitlines()) > 3
+
+
+def test_early_stopping_of_one_objective_waits_for_those_that_teach_it(
+    stub: type[StubTask], tmp_path: Path
+) -> None:
+    study = search(config("40", sampler="random"), tmp_path / "run")
+    inner = [trial.number for trial in trials(study) if trial.state == TrialState.PRUNED]
+    assert inner
+    assert min(inner) >= TAUGHT_BY
+    for number in inner:
+        trial = study.trials[number]
+        assert Record.of(trial).estimate[0] == pytest.approx(
+            2 * Record.of(trial).measured["accuracy"] / (1 + Record.of(trial).curve[-1][0]), abs=0.02
+        )
+    assert {trial.state for trial in trials(study) if Record.of(trial).confirms is not None} == {
+        TrialState.COMPLETE
+    }
+    without = search(config("40", sampler="random", early_stopping=False), tmp_path / "without")
+    assert {trial.state for trial in trials(without)} == {TrialState.COMPLETE}
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+def test_pruners_of_optuna(stub: type[StubTask], tmp_path: Path, name: str) -> None:
+    study = search(config("24", pruner=name, sampler="random", **CHEAP), tmp_path / "run")
+    pruned = [trial for trial in trials(study) if trial.state == TrialState.PRUNED]
+    assert bool(pruned) == (name != "none")
+    assert all(name in Record.of(trial).reason for trial in pruned)
+
+
+def test_no_such_pruner() -> None:
+    with pytest.raises(UsageError, match="no pruner 'medain': did you mean 'median'"):
+        make_pruner("medain")
+
+
+def test_long_trainings_report_each_percent_once(stub: type[StubTask], tmp_path: Path) -> None:
+    space = FEW.replace(recipe={"epochs": 250})
+    study = search(config("1", space=space, sampler="random"), tmp_path / "run")
+    assert len(study.trials[0].intermediate_values) == 101
+    assert len(Record.of(study.trials[0]).curve) == 250
+
+
+def test_a_space_smaller_than_the_budget(stub: type[StubTask], tmp_path: Path) -> None:
+    study = search(config("10", space=FEW), tmp_path / "run")
+    assert len({str(trial.params) for trial in trials(study)}) == 4
+    assert len(stub.trained) == 10
+
+
+def test_confirmations_have_fresh_seeds_and_their_mean_decides(stub: type[StubTask], tmp_path: Path) -> None:
+    study = search(config("40"), tmp_path / "run")
+    runs: dict[str, list[Any]] = {}
+    for trial in complete(study):
+        runs.setdefault(str(trial.params), []).append(trial)
+    repeated = {key: each for key, each in runs.items() if len(each) > 1}
+    assert sum(len(each) - 1 for each in repeated.values()) == confirmations(config("40").total) == 6
+    assert all(len({Record.of(trial).seed for trial in each}) == len(each) for each in repeated.values())
+    means = {key: sum(trial.value for trial in each) / len(each) for key, each in repeated.items()}
+    best = repeated[max(means, key=means.__getitem__)]
+    head = (tmp_path / "run" / "best.yaml").read_text().splitlines()[0]
+    assert f"{max(means.values()):.4f} ({len(best)} runs" in head
+
+
+def test_the_budget_is_shared_with_whoever_else_works(stub: type[StubTask], tmp_path: Path) -> None:
+    """Another worker asks while ours trains: its trials count, and the sum is the budget."""
+    given = config("6", sampler="random")
+    run = start_run(tmp_path / "run", given, None)
+    study = run.study()
+
+    def hook(nth: int, epoch: int) -> None:
+        if nth in (1, 2) and epoch == 0:
+            other = optuna.load_study(study_name=run.name, storage=run.study()._storage)
+            trial = other.ask(dict(given.space.distributions))
+            trial.set_user_attr("worker", "elsewhere:1:1.0")
+            trial.set_user_attr("epochs", 2)
+            other.tell(trial, 0.1)
+
+    stub.hook = hook
+    work(study, stub.open("none", "cpu"))
+    assert len(stub.trained) == 4
+    assert len(trials(study)) == 6
+
+
+def test_a_trial_asked_for_when_the_budget_is_gone_is_void(stub: type[StubTask], tmp_path: Path) -> None:
+    given = config("3", sampler="random")
+    run = start_run(tmp_path / "run", given, None)
+    asked: list[int] = []
+    original = worker._Worker.has_budget
+
+    def late(self: Any) -> bool:
+        """Looks before the others have spent it, and asks after."""
+        if len(stub.trained) == 3 and not asked:
+            asked.append(1)
+            return True
+        return original(self)
+
+    with pytest.MonkeyPatch.context() as during:
+        during.setattr(worker._Worker, "has_budget", late)
+        work(run.study(), stub.open("none", "cpu"))
+    voided = run.study().trials[-1]
+    assert (voided.state, Record.of(voided).void) == (TrialState.FAIL, REFUSED)
+    assert Record.of(voided).reason == "the budget was spent by other workers"
+    assert len(stub.trained) == 3
+
+
+def test_epochs_of_a_proposal_are_reserved_before_it_is_known(stub: type[StubTask], tmp_path: Path) -> None:
+    """Another worker that asks meanwhile must not take them too."""
+    run = start_run(tmp_path / "run", config("50ep"), None)
+    made = worker._Worker(run.study(), config("50ep"), stub.open("none", "cpu"))
+    trial = made.study.ask()
+    assert made.budget.spent(made.trials()) == 5  # the longest training of the space
+    made.study.tell(trial, state=TrialState.FAIL)
+
+
+def test_another_search_is_refused_before_anything_is_trained(stub: type[StubTask], tmp_path: Path) -> None:
+    search(config("3", sampler="random"), tmp_path / "run")
+    for changes in ({"seed": 1}, {"limits": {"macs": 9e4}}, {"space": FEW}, {"data_fingerprint": "stub:x"}):
+        with pytest.raises(RunError, match="holds another search"):
+            search(config("9", **({"sampler": "random"} | changes)), tmp_path / "run")
+    assert len(stub.trained) == 3
+
+
+def test_a_full_disk_ends_the_search_and_the_run_goes_on_later(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = config("8", sampler="random")
+    expected = path(search(given, tmp_path / "whole"))
+    stub.trained.clear()
+
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    stub.hook = lambda nth, epoch: monkeypatch.setattr("os.fsync", full) if nth == 3 else None
+    with pytest.raises(OSError, match="No space left"):
+        search(given, tmp_path / "run")
+    stub.hook = None
+    monkeypatch.setattr("os.fsync", lambda file: None)
+    kill_workers_of(tmp_path / "run")
+    study = search(given, tmp_path / "run")
+    assert path(study) == expected
+
+
+def kill_workers_of(folder: Path) -> None:
+    """As if the process that ran the trials left running had ended, which this one has not."""
+    study = open_run(folder).study()
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study._storage.set_trial_user_attr(trial._trial_id, "worker", f"{os.uname().nodename}:999999999:1.0")
+
+
+def test_joining_by_storage_and_name(stub: type[StubTask], tmp_path: Path) -> None:
+    run = start_run(tmp_path / "run", config("4", sampler="random"), None)
+    run.study()
+    join(run.storage, "run", data=None, device="cpu", parent=None)
+    assert len(stub.trained) == 4
+    assert config_of(run.study()).budget == "4"
+
+
+def test_joining_what_is_not_there_or_with_other_data(stub: type[StubTask], tmp_path: Path) -> None:
+    run = start_run(tmp_path / "run", config("4"), None)
+    run.study()
+    with pytest.raises(UsageError, match=r"no study 'runn' in .*study\.journal; there: run"):
+        join(run.storage, "runn", data=None, device="cpu", parent=None)
+    with pytest.raises(RunError, match="the data at elsewhere is not that of study run"):
+        join(run.storage, "run", data="elsewhere", device="cpu", parent=None)
+    assert stub.trained == []
