@@ -10,12 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nars.api import search
     from nars.networks.build import build, features
     from nars.sampling.sampler import NarsSampler
     from nars.space import Space
     from nars.space.cost import Cost, count
     from nars.spec import Architecture, Block, Candidate, Recipe
-    from nars.workers.worker import search
 
 __all__ = [
     "Architecture",
@@ -42,7 +42,7 @@ _HOMES = {
     "build": "nars.networks.build",
     "count": "nars.space.cost",
     "features": "nars.networks.build",
-    "search": "nars.workers.worker",
+    "search": "nars.api",
 }
 
 

@@ -16,6 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.base import BaseEstimator, RegressorMixin
 
+import nars
 from nars import tasks
 from nars.searching.config import SearchConfig
 from nars.space import Space
@@ -154,6 +155,11 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StubTask]]:
 def config(budget: str = "12", space: Space = SPACE, **changes: Any) -> SearchConfig:
     fields: dict[str, Any] = {"task": "stub", "data": "none", "data_fingerprint": "stub:none"}
     return SearchConfig(space=space, budget=budget, device="cpu", **(fields | changes))
+
+
+def search(config: SearchConfig, folder: Path, storage: str | None = None) -> Study:
+    """Search in this process to the end of the budget."""
+    return nars.search(config, folder, storage).study
 
 
 def trials(study: Study) -> list[FrozenTrial]:

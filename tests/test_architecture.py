@@ -25,6 +25,7 @@ FLOORS = {
         "sampling tasks",
         "searching",
         "workers report",
+        "api",
         "cli",
         "__main__",
     ],

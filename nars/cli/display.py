@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from nars.searching.config import SearchConfig
-    from nars.searching.run import Run
+    from nars.searching.results import Summary
     from nars.space.feasible import Remaining
 
 __all__ = ["progress", "show_remaining", "show_summary"]
@@ -56,16 +56,16 @@ def show_remaining(config: SearchConfig, left: Remaining, *, quiet: bool = False
 
 
 @contextlib.contextmanager
-def progress(run: Run, *, quiet: bool = False) -> Iterator[Callable[[Study], None]]:
+def progress(config: SearchConfig, *, quiet: bool = False) -> Iterator[Callable[[Study], None]]:
     """A callable that shows where the search is; call it with the study now and then."""
     console = Console(stderr=True)
     if quiet:
         yield lambda study: None
     elif console.is_terminal:
         with _bar(console) as bar:
-            yield _Live(run, bar)
+            yield _Live(config, bar)
     else:
-        yield _Log(run, console)
+        yield _Log(config, console)
 
 
 def _bar(console: Console) -> Progress:
@@ -84,23 +84,23 @@ def _bar(console: Console) -> Progress:
 class _Live:
     """One line: trials done, best so far, rank correlation of the predictor, time left."""
 
-    def __init__(self, run: Run, bar: Progress) -> None:
-        self.run = run
+    def __init__(self, config: SearchConfig, bar: Progress) -> None:
+        self.config = config
         self.bar = bar
-        self.line = bar.add_task("search", total=run.config.total.amount, note="")
+        self.line = bar.add_task("search", total=config.total.amount, note="")
 
     def __call__(self, study: Study) -> None:
         trials = study.get_trials(deepcopy=False)
-        budget = self.run.config.total
+        budget = self.config.total
         spent = budget.spent([trial for trial in trials if trial.state.is_finished()], datetime.now())
-        self.bar.update(self.line, completed=spent, note=_note(self.run.config, trials))
+        self.bar.update(self.line, completed=spent, note=_note(self.config, trials))
 
 
 class _Log:
     """A line for each finished trial."""
 
-    def __init__(self, run: Run, console: Console) -> None:
-        self.run = run
+    def __init__(self, config: SearchConfig, console: Console) -> None:
+        self.config = config
         self.console = console
         self.shown: set[int] | None = None
 
@@ -111,8 +111,8 @@ class _Log:
             self.console.print(f"resuming after {len(finished)} trials")
         new = finished.keys() - (self.shown if self.shown is not None else finished.keys())
         for number in sorted(new):
-            outcome = _outcome(self.run.config, finished[number])
-            note = _note(self.run.config, trials)
+            outcome = _outcome(self.config, finished[number])
+            note = _note(self.config, trials)
             self.console.print(f"trial {number}: {outcome}; {note}", soft_wrap=True, highlight=False)
         self.shown = set(finished)
 
@@ -144,21 +144,19 @@ def _note(config: SearchConfig, trials: list[FrozenTrial]) -> str:
     return ", ".join(parts)
 
 
-def show_summary(config: SearchConfig, found: dict[str, Any]) -> None:
-    """The winner and where its files are, on stdout."""
+def show_summary(summary: Summary) -> None:
+    """Print the winner and where its files are to stdout."""
     console = Console(soft_wrap=True, highlight=False)
-    states = ", ".join(f"{count} {state}" for state, count in found["trials"].items())
-    console.print(f"{found['run']}: spent {found['spent']:g} of {found['budget']} ({states})")
-    trust = found["predictor_rank_correlation"]
-    if trust:
-        shown = f"{trust['spearman']:.2f} on {trust['trials']} trials it had not seen"
+    states = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
+    console.print(f"{summary.run}: spent {summary.spent:g} of {summary.budget} ({states})")
+    trust, best = summary.agreement, summary.best
+    if trust is not None:
+        shown = f"{trust.value:.2f} on {trust.pairs} trials it had not seen"
         console.print(f"rank correlation of the predictor: {shown}")
-    best = found["best"]
     if best is None:
         console.print("no candidate was trained to the end")
         return
-    metric = config.objectives[0]
-    runs = f"{len(best['trials'])} runs, sd {best['sd']:.4f}" if best["sd"] is not None else "1 run"
-    costs = ", ".join(f"{_quantity(name, best[name])} {name}" for name in ("macs", "params"))
-    console.print(f"winner: val {metric} {best[metric]:.4f} ({runs}), {costs}")
-    console.print(f"written to {best['file']}; next: nars export best-arch, nars train {best['file']}")
+    runs = f"{len(best.trials)} runs, sd {best.sd:.4f}" if best.sd is not None else "1 run"
+    costs = ", ".join(f"{_quantity(name, best.costs[name])} {name}" for name in ("macs", "params"))
+    console.print(f"winner: val {best.metric} {best.score:.4f} ({runs}), {costs}")
+    console.print(f"written to {best.file}; next: nars export best-arch, nars train {best.file}")

@@ -125,25 +125,23 @@ def _run(
     workers: int | None,
     json: bool,
 ) -> None:
+    from nars.api import search
     from nars.cli import display
     from nars.searching.configure import what_is_left
-    from nars.searching.results import summary
-    from nars.searching.run import RUNS, start_run
-    from nars.workers.launch import default_workers, launch
+    from nars.searching.run import default_folder
+    from nars.workers.launch import default_workers
 
-    folder = folder or RUNS / f"{config.space.name}-{Path(config.data).stem}-{config.identity}"
+    folder = folder or default_folder(config)
     if resume and not (folder / "config.yaml").exists():
         raise click.UsageError(f"nothing to resume: {folder} holds no search")
     left = what_is_left(config)
     display.show_remaining(config, left, quiet=json)
     if dry_run:
         return
-    run = start_run(folder, config, storage)
     count = workers or default_workers(config.device)
-    with display.progress(run, quiet=json) as on_poll:
-        study = launch(run, count, on_poll, log=folder / "log.txt")
-    found = summary(run, study)
-    click.echo(to_json(found)) if json else display.show_summary(config, found)
+    with display.progress(config, quiet=json) as watch:
+        found = search(config, folder, storage, workers=count, watch=watch).summary
+    click.echo(to_json(found.to_dict())) if json else display.show_summary(found)
 
 
 @click.command()
@@ -157,7 +155,7 @@ def worker(storage: str, name: str, data: str | None, parent: int | None, device
 
     Example: nars worker --storage runs/first/study.journal --study first
     """
-    from nars.workers.worker import join
+    from nars.workers.join import join
 
     quiet_optuna()
     join(storage, name, data=data, device=device, parent=parent)

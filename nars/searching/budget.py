@@ -50,6 +50,10 @@ class Budget:
             return float(sum(Record.of(trial).epochs or 0 for trial in used))
         return _busy_seconds(used, now or datetime.now())
 
+    def is_spent(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether no further trial may start."""
+        return self.spent(trials) >= self.amount
+
     def progress(self, trials: Sequence[FrozenTrial], now: datetime | None = None) -> float:
         """The share of the budget that is spent, 0..1."""
         return min(1.0, self.spent(trials, now) / self.amount)

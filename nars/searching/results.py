@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import pandas as pd
 from optuna.study import Study
@@ -23,10 +26,11 @@ from nars.spec import Candidate
 from nars.trials import Record
 
 __all__ = [
+    "Best",
+    "Summary",
     "best_candidate",
     "front_table",
     "rank_correlation",
-    "summary",
     "trials_table",
     "winner",
     "write_results",
@@ -93,9 +97,8 @@ def _trial_row(trial: FrozenTrial, measured: Sequence[str]) -> dict[str, Any]:
     record = Record.of(trial)
     known = {name: getattr(record, name) for name in _RECORDED}
     known["estimate"] = record.estimate[0] if record.estimate else None
-    state = "void" if record.void else trial.state.name.lower()
     numbers = {name: record.measured.get(name) for name in measured}
-    return {"trial": trial.number, "state": state, **numbers, **known, **trial.params}
+    return {"trial": trial.number, "state": _state(trial), **numbers, **known, **trial.params}
 
 
 def rank_correlation(trials: Sequence[FrozenTrial], metric: str) -> Agreement | None:
@@ -105,34 +108,86 @@ def rank_correlation(trials: Sequence[FrozenTrial], metric: str) -> Agreement | 
     return spearman([guess for guess, _ in pairs], [score for _, score in pairs])
 
 
-def summary(run: Run, study: Study) -> dict[str, Any]:
-    """The outcome of a search in numbers: budget, states, winner, trust in the predictor."""
-    config = run.config
-    trials = study.get_trials(deepcopy=False)
-    table = trials_table(study, config)
-    states = table["state"].value_counts().to_dict() if len(table) else {}
-    found: dict[str, Any] = {
-        "run": str(run.folder),
-        "budget": str(config.total),
-        "spent": round(config.total.spent(trials), 1),
-        "trials": states,
-        "predictor_rank_correlation": None,
-        "best": None,
-    }
-    trust = rank_correlation(trials, config.objectives[0])
-    if trust is not None:
-        found["predictor_rank_correlation"] = {"spearman": trust.value, "trials": trust.pairs}
-    best = confirm.winner(trials, config.directions)
-    if best is not None:
-        matrix = from_genotypes(config.space, [best.params])
-        found["best"] = {
-            config.objectives[0]: best.mean[0],
-            "sd": best.spread[0] if best.spread else None,
-            "trials": list(best.numbers),
-            **{name: int(values[0]) for name, values in config.space.statistics(matrix).items()},
-            "file": str(run.folder / "best.yaml"),
+@dataclass(frozen=True)
+class Best:
+    """The winner of a search in numbers."""
+
+    metric: str
+    score: float
+    """Mean over its runs, on val."""
+    sd: float | None
+    """Standard deviation over runs; None of a single run."""
+    trials: tuple[int, ...]
+    costs: Mapping[str, int]
+    """MACs and parameters."""
+    file: Path
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The outcome of a search in numbers: budget, trials, winner, trust in the predictor."""
+
+    run: Path
+    budget: str
+    spent: float
+    """In the budget's unit."""
+    trials: Mapping[str, int]
+    """Number of trials by state; a void one cost no budget."""
+    agreement: Agreement | None
+    """Rank correlation of predictions with the scores measured later; None of too few trials."""
+    best: Best | None
+
+    @classmethod
+    def of(cls, run: Run, study: Study) -> Self:
+        """Sum up what a study has so far."""
+        config = run.config
+        trials = study.get_trials(deepcopy=False)
+        return cls(
+            run=run.folder,
+            budget=str(config.total),
+            spent=round(config.total.spent(trials), 1),
+            trials=dict(Counter(map(_state, trials)).most_common()),
+            agreement=rank_correlation(trials, config.objectives[0]),
+            best=_best(run, confirm.winner(trials, config.directions)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        trust, best = self.agreement, self.best
+        return {
+            "run": str(self.run),
+            "budget": self.budget,
+            "spent": self.spent,
+            "trials": dict(self.trials),
+            "predictor_rank_correlation": trust and {"spearman": trust.value, "trials": trust.pairs},
+            "best": best
+            and {
+                best.metric: best.score,
+                "sd": best.sd,
+                "trials": list(best.trials),
+                **best.costs,
+                "file": str(best.file),
+            },
         }
-    return found
+
+
+def _best(run: Run, winner: Measured | None) -> Best | None:
+    if winner is None:
+        return None
+    space = run.config.space
+    statistics = space.statistics(from_genotypes(space, [winner.params]))
+    return Best(
+        metric=run.config.objectives[0],
+        score=winner.mean[0],
+        sd=winner.spread[0] if winner.spread else None,
+        trials=winner.numbers,
+        costs={name: int(values[0]) for name, values in statistics.items()},
+        file=run.folder / "best.yaml",
+    )
+
+
+def _state(trial: FrozenTrial) -> str:
+    return "void" if Record.of(trial).void else trial.state.name.lower()
 
 
 def write_results(run: Run, study: Study) -> None:

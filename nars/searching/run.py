@@ -27,7 +27,7 @@ from nars.searching.config import SearchConfig
 from nars.searching.storage import open_storage
 from nars.trials import config_text, write_config_text
 
-__all__ = ["RUNS", "Run", "config_of", "latest", "open_run", "start_run"]
+__all__ = ["RUNS", "Run", "config_of", "default_folder", "latest", "open_run", "start_run"]
 
 RUNS = Path("runs")
 """Where runs without ``--run`` go."""
@@ -75,6 +75,11 @@ class Run:
             yield
 
 
+def default_folder(config: SearchConfig) -> Path:
+    """Where a search without ``--run`` goes: equal for commands that continue each other."""
+    return RUNS / f"{config.space.name}-{Path(config.data).stem}-{config.identity}"
+
+
 def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
     """Make a run folder, or go on with the one that is there.
 
@@ -111,7 +116,8 @@ def open_run(folder: Path) -> Run:
         raise RunError(f"not a search that this version can go on with: {error}") from None
     stored = folder / STORAGE
     lines = stored.read_text(encoding="utf-8").splitlines() if stored.exists() else []
-    storage, name = (*lines, "", "")[:2]
+    storage = lines[0] if lines else ""
+    name = lines[1] if len(lines) > 1 else ""
     journal = folder / "study.journal"
     # A folder that was moved keeps its own journal.
     storage = str(journal) if journal.exists() or not storage else storage

@@ -1,4 +1,4 @@
-"""What a search adds to any Optuna sampler: limits, confirmation, and a name on every trial."""
+"""What a search adds to any Optuna sampler: limits, confirmation, and a signature on every trial."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import optuna
@@ -22,25 +22,36 @@ from nars.errors import UsageError, closest
 from nars.predictors.knowledge import Earlier, Knowledge
 from nars.sampling.sampler import NarsSampler, PredictorName
 from nars.searching.budget import Budget
+from nars.searching.config import SearchConfig
 from nars.searching.confirm import is_confirmation, next_to_confirm
 from nars.space import feasible, genotypes
 from nars.space.feasible import Limits, Reservoir
 from nars.space.genotypes import Domain, Genotype, Matrix
 from nars.trials import Record, place, write
 
-__all__ = ["SAMPLERS", "Restarted", "SearchSampler", "check_sampler", "make_sampler"]
+__all__ = ["SAMPLERS", "PerTrialSampler", "SearchSampler", "check_sampler", "make_sampler"]
 
 SAMPLERS = ("nars", "random", "qmc", "tpe", "nsga2", "nsga3", "gp", "cmaes")
+"""Names that `make_sampler` knows."""
+
 TRIES = 32
+"""Times that a sampler without limits of its own is asked for a feasible proposal."""
+
 SLOW = ("gp",)
-"""Samplers that take seconds for a proposal, and would make much the same one again."""
+"""Samplers that take seconds for a proposal and would repeat much the same one: they are asked once."""
+
 PATIENCE_SECONDS = 30.0
-"""How long to wait for another worker's proposal; it may have died."""
-NEAREST = 2048
+"""How long to wait for another worker's proposal; that worker may have died."""
+
+POLL_SECONDS = 0.05
+"""Seconds between two looks at whether the other worker has its proposal."""
+
+_POOL = 2048
+"""Feasible candidates among which the nearest to an infeasible proposal is looked for."""
 
 
 def check_sampler(name: str, objectives: Sequence[str]) -> None:
-    """Raise `UsageError` for a sampler that is not there, or not for so many objectives."""
+    """Raise `UsageError` for a sampler that does not exist or cannot serve these objectives."""
     if name not in SAMPLERS:
         raise UsageError(f"no sampler {name!r}: {closest(name, SAMPLERS)}")
     if name == "cmaes" and len(objectives) > 1:
@@ -58,7 +69,10 @@ def make_sampler(
     predictor: PredictorName = "gaussian",
     warm_start: Sequence[Earlier] = (),
 ) -> BaseSampler:
-    """The sampler of a name in `SAMPLERS`; the last two are for that of ours. Raises `UsageError`."""
+    """The sampler of a name in `SAMPLERS`; `predictor` and `warm_start` serve ``nars`` only.
+
+    Raises `UsageError`.
+    """
     check_sampler(name, objectives)
     if name == "nars":
         return NarsSampler(
@@ -69,17 +83,17 @@ def make_sampler(
             knowledge=Knowledge(space, warm_start, seed) if warm_start else None,
             seed=seed,
         )
-    return Restarted(partial(_optuna_sampler, name, seed), seed)
+    return PerTrialSampler(partial(_optuna_sampler, name, seed), seed)
 
 
 def _optuna_sampler(name: str, seed: int, drawn: int) -> BaseSampler:
-    """A sampler for one trial: `seed` is that of the search, `drawn` the trial's own."""
+    """A sampler for one trial: `seed` belongs to the search, `drawn` to the trial."""
     samplers = optuna.samplers
     with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
         match name:
             case "random":
                 return samplers.RandomSampler(seed=drawn)
-            case "qmc":  # the sequence is the search's; what it has no dimension for is drawn
+            case "qmc":  # the sequence belongs to the search; other dimensions are drawn
                 rest = samplers.RandomSampler(seed=drawn)
                 return samplers.QMCSampler(
                     seed=seed, scramble=True, independent_sampler=rest, warn_independent_sampling=False
@@ -96,10 +110,10 @@ def _optuna_sampler(name: str, seed: int, drawn: int) -> BaseSampler:
     return samplers.CmaEsSampler(seed=drawn, warn_independent_sampling=False)
 
 
-class Restarted(BaseSampler):
+class PerTrialSampler(BaseSampler):
     """An Optuna sampler made anew for every trial, from the seed and the trial's place.
 
-    Optuna's samplers keep their random state in memory. Kept over trials, every worker and every
+    Optuna's samplers keep their random state in memory: kept over trials, every worker and every
     restart would propose the same sequence again.
     """
 
@@ -141,9 +155,9 @@ class SearchSampler(BaseSampler):
     """Proposes whole, feasible genotypes of `space` with any `inner` sampler.
 
     In the last part of the budget it repeats the best candidates instead (see `nars.searching.confirm`).
-    A sampler that knows no limits is asked again for a proposal outside them, and after `tries`
-    of these its last one is moved to the nearest feasible candidate of a random sample.
-    Every trial has the `record` from its start, such as who trains it.
+    If `inner` proposes an infeasible candidate, it is asked again; after `tries` such proposals the last one
+    is moved to the nearest feasible candidate of a random sample. Every trial carries the `mark` from
+    its start: who trains it, and what it takes of the budget.
     """
 
     def __init__(
@@ -153,7 +167,7 @@ class SearchSampler(BaseSampler):
         budget: Budget,
         limits: Limits,
         seed: int,
-        record: Record,
+        mark: Record,
         tries: int = TRIES,
     ) -> None:
         self.inner = inner
@@ -161,13 +175,28 @@ class SearchSampler(BaseSampler):
         self.budget = budget
         self.limits = limits
         self.seed = seed
-        self.record = record
+        self.mark = mark
         self.tries = tries
         self._reservoir = Reservoir(space, limits, seed)
 
+    @classmethod
+    def of(cls, config: SearchConfig, domain: Domain, mark: Record) -> Self:
+        """The sampler of a search over its domain."""
+        inner = make_sampler(
+            config.sampler,
+            domain,
+            config.limits,
+            config.objectives,
+            config.seed,
+            config.predictor,
+            config.warm_start,
+        )
+        tries = 1 if config.sampler in SLOW else TRIES
+        return cls(inner, domain, config.total, config.limits, config.seed, mark, tries)
+
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        # Before anything slow: others see at once who trains it, and what of the budget it will take.
-        write(study, trial, self.record)
+        # Before anything slow: others see at once who trains the trial and what it takes of the budget.
+        write(study, trial, self.mark)
         self.inner.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -179,10 +208,10 @@ class SearchSampler(BaseSampler):
         repeated: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
         if search_space.keys() <= repeated.keys():
             return repeated
-        trials = self._others(study, trial)
-        earlier = [each for each in trials if each.number < trial.number]
+        others = self._others(study, trial)
+        earlier = [other for other in others if other.number < trial.number]
         if is_confirmation(self.budget, earlier):
-            best = next_to_confirm(trials, study.directions)
+            best = next_to_confirm(others, study.directions)
             if best is not None:
                 return best.params
         for _ in range(self.tries):
@@ -190,21 +219,21 @@ class SearchSampler(BaseSampler):
             matrix = genotypes.from_genotypes(self.space, [proposal])
             if feasible.feasible(self.space, matrix, self.limits)[0]:
                 return proposal
-        return self._nearest(matrix, np.random.default_rng([self.seed, place(trials, trial.number)]))
+        return self._nearest(matrix, np.random.default_rng([self.seed, place(others, trial.number)]))
 
     def _others(self, study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
-        """All other trials, once those asked for before have their genotypes.
+        """All other trials, as soon as those asked for before have their genotypes.
 
-        Two workers that ask at the same moment would otherwise be given the same candidate.
+        Two workers that ask at the same moment would otherwise get the same candidate.
         """
         while True:
-            trials = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
-            if not any(each.number < trial.number and self._is_proposed(each) for each in trials):
-                return trials
-            time.sleep(0.05)
+            others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
+            if not any(other.number < trial.number and self._is_being_proposed(other) for other in others):
+                return others
+            time.sleep(POLL_SECONDS)
 
-    def _is_proposed(self, trial: FrozenTrial) -> bool:
-        """Whether another worker is just about to know the trial's genotype."""
+    def _is_being_proposed(self, trial: FrozenTrial) -> bool:
+        """Whether another worker is just computing the trial's genotype."""
         if trial.state != TrialState.RUNNING or trial.params.keys() >= self.space.distributions.keys():
             return False
         assert trial.datetime_start is not None
@@ -221,7 +250,7 @@ class SearchSampler(BaseSampler):
         }
 
     def _nearest(self, proposal: Matrix, rng: np.random.Generator) -> Genotype:
-        pool = self._reservoir.draw(NEAREST, rng)
+        pool = self._reservoir.draw(_POOL, rng)
         distances = genotypes.to_unit(self.space, pool) - genotypes.to_unit(self.space, proposal)
         nearest = pool[[np.argmin((distances**2).sum(axis=1))]]
         return genotypes.to_genotypes(self.space, nearest)[0]

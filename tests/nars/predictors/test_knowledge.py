@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.study import Study
 from optuna.trial import Trial
-from stub_task import SPACE, TINY, StubTask, config, expected_score, score
+from stub_task import SPACE, TINY, StubTask, config, expected_score, score, search
 
 from nars.cli import main
 from nars.errors import RunError, SpecError, UsageError
@@ -22,7 +22,6 @@ from nars.searching.configure import configure
 from nars.searching.earlier import learned
 from nars.searching.run import open_run
 from nars.space import genotypes
-from nars.workers.worker import search
 
 NAMES = list(SPACE.distributions)
 DRAWN = genotypes.sample(SPACE, 400, np.random.default_rng(7), quasi=False)

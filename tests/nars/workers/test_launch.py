@@ -17,7 +17,7 @@ import pytest
 import torch
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from stub_task import TINY, config, trials
+from stub_task import TINY, config, search, trials
 
 from nars.errors import RunError
 from nars.searching.config import SearchConfig
@@ -25,7 +25,7 @@ from nars.searching.configure import configure
 from nars.searching.run import Run, open_run, start_run
 from nars.trials import INTERRUPTED, Record, counts
 from nars.workers import launch as launching
-from nars.workers.launch import default_workers, launch
+from nars.workers.launch import default_workers, supervise
 
 QUICK = TINY.replace("epochs: {low: 2, high: 5}", "epochs: 1").replace("low: 8, high: 16", "low: 8, high: 12")
 LONG = TINY.replace("epochs: {low: 2, high: 5}", "epochs: 60")
@@ -81,6 +81,15 @@ def check_nothing_lost_or_doubled(study: Study, budget: int) -> None:
             assert (trial.params, Record.of(trial).seed) == (original.params, Record.of(original).seed)
 
 
+def launch(
+    run: Run, workers: int, watch: Callable[[Study], None] | None = None, log: Path | None = None
+) -> Study:
+    """Supervise the workers of a search and give back its study."""
+    study = run.study()
+    supervise(run, study, workers, watch, log)
+    return study
+
+
 def test_two_workers_share_a_search(tmp_path: Path, made: Callable[..., SearchConfig]) -> None:
     run = start_run(tmp_path / "run", made(QUICK, "6"), None)
     polls: list[int] = []
@@ -134,7 +143,6 @@ def finish_quickly(run: Run, monkeypatch: pytest.MonkeyPatch) -> Study:
     """Go on in this process, one epoch for each training."""
     from nars.tasks.base import Outcome
     from nars.tasks.classification import Classification
-    from nars.workers.worker import search
 
     outcome = Outcome(0.5, 1, ((1.0, 0.5),), 0.1)
     monkeypatch.setattr(Classification, "run", lambda *given, **named: outcome)
@@ -257,7 +265,7 @@ def test_only_the_trial_of_the_worker_that_died_fails(fake: Callable[[str], Run]
         trial = study.ask()
         if worker is not None:
             trial.set_user_attr("worker", worker)
-    launching._bury(study, process)
+    launching._fail_trials_of(study, process)
     states = [trial.state for trial in study.trials]
     assert states == [TrialState.FAIL] + [TrialState.RUNNING] * 3
     assert Record.of(study.trials[0]).reason == "worker died with exit code 1"

@@ -12,17 +12,21 @@ import optuna
 import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
-from stub_task import FEW, StubTask, complete, config, path, trials
+from stub_task import FEW, StubTask, complete, config, path, search, trials
 
 from nars.errors import InfeasibleError, NonFiniteLossError, RunError, TrialMemoryError, UsageError
+from nars.searching.budget import Budget
 from nars.searching.confirm import confirmations
 from nars.searching.early_stopping import TAUGHT_BY
 from nars.searching.pruners import PRUNERS, make_pruner
 from nars.searching.run import config_of, open_run, start_run
-from nars.searching.wrappers import SAMPLERS
+from nars.searching.wrappers import SAMPLERS, SearchSampler
 from nars.trials import INTERRUPTED, REFUSED, Record
+from nars.workers import trial as trial_module
 from nars.workers import worker
-from nars.workers.worker import join, search, work
+from nars.workers.join import join
+from nars.workers.search import Search
+from nars.workers.worker import work
 
 CHEAP = {"early_stopping": False}
 
@@ -257,7 +261,7 @@ def test_what_breaks_a_limit_only_when_measured_is_refused_and_costs_nothing(
 def test_a_latency_that_nothing_meets_when_measured(
     stub: type[StubTask], tmp_path: Path, fake_latency: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "VOIDS_IN_A_ROW", 4)
+    monkeypatch.setattr(worker, "MOST_REFUSED", 4)
     fake_latency["slower"] = 1e3  # than the samples that predictions were learned from
     with pytest.raises(
         InfeasibleError, match=r"over a limit when measured, the last with latency .*; the smallest"
@@ -284,7 +288,7 @@ def fake_latency(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     monkeypatch.setattr(
         nars.networks.latency, "measure", lambda *given, **named: _first(measure(*given, **named), state)
     )
-    monkeypatch.setattr(worker, "measure", measure)
+    monkeypatch.setattr(trial_module, "measure", measure)
     return state
 
 
@@ -384,7 +388,7 @@ def test_the_budget_is_shared_with_whoever_else_works(stub: type[StubTask], tmp_
             other.tell(trial, 0.1)
 
     stub.hook = hook
-    work(study, stub.open("none", "cpu"))
+    work(Search.of(study, given, stub.open("none", "cpu")), study)
     assert len(stub.trained) == 4
     assert len(trials(study)) == 6
 
@@ -393,18 +397,19 @@ def test_a_trial_asked_for_when_the_budget_is_gone_is_void(stub: type[StubTask],
     given = config("3", sampler="random")
     run = start_run(tmp_path / "run", given, None)
     asked: list[int] = []
-    original = worker._Worker.has_budget
+    original = Budget.is_spent
 
-    def late(self: Any) -> bool:
+    def late(self: Any, trials: Any) -> bool:
         """Looks before the others have spent it, and asks after."""
         if len(stub.trained) == 3 and not asked:
             asked.append(1)
-            return True
-        return original(self)
+            return False
+        return original(self, trials)
 
     with pytest.MonkeyPatch.context() as during:
-        during.setattr(worker._Worker, "has_budget", late)
-        work(run.study(), stub.open("none", "cpu"))
+        during.setattr(Budget, "is_spent", late)
+        study = run.study()
+        work(Search.of(study, given, stub.open("none", "cpu")), study)
     voided = run.study().trials[-1]
     assert (voided.state, Record.of(voided).void) == (TrialState.FAIL, REFUSED)
     assert Record.of(voided).reason == "the budget was spent by other workers"
@@ -413,11 +418,12 @@ def test_a_trial_asked_for_when_the_budget_is_gone_is_void(stub: type[StubTask],
 
 def test_epochs_of_a_proposal_are_reserved_before_it_is_known(stub: type[StubTask], tmp_path: Path) -> None:
     """Another worker that asks meanwhile must not take them too."""
-    run = start_run(tmp_path / "run", config("50ep"), None)
-    made = worker._Worker(run.study(), config("50ep"), stub.open("none", "cpu"))
-    trial = made.study.ask()
-    assert made.budget.spent(made.trials()) == 5  # the longest training of the space
-    made.study.tell(trial, state=TrialState.FAIL)
+    given = config("50ep")
+    study = start_run(tmp_path / "run", given, None).study()
+    mark = Record(worker="me", epochs=trial_module.most_epochs(given.space))
+    study.sampler = SearchSampler.of(given, given.space, mark)
+    study.ask()
+    assert given.total.spent(study.trials) == 5  # the longest training of the space
 
 
 def test_another_search_is_refused_before_anything_is_trained(stub: type[StubTask], tmp_path: Path) -> None:
