@@ -45,7 +45,7 @@ def test_every_command_has_help_with_an_example(word: str, capsys: pytest.Captur
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"nars, version {nars.__version__}\n"
-    pyproject = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    pyproject = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
     assert nars.__version__ == pyproject["project"]["version"]
 
 
