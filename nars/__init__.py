@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from nars.space.cost import Cost, count
     from nars.spec import Architecture, Block, Candidate, Recipe
 
+    __version__: str
+
 __all__ = [
     "Architecture",
     "Block",
@@ -47,6 +49,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("nars")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
