@@ -1,4 +1,4 @@
-"""The search as a library: `search()` and its result. `nars search` calls the same."""
+"""The search as a library: `search()` and its result. The command `nars search` calls it, too."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["SearchResult", "search"]
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search has found so far."""
+    """The results of a search so far."""
 
     run: Run
     study: Study
@@ -36,7 +36,7 @@ class SearchResult:
 
     @property
     def best(self) -> Candidate:
-        """The winner: architecture and recipe. Raises `RunError` if nothing was trained in full."""
+        """The winner: architecture and recipe. Raises `RunError` if no candidate was trained in full."""
         config = self.run.config
         return best_candidate(config, winner(self.study, config))
 
@@ -52,11 +52,11 @@ class SearchResult:
 
     @property
     def summary(self) -> Summary:
-        """The outcome in numbers."""
+        """The results in numbers."""
         return Summary.of(self.run, self.study)
 
     def plot(self) -> Figure:
-        """Score against MACs of every candidate trained in full, with the front."""
+        """Draw score against MACs for every candidate trained in full, with the front."""
         return plots.front(self.study.get_trials(deepcopy=False), self.run.config.objectives[0])
 
     def report(self) -> Path:
@@ -73,16 +73,16 @@ def search(
     watch: Callable[[Study], None] | None = None,
     **settings: Any,
 ) -> SearchResult:
-    """Search to the end of the budget, from where the run folder was left.
+    """Search until the budget is spent, continuing an earlier search of the run folder.
 
-    - `request`: what is searched; or give its fields by name as `settings`, as in
-      ``search(data="photos/", budget="64", max_macs=8e6)``
+    - `request`: the configuration of the search; alternatively, give its fields by name as `settings`,
+      as in ``search(data="photos/", budget="64", max_macs=8e6)``
     - `run`: the run folder; by default one below ``runs/``, named after the settings
     - `storage`: an Optuna storage URL instead of the journal file in the run folder
-    - `workers`: this many processes; None trains in this process
-    - `watch`: called with the study about twice a second while processes work
+    - `workers`: how many processes train; None trains in this process
+    - `watch`: called with the study about twice a second while worker processes train
 
-    Raises `UsageError` for settings that do not exist or do not fit, `DataError`, `RunError` if the
+    Raises `UsageError` for settings that are unknown or do not fit, `DataError`, `RunError` if the
     folder holds another search, and `InfeasibleError` if no candidate meets the limits.
     """
     config = _configured(request, settings)
