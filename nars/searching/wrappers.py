@@ -1,4 +1,4 @@
-"""What a search adds to any Optuna sampler: limits, confirmation, and a signature on every trial."""
+"""Wrappers that add to any Optuna sampler: limits, confirmation, and a signature on every trial."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ from nars.trials import Record, place, write
 __all__ = ["SAMPLERS", "PerTrialSampler", "SearchSampler", "check_sampler", "make_sampler"]
 
 SAMPLERS = ("nars", "random", "qmc", "tpe", "nsga2", "nsga3", "gp", "cmaes")
-"""Names that `make_sampler` knows."""
+"""Samplers that a search can use, by name."""
 
 TRIES = 32
-"""Times that a sampler without limits of its own is asked for a feasible proposal."""
+"""Attempts of a sampler to propose a feasible candidate before its last proposal is moved to one."""
 
 SLOW = ("gp",)
-"""Samplers that take seconds for a proposal and would repeat much the same one: they are asked once."""
+"""Samplers that get one attempt: theirs take seconds, and another one would give much the same."""
 
 PATIENCE_SECONDS = 30.0
-"""How long to wait for another worker's proposal; that worker may have died."""
+"""Longest wait for another worker's proposal; that worker may have died."""
 
 POLL_SECONDS = 0.05
-"""Seconds between two looks at whether the other worker has its proposal."""
+"""Seconds between two checks whether the other worker has made its proposal."""
 
 _POOL = 2048
-"""Feasible candidates among which the nearest to an infeasible proposal is looked for."""
+"""Random feasible candidates among which the one nearest to an infeasible proposal is sought."""
 
 
 def check_sampler(name: str, objectives: Sequence[str]) -> None:
-    """Raise `UsageError` for a sampler that does not exist or cannot serve these objectives."""
+    """Raise `UsageError` if the sampler does not exist or does not support these objectives."""
     if name not in SAMPLERS:
         raise UsageError(f"no sampler {name!r}: {closest(name, SAMPLERS)}")
     if name == "cmaes" and len(objectives) > 1:
@@ -69,7 +69,7 @@ def make_sampler(
     predictor: PredictorName = "gaussian",
     warm_start: Sequence[Earlier] = (),
 ) -> BaseSampler:
-    """The sampler of a name in `SAMPLERS`; `predictor` and `warm_start` serve ``nars`` only.
+    """Make the sampler called `name`; only ``nars`` uses `predictor` and `warm_start`.
 
     Raises `UsageError`.
     """
@@ -86,35 +86,38 @@ def make_sampler(
     return PerTrialSampler(partial(_optuna_sampler, name, seed), seed)
 
 
-def _optuna_sampler(name: str, seed: int, drawn: int) -> BaseSampler:
-    """A sampler for one trial: `seed` belongs to the search, `drawn` to the trial."""
+def _optuna_sampler(name: str, seed: int, trial_seed: int) -> BaseSampler:
+    """Make a sampler for one trial; `seed` is that of the search."""
     samplers = optuna.samplers
     with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
         match name:
             case "random":
-                return samplers.RandomSampler(seed=drawn)
-            case "qmc":  # the sequence belongs to the search; other dimensions are drawn
-                rest = samplers.RandomSampler(seed=drawn)
+                return samplers.RandomSampler(seed=trial_seed)
+            case "qmc":  # the sequence belongs to the search; dimensions outside it are random
+                independent = samplers.RandomSampler(seed=trial_seed)
                 return samplers.QMCSampler(
-                    seed=seed, scramble=True, independent_sampler=rest, warn_independent_sampling=False
+                    seed=seed,
+                    scramble=True,
+                    independent_sampler=independent,
+                    warn_independent_sampling=False,
                 )
             case "tpe":
-                return samplers.TPESampler(seed=drawn, multivariate=True)
+                return samplers.TPESampler(seed=trial_seed, multivariate=True)
             case "nsga2":
-                return samplers.NSGAIISampler(seed=drawn, population_size=20)
+                return samplers.NSGAIISampler(seed=trial_seed, population_size=20)
             case "nsga3":
-                return samplers.NSGAIIISampler(seed=drawn, population_size=20)
+                return samplers.NSGAIIISampler(seed=trial_seed, population_size=20)
             case "gp":
-                return samplers.GPSampler(seed=drawn)
+                return samplers.GPSampler(seed=trial_seed)
     assert name == "cmaes", name
-    return samplers.CmaEsSampler(seed=drawn, warn_independent_sampling=False)
+    return samplers.CmaEsSampler(seed=trial_seed, warn_independent_sampling=False)
 
 
 class PerTrialSampler(BaseSampler):
-    """An Optuna sampler made anew for every trial, from the seed and the trial's place.
+    """An Optuna sampler made anew for every trial, seeded with the search's seed and the trial's place.
 
-    Optuna's samplers keep their random state in memory: kept over trials, every worker and every
-    restart would propose the same sequence again.
+    Optuna's samplers keep their random state in memory. If one sampler served all trials, every
+    worker and every restart would propose the same sequence again.
     """
 
     def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
@@ -144,20 +147,20 @@ class PerTrialSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         with warnings.catch_warnings(action="ignore", category=UserWarning):
-            # CMA-ES warns of limits that it does not use; they hold all the same.
+            # CMA-ES warns that it ignores the limits, which `SearchSampler` enforces.
             self._sampler.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
-        """Nothing to do: another process has other trials, and so other seeds."""
+        """Do nothing: another process has other trials, hence other seeds."""
 
 
 class SearchSampler(BaseSampler):
-    """Proposes whole, feasible genotypes of `space` with any `inner` sampler.
+    """Proposes complete, feasible genotypes of `space` with any `inner` sampler.
 
-    In the last part of the budget it repeats the best candidates instead (see `nars.searching.confirm`).
-    If `inner` proposes an infeasible candidate, it is asked again; after `tries` such proposals the last one
-    is moved to the nearest feasible candidate of a random sample. Every trial carries the `mark` from
-    its start: who trains it, and what it takes of the budget.
+    If `inner` proposes an infeasible candidate, it is asked again; after `tries` such proposals the
+    last one is replaced by the nearest candidate of a random feasible sample. In the last part of the
+    budget the best candidates are repeated instead (see `nars.searching.confirm`). Every trial has
+    the `signature` in its record from the start: who trains it, and how much budget it may take.
     """
 
     def __init__(
@@ -167,7 +170,7 @@ class SearchSampler(BaseSampler):
         budget: Budget,
         limits: Limits,
         seed: int,
-        mark: Record,
+        signature: Record,
         tries: int = TRIES,
     ) -> None:
         self.inner = inner
@@ -175,13 +178,13 @@ class SearchSampler(BaseSampler):
         self.budget = budget
         self.limits = limits
         self.seed = seed
-        self.mark = mark
+        self.signature = signature
         self.tries = tries
         self._reservoir = Reservoir(space, limits, seed)
 
     @classmethod
-    def of(cls, config: SearchConfig, domain: Domain, mark: Record) -> Self:
-        """The sampler of a search over its domain."""
+    def of(cls, config: SearchConfig, domain: Domain, signature: Record) -> Self:
+        """Make the sampler of a search over its domain."""
         inner = make_sampler(
             config.sampler,
             domain,
@@ -192,11 +195,11 @@ class SearchSampler(BaseSampler):
             config.warm_start,
         )
         tries = 1 if config.sampler in SLOW else TRIES
-        return cls(inner, domain, config.total, config.limits, config.seed, mark, tries)
+        return cls(inner, domain, config.total, config.limits, config.seed, signature, tries)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        # Before anything slow: others see at once who trains the trial and what it takes of the budget.
-        write(study, trial, self.mark)
+        # Signed before anything slow, so other workers see at once who trains the trial and its cost.
+        write(study, trial, self.signature)
         self.inner.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -222,9 +225,9 @@ class SearchSampler(BaseSampler):
         return self._nearest(matrix, np.random.default_rng([self.seed, place(others, trial.number)]))
 
     def _others(self, study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
-        """All other trials, as soon as those asked for before have their genotypes.
+        """Return all other trials, once those asked for earlier have their genotypes.
 
-        Two workers that ask at the same moment would otherwise get the same candidate.
+        Otherwise two workers that ask at the same moment would get the same candidate.
         """
         while True:
             others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
@@ -233,13 +236,14 @@ class SearchSampler(BaseSampler):
             time.sleep(POLL_SECONDS)
 
     def _is_being_proposed(self, trial: FrozenTrial) -> bool:
-        """Whether another worker is just computing the trial's genotype."""
+        """Whether another worker is still computing the trial's genotype."""
         if trial.state != TrialState.RUNNING or trial.params.keys() >= self.space.distributions.keys():
             return False
         assert trial.datetime_start is not None
         return (datetime.now() - trial.datetime_start).total_seconds() < PATIENCE_SECONDS
 
     def _propose(self, study: Study, trial: FrozenTrial) -> Genotype:
+        """Return a complete genotype from the inner sampler, feasible or not."""
         relative = self.inner.infer_relative_search_space(study, trial)
         proposal = self.inner.sample_relative(study, trial, relative)
         return {
@@ -250,6 +254,7 @@ class SearchSampler(BaseSampler):
         }
 
     def _nearest(self, proposal: Matrix, rng: np.random.Generator) -> Genotype:
+        """Return the candidate of a random feasible sample nearest to a proposal [1, d] in the unit cube."""
         pool = self._reservoir.draw(_POOL, rng)
         distances = genotypes.to_unit(self.space, pool) - genotypes.to_unit(self.space, proposal)
         nearest = pool[[np.argmin((distances**2).sum(axis=1))]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nars.searching.early_stopping import FEWEST, GRID, KEEP, THRESHOLD, EarlyStopping, score_at
+from nars.searching.early_stopping import FEWEST_CURVES, GRID, KEEP, THRESHOLD, EarlyStopping, score_at
 from nars.trials import Curve
 
 EPOCHS = 10
@@ -42,8 +42,8 @@ def test_ranks_that_agree_early_by_chance_do_not_count() -> None:
 
 def test_no_fraction_without_enough_curves_or_correlation() -> None:
     assert EarlyStopping([]).fraction is None
-    assert EarlyStopping(curves(FEWEST - 1)).fraction is None
-    assert EarlyStopping(curves(FEWEST)).fraction is not None
+    assert EarlyStopping(curves(FEWEST_CURVES - 1)).fraction is None
+    assert EarlyStopping(curves(FEWEST_CURVES)).fraction is not None
     assert EarlyStopping([[(1.0, 0.5)]] * 10).fraction is None  # all equal: there are no ranks
     settled_at_the_end = EarlyStopping(curves(settles_at=1.0))
     assert settled_at_the_end.fraction is None
@@ -85,7 +85,7 @@ def test_estimates_follow_the_curves_wherever_they_end(epochs: int) -> None:
 
 
 def test_estimates_need_curves_and_are_never_below_zero() -> None:
-    assert EarlyStopping(curves(FEWEST - 1)).final([(0.5, 0.4)]) is None
+    assert EarlyStopping(curves(FEWEST_CURVES - 1)).final([(0.5, 0.4)]) is None
     assert EarlyStopping(curves(12, settles_at=0.0)).final([(0.5, -9.0)]) == 0
 
 

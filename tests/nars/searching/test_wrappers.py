@@ -13,7 +13,7 @@ from stub_task import SPACE, score
 
 from nars.errors import UsageError
 from nars.sampling.sampler import NarsSampler
-from nars.searching import wrappers as proposals
+from nars.searching import wrappers
 from nars.searching.budget import Budget
 from nars.searching.wrappers import SAMPLERS, SLOW, TRIES, SearchSampler, check_sampler, make_sampler
 from nars.space import genotypes
@@ -180,7 +180,7 @@ def test_a_worker_waits_for_the_proposal_before_its_own(monkeypatch: pytest.Monk
         for name, dist in SPACE.distributions.items():
             first._suggest(name, dist)
 
-    monkeypatch.setattr(proposals.time, "sleep", wait)
+    monkeypatch.setattr(wrappers.time, "sleep", wait)
     study.ask(dict(SPACE.distributions))
     assert first.params.keys() == SPACE.distributions.keys()
 
@@ -188,6 +188,6 @@ def test_a_worker_waits_for_the_proposal_before_its_own(monkeypatch: pytest.Monk
 def test_nobody_waits_for_the_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     study = new("random")
     study.ask()
-    monkeypatch.setattr(proposals, "PATIENCE_SECONDS", 0)
-    monkeypatch.setattr(proposals.time, "sleep", lambda seconds: pytest.fail("waited"))
+    monkeypatch.setattr(wrappers, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(wrappers.time, "sleep", lambda seconds: pytest.fail("waited"))
     run(study, "random", 2, {})

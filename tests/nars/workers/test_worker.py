@@ -420,8 +420,8 @@ def test_epochs_of_a_proposal_are_reserved_before_it_is_known(stub: type[StubTas
     """Another worker that asks meanwhile must not take them too."""
     given = config("50ep")
     study = start_run(tmp_path / "run", given, None).study()
-    mark = Record(worker="me", epochs=trial_module.most_epochs(given.space))
-    study.sampler = SearchSampler.of(given, given.space, mark)
+    signature = Record(worker="me", epochs=trial_module.most_epochs(given.space))
+    study.sampler = SearchSampler.of(given, given.space, signature)
     study.ask()
     assert given.total.spent(study.trials) == 5  # the longest training of the space
 
