@@ -1,4 +1,4 @@
-"""Joining a search as one more worker process, from this machine or another."""
+"""How one more worker process, on this machine or another, joins a search."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from nars.workers.worker import work
 __all__ = ["join"]
 
 _PARENT_SECONDS = 0.5
-"""Seconds between two looks at whether the process that started a worker is still there."""
+"""Seconds between two checks whether the process that started a worker is still there."""
 
 
 def join(storage: str, name: str, *, data: str | None, device: str, parent: int | None) -> None:
     """Work on the study called `name` as one more process, until the budget is spent.
 
-    `data` says where the data is on this machine, if elsewhere than on the first. With a `parent`
-    (a process number), the work ends when that process does. Raises `UsageError`, `RunError`.
+    `data` is the location of the data on this machine, None if it is that of the search. With a
+    `parent` (a process number), the work ends when that process does. Raises `UsageError`,
+    `DataError`, `RunError`.
     """
     opened = open_storage(storage)
     try:
         study = optuna.load_study(study_name=name, storage=opened, sampler=optuna.samplers.RandomSampler())
     except KeyError:
-        known = ", ".join(sorted(optuna.get_all_study_names(opened))) or "none"
-        raise UsageError(f"no study {name!r} in {storage}; there: {known}") from None
+        names = ", ".join(sorted(optuna.get_all_study_names(opened))) or "none"
+        raise UsageError(f"no study {name!r} in {storage}; there: {names}") from None
     config = config_of(study)
     signal.signal(signal.SIGTERM, _terminate)
     if parent is not None:
@@ -45,13 +46,13 @@ def join(storage: str, name: str, *, data: str | None, device: str, parent: int 
 
 
 def _terminate(number: int, frame: object) -> None:
-    """End on a signal; a second one is ignored, so the trial is returned only once."""
+    """Exit on a signal; later ones are ignored, so the trial is returned exactly once."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
 def _end_with(parent: int) -> None:
-    """End this process, its trial returned, when its parent is gone."""
+    """Wait until the parent is gone, then make this process return its trial and exit."""
     while os.getppid() == parent:
         time.sleep(_PARENT_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -30,20 +30,20 @@ __all__ = ["default_workers", "supervise"]
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-"""Seconds between two looks at the workers."""
+"""Seconds between two checks of the workers."""
 
 RESTARTS = 8
-"""Workers that may die one after the other without a finished trial before a search gives up."""
+"""Workers that may die without a finished trial in between before a search gives up."""
 
 _STOP_SECONDS = 20
-"""Seconds that a worker has to return its trial before it is killed."""
+"""Seconds that a worker has to return its trial and exit before it is killed."""
 
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-"""Environment of a worker: one thread each, since threads of busy cores slow each other down."""
+"""Environment that limits a worker to one thread, since threads on busy cores slow each other down."""
 
 
 def default_workers(device: str) -> int:
-    """One worker per GPU if the search runs on GPUs, else one per core."""
+    """Return the default number of workers: one per GPU if the search runs on GPUs, else one per core."""
     if device in ("auto", "cuda") and torch.cuda.is_available():
         return torch.cuda.device_count()
     if device.startswith("cuda"):
@@ -62,9 +62,9 @@ def supervise(
 ) -> None:
     """Run `workers` processes until the budget is spent.
 
-    A worker that dies takes only its trial with it, which fails with a reason; another worker is
-    started. `watch` is called with the study about twice a second. Raises `RunError` if workers
-    die again and again, or one ends with a user's mistake.
+    If a worker dies, its trial fails with a reason and another worker is started. `watch` is called
+    with the study about twice a second; the output of workers is appended to `log`. Raises
+    `RunError` if workers die again and again, or if one exits because of a user's mistake.
     """
     if run.config.needs_latency:
         _measure_latency(run, study)
@@ -90,7 +90,7 @@ def supervise(
 
 
 def _measure_latency(run: Run, study: Study) -> None:
-    """Measure once for all workers and before they start: on a quiet machine, with a worker's one thread."""
+    """Measure latency for all workers before they start: on a quiet machine, with one thread like theirs."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -100,7 +100,7 @@ def _measure_latency(run: Run, study: Study) -> None:
 
 
 def _start(run: Run, index: int, log: Path | None) -> subprocess.Popen[bytes]:
-    """Start a worker in a session of its own, so Ctrl-C reaches it only through us."""
+    """Start a worker in a session of its own, so Ctrl-C reaches it only through this process."""
     gpu = _gpu(index) if run.config.device in ("auto", "cuda") else {}
     command = [sys.executable, "-m", "nars", "worker", "--storage", run.storage, "--study", run.name]
     command += ["--parent", str(os.getpid()), "--device", run.config.device]
@@ -116,7 +116,7 @@ def _start(run: Run, index: int, log: Path | None) -> subprocess.Popen[bytes]:
 
 
 def _gpu(index: int) -> dict[str, str]:
-    """The environment in which a worker sees one of the GPUs that we see."""
+    """Return the environment in which a worker sees only one of the GPUs that this process sees."""
     count = torch.cuda.device_count()
     if count < 2:
         return {}
@@ -125,13 +125,13 @@ def _gpu(index: int) -> dict[str, str]:
 
 
 def _finished(study: Study) -> int:
-    """How many trials ended by themselves; one returned by a dying worker is no progress."""
+    """Count the trials that finished; those that an exiting worker returned are no progress."""
     trials = study.get_trials(deepcopy=False)
     return sum(trial.state.is_finished() and counts(trial) for trial in trials)
 
 
 def _fail_trials_of(study: Study, process: subprocess.Popen[bytes]) -> None:
-    """Fail the trial of a worker that died by itself: it would most likely die again."""
+    """Fail the trial of a worker that died by itself, since another worker would most likely die of it."""
     code = process.returncode
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     memory = " (most likely out of memory)" if code == -signal.SIGKILL else ""
@@ -142,14 +142,14 @@ def _fail_trials_of(study: Study, process: subprocess.Popen[bytes]) -> None:
 
 
 def _running_in(study: Study, process: subprocess.Popen[bytes]) -> Sequence[FrozenTrial]:
-    """The trials that a process of this machine has left running."""
+    """Return the trials that a process of this machine has left running."""
     signature = f"{socket.gethostname()}:{process.pid}:"
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     return [trial for trial in running if (Record.of(trial).worker or "").startswith(signature)]
 
 
 def _give_up(process: subprocess.Popen[bytes], deaths: int, log: Path | None) -> None:
-    """Raise `RunError` if another worker would end like the one that died."""
+    """Raise `RunError` if another worker would most likely end like the one that died."""
     where = f"see {log}" if log else "see above"
     if process.returncode == 2:  # a user's mistake, which every worker would meet
         raise RunError(f"a worker stopped: {_last_error(log) or where}")
@@ -159,13 +159,13 @@ def _give_up(process: subprocess.Popen[bytes], deaths: int, log: Path | None) ->
 
 
 def _last_error(log: Path | None) -> str | None:
-    """The last line that the command line of a worker wrote to the log before it ended."""
+    """Return the last error message of a worker in the log; None without a log or a message."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log else []
     return next((line.removeprefix("nars: ") for line in reversed(lines) if line.startswith("nars: ")), None)
 
 
 def _stop(team: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Ask the remaining workers to return their trials, then end them."""
+    """Ask the remaining workers to return their trials and exit; kill those that do not."""
     for process in team:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)

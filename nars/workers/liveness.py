@@ -1,4 +1,4 @@
-"""Who trains a trial, and what happens to the trial when that worker is gone."""
+"""Liveness of workers: who trains a trial, and how a trial is repeated if its worker is gone."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ NAMELESS_SECONDS = 10.0
 """Grace period for a worker to sign a new trial."""
 
 CLOCK_SECONDS = 5.0
-"""Tolerance for the start time of a process, which the system derives from a clock that may shift."""
+"""Tolerance for a process's start time, which the system derives from a clock that may be adjusted."""
 
 
 def worker_name() -> str:
-    """Host, process number and start time, which together no later process shares."""
+    """Return host, process number and start time of this process, which no other process shares."""
     return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
 def is_alive(trial: FrozenTrial) -> bool:
     """Whether the worker of a running trial still works on it.
 
-    On this machine the process table tells; of other machines we only see heartbeats.
+    The process table answers for this machine; other machines are only known by their heartbeats.
     """
     record = Record.of(trial)
     started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
@@ -62,8 +62,8 @@ def is_alive(trial: FrozenTrial) -> bool:
 def reap(study: Study, space: Space) -> list[int]:
     """End the trials whose worker has died and queue each to be trained again.
 
-    Returns their numbers. A trial that died before it had its genotype is only ended: the sampler
-    proposes the same again.
+    Returns their numbers. A trial without its complete genotype is ended but not queued, because the
+    sampler will propose the same genotype again.
     """
     trials = study.get_trials(deepcopy=False)
     dead = [trial for trial in trials if trial.state == TrialState.RUNNING and not is_alive(trial)]
@@ -76,8 +76,9 @@ def reap(study: Study, space: Space) -> list[int]:
 def interrupt(study: Study, trial: FrozenTrial, space: Space, *, repeat: bool = True) -> None:
     """End an interrupted trial, which costs no budget, and queue it again with the same seed.
 
-    The repetition is queued first, so a kill in between leaves a trial that `reap` finds again. A
-    trial without its whole genotype is not repeated: the sampler proposes the same again.
+    The repetition is queued first, so a kill in between leaves a running trial that `reap` will find.
+    A trial without its complete genotype is not queued, because the sampler will propose the same
+    genotype again.
     """
     if repeat and space.distributions.keys() <= trial.params.keys():
         repetition = Record(repeats=trial.number, seed=Record.of(trial).seed)
@@ -88,7 +89,7 @@ def interrupt(study: Study, trial: FrozenTrial, space: Space, *, repeat: bool = 
 
 @contextlib.contextmanager
 def returned_if_interrupted(study: Study, space: Space) -> Iterator[None]:
-    """Interrupt what this worker trains if the block ends early; finished trials keep their result."""
+    """Interrupt this worker's trials if the block raises; finished trials keep their result."""
     try:
         yield
     except BaseException:
@@ -99,7 +100,7 @@ def returned_if_interrupted(study: Study, space: Space) -> Iterator[None]:
 
 
 class Heartbeat(AbstractContextManager["Heartbeat"]):
-    """Reports every half minute that a trial is being trained, from a thread of its own."""
+    """Reports every half minute, from a thread of its own, that a trial is being trained."""
 
     def __init__(self, study: Study, trial: Trial) -> None:
         self._study = study
@@ -117,5 +118,5 @@ class Heartbeat(AbstractContextManager["Heartbeat"]):
 
     def _beat(self) -> None:
         while not self._done.wait(BEAT_SECONDS):
-            with contextlib.suppress(UpdateFinishedTrialError):  # told while we were about to report
+            with contextlib.suppress(UpdateFinishedTrialError):  # the trial finished in the meantime
                 write(self._study, self._trial, Record(heartbeat=time.time()))

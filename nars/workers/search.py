@@ -1,4 +1,4 @@
-"""Everything that the workers of one search agree on."""
+"""The settings, task and domain that all workers of a search share."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["Search"]
 
 @dataclass(frozen=True)
 class Search:
-    """A search as a worker sees it: what is asked for, the task, and the domain to propose from."""
+    """Everything that defines a search for its workers: configuration, task, domain of proposals."""
 
     config: SearchConfig
     task: Task
     domain: Domain
-    """The space; with predicted latency if the search limits or minimizes latency."""
+    """The space, with a prediction of latency if the search limits or minimizes latency."""
 
     @classmethod
     def of(cls, study: Study, config: SearchConfig, task: Task) -> Self:
-        """Open a search; if it needs latencies and the study has no samples of them, measure some."""
+        """Open a search; if it needs latencies and its study has no samples, measure some first."""
         if config.needs_latency:
             return cls(config, task, latency_domain(config.space, study, task.device))
         return cls(config, task, config.space)
@@ -45,15 +45,15 @@ class Search:
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Every dimension that a trial is asked for."""
+        """All dimensions of a trial."""
         return dict(self.config.space.distributions)
 
     def values(self, score: float, measured: Mapping[str, float]) -> list[float]:
-        """The objectives of a trial: its score, then the costs that are traded against it."""
+        """Return the objective values of a trial: its score, then the costs to minimize."""
         return [score, *(measured[name] for name in self.config.objectives[1:])]
 
     def broken_limit(self, measured: Mapping[str, float]) -> str | None:
-        """The first limit that measured costs break, with both numbers; None if all limits hold."""
+        """Describe the first limit that measured costs exceed, with both numbers; None if all limits hold."""
         for name, limit in self.config.limits.items():
             if measured[name] > limit:
                 return f"{name} {measured[name]:g} > {limit:g}"

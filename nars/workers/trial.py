@@ -1,4 +1,4 @@
-"""One trial of a search: what is written before its training, when it stops early, how it ends."""
+"""One trial of a search: its record before the training, when it stops early, how it ends."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ from nars.workers.search import Search
 
 __all__ = ["Ending", "Watch", "describe", "failed", "most_epochs", "refused"]
 
-_SEED_OF_A_SEARCH = 1_000_003
-"""Distance between the seeds of two searches' first trials; a prime."""
+_SEARCH_DISTANCE = 1_000_003
+"""Distance between the seeds of the first trials of two searches, a prime number."""
 
-_NEXT_SEED = 500_009
-"""Distance to the next seed if a candidate was trained with one already; a prime."""
+_RUN_DISTANCE = 500_009
+"""Distance to the next seed if a candidate was already trained with one, a prime number."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a trial ends: what Optuna is told, and what is written about it."""
+    """The end of a trial: what Optuna is told, and what is written to its record."""
 
     record: Record
     state: TrialState | None
-    """None of a trial with values: Optuna says whether these complete it."""
+    """State of the trial; None for a trial with values, whose state Optuna sets."""
     values: Sequence[float] | None = None
 
 
 def refused(reason: str) -> Ending:
-    """The end of a trial that is not trained and costs no budget."""
+    """Return the end of a trial that is not trained and costs no budget."""
     return Ending(Record(void=REFUSED, reason=reason), TrialState.FAIL)
 
 
 def failed(error: TrialError, epochs: int) -> Ending:
-    """The end of a trial whose candidate cannot be trained; it cost so many epochs."""
+    """Return the end of a trial whose candidate cannot be trained; it costs the epochs begun."""
     return Ending(Record(reason=str(error), epochs=epochs), TrialState.FAIL)
 
 
 def describe(search: Search, trial: Trial, candidate: Candidate, earlier: Sequence[FrozenTrial]) -> Record:
-    """What is known of a trial before its training: seed, epochs, costs, what it confirms.
+    """Return the record of a trial before its training: seed, epochs, costs, what it confirms.
 
-    `earlier` are the trials that count against the budget and came before. Raises
-    `TrialMemoryError` if the candidate's latency cannot be measured.
+    `earlier` are the trials before this one that cost budget. Raises `TrialMemoryError` if the
+    candidate does not fit in memory when its latency is measured.
     """
     config = search.config
     statistics = config.space.statistics(from_genotypes(config.space, [trial.params]))
@@ -74,7 +74,7 @@ def describe(search: Search, trial: Trial, candidate: Candidate, earlier: Sequen
 
 
 def most_epochs(space: Space) -> int:
-    """The longest training in a space: what a trial takes of the budget until its genotype is known."""
+    """Return the longest training in a space, which a trial reserves until its genotype is known."""
     name = "recipe.epochs"
     if name in space.distributions:
         return int(max(ends(space.distributions[name])))
@@ -83,25 +83,28 @@ def most_epochs(space: Space) -> int:
 
 
 def _confirms(search: Search, trial: Trial, earlier: Sequence[FrozenTrial]) -> bool:
-    """Whether a trial trains one of the best candidates again, in the part of the budget kept for that."""
+    """Whether a trial trains a candidate again in the part of the budget that is kept for confirmation."""
     return is_confirmation(search.budget, earlier) and any(
         other.params == trial.params and other.state == TrialState.COMPLETE for other in earlier
     )
 
 
 def _fresh_seed(seed: int, place: int, same: Sequence[FrozenTrial]) -> int:
-    """A seed of its own for every trial, and for every run of one candidate even if workers were lost."""
+    """Return the seed of a trial that comes after `place` others, in the search with this seed.
+
+    It differs from the seeds of the candidate's earlier trials, `same`, even if workers were lost.
+    """
     taken = {Record.of(other).seed for other in same}
-    fresh = seed * _SEED_OF_A_SEARCH + place
+    fresh = seed * _SEARCH_DISTANCE + place
     while fresh in taken:
-        fresh += _NEXT_SEED
+        fresh += _RUN_DISTANCE
     return fresh
 
 
 class Watch:
-    """Follows one training: reports its scores and ends it early if it has shown that it will not win.
+    """Follows one training: reports its scores, and ends it early if it will not win.
 
-    It is called after every measurement and answers whether the training shall continue.
+    The task calls it after every measurement; it returns whether the training shall continue.
     """
 
     def __init__(self, search: Search, study: Study, trial: Trial, earlier: Sequence[FrozenTrial]) -> None:
@@ -124,7 +127,7 @@ class Watch:
         return self._stopped is None
 
     def ending(self, outcome: Outcome, measured: Mapping[str, float]) -> Ending:
-        """How the trial ends after its training; `measured` are its costs."""
+        """Return the end of the trial after its training; `measured` has its costs by name."""
         score = {self._search.config.objectives[0]: outcome.score}
         record = Record(
             epochs=outcome.epochs,
@@ -140,17 +143,18 @@ class Watch:
 
     @property
     def _single(self) -> bool:
-        """Whether there is one objective: Optuna takes intermediate values of no more."""
+        """Whether there is one objective; Optuna takes intermediate values only then."""
         return len(self._search.config.objectives) == 1
 
     def _report(self, progress: Progress) -> None:
-        """Report a score under its percent of the training, once per percent."""
+        """Report a score to Optuna, with the percent of the training as its step, once per percent."""
         percent = round(100 * progress.fraction)
         reported = bool(self._curve) and percent == round(100 * self._curve[-1][0])
         if self._single and not reported:
             self._trial.report(progress.accuracy, step=percent)
 
     def _reason_to_stop(self, fraction: float) -> str | None:
+        """Return why the training should end at this fraction; None if it should continue."""
         if self._stopping is not None and self._stopping.should_stop(self._curve, self._peers()):
             return f"stopped at {fraction:.0%}: not among the better half there"
         if self._single and self._trial.should_prune():
@@ -161,7 +165,7 @@ class Watch:
         return None
 
     def _peers(self) -> list[Curve]:
-        """Curves to compare with; in a search for a front, those of candidates that cost no more."""
+        """Return the curves to compare with, in a search for a front those of candidates that cost no more."""
         others = self._search.config.objectives[1:]
         mine = Record.of(self._trial).measured
         return [
@@ -172,7 +176,7 @@ class Watch:
 
 
 def _early_stopping(earlier: Sequence[FrozenTrial]) -> EarlyStopping | None:
-    """The rule learned from the first candidates, which are trained in full; None before they are."""
+    """Return the rule learned from the first candidates; None until all of them are trained."""
     first = earlier[:TAUGHT_BY]
     if len(first) < TAUGHT_BY or not all(trial.state.is_finished() for trial in first):
         return None

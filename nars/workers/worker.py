@@ -1,7 +1,7 @@
 """The search loop: ask for a candidate, train it, tell its score, until the budget is spent.
 
-Any number of workers run `work` on one storage. They agree through the study alone: which trial may
-train, when to stop one early and when to confirm are functions of its trials.
+Any number of workers run `work` on one storage and communicate through the study alone. Its trials
+determine which trial may train, when a training stops early and when candidates are confirmed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["work"]
 logger = logging.getLogger(__name__)
 
 MOST_REFUSED = 50
-"""Proposals refused one after the other before a search gives up."""
+"""Consecutive refused proposals after which a search gives up."""
 
 
 def work(search: Search, study: Study) -> None:
@@ -57,23 +57,23 @@ def attempt(search: Search, study: Study, trial: Trial) -> Ending:
     candidate = search.space.decode(trial.params, name=f"trial{trial.number}")
     watch = Watch(search, study, trial, earlier)
     try:
-        known = describe(search, trial, candidate, earlier)
-        write(study, trial, known)
+        record = describe(search, trial, candidate, earlier)
+        write(study, trial, record)
         for name, limit in search.config.limits.items():
-            trial.set_constraint(name, known.measured[name] - limit)
-        if (broken := search.broken_limit(known.measured)) is not None:
+            trial.set_constraint(name, record.measured[name] - limit)
+        if (broken := search.broken_limit(record.measured)) is not None:
             return refused(broken)
-        assert known.seed is not None
+        assert record.seed is not None
         with Heartbeat(study, trial):
-            outcome = search.task.run(candidate, seed=known.seed, on_epoch=watch)
+            outcome = search.task.run(candidate, seed=record.seed, on_epoch=watch)
     except TrialError as error:
         logger.warning("trial %d failed: %s", trial.number, error)
         return failed(error, epochs=min(watch.epochs + 1, candidate.recipe.epochs))
-    return watch.ending(outcome, known.measured)
+    return watch.ending(outcome, record.measured)
 
 
 def _why_nothing_fits(trials: Sequence[FrozenTrial]) -> str:
-    """How near to the limits the refused candidates came when they were measured."""
+    """Say how far the refused candidates were from the limits when they were measured."""
     records = [record for record in map(Record.of, trials) if record.void == REFUSED]
     text = f"{len(records)} candidates were over a limit when measured, the last with {records[-1].reason}"
     latencies = [record.measured["latency"] for record in records if "latency" in record.measured]
