@@ -1,4 +1,4 @@
-"""A search without training: scores are a known function of the candidate, failures are ordered.
+"""A search without training: scores are a known function of the candidate, and failures are staged.
 
 The fixture `stub` makes it the task ``stub`` for searches in this process.
 """
@@ -64,7 +64,7 @@ class StubTask(Task):
     metric = "accuracy"
     hook: ClassVar[Hook | None] = None
     trained: ClassVar[list[tuple[Candidate, int]]] = []
-    """Candidate and seed of every training begun."""
+    """Candidate and seed of every training that was begun."""
 
     def __init__(self, source: str, device: torch.device) -> None:
         self.source = source
@@ -104,7 +104,7 @@ class StubTask(Task):
 
 
 def score(candidate: Candidate, seed: int) -> float:
-    """Grows with MACs, has its best learning rate at 0.1, and a noise of 0.005."""
+    """Return a score that grows with MACs, is best at a learning rate of 0.1, and has a noise of 0.005."""
     macs = count(candidate.architecture, num_classes=10).macs
     noise = np.random.default_rng(seed).normal(0, 0.005)
     return float(np.clip(expected_score(macs, candidate.recipe.lr) + noise, 0, 1))
@@ -143,12 +143,12 @@ class StubPredictor(RegressorMixin, BaseEstimator):
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StubTask]]:
-    """The task ``stub``, nothing trained yet, and the stub predictor in the place of the real one."""
+    """Set up the task ``stub``, with nothing trained yet, and replace the predictor by the stub."""
     monkeypatch.setitem(tasks.TASKS, "stub", "stub_task:StubTask")
     monkeypatch.setattr("nars.predictors.gaussian.GaussianPredictor", StubPredictor)
     monkeypatch.setattr(StubTask, "trained", [])
     monkeypatch.setattr(StubTask, "hook", None)
-    monkeypatch.setattr("os.fsync", lambda file: None)  # no test cuts the power
+    monkeypatch.setattr("os.fsync", lambda file: None)  # faster, and no test cuts the power
     return StubTask
 
 
@@ -158,12 +158,12 @@ def config(budget: str = "12", space: Space = SPACE, **changes: Any) -> SearchCo
 
 
 def search(config: SearchConfig, folder: Path, storage: str | None = None) -> Study:
-    """Search in this process to the end of the budget."""
+    """Search in this process until the budget is spent."""
     return nars.search(config, folder, storage).study
 
 
 def trials(study: Study) -> list[FrozenTrial]:
-    """Those that cost budget, in order."""
+    """Return the trials that cost budget, in order."""
     return [trial for trial in study.get_trials(deepcopy=False) if counts(trial)]
 
 
@@ -172,5 +172,5 @@ def complete(study: Study) -> list[FrozenTrial]:
 
 
 def path(study: Study) -> list[tuple[Any, ...]]:
-    """What a search did, in order: genotype, seed and outcome of every trial that cost budget."""
+    """Return genotype, seed and outcome of every trial that cost budget, in order."""
     return [(dict(trial.params), Record.of(trial).seed, trial.state, trial.values) for trial in trials(study)]

@@ -165,7 +165,7 @@ class Watch:
         return None
 
     def _peers(self) -> list[Curve]:
-        """Return the curves to compare with, in a search for a front those of candidates that cost no more."""
+        """Return the curves to compare with; for a front, only those of candidates that cost no more."""
         others = self._search.config.objectives[1:]
         mine = Record.of(self._trial).measured
         return [

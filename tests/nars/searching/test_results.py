@@ -1,4 +1,4 @@
-"""What a search found, as values and as files."""
+"""The results of a search, as values and as files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract of every sampler in a search: whole genotypes within the limits, from seed and study alone."""
+"""The contract of every sampler: complete genotypes within the limits, from the seed and study alone."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run(
     seed: int = 0,
     failing: bool = True,
 ) -> list[Genotype]:
-    """Ask and tell `n` trials as a worker that has just started; every third is `failing`."""
+    """Ask and tell `n` trials as a new worker would; if `failing`, every third trial fails."""
     given = make_sampler(name, SPACE, limits, objectives, seed)
     tries = 1 if name in SLOW else TRIES
     study.sampler = SearchSampler(given, SPACE, Budget(budget), limits, seed, Record(worker="here"), tries)
@@ -99,7 +99,7 @@ def test_workers_that_ask_together_are_told_different_candidates(name: str) -> N
     study = new(name)
     limits: dict[str, float] = {}
     asked = []
-    for _ in range(3):  # each a process of its own, with all before it still training
+    for _ in range(3):  # each like a new process, while all earlier trials still train
         sampler = make_sampler(name, SPACE, limits, ("accuracy",), 0)
         study.sampler = SearchSampler(sampler, SPACE, Budget(100), limits, 0, Record(worker="here"))
         asked.append(study.ask(dict(SPACE.distributions)).params)
@@ -124,7 +124,7 @@ def test_an_enqueued_genotype_is_taken_as_it_is_and_costs_the_sampler_nothing() 
 
 
 def test_a_proposal_outside_goes_to_the_nearest_inside() -> None:
-    """A sampler that always asks for the largest network, at any rate, keeps that rate."""
+    """A sampler that always proposes the largest network, with any learning rate, keeps the learning rate."""
 
     class Stubborn(optuna.samplers.RandomSampler):
         def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Who is alive, and that a trial whose worker died is repeated once, whole, with its seed."""
+"""Liveness of workers: a trial whose worker died is repeated once, completely, with its seed."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_repetition_that_dies_too_is_repeated_too(study: Study) -> None:
 
 
 def test_a_kill_while_giving_back_doubles_nothing(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the repetition is lined up and before the trial is ended."""
+    """The kill comes after the repetition is queued and before the trial is ended."""
     ask(study, DEAD)
     with monkeypatch.context() as during:
         during.setattr(liveness, "write", _interrupt)
@@ -138,7 +138,7 @@ def _interrupt(*_: object) -> None:
 
 
 def test_half_a_genotype_is_not_repeated(study: Study) -> None:
-    """Its rest would come from another proposal, and the two together may break a limit."""
+    """The rest would come from another proposal, and the two together may exceed a limit."""
     half = ask(study, DEAD, whole=False)
     half.suggest_int("resolution", 8, 16, step=4)
     assert reap(study, SPACE) == [half.number]
@@ -160,5 +160,5 @@ def test_heartbeats_are_heard_and_stop_without_noise(study: Study, monkeypatch: 
         while Record.of(study.trials[0]).heartbeat is None and time.monotonic() < deadline:
             time.sleep(0.01)
         study.tell(trial, 1.0)
-        time.sleep(0.05)  # beats on a trial that was told: refused by the storage, and silent
+        time.sleep(0.05)  # heartbeats of a finished trial: refused by the storage, and silent
     assert time.time() - Record.of(study.trials[0]).heartbeat < 10
