@@ -23,7 +23,7 @@ from nars.trials import counts
 __all__ = ["Measured", "confirmations", "front", "is_confirmation", "measured", "next_to_confirm", "winner"]
 
 CONTENDERS = 3
-"""Candidates that compete to be the winner; with one objective, these are trained again."""
+"""Best candidates that are trained again in a search with one objective; for a front, all on it are."""
 
 _SHARE = 0.15
 """Share of a budget that is kept for confirmation."""
@@ -53,7 +53,7 @@ class Measured:
 
 
 def confirmations(budget: Budget) -> int:
-    """Return how many trials a budget of trials keeps for confirmation; 0 for small ones and other units."""
+    """Return how many trials a budget keeps for confirmation; 0 for small ones and units besides trials."""
     return int(min(2 * CONTENDERS, budget.amount * _SHARE)) if budget.unit == "trials" else 0
 
 
@@ -77,7 +77,7 @@ def measured(trials: Sequence[FrozenTrial]) -> list[Measured]:
 
 
 def next_to_confirm(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> Measured | None:
-    """Return the least often run of the best candidates, counting runs in progress; None without any."""
+    """Return the best candidate with the fewest runs, counting those in progress; None without any."""
     best = front(trials, directions) if len(directions) > 1 else _ranked(trials, directions)[:CONTENDERS]
     running = [trial.params for trial in trials if trial.state == TrialState.RUNNING and counts(trial)]
 

@@ -81,7 +81,7 @@ class ProxyCheck:
     def __str__(self) -> str:
         failed = sum(pair.reason is not None for pair in self.pairs)
         lines = [
-            f"Kendall's tau {self.agreement}, in brackets the 95% interval",
+            f"Kendall's tau {self.agreement}, with the 95% interval in brackets",
             f"picking by the short training costs {self.loss:.2%} {self.metric} after the long one",
             self.verdict,
         ]

@@ -38,16 +38,16 @@ TRIES = 32
 """Attempts of a sampler to propose a feasible candidate before its last proposal is moved to one."""
 
 SLOW = ("gp",)
-"""Samplers that get one attempt: theirs take seconds, and another one would give much the same."""
+"""Samplers that get only one attempt, because it takes seconds and the next would be much the same."""
 
 PATIENCE_SECONDS = 30.0
 """Longest wait for another worker's proposal; that worker may have died."""
 
-POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 """Seconds between two checks whether the other worker has made its proposal."""
 
-_POOL = 2048
-"""Random feasible candidates among which the one nearest to an infeasible proposal is sought."""
+_POOL_SIZE = 2048
+"""Random feasible candidates that the one nearest to an infeasible proposal is chosen from."""
 
 
 def check_sampler(name: str, objectives: Sequence[str]) -> None:
@@ -233,7 +233,7 @@ class SearchSampler(BaseSampler):
             others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
             if not any(other.number < trial.number and self._is_being_proposed(other) for other in others):
                 return others
-            time.sleep(POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)
 
     def _is_being_proposed(self, trial: FrozenTrial) -> bool:
         """Whether another worker is still computing the trial's genotype."""
@@ -255,7 +255,7 @@ class SearchSampler(BaseSampler):
 
     def _nearest(self, proposal: Matrix, rng: np.random.Generator) -> Genotype:
         """Return the candidate of a random feasible sample nearest to a proposal [1, d] in the unit cube."""
-        pool = self._reservoir.draw(_POOL, rng)
+        pool = self._reservoir.draw(_POOL_SIZE, rng)
         distances = genotypes.to_unit(self.space, pool) - genotypes.to_unit(self.space, proposal)
         nearest = pool[[np.argmin((distances**2).sum(axis=1))]]
         return genotypes.to_genotypes(self.space, nearest)[0]

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 """Seconds between two checks of the workers."""
 
-RESTARTS = 8
+_MOST_DEATHS = 8
 """Workers that may die without a finished trial in between before a search gives up."""
 
 _STOP_SECONDS = 20
@@ -153,7 +153,7 @@ def _give_up(process: subprocess.Popen[bytes], deaths: int, log: Path | None) ->
     where = f"see {log}" if log else "see above"
     if process.returncode == 2:  # a user's mistake, which every worker would meet
         raise RunError(f"a worker stopped: {_last_error(log) or where}")
-    if deaths >= RESTARTS:
+    if deaths >= _MOST_DEATHS:
         code = process.returncode
         raise RunError(f"{deaths} workers died one after the other, the last with exit code {code}; {where}")
 

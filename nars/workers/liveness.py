@@ -29,7 +29,7 @@ SILENCE_SECONDS = 4 * BEAT_SECONDS
 NAMELESS_SECONDS = 10.0
 """Grace period for a worker to sign a new trial."""
 
-CLOCK_SECONDS = 5.0
+_CLOCK_SECONDS = 5.0
 """Tolerance for a process's start time, which the system derives from a clock that may be adjusted."""
 
 
@@ -53,7 +53,7 @@ def is_alive(trial: FrozenTrial) -> bool:
     number, _, created = process.partition(":")
     try:
         running = psutil.Process(int(number))
-        is_same = abs(running.create_time() - float(created)) < CLOCK_SECONDS
+        is_same = abs(running.create_time() - float(created)) < _CLOCK_SECONDS
         return is_same and running.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
