@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from nars.errors import SpecError
 from nars.space.values import Split, SplitValue, Value
 from nars.spec import Block, Frozen
 
-__all__ = ["RowSpace"]
+__all__ = ["RowSpace", "row_space"]
 
 
 class RowSpace(Frozen):
@@ -57,3 +58,14 @@ class RowSpace(Frozen):
         return Block(
             op=self.op, squeeze=self.squeeze, depthwise=self.depthwise, **{key: value(key) for key in keys}
         )
+
+
+def row_space(name: str, row: Block) -> RowSpace:
+    """The space with nothing open that holds exactly this row.
+
+    Raises `SpecError` for a row that upsamples, which no space describes.
+    """
+    if row.stride == -2:
+        raise SpecError("an architecture that upsamples cannot be searched around")
+    fields = row.model_dump()
+    return RowSpace(name=name, depth=fields.pop("repeats"), **fields)

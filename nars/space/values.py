@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
 from optuna.distributions import (
@@ -15,7 +15,18 @@ from pydantic import Discriminator, Tag, model_validator
 
 from nars.spec import Frozen
 
-__all__ = ["Range", "Scalar", "Split", "SplitValue", "Value", "distribution", "ends", "only"]
+__all__ = [
+    "Range",
+    "Scalar",
+    "Split",
+    "SplitValue",
+    "Value",
+    "contains",
+    "distribution",
+    "ends",
+    "first_values",
+    "only",
+]
 
 Scalar = bool | int | float | str | None
 
@@ -100,3 +111,22 @@ def ends(distribution: BaseDistribution) -> Iterator[Any]:
     else:
         assert isinstance(distribution, IntDistribution | FloatDistribution)
         yield from (distribution.low, distribution.high)
+
+
+def first_values(distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    """The first choice, or the low end, of every dimension."""
+    return {name: next(ends(dist)) for name, dist in distributions.items()}
+
+
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a distribution has a value; numbers may be off by rounding."""
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    if value is None or isinstance(value, str):
+        return False
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    slack = 1e-9 * abs(value) if isinstance(distribution, FloatDistribution) else 0
+    if not distribution.low - slack <= value <= distribution.high + slack:
+        return False
+    steps = (value - distribution.low) / (distribution.step or 1)
+    return distribution.step is None or abs(steps - round(steps)) <= 1e-8
