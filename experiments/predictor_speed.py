@@ -55,7 +55,7 @@ def report_pretraining(searched: Space) -> Encoder:
     with tempfile.TemporaryDirectory() as cache:  # an encoder from an earlier run would cost nothing
         seconds, encoder = timed(lambda: pretrain(searched, cache=cache))
     fresh = genotypes.sample(searched, 10_000, np.random.default_rng(1), quasi=False)
-    x = genotypes.features(searched, fresh)[:, genotypes.is_architecture_feature(searched)]
+    x = searched.dimensions.features(fresh)[:, genotypes.is_architecture_feature(searched)]
     with torch.no_grad():
         predicted = encoder(torch.from_numpy(x))[1].numpy()
     truth = searched.statistics(fresh)

@@ -28,7 +28,8 @@ from torch import Tensor, nn
 
 from nars.errors import RunError, UsageError
 from nars.files import write_whole
-from nars.space.genotypes import Domain, Matrix, features, from_unit, is_architecture_feature
+from nars.space.dimensions import is_recipe
+from nars.space.genotypes import Domain, Matrix, is_architecture_feature
 
 __all__ = ["EMBEDDING", "Encoder", "Target", "architectures", "pretrain", "untrained"]
 
@@ -138,16 +139,16 @@ def _random(inputs: int, names: tuple[str, ...], seed: int) -> Encoder:
 
 def architectures(domain: Domain, n: int, seed: int) -> Matrix:
     """Genotypes [n, d] of evenly spread architectures; the recipe is the same in all."""
-    searched = np.array([not name.startswith("recipe.") for name in domain.distributions])
+    searched = ~domain.dimensions.recipe
     bits = max(1, int(np.ceil(np.log2(n))))
     unit = np.zeros((n, len(searched)))
     sobol = qmc.Sobol(int(searched.sum()), rng=np.random.default_rng(seed))
     unit[:, searched] = sobol.random_base2(bits)[:n]
-    return domain.canonical(from_unit(domain, unit))
+    return domain.canonical(domain.dimensions.from_unit(unit))
 
 
 def _inputs(domain: Domain, matrix: Matrix) -> Tensor:
-    return torch.from_numpy(features(domain, matrix)[:, is_architecture_feature(domain)])
+    return torch.from_numpy(domain.dimensions.features(matrix)[:, is_architecture_feature(domain)])
 
 
 def _read_targets(
@@ -184,9 +185,7 @@ def _train(encoder: Encoder, x: Tensor, y: Tensor, steps: int, seed: int) -> Non
 def _key(domain: Domain, probes: Mapping[str, NDArray[np.float64]], settings: list[Any]) -> str:
     """The same wherever training would see the same: recipe dimensions do not enter."""
     dimensions = {
-        name: distribution_to_json(dist)
-        for name, dist in domain.distributions.items()
-        if not name.startswith("recipe.")
+        name: distribution_to_json(dist) for name, dist in domain.distributions.items() if not is_recipe(name)
     }
     numbers = {name: [float(f"{value:.9g}") for value in values] for name, values in probes.items()}
     return hashlib.sha256(json.dumps([settings, dimensions, numbers]).encode()).hexdigest()[:24]

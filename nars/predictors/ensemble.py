@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from nars.predictors.encoder import Encoder, pretrain, untrained
 from nars.predictors.scores import LabelScale, check_labels, check_matrix
-from nars.space.genotypes import Domain, features, from_unit, is_architecture_feature
+from nars.space.genotypes import Domain, is_architecture_feature
 
 __all__ = ["AccuracyPredictor"]
 
@@ -77,7 +77,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = matrix.shape[1]
         self.scale_ = LabelScale.unit() if self.scaled else LabelScale.of(labels)
         self.encoder_ = self._start()
-        x = torch.from_numpy(features(self.domain, matrix))
+        x = torch.from_numpy(self.domain.dimensions.features(matrix))
         generator = torch.Generator().manual_seed(self.seed)
         self.architecture_ = torch.from_numpy(is_architecture_feature(self.domain))
         self.heads_ = _Heads(*self._widths(), self.members, self.hidden, generator)
@@ -88,7 +88,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: ArrayLike, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803 - scikit-learn's name
         """Scores [n]; with their standard deviations [n], or covariances [n, n], over the members."""
         check_is_fitted(self)
-        x = features(self.domain, check_matrix(self.domain, X))
+        x = self.domain.dimensions.features(check_matrix(self.domain, X))
         chunks = [self.heads_(*self._embed(part)) for part in torch.from_numpy(x).split(CHUNK)]
         each = torch.cat(chunks)  # [n, members]
         z = each.mean(dim=1).double().numpy()
@@ -108,7 +108,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             return None
         if not self.pretrained:
             return untrained(self.domain, self.seed)
-        origin = from_unit(self.domain, np.zeros((1, len(self.domain.distributions))))
+        origin = self.domain.dimensions.from_unit(np.zeros((1, len(self.domain.distributions))))
         return pretrain(self.domain) if self.domain.statistics(origin) else None
 
     def _widths(self) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nars.predictors.kernel import Kernel
 from nars.predictors.scores import LabelScale, check_labels, check_matrix
-from nars.space.genotypes import Domain, Matrix, features, is_architecture_feature, sample
+from nars.space.genotypes import Domain, Matrix, is_architecture_feature, sample
 
 __all__ = ["GaussianPredictor"]
 
@@ -112,7 +112,7 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def _known(self, matrix: Matrix) -> tuple[Floats, NDArray[np.int64]]:
         """Inputs [n, f], and what each is: ARCHITECTURE, RECIPE, STATISTIC or KNOWLEDGE [f]."""
-        encoded = features(self.domain, matrix).astype(np.float64)
+        encoded = self.domain.dimensions.features(matrix).astype(np.float64)
         statistics = [np.log(np.maximum(values, 1e-12)) for values in self.domain.statistics(matrix).values()]
         earlier = np.zeros((len(matrix), 0)) if self.knowledge is None else self.knowledge(matrix)
         kinds = np.where(is_architecture_feature(self.domain), ARCHITECTURE, RECIPE)

@@ -154,8 +154,7 @@ class NarsSampler(BaseSampler):
 
     def _tried(self, trials: Sequence[FrozenTrial]) -> _Tried:
         refused = [trial for trial in trials if Record.of(trial).void == REFUSED and self._is_over(trial)]
-        columns = np.array([not name.startswith("recipe.") for name in self.space.distributions], dtype=bool)
-        return _Tried(self._matrix(trials), self._matrix(refused), columns)
+        return _Tried(self._matrix(trials), self._matrix(refused), ~self.space.dimensions.recipe)
 
     def _is_over(self, trial: FrozenTrial) -> bool:
         """Whether a limit did not hold when measured."""

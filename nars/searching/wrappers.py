@@ -222,7 +222,7 @@ class SearchSampler(BaseSampler):
 
     def _nearest(self, proposal: Matrix, rng: np.random.Generator) -> Genotype:
         pool = self._reservoir.draw(NEAREST, rng)
-        distances = genotypes.to_unit(self.space, pool) - genotypes.to_unit(self.space, proposal)
+        distances = self.space.dimensions.to_unit(pool) - self.space.dimensions.to_unit(proposal)
         nearest = pool[[np.argmin((distances**2).sum(axis=1))]]
         return genotypes.to_genotypes(self.space, nearest)[0]
 

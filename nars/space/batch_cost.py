@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from nars.space.cost import Cost, Rows, count_classifier, count_rows
+from nars.space.dimensions import is_recipe
 from nars.space.genotypes import Matrix
 from nars.space.rows import RowSpace
 
@@ -135,7 +136,7 @@ class _Values:
 def _number_of(name: str) -> Callable[[Any], float] | None:
     """By a flat name: ``resolution``, ``ROW.KEY`` or ``ROW.KEY.PART``; None where it does not enter."""
     first, *rest = name.split(".")
-    return None if first == "recipe" else NUMBERS.get(rest[0] if rest else first)
+    return None if is_recipe(name) else NUMBERS.get(rest[0] if rest else first)
 
 
 def _fields(cost: Cost) -> Sequence[NDArray[np.int64]]:

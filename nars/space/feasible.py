@@ -141,10 +141,10 @@ def _neighbours(domain: Domain, genotype: NDArray[np.float64], at_once: int) -> 
     changes = (
         np.stack(np.triu_indices(len(columns)), axis=1) if at_once == 2 else np.arange(len(columns))[:, None]
     )
-    unit = np.repeat(genotypes.to_unit(domain, genotype[None]), len(changes), axis=0)
+    unit = np.repeat(domain.dimensions.to_unit(genotype[None]), len(changes), axis=0)
     for change in changes.T:
         unit[np.arange(len(unit)), columns[change]] = values[change]
-    return genotypes.from_unit(domain, unit)
+    return domain.dimensions.from_unit(unit)
 
 
 def remaining(domain: Domain, limits: Limits, rng: np.random.Generator) -> Remaining:
@@ -163,7 +163,7 @@ def remaining(domain: Domain, limits: Limits, rng: np.random.Generator) -> Remai
 
 
 def _check_known(domain: Domain, limits: Limits) -> None:
-    known = domain.statistics(genotypes.from_unit(domain, np.zeros((1, len(domain.distributions)))))
+    known = domain.statistics(domain.dimensions.from_unit(np.zeros((1, len(domain.distributions)))))
     for name in limits:
         if name not in known:
             raise UsageError(f"no limit on {name!r} in this space: {closest(name, known)}")

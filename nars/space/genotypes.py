@@ -21,23 +21,20 @@ from optuna.distributions import (
 from optuna.trial import Trial
 from scipy.stats import qmc
 
-from nars.space.dimensions import Columns, columns
+from nars.space.dimensions import Dimensions
 
 __all__ = [
     "Domain",
     "Genotype",
     "Matrix",
     "crossover",
-    "features",
     "from_genotypes",
-    "from_unit",
     "is_architecture_feature",
     "mutate",
     "numbers",
     "sample",
     "suggest",
     "to_genotypes",
-    "to_unit",
 ]
 
 Genotype = dict[str, Any]
@@ -50,6 +47,10 @@ class Domain(Protocol):
     @property
     def distributions(self) -> Mapping[str, BaseDistribution]:
         """Every dimension; the names of those that train a network start with ``recipe.``."""
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """The distributions as arrays, made once."""
 
     @property
     def fingerprint(self) -> str:
@@ -88,12 +89,7 @@ def sample(domain: Domain, n: int, rng: np.random.Generator, *, quasi: bool = Tr
         unit = qmc.Sobol(d, rng=rng).random_base2(bits)[:n]
     else:
         unit = rng.random((n, d))
-    return domain.canonical(from_unit(domain, unit))
-
-
-def from_unit(domain: Domain, unit: NDArray[np.float64]) -> Matrix:
-    """Genotypes [n, d] of points in the unit cube."""
-    return _columns(domain).from_unit(unit)
+    return domain.canonical(domain.dimensions.from_unit(unit))
 
 
 def suggest(domain: Domain, trial: Trial) -> Genotype:
@@ -110,19 +106,9 @@ def suggest(domain: Domain, trial: Trial) -> Genotype:
     return genotype
 
 
-def features(domain: Domain, matrix: Matrix) -> NDArray[np.float32]:
-    """Inputs for a predictor [n, f] in 0..1: choices one-hot, numbers scaled (log where they are).
-
-    An integer range of at most `nars.space.dimensions.STEPS` values has one more column for every value
-    above its lowest, 1 from there on: one more block need not bring the same at every step.
-    """
-    return _columns(domain).features(matrix)
-
-
 def is_architecture_feature(domain: Domain) -> NDArray[np.bool_]:
-    """Which columns [f] of `features` describe the architecture rather than the recipe."""
-    architecture = np.array([not name.startswith("recipe.") for name in domain.distributions], dtype=bool)
-    return architecture[_columns(domain).source]
+    """Which columns [f] of `Dimensions.features` describe the architecture rather than the recipe."""
+    return ~domain.dimensions.recipe[domain.dimensions.source]
 
 
 def mutate(domain: Domain, matrix: Matrix, rng: np.random.Generator, rate: float | None = None) -> Matrix:
@@ -135,22 +121,17 @@ def mutate(domain: Domain, matrix: Matrix, rng: np.random.Generator, rate: float
         return matrix
     chosen = rng.random((n, d)) < (rate or 1 / d)
     chosen[np.arange(n), rng.integers(d, size=n)] = True
-    unit = to_unit(domain, matrix)
+    unit = domain.dimensions.to_unit(matrix)
     step = unit + rng.normal(0, 0.25, size=(n, d))
     step = np.abs(step)
     step = np.where(step > 1, 2 - step, step).clip(0, 1)  # reflected at both ends
-    fresh = np.where(_columns(domain).choice, rng.random((n, d)), step)
-    return domain.canonical(np.where(chosen, from_unit(domain, fresh), matrix))
+    fresh = np.where(domain.dimensions.choice, rng.random((n, d)), step)
+    return domain.canonical(np.where(chosen, domain.dimensions.from_unit(fresh), matrix))
 
 
 def crossover(domain: Domain, a: Matrix, b: Matrix, rng: np.random.Generator) -> Matrix:
     """Each value from one of two parents, at random."""
     return domain.canonical(np.where(rng.random(a.shape) < 0.5, a, b))
-
-
-def to_unit(domain: Domain, matrix: Matrix) -> NDArray[np.float64]:
-    """Points in the unit cube that `from_unit` maps back to `matrix`."""
-    return _columns(domain).to_unit(matrix)
 
 
 def numbers(domain: Domain, matrix: Matrix, name: str) -> NDArray[np.float64]:
@@ -160,7 +141,3 @@ def numbers(domain: Domain, matrix: Matrix, name: str) -> NDArray[np.float64]:
     if isinstance(dist, CategoricalDistribution):
         return np.array(dist.choices, dtype=np.float64)[column.astype(np.int64)]
     return column
-
-
-def _columns(domain: Domain) -> Columns:
-    return columns(list(domain.distributions.values()))

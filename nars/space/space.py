@@ -32,7 +32,8 @@ from nars.space.batch_cost import SpaceCost
 from nars.space.canonical import CanonicalForm
 from nars.space.cost import Cost
 from nars.space.decoding import decode
-from nars.space.genotypes import Genotype, Matrix, from_unit
+from nars.space.dimensions import Dimensions, is_recipe
+from nars.space.genotypes import Genotype, Matrix
 from nars.space.inverse import encode
 from nars.space.rows import RowSpace, row_space
 from nars.space.values import Scalar, Value, distribution, ends, first_values, only
@@ -96,6 +97,11 @@ class Space(Document):
         return {name: dist for name, dist in found.items() if dist is not None}
 
     @cached_property
+    def dimensions(self) -> Dimensions:
+        """The distributions as arrays."""
+        return Dimensions.of(self.distributions)
+
+    @cached_property
     def fixed(self) -> dict[str, Scalar]:
         """Every value that is not searched, by flat name."""
         return {name: only(value) for name, value in self._values.items() if name not in self.distributions}
@@ -107,11 +113,11 @@ class Space(Document):
 
     @property
     def architecture_names(self) -> list[str]:
-        return [name for name in self.distributions if not name.startswith("recipe.")]
+        return [name for name in self.distributions if not is_recipe(name)]
 
     @property
     def recipe_names(self) -> list[str]:
-        return [name for name in self.distributions if name.startswith("recipe.")]
+        return [name for name in self.distributions if is_recipe(name)]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -149,7 +155,7 @@ class Space(Document):
 
     @cached_property
     def _canonical(self) -> CanonicalForm:
-        first = from_unit(self, np.zeros((1, len(self.distributions))))[0]
+        first = self.dimensions.from_unit(np.zeros((1, len(self.distributions))))[0]
         return CanonicalForm(self._row_spaces(), self.distributions, self.fixed, first)
 
     @cached_property

@@ -20,7 +20,7 @@ from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.gaussian_process import Hyperparameters
 from experiments.search_benchmark.opponents.base import Optimizer, scalarisation
 from experiments.search_benchmark.problem import Array, Problem
-from nars.space.genotypes import Matrix, features, mutate, to_unit
+from nars.space.genotypes import Matrix, mutate
 
 __all__ = ["ExpectedImprovement", "Ridge", "UpperConfidence"]
 
@@ -74,7 +74,7 @@ class _ModelBased(Optimizer):
 
     def _distinct(self, ranked: Matrix, count: int) -> Matrix:
         """The first `count` of a ranking [n, d], each apart from the others in two dimensions."""
-        unit = to_unit(self._problem.domain, ranked)
+        unit = self._problem.domain.dimensions.to_unit(ranked)
         chosen: list[int] = []
         for i in range(len(unit)):
             if (np.sum(np.abs(unit[chosen] - unit[i]) > 0.1, axis=1) >= 2).all():
@@ -84,7 +84,7 @@ class _ModelBased(Optimizer):
         return ranked[chosen]
 
     def _groups(self, matrix: Matrix) -> list[Array]:
-        encoded = features(self._problem.domain, matrix).astype(np.float64)
+        encoded = self._problem.domain.dimensions.features(matrix).astype(np.float64)
         macs = self._problem.domain.statistics(matrix).get("macs")
         return [encoded] if macs is None else [encoded, (macs[:, None] - self._centre) / self._spread]
 

@@ -18,7 +18,7 @@ from optuna.trial import Trial, TrialState
 
 from experiments.search_benchmark.opponents.base import Optimizer
 from experiments.search_benchmark.problem import Array, Problem
-from nars.space.genotypes import Matrix, from_genotypes, from_unit, to_genotypes, to_unit
+from nars.space.genotypes import Matrix, from_genotypes, to_genotypes
 
 __all__ = ["CubeOptimizer", "StudyOptimizer", "ordinal"]
 
@@ -86,10 +86,12 @@ class CubeOptimizer(StudyOptimizer):
 
     def _matrix(self, parameters: Mapping[str, object]) -> Matrix:
         unit = np.array([[parameters[name] for name in self._distributions]], dtype=np.float64)
-        return self.problem.domain.canonical(from_unit(self.problem.domain, unit))
+        return self.problem.domain.canonical(self.problem.domain.dimensions.from_unit(unit))
 
     def _parameters(self, matrix: Matrix) -> dict[str, object]:
-        return dict(zip(self._distributions, to_unit(self.problem.domain, matrix)[0].tolist(), strict=True))
+        return dict(
+            zip(self._distributions, self.problem.domain.dimensions.to_unit(matrix)[0].tolist(), strict=True)
+        )
 
 
 def ordinal(problem: Problem) -> bool:

@@ -19,7 +19,7 @@ MICRO = space("micro")
 LIMIT = 3e6
 NONE = np.zeros((0, len(MICRO.distributions)))
 SEARCHED = genotypes.is_architecture_feature(MICRO)
-BEST = genotypes.features(MICRO, genotypes.sample(MICRO, 1, np.random.default_rng(9)))
+BEST = MICRO.dimensions.features(genotypes.sample(MICRO, 1, np.random.default_rng(9)))
 
 
 def macs(matrix: Matrix) -> NDArray[np.float64]:
@@ -28,7 +28,7 @@ def macs(matrix: Matrix) -> NDArray[np.float64]:
 
 def closeness(matrix: Matrix) -> NDArray[np.float64]:
     """0 at one known genotype, less everywhere else."""
-    return -np.abs(genotypes.features(MICRO, matrix) - BEST).sum(axis=1).astype(np.float64)
+    return -np.abs(MICRO.dimensions.features(matrix) - BEST).sum(axis=1).astype(np.float64)
 
 
 def anything(matrix: Matrix) -> NDArray[np.bool_]:

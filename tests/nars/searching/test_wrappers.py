@@ -139,11 +139,11 @@ def test_a_proposal_outside_goes_to_the_nearest_inside() -> None:
     assert feasible(SPACE, matrix, limits)[0]
     drawn = genotypes.sample(SPACE, 512, np.random.default_rng(0))
     drawn = drawn[feasible(SPACE, drawn, limits)]
-    largest = genotypes.from_unit(SPACE, np.ones((1, len(SPACE.distributions))))
+    largest = SPACE.dimensions.from_unit(np.ones((1, len(SPACE.distributions))))
     architecture = [not name.startswith("recipe.") for name in SPACE.distributions]
 
     def distance(rows: Any) -> Any:
-        gap = (genotypes.to_unit(SPACE, rows) - genotypes.to_unit(SPACE, largest))[:, architecture]
+        gap = (SPACE.dimensions.to_unit(rows) - SPACE.dimensions.to_unit(largest))[:, architecture]
         return (gap**2).sum(axis=1)
 
     assert distance(matrix)[0] < np.quantile(distance(drawn), 0.1)
