@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from nars.errors import SpecError
-from nars.space.values import Split, SplitValue, Value
+from nars.space.values import FirstRest, FirstRestValue, Value
 from nars.spec import Block, Frozen
 
 __all__ = ["RowSpace", "row_space"]
@@ -20,8 +20,8 @@ class RowSpace(Frozen):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     op: Literal["conv", "mbconv", "mbpool"]
     channels: Value
-    kernel: SplitValue = None
-    expansion: SplitValue = None
+    kernel: FirstRestValue = None
+    expansion: FirstRestValue = None
     depth: Value = 1
     stride: Literal[1, 2] = 1
     se: Value = "none"
@@ -34,7 +34,7 @@ class RowSpace(Frozen):
         """Every value, open or fixed, under its flat name."""
         for key in ("channels", "kernel", "expansion", "depth", "se", "activation", "padding"):
             value = getattr(self, key)
-            if isinstance(value, Split):
+            if isinstance(value, FirstRest):
                 yield f"{self.name}.{key}.first", value.first
                 yield f"{self.name}.{key}.rest", value.rest
             else:

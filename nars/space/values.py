@@ -16,10 +16,10 @@ from pydantic import Discriminator, Tag, model_validator
 from nars.spec import Frozen
 
 __all__ = [
+    "FirstRest",
+    "FirstRestValue",
     "Range",
     "Scalar",
-    "Split",
-    "SplitValue",
     "Value",
     "contains",
     "distribution",
@@ -54,7 +54,7 @@ class Range(Frozen):
 def _form(value: Any) -> str:
     if isinstance(value, Range) or (isinstance(value, dict) and "first" not in value):
         return "range"
-    if isinstance(value, Split | dict):
+    if isinstance(value, FirstRest | dict):
         return "split"
     return "choices" if isinstance(value, list | tuple) else "scalar"
 
@@ -67,16 +67,16 @@ Value = Annotated[
 ]
 
 
-class Split(Frozen):
+class FirstRest(Frozen):
     """A value for the first block of a row and one for the blocks after it."""
 
     first: Value
     rest: Value
 
 
-SplitValue = Annotated[
+FirstRestValue = Annotated[
     Annotated[Range, Tag("range")]
-    | Annotated[Split, Tag("split")]
+    | Annotated[FirstRest, Tag("split")]
     | Annotated[tuple[Scalar, ...], Tag("choices")]
     | Annotated[Scalar, Tag("scalar")],
     Discriminator(_form),
