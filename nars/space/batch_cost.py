@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from nars.space.cost import Cost, Rows, count_classifier, count_rows
+from nars.space.cost import BlockRows, Costs, count_classifier, count_rows
 from nars.space.dimensions import is_recipe
 from nars.space.genotypes import Matrix
 from nars.space.rows import RowSpace
@@ -56,24 +56,24 @@ class SpaceCost:
         self._rest = np.array([part == "rest" for _, part in self._parts], dtype=bool)
         self._places = {key: self._places_of(key) for key in NUMBERS if key != "resolution"}
 
-    def __call__(self, matrix: Matrix) -> Cost:
-        """MACs and parameters of every genotype [n, d]: a `Cost` of arrays [n]."""
+    def __call__(self, matrix: Matrix) -> Costs:
+        """MACs and parameters of every genotype [n, d]."""
         starts = range(0, max(len(matrix), 1), CHUNK)
         parts = [self._count(matrix[start : start + CHUNK]) for start in starts]
-        return Cost(*map(np.concatenate, zip(*map(_fields, parts), strict=True)))
+        return Costs.joined(parts)
 
-    def _count(self, matrix: Matrix) -> Cost:
+    def _count(self, matrix: Matrix) -> Costs:
         values = self._values(matrix)
         side = values[self._values.place["resolution"]].astype(np.int64)
-        cost, side, channels = count_rows(self._rows(values), side, self._in_channels)
-        return cost + count_classifier(side, channels, self._classes)
+        costs, side, channels = count_rows(self._rows(values), side, self._in_channels)
+        return costs + count_classifier(side, channels, self._classes)
 
-    def _rows(self, values: NDArray[np.float64]) -> Rows:
+    def _rows(self, values: NDArray[np.float64]) -> BlockRows:
         def whole(key: str) -> Ints:
             return values[self._places[key]].astype(np.int64)
 
         rest = self._rest[:, None]
-        return Rows(
+        return BlockRows(
             op=[row.op for row, _ in self._parts],
             stride=[row.stride if part == "first" else 1 for row, part in self._parts],
             channels=whole("channels"),
@@ -137,7 +137,3 @@ def _number_of(name: str) -> Callable[[Any], float] | None:
     """By a flat name: ``resolution``, ``ROW.KEY`` or ``ROW.KEY.PART``; None where it does not enter."""
     first, *rest = name.split(".")
     return None if is_recipe(name) else NUMBERS.get(rest[0] if rest else first)
-
-
-def _fields(cost: Cost) -> Sequence[NDArray[np.int64]]:
-    return cost.macs, cost.params, cost.published_flops, cost.published_params

@@ -30,7 +30,7 @@ from pydantic import Field, model_validator
 from nars.errors import SpecError, closest
 from nars.space.batch_cost import SpaceCost
 from nars.space.canonical import CanonicalForm
-from nars.space.cost import Cost
+from nars.space.cost import Costs
 from nars.space.decoding import decode
 from nars.space.dimensions import Dimensions, is_recipe
 from nars.space.genotypes import Genotype, Matrix
@@ -167,8 +167,8 @@ class Space(Document):
         """The same candidates [n, d], every dimension that has no effect at its first value."""
         return self._canonical(matrix)
 
-    def cost(self, matrix: Matrix) -> Cost:
-        """MACs and parameters of every genotype [n, d]: a `Cost` of arrays [n]."""
+    def cost(self, matrix: Matrix) -> Costs:
+        """MACs and parameters [n] of genotypes [n, d]."""
         return self._count(matrix)
 
     def statistics(self, matrix: Matrix) -> dict[str, NDArray[np.float64]]:
