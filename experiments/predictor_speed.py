@@ -24,6 +24,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from nars.networks.build import build
+from nars.predictors import Predictor
 from nars.predictors.encoder import Encoder, pretrain
 from nars.predictors.ensemble import AccuracyPredictor
 from nars.predictors.gaussian import GaussianPredictor
@@ -82,12 +83,17 @@ def report_predictors(searched: Space, encoder: Encoder) -> None:
     for predictor in (AccuracyPredictor(searched, encoder), GaussianPredictor(searched)):
         fitting, _ = timed(partial(predictor.fit, pool[:LABELS], labels))
         scoring, _ = timed(partial(predictor.predict, pool, return_std=True))
-        evolving, found = timed(partial(search, predictor.predict, rng=np.random.default_rng(4)))
+        evolving, found = timed(partial(search, partial(scores, predictor), rng=np.random.default_rng(4)))
         print(
             f"  {type(predictor).__name__}: fit to {LABELS} labels {fitting:.2f} s;"
             f" {POOL / scoring:,.0f} candidates scored per second;"
             f" {found.evaluations} evolved in {evolving:.1f} s ({found.generations} generations)"
         )
+
+
+def scores(predictor: Predictor, matrix: genotypes.Matrix) -> np.ndarray:
+    """What the evolution maximizes [n, 1]."""
+    return np.asarray(predictor.predict(matrix))[:, None]
 
 
 def report_cost(searched: Space, count: int) -> None:

@@ -10,8 +10,8 @@ from optuna.study import StudyDirection
 from pydantic import Field, model_validator
 
 from nars.errors import RunError
+from nars.predictors import PredictorName
 from nars.predictors.knowledge import Earlier
-from nars.sampling.sampler import PredictorName
 from nars.searching.budget import Budget
 from nars.space import Space
 from nars.spec import Document

@@ -19,8 +19,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars.errors import UsageError, closest
+from nars.predictors import PredictorName
 from nars.predictors.knowledge import Earlier, Knowledge
-from nars.sampling.sampler import NarsSampler, PredictorName
+from nars.sampling.sampler import NarsSampler
 from nars.searching.budget import Budget
 from nars.searching.confirm import is_confirmation, next_to_confirm
 from nars.space import feasible, genotypes

@@ -102,6 +102,10 @@ class Reservoir:
     def _start(self) -> Matrix:
         return sample(self.domain, self.limits, WALKERS, np.random.default_rng(self.seed), quasi=False)
 
+    def allows(self, matrix: Matrix) -> NDArray[np.bool_]:
+        """Which genotypes [n, d] meet every limit."""
+        return feasible(self.domain, matrix, self.limits)
+
     def draw(self, n: int, rng: np.random.Generator) -> Matrix:
         """`n` feasible genotypes [n, d]; some may be equal."""
         if not self.limits:

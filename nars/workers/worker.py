@@ -25,7 +25,6 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from nars import tasks
 from nars.errors import InfeasibleError, RunError, TrialError, UsageError
 from nars.networks.latency import WithLatency, latency_domain, measure
-from nars.sampling.sampler import NarsSampler
 from nars.searching.budget import Budget
 from nars.searching.config import SearchConfig
 from nars.searching.confirm import is_confirmation
@@ -262,9 +261,6 @@ class _Training:
         if self.confirms:
             first = min(e.number for e in self.earlier if e.params == trial.params)
             record = replace(record, confirms=first)
-        elif isinstance(self.worker.sampler.inner, NarsSampler):
-            predicted, sd = self._prediction(self.worker.sampler.inner, self.worker.trials()[trial.number])
-            record = replace(record, predicted=predicted, predicted_sd=sd)
         for name, limit in config.limits.items():
             trial.set_constraint(name, statistics[name] - limit)
         write(self.worker.study, trial, record)
@@ -276,9 +272,6 @@ class _Training:
         taken = {Record.of(each).seed for each in self.earlier if each.params == self.trial.params}
         seeds = itertools.count(self.worker.config.seed * 1_000_003 + len(self.earlier), 500_009)
         return next(seed for seed in seeds if seed not in taken)
-
-    def _prediction(self, sampler: NarsSampler, trial: FrozenTrial) -> tuple[float | None, float | None]:
-        return sampler.prediction(self.worker.study, trial) or (None, None)
 
     def run(self) -> None:
         outcome = self.worker.task.run(
