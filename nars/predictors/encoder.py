@@ -31,11 +31,11 @@ from nars.files import write_whole
 from nars.space.dimensions import is_recipe
 from nars.space.genotypes import Domain, Matrix, is_architecture_feature
 
-__all__ = ["EMBEDDING", "Encoder", "Target", "architectures", "pretrain", "untrained"]
+__all__ = ["EMBEDDING", "Encoder", "Statistic", "architectures", "pretrain", "untrained"]
 
 logger = logging.getLogger(__name__)
 
-Target = Callable[[Matrix], NDArray[np.float64]]
+Statistic = Callable[[Matrix], NDArray[np.float64]]
 """A positive statistic [n] of the architectures of genotypes [n, d], such as a measured latency."""
 
 EMBEDDING = 32
@@ -92,7 +92,7 @@ def pretrain(
     samples: int = 65536,
     steps: int = 512,
     seed: int = 0,
-    targets: Mapping[str, Target] | None = None,
+    targets: Mapping[str, Statistic] | None = None,
     cache: str | Path | None = None,
 ) -> Encoder:
     """An encoder that predicts the statistics of a quasi-Monte-Carlo sample of architectures.
@@ -152,7 +152,7 @@ def _inputs(domain: Domain, matrix: Matrix) -> Tensor:
 
 
 def _read_targets(
-    domain: Domain, matrix: Matrix, further: Mapping[str, Target]
+    domain: Domain, matrix: Matrix, further: Mapping[str, Statistic]
 ) -> dict[str, NDArray[np.float64]]:
     values = {**domain.statistics(matrix), **{name: target(matrix) for name, target in further.items()}}
     if not values:

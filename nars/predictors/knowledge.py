@@ -16,12 +16,12 @@ from nars.predictors.scores import LabelScale
 from nars.space.genotypes import Domain, Matrix, from_genotypes
 from nars.spec import Frozen
 
-__all__ = ["Earlier", "Knowledge"]
+__all__ = ["EarlierSearch", "Knowledge"]
 
 Value = bool | int | float | str
 
 
-class Earlier(Frozen):
+class EarlierSearch(Frozen):
     """The trials of a search: what each candidate scored."""
 
     run: str
@@ -38,7 +38,7 @@ class Knowledge:
     Units are robust standard deviations of the search's scores, from their median.
     """
 
-    def __init__(self, domain: Domain, searches: Sequence[Earlier], seed: int = 0) -> None:
+    def __init__(self, domain: Domain, searches: Sequence[EarlierSearch], seed: int = 0) -> None:
         from nars.predictors.gaussian import (
             GaussianPredictor,  # an optimizer, only once a predictor is needed
         )

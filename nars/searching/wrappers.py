@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nars.errors import UsageError, closest
 from nars.predictors import PredictorName
-from nars.predictors.knowledge import Earlier, Knowledge
+from nars.predictors.knowledge import EarlierSearch, Knowledge
 from nars.sampling.sampler import NarsSampler
 from nars.searching.budget import Budget
 from nars.searching.confirm import is_confirmation, next_to_confirm
@@ -57,7 +57,7 @@ def make_sampler(
     objectives: Sequence[str],
     seed: int,
     predictor: PredictorName = "gaussian",
-    warm_start: Sequence[Earlier] = (),
+    warm_start: Sequence[EarlierSearch] = (),
 ) -> BaseSampler:
     """The sampler of a name in `SAMPLERS`; the last two are for that of ours. Raises `UsageError`."""
     check_sampler(name, objectives)

@@ -14,7 +14,7 @@ from nars.errors import InfeasibleError, UsageError, closest
 from nars.space import genotypes
 from nars.space.genotypes import Domain, Matrix
 
-__all__ = ["Limits", "Remaining", "Reservoir", "feasible", "remaining", "sample", "smallest"]
+__all__ = ["FeasiblePart", "Limits", "Reservoir", "feasible", "feasible_part", "sample", "smallest"]
 
 Limits = Mapping[str, float]
 """The largest allowed value of each statistic, by name: ``{"macs": 60e6}``."""
@@ -26,7 +26,7 @@ STEPS = 64
 
 
 @dataclass(frozen=True)
-class Remaining:
+class FeasiblePart:
     """What limits leave of a space, estimated from an even sample of it."""
 
     share: float
@@ -151,7 +151,7 @@ def _neighbours(domain: Domain, genotype: NDArray[np.float64], at_once: int) -> 
     return domain.dimensions.from_unit(unit)
 
 
-def remaining(domain: Domain, limits: Limits, rng: np.random.Generator) -> Remaining:
+def feasible_part(domain: Domain, limits: Limits, rng: np.random.Generator) -> FeasiblePart:
     """The table that a user sees before a search. Raises `InfeasibleError`."""
     drawn = genotypes.sample(domain, POOL, rng)
     meets = feasible(domain, drawn, limits)
@@ -163,7 +163,7 @@ def remaining(domain: Domain, limits: Limits, rng: np.random.Generator) -> Remai
         name: (float(values.min()), float(np.median(values)), float(values.max()))
         for name, values in statistics.items()
     }
-    return Remaining(share=float(meets.mean()), quantiles=quantiles)
+    return FeasiblePart(share=float(meets.mean()), quantiles=quantiles)
 
 
 def _check_known(domain: Domain, limits: Limits) -> None:

@@ -36,7 +36,7 @@ from nars.space.dimensions import Dimensions, is_recipe
 from nars.space.genotypes import Genotype, Matrix
 from nars.space.inverse import encode
 from nars.space.rows import RowSpace, row_space
-from nars.space.values import Scalar, Value, distribution, ends, first_values, only
+from nars.space.values import Scalar, Value, distribution, extremes, first_values, fixed_value
 from nars.spec import Architecture, Candidate, Document, Recipe
 
 __all__ = ["Space"]
@@ -71,7 +71,7 @@ class Space(Document):
             if key not in Recipe.model_fields:
                 raise ValueError(f"unknown key {key!r} of recipe: {closest(key, Recipe.model_fields)}")
         for name, dist in self.distributions.items():
-            for value in ends(dist):
+            for value in extremes(dist):
                 self._check(name, value)
         return self
 
@@ -104,7 +104,9 @@ class Space(Document):
     @cached_property
     def fixed(self) -> dict[str, Scalar]:
         """Every value that is not searched, by flat name."""
-        return {name: only(value) for name, value in self._values.items() if name not in self.distributions}
+        return {
+            name: fixed_value(value) for name, value in self._values.items() if name not in self.distributions
+        }
 
     @property
     def names(self) -> Iterable[str]:

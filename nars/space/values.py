@@ -23,9 +23,9 @@ __all__ = [
     "Value",
     "contains",
     "distribution",
-    "ends",
+    "extremes",
     "first_values",
-    "only",
+    "fixed_value",
 ]
 
 Scalar = bool | int | float | str | None
@@ -98,13 +98,13 @@ def distribution(name: str, value: Value) -> BaseDistribution | None:
     return None
 
 
-def only(value: Value) -> Scalar:
+def fixed_value(value: Value) -> Scalar:
     if isinstance(value, Range):
         return value.low
     return value[0] if isinstance(value, tuple) else value
 
 
-def ends(distribution: BaseDistribution) -> Iterator[Any]:
+def extremes(distribution: BaseDistribution) -> Iterator[Any]:
     """All choices, or the two ends of a range."""
     if isinstance(distribution, CategoricalDistribution):
         yield from distribution.choices
@@ -115,7 +115,7 @@ def ends(distribution: BaseDistribution) -> Iterator[Any]:
 
 def first_values(distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
     """The first choice, or the low end, of every dimension."""
-    return {name: next(ends(dist)) for name, dist in distributions.items()}
+    return {name: next(extremes(dist)) for name, dist in distributions.items()}
 
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:

@@ -36,7 +36,7 @@ from nars.searching.storage import open_storage
 from nars.searching.wrappers import SLOW, TRIES, SearchSampler, make_sampler
 from nars.space import Space
 from nars.space.genotypes import Domain, from_genotypes
-from nars.space.values import ends
+from nars.space.values import extremes
 from nars.spec import Candidate, Recipe
 from nars.tasks.base import Outcome, Task
 from nars.training.loop import Progress
@@ -216,7 +216,7 @@ def _most_epochs(space: Space) -> int:
     """The longest training in a space: what a trial takes of the budget until its genotype is known."""
     name = "recipe.epochs"
     if name in space.distributions:
-        return int(max(ends(space.distributions[name])))
+        return int(max(extremes(space.distributions[name])))
     fixed: Any = space.fixed.get(name, Recipe().epochs)
     return int(fixed)
 
