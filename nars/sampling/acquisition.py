@@ -1,4 +1,4 @@
-"""What it is worth to train a candidate, given what predictors say about it.
+"""Acquisition functions: the value of training a candidate, given what predictors say about it.
 
 With one objective that is its expected improvement, with several what it adds to the front.
 """
@@ -36,7 +36,7 @@ class Acquisition(Protocol):
 
     @property
     def measured(self) -> Floats:
-        """What is predicted for the measured candidates [m, k], larger is better."""
+        """Predictions for the measured candidates [m, k], larger is better."""
 
     def __call__(self, matrix: Matrix) -> Floats:
         """Scores [n, k] of genotypes [n, d], larger is better; k is 1 unless a front is sought."""

@@ -65,7 +65,7 @@ class Population:
 
 @dataclass(frozen=True)
 class Evolution:
-    """What an evolutionary search found."""
+    """The result of an evolutionary search."""
 
     population: Population
     """The last one: feasible, without repetition, best first."""

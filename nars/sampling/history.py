@@ -1,4 +1,4 @@
-"""What the trials of a study tell a sampler: what came before, what it scored, what not to repeat."""
+"""The trials of a study as a sampler sees them: what came before, what it scored, what not to repeat."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class History:
         return [trial for trial in self.proposed(trials) if labels(study, trial) is not None]
 
     def exclusions(self, trials: Sequence[FrozenTrial]) -> Exclusions:
-        """What must not be proposed beside these trials."""
+        """Genotypes that must not be proposed if there are these trials."""
         tried = self.proposed(trials)
         refused = [trial for trial in tried if self._was_over_a_limit(trial)]
         return Exclusions(
@@ -90,7 +90,7 @@ class Exclusions:
         return None
 
     def are_new(self, candidates: Matrix) -> NDArray[np.bool_]:
-        """Which candidates [n] may be proposed."""
+        """Whether each of the candidates [n, d] may be proposed."""
         return np.array([self._is_new(row) for row in candidates], dtype=bool)
 
     def _is_new(self, row: NDArray[np.float64]) -> bool:

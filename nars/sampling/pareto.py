@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 def dominated(scores: Floats) -> NDArray[np.bool_]:
-    """Which points [n] another point dominates: no worse in any objective and better in one."""
+    """Whether another point dominates each of n points: no worse in any objective and better in one."""
     no_worse = np.all(scores[None] >= scores[:, None], axis=2)
     better = np.any(scores[None] > scores[:, None], axis=2)
     return np.asarray(np.logical_and(no_worse, better).any(axis=1))

@@ -1,4 +1,4 @@
-"""What fitted predictors say about candidates, for every objective of a search."""
+"""Predictions of every objective of a search."""
 
 from __future__ import annotations
 

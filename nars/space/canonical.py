@@ -69,7 +69,7 @@ def _rest_of(row: RowSpace) -> list[str]:
 
 
 def _in_matrix(distribution: BaseDistribution, value: float) -> list[float]:
-    """What a matrix holds for a value: the number itself, or the indices of choices equal to it."""
+    """Entries of a matrix that mean a value: the number itself, or the indices of choices equal to it."""
     if not isinstance(distribution, CategoricalDistribution):
         return [float(value)]
     return [float(index) for index, choice in enumerate(distribution.choices) if choice == value]

@@ -1,8 +1,8 @@
-"""MACs and parameters in closed form, of one architecture or of many at once.
+"""MACs and parameters in closed form, for one architecture or for many at once.
 
 The numbers equal those of counting the built network, to the last digit. MACs are the
 multiply-accumulates of convolutions and linear layers for one image. The published counting
-of FBNetV3 differs and is given beside ours: it counts the weights of convolutions only, and adds
+of FBNetV3 differs and is given next to ours: it counts the weights of convolutions only, and adds
 one operation per input element of every average pool.
 """
 
@@ -63,7 +63,7 @@ class BlockRows:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one forward pass of one image takes."""
+    """The cost of one forward pass of one image."""
 
     macs: int = 0
     """Multiply-accumulates of convolutions and linear layers."""

@@ -16,7 +16,7 @@ __all__ = ["Declaration", "decode", "lr_factor"]
 
 
 class Declaration(Protocol):
-    """What `nars.space.Space` declares, as far as decoding and encoding read it."""
+    """The part of a `nars.space.Space` that decoding and encoding read."""
 
     @property
     def name(self) -> str: ...

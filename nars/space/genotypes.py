@@ -1,8 +1,8 @@
 """Genotypes by the hundred thousand: sample, encode and vary them as matrices.
 
 A matrix [n, d] holds n genotypes in Optuna's internal representation, one column per
-dimension: the index of a choice, or the number itself. The functions here know nothing of
-networks; they take any `Domain`, of which `nars.space.Space` is the one that describes networks.
+dimension: the index of a choice, or the number itself. The functions here know nothing about
+networks; they take any `Domain`. `nars.space.Space` is the domain that describes networks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Matrix = NDArray[np.float64]
 
 
 class Domain(Protocol):
-    """What is searched: named distributions, and what is known of a genotype for free."""
+    """A searched domain: named distributions, and what is known about a genotype for free."""
 
     @property
     def distributions(self) -> Mapping[str, BaseDistribution]:
@@ -93,7 +93,7 @@ def sample(domain: Domain, n: int, rng: np.random.Generator, *, quasi: bool = Tr
 
 
 def suggest(domain: Domain, trial: Trial) -> Genotype:
-    """Ask an Optuna trial for every dimension: the way into ``study.optimize``."""
+    """Ask an Optuna trial for every dimension, for use in ``study.optimize``."""
     genotype: Genotype = {}
     for name, dist in domain.distributions.items():
         if isinstance(dist, CategoricalDistribution):
@@ -107,7 +107,7 @@ def suggest(domain: Domain, trial: Trial) -> Genotype:
 
 
 def is_architecture_feature(domain: Domain) -> NDArray[np.bool_]:
-    """Which columns [f] of `Dimensions.features` describe the architecture rather than the recipe."""
+    """A mask [f] of the columns of `Dimensions.features` that describe the architecture, not the recipe."""
     return ~domain.dimensions.recipe[domain.dimensions.source]
 
 
@@ -135,7 +135,7 @@ def crossover(domain: Domain, a: Matrix, b: Matrix, rng: np.random.Generator) ->
 
 
 def numbers(domain: Domain, matrix: Matrix, name: str) -> NDArray[np.float64]:
-    """The values [n] of one dimension, whose choices are numbers where it has any."""
+    """The values [n] of one dimension; its choices, if it has any, must be numbers."""
     column = matrix[:, list(domain.distributions).index(name)]
     dist = domain.distributions[name]
     if isinstance(dist, CategoricalDistribution):

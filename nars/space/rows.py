@@ -41,7 +41,7 @@ class RowSpace(Frozen):
                 yield f"{self.name}.{key}", value
 
     def rows(self, values: Mapping[str, Any]) -> list[Block]:
-        """One row where all its blocks are equal, else the first block and the rest."""
+        """One row if all its blocks are equal, else the first block and the rest."""
         first, rest = self._block(values, "first"), self._block(values, "rest")
         depth = values[f"{self.name}.depth"]
         if depth == 1 or (first.kernel, first.expansion) == (rest.kernel, rest.expansion):

@@ -1,14 +1,14 @@
 """The joint search space: named Optuna distributions and the way back to a candidate.
 
 A space is a YAML file (see ``search_spaces/micro.yaml``) with the structure of an
-architecture, where a value may be
+architecture. In it, a value may be
 
 - a scalar: fixed, not searched;
 - a list: one of these;
 - ``{low, high, step}`` or ``{low, high, log}``: a number in this range, ends included;
-- ``{first, rest}``, for kernel and expansion: the first block of a row apart from the others.
+- ``{first, rest}``, for kernel and expansion: one for the first block of a row, one for the others.
 
-What is open becomes a dimension with a flat name, such as ``stage3.kernel.rest`` or
+An open value becomes a dimension with a flat name, such as ``stage3.kernel.rest`` or
 ``recipe.lr``. A *genotype* is one value for every dimension, as Optuna stores it; many of
 them are a matrix (see `nars.space.genotypes`).
 """
@@ -45,8 +45,8 @@ __all__ = ["Space"]
 class Space(Document):
     """Architecture and recipe dimensions that are searched together.
 
-    Raises `SpecError` where a value could decode to something that is not a valid
-    architecture or recipe.
+    Raises `SpecError` if a value could decode to something that is not a valid architecture or
+    recipe.
     """
 
     kind: ClassVar[str] = "space"
@@ -58,9 +58,9 @@ class Space(Document):
     """Outputs of the classifier, which count in its cost; a search sets those of its data."""
     stages: tuple[Annotated[tuple[RowSpace, ...], Field(min_length=1)], ...]
     recipe: dict[str, Value] = Field(default_factory=dict)
-    """Values of `nars.spec.Recipe` fields; what is absent keeps its default."""
+    """Values of `nars.spec.Recipe` fields; an absent field keeps its default."""
     lr_factor: dict[Literal["sgd", "rmsprop", "adamw"], float] = Field(default_factory=dict)
-    """Optimizers work at different rates: ``recipe.lr`` times this is the recipe's lr."""
+    """Optimizers work at different rates: the recipe's lr is ``recipe.lr`` times this."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
@@ -174,6 +174,6 @@ class Space(Document):
         return self._count(matrix)
 
     def statistics(self, matrix: Matrix) -> dict[str, NDArray[np.float64]]:
-        """What is known of every genotype [n, d] without training it."""
+        """Numbers that are known without training: ``macs`` and ``params`` [n] of genotypes [n, d]."""
         cost = self.cost(matrix)
         return {"macs": cost.macs.astype(np.float64), "params": cost.params.astype(np.float64)}

@@ -1,4 +1,4 @@
-"""Values of a space file: fixed, one of a list, a range, or split by place in a row."""
+"""Values of a space file: fixed, one of a list, a range, or one for the first block and one for the rest."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ __all__ = [
 ]
 
 Scalar = bool | int | float | str | None
+"""A value of one dimension."""
 
 
 class Range(Frozen):
-    """Numbers from `low` to `high`, both included; integers where both are integers."""
+    """Numbers from `low` to `high`, both included; integers if both are integers."""
 
     low: int | float
     high: int | float
@@ -52,6 +53,7 @@ class Range(Frozen):
 
 
 def _form(value: Any) -> str:
+    """The tag of the kind of value, which pydantic then validates."""
     if isinstance(value, Range) or (isinstance(value, dict) and "first" not in value):
         return "range"
     if isinstance(value, FirstRest | dict):
@@ -84,7 +86,10 @@ FirstRestValue = Annotated[
 
 
 def distribution(name: str, value: Value) -> BaseDistribution | None:
-    """The Optuna distribution of an open value, None of a fixed one."""
+    """The Optuna distribution of an open value, None for a fixed one.
+
+    Raises `ValueError` if choices repeat.
+    """
     if isinstance(value, Range):
         if value.low == value.high:
             return None
@@ -99,6 +104,7 @@ def distribution(name: str, value: Value) -> BaseDistribution | None:
 
 
 def fixed_value(value: Value) -> Scalar:
+    """The only value that a fixed one can have."""
     if isinstance(value, Range):
         return value.low
     return value[0] if isinstance(value, tuple) else value

@@ -1,6 +1,6 @@
 """Every optimizer of the benchmark by name.
 
-A new one is one more line of `OPPONENTS`, and the contract tests then cover it too.
+A new optimizer is one more line in `OPPONENTS`, and the contract tests then cover it too.
 """
 
 from __future__ import annotations

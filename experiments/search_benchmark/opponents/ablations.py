@@ -1,4 +1,4 @@
-"""`NarsSampler` without one of its parts each: what does the part bring?"""
+"""Strategies of `NarsSampler` that lack one part each: what does the part contribute?"""
 
 from __future__ import annotations
 
@@ -89,16 +89,16 @@ def _random_start(reservoir: Reservoir, count: int, rng: np.random.Generator) ->
 
 
 GREEDY = Strategy(acquisition=_greedy)
-"""The best predictions, whatever is uncertain."""
+"""Trains the best predictions, whatever their uncertainty."""
 
 ALONE = Strategy(acquisition=_alone)
-"""The best expected improvements, each for itself, whatever else a round or a worker trains."""
+"""Trains the best expected improvements, each for itself, whatever else a round or a worker trains."""
 
 OF_SCORES = Strategy(acquisition=_of_scores)
-"""Expected improvement of the scores, where failed trainings stretch what is uncertain."""
+"""Improves scores that are not scaled, although failed trainings stretch their uncertainty."""
 
 POOL = Strategy(search=_pool)
-"""The best of as many random candidates, in place of the evolution."""
+"""Takes the best of as many random candidates in place of the evolution."""
 
 RANDOM_START = Strategy(start=_random_start)
-"""A first batch at random, in place of an even one."""
+"""Draws the first batch at random in place of an even one."""

@@ -1,8 +1,8 @@
 """Any Optuna sampler as an optimizer.
 
-A proposal beyond a limit costs nothing to recognise: it is told to the study as pruned, with its
+A proposal beyond a limit costs nothing to recognize: it is told to the study as pruned, with its
 violation as Optuna's constraint, and the sampler is asked again; after some attempts a random
-candidate within the limits stands in.
+candidate within the limits takes its place.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class StudyOptimizer(Optimizer):
 
 
 class CubeOptimizer(StudyOptimizer):
-    """For samplers of continuous dimensions only: every ordered dimension becomes an interval."""
+    """Serves samplers of continuous dimensions only: every ordered dimension becomes an interval."""
 
     uses_constraints = False  # CMA-ES warns where there are any
 
