@@ -35,7 +35,7 @@ from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.problem import Array
 from experiments.search_benchmark.tasks import load, ofa
 from experiments.search_benchmark.tasks.table import PlainDomain
-from nars.space.genotypes import Matrix, features, sample, to_genotypes
+from nars.space.genotypes import Matrix, sample, to_genotypes
 
 STATISTICS = Path(__file__).with_suffix(".csv.gz")
 RESULTS = Path(__file__).with_name("free_statistics_tau.csv")
@@ -186,7 +186,7 @@ def _process(known: Known, statistics: Sequence[str], x: Matrix, y: Array) -> An
         return np.stack([np.log(known(name, matrix)) for name in statistics], axis=1)
 
     def groups(matrix: Matrix) -> list[Array]:
-        encoded = features(bare(), matrix).astype(np.float64)
+        encoded = bare().dimensions.features(matrix).astype(np.float64)
         return [encoded, (logs(matrix) - centre) / spread] if statistics else [encoded]
 
     if statistics:

@@ -37,7 +37,7 @@ from experiments.search_benchmark.problem import Problem, Task
 from experiments.search_benchmark.run import Searched, search
 from experiments.search_benchmark.tasks import DEFAULT_DATA, available, load
 from nars.space import Space
-from nars.space.genotypes import Genotype, Matrix, from_genotypes, from_unit, to_genotypes
+from nars.space.genotypes import Genotype, Matrix, from_genotypes, to_genotypes
 from nars.spec import Candidate, Recipe
 
 RESULTS = Path(__file__).with_suffix(".csv")
@@ -54,7 +54,7 @@ def by_hand(space: Space, max_macs: float) -> Genotype:
     recipe = {f"recipe.{key}": getattr(Recipe(epochs=8), key) for key in space.recipe}
     even = [
         {name: _even(name, BY_HAND, width[name]) for name in space.architecture_names} | recipe
-        for width in to_genotypes(space, from_unit(space, unit))
+        for width in to_genotypes(space, space.dimensions.from_unit(unit))
     ]
     macs = space.statistics(from_genotypes(space, even))["macs"]
     return even[int(np.argmax(np.where(macs <= max_macs, macs, -np.inf)))]

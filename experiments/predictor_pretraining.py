@@ -31,7 +31,7 @@ from experiments.resumable import work_through
 from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.problem import Array, Task
 from experiments.search_benchmark.tasks import load
-from nars.space.genotypes import Matrix, features, sample
+from nars.space.genotypes import Matrix, sample
 
 RESULTS = Path(__file__).with_suffix(".csv")
 LABELS = (10, 20, 50, 100, 200, 400)
@@ -47,7 +47,7 @@ def by_macs(task: Task, x: Matrix, y: Array, seed: int) -> Callable[[Matrix], Ar
 
 
 def _inputs(task: Task, matrix: Matrix, statistics: bool) -> list[Array]:
-    encoded = features(task.problem.domain, matrix).astype(np.float64)
+    encoded = task.problem.domain.dimensions.features(matrix).astype(np.float64)
     known = task.problem.domain.statistics(matrix)
     return [encoded, np.stack([np.log(values) for values in known.values()], axis=1)][: 1 + statistics]
 

@@ -24,6 +24,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from nars.networks.build import build
+from nars.predictors import Predictor
 from nars.predictors.encoder import Encoder, pretrain
 from nars.predictors.ensemble import AccuracyPredictor
 from nars.predictors.gaussian import GaussianPredictor
@@ -55,7 +56,7 @@ def report_pretraining(searched: Space) -> Encoder:
     with tempfile.TemporaryDirectory() as cache:  # an encoder from an earlier run would cost nothing
         seconds, encoder = timed(lambda: pretrain(searched, cache=cache))
     fresh = genotypes.sample(searched, 10_000, np.random.default_rng(1), quasi=False)
-    x = genotypes.features(searched, fresh)[:, genotypes.is_architecture_feature(searched)]
+    x = searched.dimensions.features(fresh)[:, genotypes.is_architecture_feature(searched)]
     with torch.no_grad():
         predicted = encoder(torch.from_numpy(x))[1].numpy()
     truth = searched.statistics(fresh)
@@ -82,12 +83,17 @@ def report_predictors(searched: Space, encoder: Encoder) -> None:
     for predictor in (AccuracyPredictor(searched, encoder), GaussianPredictor(searched)):
         fitting, _ = timed(partial(predictor.fit, pool[:LABELS], labels))
         scoring, _ = timed(partial(predictor.predict, pool, return_std=True))
-        evolving, found = timed(partial(search, predictor.predict, rng=np.random.default_rng(4)))
+        evolving, found = timed(partial(search, partial(scores, predictor), rng=np.random.default_rng(4)))
         print(
             f"  {type(predictor).__name__}: fit to {LABELS} labels {fitting:.2f} s;"
             f" {POOL / scoring:,.0f} candidates scored per second;"
             f" {found.evaluations} evolved in {evolving:.1f} s ({found.generations} generations)"
         )
+
+
+def scores(predictor: Predictor, matrix: genotypes.Matrix) -> np.ndarray:
+    """What the evolution maximizes [n, 1]."""
+    return np.asarray(predictor.predict(matrix))[:, None]
 
 
 def report_cost(searched: Space, count: int) -> None:

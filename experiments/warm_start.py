@@ -27,7 +27,7 @@ from experiments.search_benchmark.problem import Task
 from experiments.search_benchmark.reference import reference
 from experiments.search_benchmark.run import CACHE, Searched, search
 from experiments.search_benchmark.tasks import DEFAULT_DATA, available, load
-from nars.predictors.knowledge import Earlier, Knowledge
+from nars.predictors.knowledge import EarlierSearch, Knowledge
 from nars.sampling.sampler import NarsSampler
 from nars.space.genotypes import to_genotypes
 
@@ -55,7 +55,7 @@ def one_seed(first: str, second: str, seed: int) -> list[dict[str, Any]]:
     before, task = load(first), load(second)
     found = _search(before, seed)
     domain = task.problem.domain
-    earlier = Earlier(
+    earlier = EarlierSearch(
         run=first,
         genotypes=tuple(to_genotypes(domain, found.matrix)),
         scores=tuple(found.observed[:, 0].tolist()),

@@ -21,7 +21,7 @@ from nars import tasks
 from nars.searching.config import SearchConfig
 from nars.space import Space
 from nars.space.cost import count
-from nars.space.genotypes import features, is_architecture_feature
+from nars.space.genotypes import is_architecture_feature
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
 from nars.training.loop import Progress
@@ -137,7 +137,9 @@ class StubPredictor(RegressorMixin, BaseEstimator):
 
     def _inputs(self, matrix: Any) -> Any:
         known = np.log10(np.stack(list(self.domain.statistics(matrix).values()), axis=1)) - 4
-        recipe = features(self.domain, matrix)[:, ~is_architecture_feature(self.domain)].astype(float)
+        recipe = self.domain.dimensions.features(matrix)[:, ~is_architecture_feature(self.domain)].astype(
+            float
+        )
         return np.concatenate([known, recipe, recipe**2, np.ones((len(known), 1))], axis=1)
 
 

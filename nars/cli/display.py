@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nars.searching.config import SearchConfig
     from nars.searching.results import Summary
-    from nars.space.feasible import Remaining
+    from nars.space.feasible import FeasiblePart
 
 __all__ = ["progress", "show_remaining", "show_summary"]
 
@@ -33,7 +33,7 @@ def _share(share: float) -> str:
     return f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
 
 
-def show_remaining(config: SearchConfig, left: Remaining, *, quiet: bool = False) -> None:
+def show_remaining(config: SearchConfig, left: FeasiblePart, *, quiet: bool = False) -> None:
     """What the limits leave of the space."""
     if quiet:
         return

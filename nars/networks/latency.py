@@ -18,6 +18,7 @@ from torch import nn
 from nars.device import memory_errors
 from nars.networks.build import build
 from nars.space import Space, genotypes
+from nars.space.dimensions import Dimensions
 from nars.space.genotypes import Matrix
 from nars.spec import Architecture
 from nars.trials import latency_samples, write_latency_samples
@@ -99,6 +100,10 @@ class WithLatency:
         return self.space.distributions
 
     @property
+    def dimensions(self) -> Dimensions:
+        return self.space.dimensions
+
+    @property
     def fingerprint(self) -> str:
         return self.space.fingerprint
 
@@ -111,7 +116,7 @@ class WithLatency:
 
     def _inputs(self, matrix: Matrix) -> NDArray[np.float64]:
         known = np.log(np.stack(list(self.space.statistics(matrix).values()), axis=1))
-        described = genotypes.features(self.space, matrix)
+        described = self.space.dimensions.features(matrix)
         architecture = described[:, genotypes.is_architecture_feature(self.space)]
         return np.concatenate([known, architecture], axis=1)
 

@@ -123,13 +123,9 @@ def _stages(architecture: Architecture, resolution: int, num_classes: int) -> li
         cost, side, channels = count_rows(rows_of(rows), side, channels)
         if side[0] < 1:
             raise SpecError(f"{architecture.name} has no output after stage {index} at {resolution} pixels")
-        stages.append(Stage(f"stage {index}", (int(channels[0]), int(side[0]), int(side[0])), _plain(cost)))
+        stages.append(Stage(f"stage {index}", (int(channels[0]), int(side[0]), int(side[0])), cost.at(0)))
     head = count_classifier(side, channels, num_classes)
-    return [*stages, Stage("classifier", (num_classes,), _plain(head))]
-
-
-def _plain(cost: Cost) -> Cost:
-    return Cost(**{name: int(value[0]) for name, value in asdict(cost).items()})
+    return [*stages, Stage("classifier", (num_classes,), head.at(0))]
 
 
 def _latencies(

@@ -15,7 +15,7 @@ from nars.files import write_whole
 from nars.report import html, plots
 from nars.report.insights import calibration, importance, recipes_by_size
 from nars.report.winner import winner_section
-from nars.sampling.sampler import FIRST_BATCH
+from nars.sampling.rounds import FIRST_BATCH
 from nars.searching.config import SearchConfig
 from nars.searching.confirm import Measured, measured
 from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping

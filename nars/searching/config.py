@@ -10,8 +10,8 @@ from optuna.study import StudyDirection
 from pydantic import Field, model_validator
 
 from nars.errors import RunError
-from nars.predictors.knowledge import Earlier
-from nars.sampling.sampler import PredictorName
+from nars.predictors import PredictorName
+from nars.predictors.knowledge import EarlierSearch
 from nars.searching.budget import Budget
 from nars.space import Space
 from nars.spec import Document
@@ -46,7 +46,7 @@ class SearchConfig(Document):
     sampler: str = "nars"
     predictor: PredictorName = "gaussian"
     """Of the sampler ``nars``; others have none."""
-    warm_start: tuple[Earlier, ...] = ()
+    warm_start: tuple[EarlierSearch, ...] = ()
     """What earlier searches measured, for the sampler ``nars``."""
     pruner: str = "none"
     early_stopping: bool = True

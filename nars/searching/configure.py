@@ -11,14 +11,14 @@ import numpy as np
 
 from nars import tasks
 from nars.errors import UsageError, closest
-from nars.predictors.knowledge import Earlier
+from nars.predictors.knowledge import EarlierSearch
 from nars.searching.config import STATISTICS, SearchConfig, space_difference
 from nars.searching.earlier import learned
 from nars.searching.pruners import PRUNERS
 from nars.searching.run import open_run
 from nars.searching.wrappers import check_sampler
 from nars.space import Space, feasible
-from nars.space.feasible import Remaining
+from nars.space.feasible import FeasiblePart
 from nars.spec import Architecture, Candidate, Recipe, read
 
 __all__ = ["candidate", "configure", "published_names", "recipe", "what_is_left"]
@@ -67,7 +67,7 @@ def configure(
     )
 
 
-def _earlier(folder: Path, space: Space) -> Earlier:
+def _earlier(folder: Path, space: Space) -> EarlierSearch:
     run = open_run(folder)
     if run.config.space.distributions != space.distributions:
         difference = space_difference(
@@ -77,13 +77,13 @@ def _earlier(folder: Path, space: Space) -> Earlier:
     return learned(run.study(), run.name, list(space.distributions))
 
 
-def what_is_left(config: SearchConfig) -> Remaining:
+def what_is_left(config: SearchConfig) -> FeasiblePart:
     """What the limits leave of the space; latency is left out, for it has to be measured first.
 
     Raises `InfeasibleError` with the smallest possible.
     """
     limits = {name: limit for name, limit in config.limits.items() if name != "latency"}
-    return feasible.remaining(config.space, limits, np.random.default_rng(0))
+    return feasible.feasible_part(config.space, limits, np.random.default_rng(0))
 
 
 def candidate(name_or_file: str) -> Candidate:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from optuna.study import Study
 
 from nars.errors import UsageError
-from nars.predictors.knowledge import Earlier
+from nars.predictors.knowledge import EarlierSearch
 from nars.space.genotypes import Genotype
 from nars.trials import labels
 
@@ -17,7 +17,7 @@ _FEWEST_TRIALS = 8
 """Scored trials below which a search is too small to learn from."""
 
 
-def learned(study: Study, run: str, names: Sequence[str]) -> Earlier:
+def learned(study: Study, run: str, names: Sequence[str]) -> EarlierSearch:
     """Return the scores of a study's candidates, with these dimensions of their genotypes.
 
     `run` is what messages call the study. Raises `UsageError` if too few trials have all dimensions
@@ -33,4 +33,4 @@ def learned(study: Study, run: str, names: Sequence[str]) -> Earlier:
     if len(scores) < _FEWEST_TRIALS:
         needed = f"a warm start needs {_FEWEST_TRIALS} or more"
         raise UsageError(f"{run} has {len(scores)} scored trials; {needed}")
-    return Earlier(run=run, genotypes=tuple(genotypes), scores=tuple(scores))
+    return EarlierSearch(run=run, genotypes=tuple(genotypes), scores=tuple(scores))

@@ -19,8 +19,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars.errors import UsageError, closest
-from nars.predictors.knowledge import Earlier, Knowledge
-from nars.sampling.sampler import NarsSampler, PredictorName
+from nars.predictors import PredictorName
+from nars.predictors.knowledge import EarlierSearch, Knowledge
+from nars.sampling.sampler import NarsSampler
 from nars.searching.budget import Budget
 from nars.searching.config import SearchConfig
 from nars.searching.confirm import is_confirmation, next_to_confirm
@@ -67,7 +68,7 @@ def make_sampler(
     objectives: Sequence[str],
     seed: int,
     predictor: PredictorName = "gaussian",
-    warm_start: Sequence[Earlier] = (),
+    warm_start: Sequence[EarlierSearch] = (),
 ) -> BaseSampler:
     """Make the sampler called `name`; only ``nars`` uses `predictor` and `warm_start`.
 
@@ -256,7 +257,7 @@ class SearchSampler(BaseSampler):
     def _nearest(self, proposal: Matrix, rng: np.random.Generator) -> Genotype:
         """Return the candidate of a random feasible sample nearest to a proposal [1, d] in the unit cube."""
         pool = self._reservoir.draw(_POOL_SIZE, rng)
-        distances = genotypes.to_unit(self.space, pool) - genotypes.to_unit(self.space, proposal)
+        distances = self.space.dimensions.to_unit(pool) - self.space.dimensions.to_unit(proposal)
         nearest = pool[[np.argmin((distances**2).sum(axis=1))]]
         return genotypes.to_genotypes(self.space, nearest)[0]
 

@@ -1,4 +1,4 @@
-"""What is searched: spaces, genotypes, costs in closed form, limits. Nothing here imports torch."""
+"""The searched spaces: genotypes, costs in closed form, limits. Nothing here imports torch."""
 
 from __future__ import annotations
 

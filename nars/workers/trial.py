@@ -15,7 +15,7 @@ from nars.searching.confirm import is_confirmation
 from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.space import Space
 from nars.space.genotypes import from_genotypes
-from nars.space.values import ends
+from nars.space.values import extremes
 from nars.spec import Candidate, Recipe
 from nars.tasks.base import Outcome
 from nars.training.loop import Progress
@@ -77,7 +77,7 @@ def most_epochs(space: Space) -> int:
     """Return the longest training in a space, which a trial reserves until its genotype is known."""
     name = "recipe.epochs"
     if name in space.distributions:
-        return int(max(ends(space.distributions[name])))
+        return int(max(extremes(space.distributions[name])))
     fixed: Any = space.fixed.get(name, Recipe().epochs)
     return int(fixed)
 

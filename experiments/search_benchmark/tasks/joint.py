@@ -22,7 +22,7 @@ from experiments.joint_table import CANDIDATES, table_space
 from experiments.search_benchmark.problem import Array, Problem, Task
 from experiments.search_benchmark.tasks.table import digest
 from nars.errors import DataError
-from nars.space.genotypes import Domain, Matrix, features, from_genotypes
+from nars.space.genotypes import Domain, Matrix, from_genotypes
 
 __all__ = ["FOLDER", "NAMES", "Noise", "Surrogate", "load", "matrix_of"]
 
@@ -152,4 +152,4 @@ def _boosted(seed: int) -> HistGradientBoostingRegressor:
 def _inputs(domain: Domain, matrix: Matrix) -> Array:
     """The encoded candidate and the logarithms of its statistics [n, f]."""
     statistics = [np.log(values) for values in domain.statistics(matrix).values()]
-    return np.column_stack([features(domain, matrix), *statistics])
+    return np.column_stack([domain.dimensions.features(matrix), *statistics])

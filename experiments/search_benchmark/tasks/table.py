@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 
 from experiments.search_benchmark.problem import Array
 from nars.errors import DataError, UsageError
+from nars.space.dimensions import Dimensions
 from nars.space.genotypes import Matrix
 
 __all__ = ["PlainDomain", "digest", "existing", "read_parquet"]
@@ -24,6 +26,10 @@ class PlainDomain:
     distributions: Mapping[str, BaseDistribution]
     canonical_of: Callable[[Matrix], Matrix] | None = None
     statistics_of: Callable[[Matrix], Mapping[str, Array]] | None = None
+
+    @cached_property
+    def dimensions(self) -> Dimensions:
+        return Dimensions.of(self.distributions)
 
     @property
     def fingerprint(self) -> str:

@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 from nars.errors import UsageError
 from nars.predictors.ensemble import AccuracyPredictor
-from nars.predictors.gaussian import LARGEST, GaussianPredictor
+from nars.predictors.gaussian import MOST_LABELS, GaussianPredictor
 from nars.predictors.scores import LabelScale
 from nars.space import Space, genotypes
 from nars.space.genotypes import Matrix
@@ -159,9 +159,9 @@ def test_uncertainty_grows_with_distance() -> None:
 
 
 def test_more_labels_than_the_process_holds() -> None:
-    train = draw(MICRO, LARGEST + 200)
+    train = draw(MICRO, MOST_LABELS + 200)
     predictor = GaussianPredictor(MICRO).fit(train, accuracy(train, noise=0.01))
-    assert len(predictor.inputs_) == LARGEST
+    assert len(predictor.inputs_) == MOST_LABELS
     test = draw(MICRO, 300, seed=1)
     assert kendalltau(predictor.predict(test), accuracy(test)).statistic > 0.8
 

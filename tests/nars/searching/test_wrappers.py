@@ -19,7 +19,7 @@ from nars.searching.wrappers import SAMPLERS, SLOW, TRIES, SearchSampler, check_
 from nars.space import genotypes
 from nars.space.feasible import feasible, smallest
 from nars.space.genotypes import Genotype
-from nars.space.values import ends
+from nars.space.values import extremes
 from nars.trials import Record
 
 LEAST = float(SPACE.statistics(smallest(SPACE, "macs")[None])["macs"][0])
@@ -129,7 +129,7 @@ def test_a_proposal_outside_goes_to_the_nearest_inside() -> None:
     class Stubborn(optuna.samplers.RandomSampler):
         def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
             drawn = super().sample_independent(study, trial, name, distribution)
-            return drawn if name.startswith("recipe.") else list(ends(distribution))[-1]
+            return drawn if name.startswith("recipe.") else list(extremes(distribution))[-1]
 
     limits = LIMITS["a fifth"]
     study = new("random")
@@ -139,11 +139,11 @@ def test_a_proposal_outside_goes_to_the_nearest_inside() -> None:
     assert feasible(SPACE, matrix, limits)[0]
     drawn = genotypes.sample(SPACE, 512, np.random.default_rng(0))
     drawn = drawn[feasible(SPACE, drawn, limits)]
-    largest = genotypes.from_unit(SPACE, np.ones((1, len(SPACE.distributions))))
+    largest = SPACE.dimensions.from_unit(np.ones((1, len(SPACE.distributions))))
     architecture = [not name.startswith("recipe.") for name in SPACE.distributions]
 
     def distance(rows: Any) -> Any:
-        gap = (genotypes.to_unit(SPACE, rows) - genotypes.to_unit(SPACE, largest))[:, architecture]
+        gap = (SPACE.dimensions.to_unit(rows) - SPACE.dimensions.to_unit(largest))[:, architecture]
         return (gap**2).sum(axis=1)
 
     assert distance(matrix)[0] < np.quantile(distance(drawn), 0.1)

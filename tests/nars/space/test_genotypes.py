@@ -31,11 +31,11 @@ def test_same_generator_gives_same_samples() -> None:
 
 def test_unit_cube_round_trip() -> None:
     matrix = genotypes.sample(MICRO, 500, np.random.default_rng(1))
-    np.testing.assert_allclose(genotypes.from_unit(MICRO, genotypes.to_unit(MICRO, matrix)), matrix)
+    np.testing.assert_allclose(MICRO.dimensions.from_unit(MICRO.dimensions.to_unit(matrix)), matrix)
 
 
 def test_features_are_scaled_and_split() -> None:
-    found = genotypes.features(MICRO, genotypes.sample(MICRO, 500, np.random.default_rng(1)))
+    found = MICRO.dimensions.features(genotypes.sample(MICRO, 500, np.random.default_rng(1)))
     assert found.min() >= 0
     assert found.max() <= 1
     mask = genotypes.is_architecture_feature(MICRO)
@@ -71,5 +71,5 @@ def test_a_space_without_dimensions() -> None:
     fixed = MICRO.fix(candidate.architecture, candidate.recipe)
     matrix = genotypes.sample(fixed, 3, np.random.default_rng(0))
     assert matrix.shape == (3, 0)
-    assert genotypes.features(fixed, matrix).shape == (3, 0)
+    assert fixed.dimensions.features(matrix).shape == (3, 0)
     assert genotypes.to_genotypes(fixed, matrix) == [{}, {}, {}]
