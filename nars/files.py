@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are written whole or not at all, and the folder of what can be made again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nars.errors import RunError
 
-__all__ = ["write_whole"]
+__all__ = ["cache_folder", "write_whole"]
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:
@@ -33,3 +33,13 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def cache_folder() -> Path:
+    """Where downloads and finished encoders are kept; it may be deleted at any time.
+
+    The environment variable ``NARS_CACHE``, else ``$XDG_CACHE_HOME/nars``, else ``~/.cache/nars``.
+    """
+    if named := os.environ.get("NARS_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nars"

@@ -20,7 +20,7 @@ FLOORS = {
     "nars": [
         "errors internals",
         "trials spec files device",
-        "data space",
+        "data space tensors",
         "training networks predictors",
         "sampling tasks",
         "searching",

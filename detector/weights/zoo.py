@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
 import tempfile
 from functools import cache
@@ -21,7 +20,7 @@ from urllib.request import Request, urlopen
 from pydantic import Field
 
 from nars.errors import WeightsError, closest
-from nars.files import write_whole
+from nars.files import cache_folder, write_whole
 from nars.spec import Frozen, read_yaml
 
 __all__ = ["Entry", "entries", "fetch", "folder", "licence"]
@@ -54,11 +53,8 @@ def licence(name: str) -> str:
 
 
 def folder() -> Path:
-    """``$NARS_CACHE/weights``; the cache is ``$XDG_CACHE_HOME/nars`` or ``~/.cache/nars`` by default."""
-    base = os.environ.get("NARS_CACHE")
-    if base is None:
-        base = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nars")
-    return Path(base) / "weights"
+    """The part of the cache that weights are kept in."""
+    return cache_folder() / "weights"
 
 
 def fetch(name: str) -> Path:

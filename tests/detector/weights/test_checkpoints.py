@@ -8,7 +8,6 @@ import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.error import URLError
 
@@ -302,15 +301,14 @@ def test_where_timm_differs_from_the_published_network(tmp_path: Path) -> None:
     )
 
 
-@pytest.fixture
-def searched(tmp_path: Path) -> tuple[nn.Module, Path]:
+@pytest.fixture(params=[".pt", ".safetensors"])
+def searched(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[nn.Module, Path]:
     """A classifier as `nars train` leaves it."""
     model = scrambled(nars.build(SMALL, 2))
-    data: Any = SimpleNamespace(
-        classes=("a", "b"), mean=torch.tensor([0.1, 0.2, 0.3]), std=torch.tensor([0.5, 0.25, 1.0])
-    )
-    path = tmp_path / "best.pt"
-    save_weights(path, model, Candidate(architecture=SMALL), data, {"accuracy": 0.9})
+    mean, std = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 0.25, 1.0])
+    path = tmp_path / f"best{request.param}"
+    metrics = {"accuracy": 0.9}
+    save_weights(path, model, Candidate(architecture=SMALL), metrics, classes=("a", "b"), mean=mean, std=std)
     return model, path
 
 
@@ -349,8 +347,9 @@ def test_a_searched_classifier_gives_its_detector_the_same_trunk(searched: tuple
     torch.testing.assert_close(seen, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_saved_detectors_come_back(small: nn.Module, tmp_path: Path) -> None:
-    path = tmp_path / "best.pt"
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_saved_detectors_come_back(suffix: str, small: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / f"best{suffix}"
     save_detector(path, small, ("cat", "dog", "cow"), {"AP": 0.5})
     content = load_detector(path)
     assert content.classes == ("cat", "dog", "cow")
