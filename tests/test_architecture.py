@@ -31,7 +31,8 @@ FLOORS = {
     "detector": [
         "data model distributed",
         "weights evaluation",
-        "assembly training deploy",
+        "assembly",
+        "training deploy",
         "cli task",
     ],
     "search_spaces": ["catalogue spaces"],
