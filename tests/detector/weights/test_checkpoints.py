@@ -522,11 +522,14 @@ def test_a_download_is_kept_whole_or_not_at_all(cache: Path, monkeypatch: pytest
         return io.BytesIO(b"numbers")
 
     monkeypatch.setattr(zoo, "urlopen", answer)
-    path = zoo.fetch("fbnetv3_b_timm")
-    assert zoo.fetch("fbnetv3_b_timm") == path
+    path = zoo.fetch("fbnetv3_b_imagenet")
+    assert zoo.fetch("fbnetv3_b_imagenet") == path
     assert path.read_bytes() == b"numbers"
-    assert asked == [(zoo.entries()["fbnetv3_b_timm"].address, 30)]
-    assert {each.name for each in cache.iterdir()} == {"fbnetv3_b_timm.pth", "fbnetv3_b_timm.pth.sha256"}
+    assert asked == [(zoo.entries()["fbnetv3_b_imagenet"].address, 30)]
+    assert {each.name for each in cache.iterdir()} == {
+        "fbnetv3_b_imagenet.pth",
+        "fbnetv3_b_imagenet.pth.sha256",
+    }
 
     class Interrupted(io.BytesIO):
         def read(self, *_: object) -> bytes:
@@ -534,8 +537,35 @@ def test_a_download_is_kept_whole_or_not_at_all(cache: Path, monkeypatch: pytest
 
     monkeypatch.setattr(zoo, "urlopen", lambda *_, **__: Interrupted())
     with pytest.raises(WeightsError, match="timed out"):
-        zoo.fetch("fbnetv3_d_timm")
-    assert {each.name for each in cache.iterdir()} == {"fbnetv3_b_timm.pth", "fbnetv3_b_timm.pth.sha256"}
+        zoo.fetch("fbnetv3_d_imagenet")
+    assert {each.name for each in cache.iterdir()} == {
+        "fbnetv3_b_imagenet.pth",
+        "fbnetv3_b_imagenet.pth.sha256",
+    }
+
+
+def test_published_hashes_are_checked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """timm's file names end in the first digits of the hash."""
+    for name, entry in zoo.entries().items():
+        if entry.licence == "timm":
+            assert entry.sha256 is not None
+            assert entry.address.endswith(f"-{entry.sha256}.pth"), name
+    digest = hashlib.sha256(b"numbers").hexdigest()
+    entry = zoo.entries()["fbnetv3_b_timm"]
+    monkeypatch.setattr(zoo, "urlopen", lambda *_, **__: io.BytesIO(b"numbers"))
+    rule = f"is not what was published: its SHA-256 is {digest}, expected one that starts with ead5d2a1"
+    with pytest.raises(
+        WeightsError, match=rf"^https://.*_224-ead5d2a1.pth {rule}; the download was not kept"
+    ):
+        zoo.fetch("fbnetv3_b_timm")
+    assert list(cache.iterdir()) == []
+    path = cache / "fbnetv3_b_timm.pth"
+    path.write_bytes(b"numbers")
+    with pytest.raises(WeightsError, match=rf"{path} {rule}; delete it to download it again"):
+        zoo.fetch("fbnetv3_b_timm")
+    right = entry.replace(sha256=digest[:8])
+    monkeypatch.setattr(zoo, "entries", lambda: {"fbnetv3_b_timm": right})
+    assert zoo.fetch("fbnetv3_b_timm") == path
 
 
 def test_an_unknown_name_shows_the_closest(cache: Path) -> None:
