@@ -137,6 +137,11 @@ class Block(Frozen):
             raise ValueError("mbpool stands alone, with stride 1 and repeats 1")
         return self
 
+    def single(self, repeat: int) -> Self:
+        """Block number `repeat` of the row, from 0: the later ones have stride 1 and padding None."""
+        changes = {"repeats": 1} if repeat == 0 else {"repeats": 1, "stride": 1, "padding": None}
+        return self.model_copy(update=changes)
+
 
 class Architecture(Document):
     """A network without its weights: stages of block rows, input channels and resolution.
@@ -169,8 +174,7 @@ def unroll(stages: Iterable[Iterable[Block]], in_channels: int) -> Iterator[tupl
     for index, stage in enumerate(stages):
         for row in stage:
             for repeat in range(row.repeats):
-                one = {"repeats": 1} if repeat == 0 else {"repeats": 1, "stride": 1, "padding": None}
-                yield index, in_channels, row.model_copy(update=one)
+                yield index, in_channels, row.single(repeat)
                 in_channels = row.channels
 
 

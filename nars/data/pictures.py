@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,15 +16,24 @@ from torch import Tensor
 
 from nars.errors import DataError
 
-__all__ = ["READERS", "SUFFIXES", "Picture", "read_rgb", "read_square", "to_rgb"]
+__all__ = ["DAMAGE", "READERS", "SUFFIXES", "Picture", "read_rgb", "read_square", "to_rgb"]
 
 READERS = min(8, os.cpu_count() or 1)
 """Threads that decode; Pillow leaves Python's lock while it does."""
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
-# What Pillow's decoders raise on damaged files.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError)
+DAMAGE = (
+    OSError,  # `UnidentifiedImageError` is one
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow's decoders raise on damaged files."""
 
 
 class Picture(NamedTuple):
@@ -49,7 +60,7 @@ def read_rgb(path: str | Path, side: int | None = None) -> Image.Image:
                 shrink = min(image.size) / side
                 image.draft(None, (round(image.width / shrink), round(image.height / shrink)))
             return to_rgb(image)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
         raise DataError(f"cannot read image {path}: {reason}") from None
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from nars.data.decoding import from_pictures
 from nars.data.images import ImageData
-from nars.data.pictures import Picture, to_rgb
+from nars.data.pictures import DAMAGE, Picture, to_rgb
 from nars.errors import DataError
 
 __all__ = ["SETS", "torchvision_set"]
@@ -98,5 +98,5 @@ def _labels(dataset: Any) -> list[int]:
 def _picture(dataset: Any, number: int, side: int) -> Image.Image:
     try:
         return to_rgb(dataset[number][0])
-    except (OSError, SyntaxError, ValueError) as error:
+    except DAMAGE as error:
         raise DataError(f"cannot read image {number} of {type(dataset).__name__}: {error}") from None

@@ -39,6 +39,7 @@ __all__ = [
     "deviation",
     "export",
     "onnx_file",
+    "onnx_session",
     "pt2_file",
     "run_onnx",
     "run_pt2",
@@ -159,14 +160,19 @@ def pt2_file(program: torch.export.ExportedProgram, description: Mapping[str, st
     return buffer.getvalue()
 
 
-def run_onnx(data: bytes, batches: Sequence[tuple[Tensor, ...]]) -> list[list[Tensor]]:
-    """The outputs of an ONNX file in ONNX Runtime on the CPU, for each batch. Raises `UsageError`."""
+def onnx_session(data: bytes) -> Any:
+    """ONNX Runtime on the CPU, with PyTorch's number of threads, for an ONNX file. Raises `UsageError`."""
     onnxruntime = _optional("onnxruntime")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors; its warnings are about its own optimisations
+    options.log_severity_level = 3  # errors; its warnings are about its own optimizations
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    names = [each.name for each in session.get_inputs()]
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def run_onnx(data: bytes, batches: Sequence[tuple[Tensor, ...]]) -> list[list[Tensor]]:
+    """The outputs of an ONNX file in ONNX Runtime on the CPU, for each batch. Raises `UsageError`."""
+    session = onnx_session(data)
+    names = [argument.name for argument in session.get_inputs()]
     feeds = [dict(zip(names, (tensor.numpy() for tensor in batch), strict=True)) for batch in batches]
     return [[torch.from_numpy(np.asarray(out)) for out in session.run(None, feed)] for feed in feeds]
 
