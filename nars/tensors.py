@@ -29,10 +29,10 @@ from nars.files import write_whole
 __all__ = ["FileFormat", "damage_named", "format_of", "read_tensors", "write_tensors"]
 
 _SAFETENSORS = ".safetensors"
-"""Suffix that chooses the format, for reading as for writing."""
+"""Files with this suffix are read and written as safetensors, all others by PyTorch."""
 
 _OUR_FORMATS = "nars."
-"""How the name of every `FileFormat` starts."""
+"""Start of the name of every `FileFormat`."""
 
 
 def read_tensors(path: str | Path) -> Any:
@@ -78,20 +78,20 @@ class FileFormat:
     """A format of our own: the tensors of a network, with fields that say how to use them.
 
     As ``.pt`` it is a dictionary written by `torch.save`: ``format``, ``schema``, the fields and
-    ``state``. As ``.safetensors`` the fields are text in the header, where ``order`` lists the
-    tensors as the network has them; the library sorts them by name.
+    ``state``. As ``.safetensors`` the fields are text in the header; its ``order`` lists the tensors
+    in the order of the network, which the library does not keep.
     """
 
     name: str
     """``nars.`` and a word."""
     schema: int
-    """Version; a file of another one is refused."""
+    """Version of the fields; a file of another one is refused."""
     title: str
-    """What a file of it is called in messages."""
+    """Name of such a file in messages."""
     documents: tuple[str, ...]
     """Fields that are YAML text."""
     values: tuple[str, ...]
-    """Fields that are lists or mappings of plain values, in a header JSON."""
+    """Fields that are lists or mappings of plain values; in a header they are JSON."""
 
     def write(self, path: str | Path, fields: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
         """Write a file in the format of its suffix, whole or not at all. Raises `RunError`."""

@@ -30,7 +30,7 @@ Layout = Literal["D2Go detector", "nars detector", "nars classifier", "timm clas
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """The tensors of one module, by their last name: ``weight``, ``bias``, ``running_mean``, ..."""
+    """The tensors of one module by the last part of their names: ``weight``, ``running_mean``, ..."""
 
     name: str
     tensors: dict[str, Tensor]
@@ -41,7 +41,7 @@ Sections = dict[str, list[Layer]]
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a file holds. A classifier has the sections ``stages`` and ``predictor`` only."""
+    """The content of a file. A classifier has the sections ``stages`` and ``predictor`` only."""
 
     source: str
     layout: Layout
@@ -49,7 +49,7 @@ class Checkpoint:
     """Whether the tensors are the moving averages of a training (EMA)."""
     sections: Sections
     pixels: Pixels | None = None
-    """How a classifier's images were normalized; None where the file doesn't say."""
+    """How a classifier's images were normalized; None if the file doesn't say."""
     classes: tuple[str, ...] | None = None
 
 
@@ -76,18 +76,19 @@ _SECTIONS = {
         r"roi_heads\.mask_predictor\.": "mask predictor",
     },
 }
-"""Sections by how the names of their tensors start; the first match counts."""
+"""Sections by the start of their tensors' names; the first match counts."""
 
 _CONSTANTS = re.compile(r"(^|\.)(pixel_mean|pixel_std|cell_anchors\.\d+)$")
-"""What older checkpoints carry beside the network; ours come from the settings."""
+"""Constants in older checkpoints that are no part of the network; ours come from the settings."""
 
 _WRAPPERS = re.compile(r"^(module\.)+|_orig_mod\.|_checkpoint_wrapped_module\.")
-"""What parallel, compiled and rematerialised modules put into names."""
+"""Prefixes that parallel, compiled and rematerialized modules put into names."""
 
 _PLAIN, _AVERAGED = ("model", "state_dict", "model_state_dict"), ("ema_state", "model_ema", "state_dict_ema")
+"""Keys of a network's state and of its averages."""
 
 _IMAGENET = Pixels(order="rgb", mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
-"""As timm trains. Source: `default_cfg` of its fbnetv3 models."""
+"""Pixels as timm normalizes them. Source: `default_cfg` of its fbnetv3 models."""
 
 
 def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
@@ -142,12 +143,11 @@ def sections_of(state: Mapping[str, Tensor], source: str) -> tuple[Layout, Secti
         rules = _SECTIONS[layout]
         sections: Sections = {}
         for layer in _layers(clean):
-            where = next(
-                (section for rule, section in rules.items() if re.match(rule, layer.name + ".")), None
-            )
-            if where is None:
+            matches = (section for rule, section in rules.items() if re.match(rule, layer.name + "."))
+            section = next(matches, None)
+            if section is None:
                 raise WeightsError(f"{source}: {layer.name} belongs to no known part of a detector")
-            sections.setdefault(where, []).append(layer)
+            sections.setdefault(section, []).append(layer)
         return layout, sections
     layers = _layers(clean)
     if len(layers) < 2 or layers[0].tensors.get("weight", torch.empty(0)).dim() != 4:
@@ -156,19 +156,19 @@ def sections_of(state: Mapping[str, Tensor], source: str) -> tuple[Layout, Secti
 
 
 def _layout(names: Iterable[str]) -> Layout:
-    known = set(names)
-    if any(name.startswith(("proposal_generator.", "roi_heads.", "backbone.")) for name in known):
-        ours = any(name.startswith("backbone.trunk.") for name in known)
-        published = any(re.match(r"backbone\.(body|bottom_up)\.trunk\d", name) for name in known)
+    names = set(names)
+    if any(name.startswith(("proposal_generator.", "roi_heads.", "backbone.")) for name in names):
+        ours = any(name.startswith("backbone.trunk.") for name in names)
+        published = any(re.match(r"backbone\.(body|bottom_up)\.trunk\d", name) for name in names)
         if ours or published:
             return "nars detector" if ours else "D2Go detector"
-    if "conv_stem.weight" in known:
+    if "conv_stem.weight" in names:
         return "timm classifier"
-    return "nars classifier" if any(name.startswith("stages.0.0.") for name in known) else "classifier"
+    return "nars classifier" if any(name.startswith("stages.0.0.") for name in names) else "classifier"
 
 
 def _layers(state: Mapping[str, Tensor]) -> list[Layer]:
-    """In the order in which each first appears: averages list all buffers after all parameters."""
+    """Layers in the order in which each first appears; averages list all buffers after all parameters."""
     layers: dict[str, Layer] = {}
     for name, tensor in state.items():
         owner, _, leaf = name.rpartition(".")
@@ -177,7 +177,7 @@ def _layers(state: Mapping[str, Tensor]) -> list[Layer]:
 
 
 def _state(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tensor], bool]:
-    """The tensors of a checkpoint, averages where there are any, in the order of the network."""
+    """The tensors of a checkpoint, and whether averages are among them; these replace the others."""
     plain = next((content[key] for key in (*_PLAIN, "state") if isinstance(content.get(key), dict)), None)
     averages = next((content[key] for key in _AVERAGED if content.get(key)), None)
     if isinstance(averages, dict) and isinstance(averages.get("state"), dict):
@@ -187,6 +187,6 @@ def _state(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tensor], 
     state = {**(plain or {}), **(averages or {})}
     wrong = next((name for name, value in state.items() if not isinstance(value, Tensor)), None)
     if not state or wrong is not None:
-        found = "it is empty" if wrong is None else f"{wrong!r} is not a tensor"
-        raise WeightsError(f"{source}: no state of a network in it: {found}")
+        reason = "it is empty" if wrong is None else f"{wrong!r} is not a tensor"
+        raise WeightsError(f"{source}: no state of a network in it: {reason}")
     return state, averages is not None

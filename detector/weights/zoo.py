@@ -1,8 +1,8 @@
 """Published weights by name, kept in the cache after their first use.
 
 A file that is in the cache is used as it is; the network is asked only for one that isn't. Every
-use checks that the file starts with the published hash, if there is one, and that it is what it was
-at its first use, whose hash is recorded beside it. `licence` tells the terms of each.
+use compares the file's hash with the published one, if there is one, and with that of the first
+use, which is recorded next to the file. `licence` tells the terms of each.
 """
 
 from __future__ import annotations

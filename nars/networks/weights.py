@@ -102,8 +102,8 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], source: str) -> Non
         if name not in state:
             raise WeightsError(f"{source}: has no {name}, which the network has")
         if state[name].shape != tensor.shape:
-            found, wanted = tuple(state[name].shape), tuple(tensor.shape)
-            raise WeightsError(f"{source}: {name} has shape {found}, the network's is {wanted}")
+            given, wanted = tuple(state[name].shape), tuple(tensor.shape)
+            raise WeightsError(f"{source}: {name} has shape {given}, the network's is {wanted}")
     extra = next((name for name in state if name not in own), None)
     if extra is not None:
         raise WeightsError(f"{source}: has {extra}, which the network has not")
