@@ -5,7 +5,7 @@ Settings that aren't given are chosen here, and nowhere else:
 - A published detector keeps its settings. On a CPU it is trained on 64 regions per image instead
   of 512, and on fewer proposals, whose suppression would take longer than the network.
 - A searched architecture sees images at the size at which objects are as large as the resolution
-  that it was searched for, within that resolution and the published 224 pixels, and never larger
+  that it was searched for, between that resolution and the published 224 pixels, and never larger
   than they are. Its anchors are fitted to the boxes.
 - Pixels are normalized as they were for the weights it starts from.
 """
@@ -52,7 +52,7 @@ _STEP = 16
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """The arguments of `detector.build` but for the number of classes."""
+    """Everything that `detector.build` takes, except the number of classes."""
 
     parts: Parts
     settings: Settings

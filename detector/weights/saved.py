@@ -84,5 +84,5 @@ def save_detector(
 
 
 def load_detector(path: str | Path) -> SavedDetector:
-    """Read what `save_detector` wrote. Raises `WeightsError`; a file that holds code is refused unrun."""
+    """Read what `save_detector` wrote. Raises `WeightsError`; code in a file is refused, not run."""
     return SavedDetector.of(read_tensors(path), str(path))

@@ -27,7 +27,7 @@ _GATES = {"hsigmoid": nn.Hardsigmoid, "sigmoid": nn.Sigmoid}
 
 
 def build_block(row: Block, in_channels: int, kind: Norm = "bn", drop_rate: float = 0.0) -> nn.Module:
-    """The module of one block, maps [N, in_channels, H, W] to [N, row.channels, H', W'].
+    """The module of one block: maps [N, in_channels, H, W] to [N, row.channels, H', W'].
 
     `row.repeats` must be 1; `drop_rate` is the stochastic depth of a residual block.
     Raises `SpecError` for a padding that a residual connection doesn't allow.

@@ -91,7 +91,7 @@ def save_weights(
 
 
 def load_weights(path: str | Path) -> Weights:
-    """Read what `save_weights` wrote. Raises `WeightsError`; a file that holds code is refused unrun."""
+    """Read what `save_weights` wrote. Raises `WeightsError`; code in a file is refused, not run."""
     return Weights.of(read_tensors(path), str(path))
 
 
