@@ -20,7 +20,7 @@ FLOORS = {
     "nars": [
         "errors internals",
         "trials spec files device",
-        "data space",
+        "data space tensors",
         "training networks predictors",
         "sampling tasks",
         "searching",
@@ -32,7 +32,8 @@ FLOORS = {
     "detector": [
         "data model distributed",
         "weights evaluation",
-        "assembly training deploy",
+        "assembly",
+        "training deploy",
         "cli task",
     ],
     "search_spaces": ["catalogue spaces"],

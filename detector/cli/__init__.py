@@ -219,7 +219,7 @@ def _source(arch: str) -> Architecture | SavedDetector | str:
     from nars.errors import UsageError, closest
     from nars.searching import configure
 
-    if arch.endswith(".pt"):
+    if arch.endswith((".pt", ".safetensors")):
         return load_detector(arch)
     if arch.endswith((".yaml", ".yml")) or arch in configure.published_names():
         return configure.candidate(arch).architecture

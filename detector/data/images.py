@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import struct
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,25 +23,13 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from detector.data.records import ImageRecord, Split
-from nars.data.pictures import to_rgb
+from nars.data.pictures import DAMAGE, to_rgb
 from nars.errors import DataError
 
 __all__ = ["Probe", "load", "probe", "read", "shown_size"]
 
 _ORIENTATION = 0x0112
 """The EXIF tag; values 5 to 8 exchange width and height, 2 to 4 do not."""
-
-_DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-"""What Pillow's decoders raise on damaged files."""
 
 
 class Probe(NamedTuple):
@@ -92,7 +78,7 @@ def read(path: str | Path, size: tuple[int, int] | None = None) -> Tensor:
                 image.getexif().pop(_ORIENTATION)  # so that to_rgb leaves it as it is stored
         try:
             pixels = np.array(to_rgb(image))
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise DataError(f"{path}: the image cannot be decoded ({_reason(error)})") from None
     if size is not None:
         _check_size(path, pixels.shape[1::-1], size)
@@ -118,7 +104,7 @@ def probe(path: Path, decode: bool = True) -> Probe:
             image.load()
             if image.mode == "F":
                 raise ValueError("pixels are floats, expected integers")
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise DataError(f"{path}: the image cannot be decoded ({_reason(error)})") from None
     return found
 
@@ -138,7 +124,7 @@ def _open(path: Path, content: bytes | None = None) -> Image.Image:
         raise DataError(f"{path}: no such file") from None
     except UnidentifiedImageError:
         raise DataError(f"{path}: not an image, or of an unknown format") from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(f"{path}: the image cannot be opened ({_reason(error)})") from None
 
 
@@ -158,7 +144,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except _DAMAGE:  # a damaged EXIF block says nothing of the pixels
+    except DAMAGE:  # a damaged EXIF block says nothing of the pixels
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
 from detector.model.detector import Detector
-from nars.errors import UsageError
+from nars.networks.export import onnx_session
 
 __all__ = ["Deployed", "OnnxDetector", "fitted"]
 
@@ -66,14 +66,7 @@ class OnnxDetector(nn.Module):
 
     def __init__(self, data: bytes, model: Detector) -> None:
         super().__init__()
-        try:
-            import onnxruntime
-        except ImportError:
-            raise UsageError("ONNX files need onnxruntime: pip install nars[onnx]") from None
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = torch.get_num_threads()
-        self.session: Any = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        self.session: Any = onnx_session(data)
         self.source = [model]  # in a list, so that it is no part of this module
 
     def forward(self, images: list[Tensor]) -> list[dict[str, Tensor]]:

@@ -87,7 +87,9 @@ def train(
         "test_accuracy": metrics.accuracy,
         "test_balanced_accuracy": metrics.balanced_accuracy,
     }
-    save_weights(output, trained.model, found, images, numbers)
+    save_weights(
+        output, trained.model, found, numbers, classes=images.classes, mean=images.mean, std=images.std
+    )
     checkpoint.unlink(missing_ok=True)
     result = numbers | {"seconds": trained.curve[-1].seconds, "weights": str(output)}
     if as_json:

@@ -9,11 +9,9 @@ cached on disk, so the workers and restarts of a search share one encoder.
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,10 +24,11 @@ from optuna.distributions import distribution_to_json
 from scipy.stats import qmc
 from torch import Tensor, nn
 
-from nars.errors import RunError, UsageError
-from nars.files import write_whole
+from nars.errors import RunError, UsageError, WeightsError
+from nars.files import cache_folder
 from nars.space.dimensions import is_recipe
 from nars.space.genotypes import Domain, Matrix, is_architecture_feature
+from nars.tensors import read_tensors, write_tensors
 
 __all__ = ["EMBEDDING", "Encoder", "Statistic", "architectures", "pretrain", "untrained"]
 
@@ -120,7 +119,7 @@ def pretrain(
     """
     if not is_architecture_feature(domain).any():
         raise UsageError("no architecture dimension is open: there is nothing to encode")
-    folder = Path(cache) if cache is not None else _default_cache()
+    folder = Path(cache) if cache is not None else cache_folder()
     known = _read_targets(domain, architectures(domain, _PROBES, seed=0), targets or {})
     settings = [_SCHEMA, EMBEDDING, _HIDDEN, _BATCH, _LEARNING_RATE, samples, steps, seed]
     path = folder / f"encoder-{_key(domain, known, settings)}.pt"
@@ -204,29 +203,21 @@ def _key(domain: Domain, probes: Mapping[str, NDArray[np.float64]], settings: li
     return hashlib.sha256(json.dumps([settings, dimensions, numbers]).encode()).hexdigest()[:24]
 
 
-def _default_cache() -> Path:
-    if os.environ.get("NARS_CACHE"):
-        return Path(os.environ["NARS_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nars"
-
-
 def _restore(encoder: Encoder, path: Path) -> bool:
     """Load a cached state; False if there is none that fits."""
     if not path.exists():
         return False
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_tensors(path)
         encoder.load_state_dict(state)
-    except Exception as error:  # torch raises a dozen kinds for a file that is not its own
+    except (WeightsError, RuntimeError, TypeError, AttributeError) as error:
         logger.warning("ignoring %s, pretraining again: %s", path, str(error).partition("\n")[0])
         return False
     return True
 
 
 def _save(encoder: Encoder, path: Path) -> None:
-    content = io.BytesIO()
-    torch.save(encoder.state_dict(), content)
     try:
-        write_whole(path, content.getvalue())
+        write_tensors(path, encoder.state_dict())
     except RunError as error:
         logger.warning("the pretrained encoder is not cached: %s", error)

@@ -143,7 +143,7 @@ def rows_of(blocks: Sequence[Block]) -> BlockRows:
     for block in blocks:
         single.append((block, 1))
         if block.repeats > 1:
-            single.append((block.replace(stride=1, padding=None), block.repeats - 1))
+            single.append((block.single(1), block.repeats - 1))
 
     def column(value: Callable[[Block], Any], dtype: type) -> NDArray[Any]:
         return np.array([value(block) for block, _ in single], dtype=dtype)[:, None]
