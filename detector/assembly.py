@@ -12,7 +12,7 @@ from detector.model.detector import Detector
 from detector.model.parts import Parts, parts_of
 from detector.model.settings import Settings
 from detector.weights.checkpoints import read_checkpoint
-from detector.weights.matching import load_checkpoint
+from detector.weights.loading import load_checkpoint
 from nars.spec import Architecture
 
 __all__ = ["build"]

@@ -29,7 +29,7 @@ from detector.model.parts import Parts, parts_of
 from detector.model.resizing import resized
 from detector.model.settings import Settings
 from detector.weights.checkpoints import Checkpoint, read_checkpoint
-from detector.weights.matching import load_checkpoint
+from detector.weights.loading import load_checkpoint
 from detector.weights.saved import SavedDetector
 from nars.device import seeded
 from nars.spec import Architecture

@@ -2,7 +2,7 @@
 
 Readable are D2Go and detectron2 checkpoints, averaged ones included, classifiers of mobile-vision
 and timm, and files of `nars`. Each becomes sections of layers with plain names ("trunk", "box
-head", ...); `detector.weights.matching` moves those into a network.
+head", ...); `detector.weights.loading` moves those into a network.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from detector.model.parts import Parts
 from detector.model.settings import Pixels, Settings
 from detector.weights import zoo
 from detector.weights.checkpoints import read_checkpoint
-from detector.weights.matching import load_checkpoint
+from detector.weights.loading import load_checkpoint
 from detector.weights.saved import load_detector, save_detector
 from nars.errors import UsageError, WeightsError
 from nars.networks.weights import save_weights
