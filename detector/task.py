@@ -12,7 +12,7 @@ from detector.data.check import usable
 from detector.data.fingerprint import fingerprint
 from detector.data.records import CocoData
 from detector.training.hyperparameters import Training
-from detector.training.loop import Run, train
+from detector.training.loop import Outputs, train
 from detector.training.plan import plan
 from detector.training.progress import Epoch
 from nars.device import memory_errors
@@ -70,7 +70,9 @@ class Detection(Task):
         def watch(epoch: Epoch) -> bool:
             return on_epoch is None or on_epoch(_progress(epoch))
 
-        trained = train(model, self.data, training, device=self.device, seed=seed, run=Run(on_epoch=watch))
+        trained = train(
+            model, self.data, training, device=self.device, seed=seed, outputs=Outputs(on_epoch=watch)
+        )
         curve = tuple((each.fraction, each.accuracy) for each in map(_progress, trained.history))
         return Outcome(curve[-1][1], len(curve), curve, trained.history[-1].seconds)
 

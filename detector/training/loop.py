@@ -30,11 +30,11 @@ from nars.device import memory_errors, seeded
 from nars.errors import NonFiniteLossError, UsageError
 from nars.training.small_maps import widened
 
-__all__ = ["Run", "Trained", "train"]
+__all__ = ["Outputs", "Trained", "train"]
 
 
 @dataclass(frozen=True)
-class Run:
+class Outputs:
     """What a training leaves behind and who watches it; none of it changes the result.
 
     In `folder`: ``weights/best.pt``, ``weights/last.pt``, ``results.csv``, TensorBoard's files where
@@ -73,7 +73,7 @@ def train(
     *,
     device: torch.device,
     seed: int,
-    run: Run | None = None,
+    outputs: Outputs | None = None,
 ) -> Trained:
     """Train `model` in place on data.train, measuring it on data.val.
 
@@ -81,26 +81,26 @@ def train(
     share every step. Raises `NonFiniteLossError` that names the images, `TrialMemoryError`,
     `DataError`, and `RunError` where the folder's checkpoint is of another training.
     """
-    run = run or Run()
+    outputs = outputs or Outputs()
     if model.settings.resize_in_training:
         raise UsageError("the loader resizes: build the detector with settings.resize_in_training off")
     with ExitStack() as during:
         during.enter_context(seeded(seed, device))
         during.enter_context(memory_errors(f"training in batches of {training.batch_size} images"))
-        state = State(model, data, training, device, seed, run.workers)
+        state = State(model, data, training, device, seed, outputs.workers)
         during.enter_context(widened(model, device))  # the average, copied before, has no need of it
-        logs = Logs(run.folder if distributed.is_first() else None)
+        logs = Logs(outputs.folder if distributed.is_first() else None)
         during.callback(logs.close)
-        checkpoint = None if run.folder is None else run.folder / "checkpoint.pt"
+        checkpoint = None if outputs.folder is None else outputs.folder / "checkpoint.pt"
         if checkpoint is not None:
             state.restore(checkpoint)
         evaluation = None
         while not state.finished:
-            _epoch(state, run, checkpoint)
-            evaluation = _finish_epoch(state, run, logs)
+            _epoch(state, outputs, checkpoint)
+            evaluation = _finish_epoch(state, outputs, logs)
             if checkpoint is not None:
                 state.save(checkpoint)
-            if run.on_epoch is not None and not run.on_epoch(state.history[-1]):
+            if outputs.on_epoch is not None and not outputs.on_epoch(state.history[-1]):
                 break
         if evaluation is None:  # the checkpoint was of a finished training, or an epoch wasn't measured
             evaluation = state.measure()
@@ -108,7 +108,7 @@ def train(
         return Trained(state.measured, evaluation, tuple(state.history))
 
 
-def _epoch(state: State, run: Run, checkpoint: Path | None) -> None:
+def _epoch(state: State, outputs: Outputs, checkpoint: Path | None) -> None:
     """The steps that are left of the present epoch."""
     training, epoch, device = state.training, len(state.history), state.device
     steps, first, began = state.batches.steps_per_epoch, state.place.step, time.perf_counter()
@@ -140,15 +140,15 @@ def _epoch(state: State, run: Run, checkpoint: Path | None) -> None:
             state.ema.update_parameters(state.model)
 
         state.place.add(losses | {"loss": loss} | state.model.counts)
-        if run.on_step is not None:
+        if outputs.on_step is not None:
             pace = (time.perf_counter() - began) / (step + 1 - first)
             left = pace * (steps * (training.epochs - epoch) - step - 1)
-            run.on_step(Step(epoch + 1, training.epochs, step + 1, steps, loss.item(), left))
-        if checkpoint is not None and (step + 1) % run.checkpoint_steps == 0:
+            outputs.on_step(Step(epoch + 1, training.epochs, step + 1, steps, loss.item(), left))
+        if checkpoint is not None and (step + 1) % outputs.checkpoint_steps == 0:
             state.save(checkpoint)
 
 
-def _finish_epoch(state: State, run: Run, logs: Logs) -> Evaluation | None:
+def _finish_epoch(state: State, outputs: Outputs, logs: Logs) -> Evaluation | None:
     """Measure where it is time, write down, and keep the weights."""
     training, epoch = state.training, len(state.history) + 1
     measured = epoch % training.evaluate_every == 0 or epoch == training.epochs
@@ -167,10 +167,10 @@ def _finish_epoch(state: State, run: Run, logs: Logs) -> Evaluation | None:
     state.history.append(entry)
     state.place = Place()
     logs.write(state.history)
-    if run.folder is not None and distributed.is_first():
+    if outputs.folder is not None and distributed.is_first():
         metrics = {name: value for name, value in (entry.scores or {}).items() if value is not None}
         for name in ("last.pt", "best.pt") if improved else ("last.pt",):
-            save_detector(run.folder / "weights" / name, state.measured, state.data.classes, metrics)
+            save_detector(outputs.folder / "weights" / name, state.measured, state.data.classes, metrics)
     return evaluation
 
 

@@ -21,7 +21,7 @@ from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation, evaluate
 from detector.model.catalogue import published
 from detector.training.hyperparameters import LR, Training
-from detector.training.loop import Run, Trained, train
+from detector.training.loop import Outputs, Trained, train
 from detector.training.plan import plan
 from detector.training.progress import Epoch, Step
 from detector.weights.saved import load_detector
@@ -60,8 +60,8 @@ class KilledError(Exception):
     pass
 
 
-def fit(data: CocoData, training: Training = TRAINING, seed: int = 0, **run: Any) -> Trained:
-    return train(model(), data, training, device=CPU, seed=seed, run=Run(**run))
+def fit(data: CocoData, training: Training = TRAINING, seed: int = 0, **outputs: Any) -> Trained:
+    return train(model(), data, training, device=CPU, seed=seed, outputs=Outputs(**outputs))
 
 
 def curve(trained: Trained) -> list[tuple[Any, ...]]:
@@ -304,8 +304,8 @@ def test_learns_squares_on_a_gpu(data: CocoData) -> None:
 @pytest.mark.gpu
 def test_goes_on_from_a_checkpoint_on_a_gpu(data: CocoData, tmp_path: Path) -> None:
     device = torch.device("cuda")
-    run = Run(folder=tmp_path, on_epoch=lambda epoch: epoch.epoch < 2)
-    first = train(model(), data, TRAINING, device=device, seed=0, run=run)
-    resumed = train(model(), data, TRAINING, device=device, seed=0, run=Run(folder=tmp_path))
+    outputs = Outputs(folder=tmp_path, on_epoch=lambda epoch: epoch.epoch < 2)
+    first = train(model(), data, TRAINING, device=device, seed=0, outputs=outputs)
+    resumed = train(model(), data, TRAINING, device=device, seed=0, outputs=Outputs(folder=tmp_path))
     assert curve(resumed)[:2] == curve(first)
     assert len(resumed.history) == TRAINING.epochs
