@@ -21,7 +21,7 @@ from detector.data.coco import write
 from detector.data.findings import Finding, summary
 from detector.data.layouts import load
 from detector.data.mend import mend
-from detector.data.records import Annotation, CocoData, ImageRecord, Split
+from detector.data.records import Annotation, CocoData, ImageRecord, Subset
 from nars.data.pictures import READERS
 from nars.errors import DataError
 
@@ -124,7 +124,7 @@ def _refuse_empty(data: CocoData, needs: Sequence[str]) -> None:
             raise DataError(f"{split.source}: nothing to {split.name} on is left without the bad records")
 
 
-def _probe_all(split: Split, decode: bool) -> list[images.Probe | str]:
+def _probe_all(split: Subset, decode: bool) -> list[images.Probe | str]:
     """For every image what it is, or why it cannot be read; in threads, Pillow frees the lock."""
     if split.pixels is not None:
         shapes = (split.pixels[image.id].shape for image in split.images)
@@ -140,7 +140,7 @@ def _probe(path: Path, decode: bool) -> images.Probe | str:
         return str(error).removeprefix(f"{path}: ")
 
 
-def _image_findings(split: Split, probes: Sequence[images.Probe | str]) -> Iterator[Finding]:
+def _image_findings(split: Subset, probes: Sequence[images.Probe | str]) -> Iterator[Finding]:
     for index, (image, probe) in enumerate(zip(split.images, probes, strict=True)):
         path = split.path(image)
 
@@ -159,7 +159,7 @@ def _image_findings(split: Split, probes: Sequence[images.Probe | str]) -> Itera
             yield found("orientation", message)
 
 
-def _split_findings(split: Split) -> Iterator[Finding]:
+def _split_findings(split: Subset) -> Iterator[Finding]:
     yield from _duplicates("image-id-duplicate", split, split.images)
     yield from _duplicates("annotation-id-duplicate", split, split.annotations)
     files: set[str] = set()
@@ -173,7 +173,7 @@ def _split_findings(split: Split) -> Iterator[Finding]:
     yield from _annotation_findings(split)
 
 
-def _duplicates(code: str, split: Split, records: Sequence[ImageRecord | Annotation]) -> Iterator[Finding]:
+def _duplicates(code: str, split: Subset, records: Sequence[ImageRecord | Annotation]) -> Iterator[Finding]:
     seen: set[int] = set()
     for index, record in enumerate(records):
         if record.id in seen:
@@ -182,7 +182,7 @@ def _duplicates(code: str, split: Split, records: Sequence[ImageRecord | Annotat
         seen.add(record.id)
 
 
-def _annotation_findings(split: Split) -> Iterator[Finding]:
+def _annotation_findings(split: Subset) -> Iterator[Finding]:
     records = {image.id: image for image in split.images}
     categories = {category.id for category in split.categories}
     for index, annotation in enumerate(split.annotations):
@@ -263,7 +263,7 @@ def _shared_findings(data: CocoData, probes: dict[str, list[images.Probe | str]]
 
 
 def _contents(
-    split: Split, probes: Iterable[images.Probe | str]
+    split: Subset, probes: Iterable[images.Probe | str]
 ) -> Iterator[tuple[Path, bytes | Path | None]]:
     """Every image with what tells it from others: its digest, or its place where it was not read."""
     for image, probe in zip(split.images, probes, strict=True):

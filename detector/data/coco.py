@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from detector.data.findings import Finding, Report, refuse
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Split
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
 from nars.errors import DataError
 from nars.files import write_whole
 
@@ -21,14 +21,14 @@ __all__ = ["read_split", "to_dict", "write"]
 Record = TypeVar("Record", ImageRecord, Annotation, Category)
 
 
-def read_split(name: str, path: Path, roots: Sequence[Path], report: Report = refuse) -> Split:
+def read_split(name: str, path: Path, roots: Sequence[Path], report: Report = refuse) -> Subset:
     """Records of an annotation file; images are looked for in the first of `roots` that has them.
 
     What cannot be parsed goes to `report`, which by default raises `DataError`.
     """
     document = _parse(name, path, report)
     images = _records(name, path, document, "images", _image, report)
-    return Split(
+    return Subset(
         name=name,
         source=path,
         root=_root(images, roots),
@@ -38,7 +38,7 @@ def read_split(name: str, path: Path, roots: Sequence[Path], report: Report = re
     )
 
 
-def to_dict(split: Split) -> dict[str, Any]:
+def to_dict(split: Subset) -> dict[str, Any]:
     """The split as COCO's JSON object, as pycocotools takes it for ``COCO.dataset``."""
     return {
         "info": {"description": split.name},
@@ -168,7 +168,7 @@ def _root(images: Sequence[ImageRecord], roots: Sequence[Path]) -> Path:
     return folders[0] if folders else roots[0]
 
 
-def _write_split(split: Split, folder: Path) -> None:
+def _write_split(split: Subset, folder: Path) -> None:
     folder.mkdir(parents=True)
     renamed = []
     taken: set[str] = {"annotations.json"}
@@ -181,7 +181,7 @@ def _write_split(split: Split, folder: Path) -> None:
         else:
             Image.fromarray(split.pixels[image.id]).save(target, format="PNG")
         renamed.append(image._replace(file=file))
-    document = to_dict(split) | {"images": to_dict(Split("", folder, folder, tuple(renamed)))["images"]}
+    document = to_dict(split) | {"images": to_dict(Subset("", folder, folder, tuple(renamed)))["images"]}
     write_whole(folder / "annotations.json", json.dumps(document, separators=(",", ":")))
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from detector.data.records import ImageRecord, Split
+from detector.data.records import ImageRecord, Subset
 from nars.data.pictures import to_rgb
 from nars.errors import DataError
 
@@ -69,7 +69,7 @@ class Probe(NamedTuple):
         return (width, height) in {(self.width, self.height), self.shown}
 
 
-def load(split: Split, image: ImageRecord) -> Tensor:
+def load(split: Subset, image: ImageRecord) -> Tensor:
     """The image of a record as uint8 RGB (3, height, width), in the orientation of its boxes.
 
     Raises `DataError` that names the file: missing, damaged, or of another size than stated.

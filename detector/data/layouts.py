@@ -20,7 +20,7 @@ from pathlib import Path
 from detector.data import scenes, voc, yolo
 from detector.data.coco import read_split
 from detector.data.findings import Report, refuse
-from detector.data.records import CocoData, Split, divide
+from detector.data.records import CocoData, Subset, divide
 from nars.errors import DataError
 
 __all__ = ["load"]
@@ -60,7 +60,7 @@ def _coco(folder: Path, report: Report) -> CocoData | None:
     if "val" not in splits and "train" in splits:
         return divide(splits["train"])
     if splits:
-        empty = {name: Split(name, folder, folder) for name in _WORDS}
+        empty = {name: Subset(name, folder, folder) for name in _WORDS}
         return CocoData(**(empty | splits))
     for path in (parent / name for parent in (folder, folder / "annotations") for name in _ALONE):
         if path.is_file():

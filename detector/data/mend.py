@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from detector.data import images
 from detector.data.findings import Finding, Remedy
-from detector.data.records import Annotation, CocoData, ImageRecord, Split
+from detector.data.records import Annotation, CocoData, ImageRecord, Subset
 from nars.errors import DataError
 
 __all__ = ["mend"]
@@ -29,7 +29,7 @@ def mend(data: CocoData, findings: Iterable[Finding]) -> tuple[CocoData, list[st
     return CocoData(train, val), changes
 
 
-def _mend_split(split: Split, findings: list[Finding], changes: list[str]) -> Split:
+def _mend_split(split: Subset, findings: list[Finding], changes: list[str]) -> Subset:
     todo: dict[Remedy, dict[int, Finding]] = defaultdict(dict)
     for finding in findings:
         if finding.index is not None:
@@ -61,7 +61,7 @@ def _mend_split(split: Split, findings: list[Finding], changes: list[str]) -> Sp
 
 
 def _mend_images(
-    split: Split, todo: dict[Remedy, dict[int, Finding]], changes: list[str]
+    split: Subset, todo: dict[Remedy, dict[int, Finding]], changes: list[str]
 ) -> tuple[list[ImageRecord], set[int]]:
     """The images that stay, and the ids whose annotations go with the others."""
     files = {image.id: image.file for image in reversed(split.images)}
@@ -91,7 +91,7 @@ def _mend_images(
     return kept, lost
 
 
-def _restate(split: Split, image: ImageRecord) -> ImageRecord | None:
+def _restate(split: Subset, image: ImageRecord) -> ImageRecord | None:
     """The image with its real size, or None where its boxes may have been drawn on another.
 
     It is safe without boxes, and where no size or the transposed one was stated and every

@@ -1,6 +1,6 @@
 """Typed records of a detection data set, whatever the files it was read from.
 
-A `CocoData` has two `Split`s, a split has images, annotations and categories. Records
+A `CocoData` has two `Subset`s, a split has images, annotations and categories. Records
 are named tuples: 118 000 images with 860 000 boxes are made in seconds.
 """
 
@@ -22,7 +22,7 @@ __all__ = [
     "CocoData",
     "ImageRecord",
     "Segmentation",
-    "Split",
+    "Subset",
     "divide",
 ]
 
@@ -61,7 +61,7 @@ class Category(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class Subset:
     """The training or the validation part of a data set."""
 
     name: str
@@ -90,11 +90,11 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class CocoData:
-    train: Split
-    val: Split
+    train: Subset
+    val: Subset
 
     @property
-    def splits(self) -> tuple[Split, Split]:
+    def splits(self) -> tuple[Subset, Subset]:
         return self.train, self.val
 
     @cached_property
@@ -122,7 +122,7 @@ class CocoData:
         return {category.id: label for label, category in enumerate(self.categories, start=1)}
 
 
-def divide(split: Split, fraction: float = 0.2) -> CocoData:
+def divide(split: Subset, fraction: float = 0.2) -> CocoData:
     """Set a share of the images aside for validation, at least one where there are two.
 
     The choice hangs on the hash of the file names alone: it is the same on every machine,
@@ -136,7 +136,7 @@ def divide(split: Split, fraction: float = 0.2) -> CocoData:
     count = max(round(len(ranked) * fraction), 1 if len(ranked) > 1 else 0)
     held = {image.id for image in ranked[:count]}
 
-    def part(name: str, *, keep: bool) -> Split:
+    def part(name: str, *, keep: bool) -> Subset:
         return replace(
             split,
             name=name,

@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 
 from detector.data import masks
 from detector.data.coco import write as write_coco
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Split
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
 from nars.data.splitting import cut
 
 __all__ = ["NAME", "make", "write"]
@@ -66,7 +66,7 @@ def write(folder: str | Path, data: CocoData | None = None) -> None:
     write_coco(data or make(), folder)
 
 
-def _split(name: str, glyphs: _Glyphs, count: int, side: int, seed: int) -> Split:
+def _split(name: str, glyphs: _Glyphs, count: int, side: int, seed: int) -> Subset:
     images: list[ImageRecord] = []
     annotations: list[Annotation] = []
     pixels: dict[int, NDArray[np.uint8]] = {}
@@ -82,7 +82,7 @@ def _split(name: str, glyphs: _Glyphs, count: int, side: int, seed: int) -> Spli
             annotations.append(_annotation(len(annotations) + 1, image_id, one))
     categories = tuple(Category(digit + 1, str(digit), "digit") for digit in range(10))
     place = Path(NAME)
-    return Split(name, place, place, tuple(images), tuple(annotations), categories, pixels)
+    return Subset(name, place, place, tuple(images), tuple(annotations), categories, pixels)
 
 
 def _annotation(id: int, image_id: int, placed: _Placed) -> Annotation:

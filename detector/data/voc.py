@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 from detector.data import images
 from detector.data.findings import Finding, Report, refuse
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Split, divide
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset, divide
 from nars.data.pictures import SUFFIXES
 
 __all__ = ["read"]
@@ -61,7 +61,7 @@ def read(folder: Path, report: Report = refuse) -> CocoData | None:
     splits = {name: _split(name, folder, part, ids) for name, part in pages.items()}
     if "val" not in splits:
         return divide(splits["train"])
-    return CocoData(splits.get("train", Split("train", folder, folder)), splits["val"])
+    return CocoData(splits.get("train", Subset("train", folder, folder)), splits["val"])
 
 
 def _listed(folder: Path, report: Report) -> dict[str, list[Path]] | None:
@@ -185,9 +185,9 @@ def _number(element: ElementTree.Element, path: str, default: float | None = Non
         raise ValueError(f"{path} is not a number: {text!r}") from None
 
 
-def _split(name: str, folder: Path, pages: list[_Page], ids: dict[str, int]) -> Split:
+def _split(name: str, folder: Path, pages: list[_Page], ids: dict[str, int]) -> Subset:
     annotations = ((page.image.id, one, (ids[one.name], one.box)) for page in pages for one in page.objects)
-    return Split(
+    return Subset(
         name=name,
         source=folder,
         root=folder,

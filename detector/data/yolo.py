@@ -22,7 +22,7 @@ import yaml
 
 from detector.data import images
 from detector.data.findings import Finding, Report, refuse
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Segmentation, Split, divide
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Segmentation, Subset, divide
 from nars.data.pictures import READERS, SUFFIXES
 from nars.errors import DataError
 
@@ -45,7 +45,7 @@ def read(folder: Path, report: Report = refuse) -> CocoData | None:
     if layout is None:
         return None
     categories = tuple(Category(id, name) for id, name in sorted(layout.names.items()))
-    empty = {name: Split(name, folder, folder) for name in ("train", "val")}
+    empty = {name: Subset(name, folder, folder) for name in ("train", "val")}
     splits = empty | {
         name: replace(_split(name, folder, files, report), categories=categories)
         for name, files in layout.parts.items()
@@ -117,7 +117,7 @@ def _listing(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
-def _split(name: str, folder: Path, files: Sequence[Path], report: Report) -> Split:
+def _split(name: str, folder: Path, files: Sequence[Path], report: Report) -> Subset:
     with ThreadPoolExecutor(READERS) as pool:
         sizes = list(pool.map(images.shown_size, files))
     records: list[ImageRecord] = []
@@ -132,7 +132,7 @@ def _split(name: str, folder: Path, files: Sequence[Path], report: Report) -> Sp
                 Annotation(len(annotations) + 1, number, class_id, box, area, segmentation=polygon)
             )
     _report_strays(name, files, report)
-    return Split(name, folder, folder, tuple(records), tuple(annotations))
+    return Subset(name, folder, folder, tuple(records), tuple(annotations))
 
 
 def _label_file(image: Path) -> Path:

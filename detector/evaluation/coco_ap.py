@@ -19,7 +19,7 @@ from detector import distributed
 from detector.data import images
 from detector.data.coco import to_dict
 from detector.data.masks import encode
-from detector.data.records import CocoData, Split
+from detector.data.records import CocoData, Subset
 from nars.device import half_precision, memory_errors
 from nars.errors import DataError, UsageError, WeightsError
 
@@ -136,7 +136,7 @@ def detect(
 
 def score(
     data: CocoData,
-    split: Split,
+    split: Subset,
     results: Sequence[Result],
     *,
     kind: Literal["bbox", "segm"] = "bbox",
@@ -186,7 +186,7 @@ def check_classes(classes: Sequence[str], data: CocoData, source: str) -> None:
 class _Images(Dataset[tuple[int, Tensor]]):
     """Ids and pixels of the chosen images of a split, as they are."""
 
-    def __init__(self, split: Split, chosen: Sequence[int]) -> None:
+    def __init__(self, split: Subset, chosen: Sequence[int]) -> None:
         self.split = split
         self.chosen = chosen
 
@@ -215,7 +215,7 @@ def _results(image_id: int, output: Mapping[str, Tensor], category_of: Mapping[i
 
 
 def _accumulated(
-    split: Split, results: Sequence[Result], ids: Sequence[int], kind: str, tool: Tool
+    split: Subset, results: Sequence[Result], ids: Sequence[int], kind: str, tool: Tool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Precision [10, 101, K, 4, 3] and recall [10, K, 4, 3]: IoU, recall, class, size, detections."""
     coco_class, eval_class = _tool(tool)

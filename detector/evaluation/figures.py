@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torchvision.ops import box_iou
 
-from detector.data.records import CocoData, Split
+from detector.data.records import CocoData, Subset
 from detector.evaluation.coco_ap import Evaluation
 from nars.files import write_whole
 from nars.report.plots import BLUE, GREY, save_png
@@ -57,7 +57,7 @@ def draw_precision(
 
 
 def confusion(
-    split: Split,
+    split: Subset,
     results: Sequence[Mapping[str, Any]],
     labels: Mapping[int, int],
     least_iou: float = 0.5,

@@ -19,7 +19,7 @@ from torchvision import tv_tensors
 
 from detector.data import images
 from detector.data.masks import decode
-from detector.data.records import Annotation, CocoData, ImageRecord, Segmentation, Split
+from detector.data.records import Annotation, CocoData, ImageRecord, Segmentation, Subset
 from detector.training.augment import Augmentation, Sample, Target, mosaic, pipeline
 from detector.training.batches import Draw, GroupedBatches
 from nars.errors import DataError
@@ -46,7 +46,7 @@ class DetectionDataset(Dataset[Sample]):
 
     def __init__(
         self,
-        split: Split,
+        split: Subset,
         labels: Mapping[int, int],
         settings: Augmentation,
         masks: bool = False,
@@ -134,7 +134,7 @@ class DetectionDataset(Dataset[Sample]):
         return tv_tensors.Image(images.load(self._split, record)), target
 
 
-def _targets(split: Split, image: ImageRecord, labels: Mapping[int, int], masks: bool) -> list[Annotation]:
+def _targets(split: Subset, image: ImageRecord, labels: Mapping[int, int], masks: bool) -> list[Annotation]:
     """The annotations to train on, their boxes clipped to the image."""
     chosen = []
     for annotation in split.by_image[image.id]:

@@ -13,7 +13,7 @@ from pycocotools.coco import COCO
 from detector.data import images, masks
 from detector.data import layouts as coco
 from detector.data.coco import read_split, to_dict, write
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Split, divide
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset, divide
 from nars.errors import DataError
 
 
@@ -68,10 +68,10 @@ def test_category_that_only_names_a_group_is_no_class() -> None:
     categories = (Category(0, "tools", "none"), Category(1, "saw", "tools"), Category(2, "axe", "tools"))
     place = Path("x")
     box = Annotation(1, 1, 1, (0, 0, 5, 5), 25)
-    train = Split("train", place, place, (ImageRecord(1, "a", 9, 9),), (box,), categories)
-    empty = Split("val", place, place, categories=categories)
+    train = Subset("train", place, place, (ImageRecord(1, "a", 9, 9),), (box,), categories)
+    empty = Subset("val", place, place, categories=categories)
     assert CocoData(train, empty).classes == ("saw", "axe")
-    used = Split("train", place, place, train.images, (box._replace(category_id=0),), categories)
+    used = Subset("train", place, place, train.images, (box._replace(category_id=0),), categories)
     assert CocoData(used, empty).classes == ("tools", "saw", "axe")
 
 
@@ -163,7 +163,7 @@ def test_writing_keeps_inside_the_folder_and_apart(tmp_path: Path) -> None:
     folders.picture(outside, 64, 48, seed=9)
     first, second, *others = data.train.images
     renamed = (first._replace(file="../../1.png"), second._replace(file="1.png"), *others)
-    train = Split("train", data.train.source, data.train.root, renamed, data.train.annotations)
+    train = Subset("train", data.train.source, data.train.root, renamed, data.train.annotations)
     write(CocoData(train, data.val), tmp_path / "out")
     written = coco.load(tmp_path / "out").train
     assert [image.file for image in written.images[:2]] == ["1.png", "2-1.png"]

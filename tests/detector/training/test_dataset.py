@@ -12,7 +12,7 @@ from torchvision import tv_tensors
 
 from detector.data import layouts as coco
 from detector.data import scenes
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Split
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
 from detector.model.resizing import resized
 from detector.training.augment import Augmentation, Resize, Sample, mosaic, pipeline
 from detector.training.batches import Draw, GroupedBatches
@@ -110,7 +110,7 @@ def test_boxes_over_the_border_are_clipped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (10_000, 20), (5, 10_000)])
 def test_extreme_images_go_through(tmp_path: Path, width: int, height: int) -> None:
     Image.new("L", (width, height), 255).save(tmp_path / "a.png")
-    split = Split(
+    split = Subset(
         "train",
         tmp_path,
         tmp_path,

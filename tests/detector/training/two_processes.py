@@ -18,12 +18,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import toys
 
 from detector import distributed
-from detector.data.records import CocoData, Split
+from detector.data.records import CocoData, Subset
 from detector.training.hyperparameters import Training
 from detector.training.loop import train
 
 
-def even(split: Split, count: int) -> Split:
+def even(split: Subset, count: int) -> Subset:
     """Images of one size with two squares each, so that every process has as much to do."""
     fit = [image for image in split.images if len(split.by_image[image.id]) == 2 and image.width == 60]
     assert len(fit) >= count
