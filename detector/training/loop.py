@@ -30,7 +30,7 @@ from nars.device import memory_errors, seeded
 from nars.errors import NonFiniteLossError, UsageError
 from nars.training.small_maps import widened
 
-__all__ = ["Outputs", "Trained", "train"]
+__all__ = ["Outputs", "TrainedDetector", "train"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Outputs:
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedDetector:
     """A training that is finished or was stopped."""
 
     model: Detector
@@ -74,7 +74,7 @@ def train(
     device: torch.device,
     seed: int,
     outputs: Outputs | None = None,
-) -> Trained:
+) -> TrainedDetector:
     """Train `model` in place on data.train, measuring it on data.val.
 
     Same seed, same result, bit for bit on one CPU thread. The processes of `detector.distributed`
@@ -105,7 +105,7 @@ def train(
         if evaluation is None:  # the checkpoint was of a finished training, or an epoch wasn't measured
             evaluation = state.measure()
         state.measured.eval()
-        return Trained(state.measured, evaluation, tuple(state.history))
+        return TrainedDetector(state.measured, evaluation, tuple(state.history))
 
 
 def _epoch(state: State, outputs: Outputs, checkpoint: Path | None) -> None:

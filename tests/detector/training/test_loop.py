@@ -21,7 +21,7 @@ from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation, evaluate
 from detector.model.catalogue import published
 from detector.training.hyperparameters import LR, Training
-from detector.training.loop import Outputs, Trained, train
+from detector.training.loop import Outputs, TrainedDetector, train
 from detector.training.plan import plan
 from detector.training.progress import Epoch, Step
 from detector.weights.saved import load_detector
@@ -60,15 +60,15 @@ class KilledError(Exception):
     pass
 
 
-def fit(data: CocoData, training: Training = TRAINING, seed: int = 0, **outputs: Any) -> Trained:
+def fit(data: CocoData, training: Training = TRAINING, seed: int = 0, **outputs: Any) -> TrainedDetector:
     return train(model(), data, training, device=CPU, seed=seed, outputs=Outputs(**outputs))
 
 
-def curve(trained: Trained) -> list[tuple[Any, ...]]:
+def curve(trained: TrainedDetector) -> list[tuple[Any, ...]]:
     return [(each.lr, each.losses, each.samples, each.scores) for each in trained.history]
 
 
-def states_equal(one: Trained, other: Trained) -> bool:
+def states_equal(one: TrainedDetector, other: TrainedDetector) -> bool:
     mine, theirs = one.model.state_dict(), other.model.state_dict()
     return all(torch.equal(mine[name], theirs[name]) for name in mine)
 
