@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from detector.data.findings import Finding, Report, refuse
+from detector.data.findings import Finding, FindingHandler, refuse
 from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
 from nars.errors import DataError
 from nars.files import write_whole
@@ -21,7 +21,7 @@ __all__ = ["read_split", "to_dict", "write"]
 Record = TypeVar("Record", ImageRecord, Annotation, Category)
 
 
-def read_split(name: str, path: Path, roots: Sequence[Path], report: Report = refuse) -> Subset:
+def read_split(name: str, path: Path, roots: Sequence[Path], report: FindingHandler = refuse) -> Subset:
     """Records of an annotation file; images are looked for in the first of `roots` that has them.
 
     What cannot be parsed goes to `report`, which by default raises `DataError`.
@@ -73,7 +73,7 @@ def write(data: CocoData, folder: str | Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _parse(name: str, path: Path, report: Report) -> dict[str, Any]:
+def _parse(name: str, path: Path, report: FindingHandler) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
@@ -96,7 +96,7 @@ def _records(
     document: dict[str, Any],
     key: str,
     make: Callable[[dict[str, Any]], Record],
-    report: Report,
+    report: FindingHandler,
 ) -> tuple[Record, ...]:
     rows = document.get(key, [])
     if not isinstance(rows, list):

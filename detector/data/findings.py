@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from nars.errors import DataError
 
-__all__ = ["RULES", "Finding", "Remedy", "Report", "Severity", "refuse", "summary"]
+__all__ = ["RULES", "Finding", "FindingHandler", "Remedy", "Severity", "refuse", "summary"]
 
 Severity = Literal["error", "warning"]
 Remedy = Literal[
@@ -93,7 +93,7 @@ class Finding:
         return f"{self.file}{number}: {self.message}"
 
 
-Report = Callable[[Finding], None]
+FindingHandler = Callable[[Finding], None]
 """Takes what a reader finds on the way; returning from it leaves the record out."""
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from detector.data import scenes, voc, yolo
 from detector.data.coco import read_split
-from detector.data.findings import Report, refuse
+from detector.data.findings import FindingHandler, refuse
 from detector.data.records import CocoData, Subset, divide
 from nars.errors import DataError
 
@@ -30,7 +30,7 @@ _WORDS = {"train": ("train", "training"), "val": ("val", "valid", "validation")}
 _ALONE = ("annotations.json", "_annotations.coco.json", "instances.json", "instances_default.json")
 
 
-def load(source: str | Path, report: Report = refuse) -> CocoData:
+def load(source: str | Path, report: FindingHandler = refuse) -> CocoData:
     """A data set by its folder, or ``digit-scenes``, the embedded one.
 
     A folder may have a validation part only. The records are as the files have them;
@@ -51,7 +51,7 @@ def load(source: str | Path, report: Report = refuse) -> CocoData:
     return data
 
 
-def _coco(folder: Path, report: Report) -> CocoData | None:
+def _coco(folder: Path, report: FindingHandler) -> CocoData | None:
     found = {name: _find(folder, words) for name, words in _WORDS.items()}
     splits = {
         name: read_split(name, path, list(_roots(folder, path, word)), report)

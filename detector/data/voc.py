@@ -17,7 +17,7 @@ from typing import NamedTuple, NoReturn
 from xml.etree import ElementTree
 
 from detector.data import images
-from detector.data.findings import Finding, Report, refuse
+from detector.data.findings import Finding, FindingHandler, refuse
 from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset, divide
 from nars.data.pictures import SUFFIXES
 
@@ -46,7 +46,7 @@ class _NoDoctype(ElementTree.TreeBuilder):
         raise ValueError(f"has a document type ({name}), which an annotation does not need")
 
 
-def read(folder: Path, report: Report = refuse) -> CocoData | None:
+def read(folder: Path, report: FindingHandler = refuse) -> CocoData | None:
     """The data set of a VOC folder, or None where there is no VOC layout.
 
     XML that cannot be used goes to `report`, which by default raises `DataError`.
@@ -64,7 +64,7 @@ def read(folder: Path, report: Report = refuse) -> CocoData | None:
     return CocoData(splits.get("train", Subset("train", folder, folder)), splits["val"])
 
 
-def _listed(folder: Path, report: Report) -> dict[str, list[Path]] | None:
+def _listed(folder: Path, report: FindingHandler) -> dict[str, list[Path]] | None:
     """XML files by ``ImageSets/Main``; VOC 2007 also has trainval and test."""
     lists = folder / "ImageSets" / "Main"
     pair = next(
@@ -128,7 +128,7 @@ def _part(relative: Path) -> str:
 
 
 def _pages(
-    split: str, files: Iterable[Path], folder: Path, pictures: dict[str, Path], report: Report
+    split: str, files: Iterable[Path], folder: Path, pictures: dict[str, Path], report: FindingHandler
 ) -> Iterator[_Page]:
     for number, path in enumerate(files, start=1):
         try:
@@ -157,7 +157,7 @@ def _image(
     return ImageRecord(number, file.as_posix(), width, height)
 
 
-def _objects(root: ElementTree.Element, split: str, path: Path, report: Report) -> list[_Object]:
+def _objects(root: ElementTree.Element, split: str, path: Path, report: FindingHandler) -> list[_Object]:
     objects = []
     for position, element in enumerate(root.findall("object")):
         try:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from detector.data import images
-from detector.data.findings import Finding, Report, refuse
+from detector.data.findings import Finding, FindingHandler, refuse
 from detector.data.records import Annotation, Category, CocoData, ImageRecord, Segmentation, Subset, divide
 from nars.data.pictures import READERS, SUFFIXES
 from nars.errors import DataError
@@ -35,7 +35,7 @@ class _Layout(NamedTuple):
     """Image files of train and val."""
 
 
-def read(folder: Path, report: Report = refuse) -> CocoData | None:
+def read(folder: Path, report: FindingHandler = refuse) -> CocoData | None:
     """The data set of a YOLO folder, or None where there is no YOLO layout.
 
     Lines that cannot be used go to `report`, which by default raises `DataError`, as does a
@@ -117,7 +117,7 @@ def _listing(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
-def _split(name: str, folder: Path, files: Sequence[Path], report: Report) -> Subset:
+def _split(name: str, folder: Path, files: Sequence[Path], report: FindingHandler) -> Subset:
     with ThreadPoolExecutor(READERS) as pool:
         sizes = list(pool.map(images.shown_size, files))
     records: list[ImageRecord] = []
@@ -146,7 +146,7 @@ def _label_file(image: Path) -> Path:
 
 
 def _labels(
-    split: str, path: Path, width: int, height: int, report: Report
+    split: str, path: Path, width: int, height: int, report: FindingHandler
 ) -> Iterator[tuple[int, tuple[float, float, float, float], Segmentation | None]]:
     """Class number, box in pixels and polygon, if any, of each line."""
     try:
@@ -183,7 +183,7 @@ def _polygon_area(polygon: list[float]) -> float:
     return abs(sum(crosses)) / 2
 
 
-def _report_strays(split: str, files: Sequence[Path], report: Report) -> None:
+def _report_strays(split: str, files: Sequence[Path], report: FindingHandler) -> None:
     """Label files beside which there is no image."""
     expected = {_label_file(file) for file in files}
     for folder in sorted({path.parent for path in expected}):
