@@ -21,11 +21,11 @@ from detector.evaluation.coco_ap import detect
 from detector.model.detector import Detector
 from nars.errors import DataError
 
-__all__ = ["Output", "Picture", "pictures", "predict", "results"]
+__all__ = ["Detections", "Picture", "pictures", "predict", "results"]
 
 logger = logging.getLogger(__name__)
 
-Output = dict[str, Tensor]
+Detections = dict[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +59,16 @@ def pictures(sources: Sequence[str | Path], *, drop_bad: bool = False, every: in
 
 def predict(
     model: Detector, found: Iterable[Picture], device: torch.device, *, batch_size: int = 8
-) -> Iterator[tuple[Picture, Output]]:
+) -> Iterator[tuple[Picture, Detections]]:
     """Each picture with its detections in its own pixels: see `detector.model.detector.Detector`."""
     remaining = iter(found)
     while batch := list(islice(remaining, batch_size)):
         yield from zip(batch, detect(model, [each.pixels for each in batch], device), strict=True)
 
 
-def results(image_id: int, picture: Picture, output: Output, classes: Sequence[str]) -> list[dict[str, Any]]:
+def results(
+    image_id: int, picture: Picture, output: Detections, classes: Sequence[str]
+) -> list[dict[str, Any]]:
     """COCO's results of a picture, with the names of file and class beside the numbers.
 
     Boxes are left, top, width, height; category k is class k - 1.

@@ -15,10 +15,10 @@ from nars.errors import SpecError
 from nars.space.widths import hidden_width
 from nars.spec import Architecture, Block, Frozen
 
-__all__ = ["Parts", "Rows", "parts_of"]
+__all__ = ["BlockRows", "Parts", "parts_of"]
 
-Rows = Annotated[tuple[Block, ...], Field(min_length=1)]
-Stages = Annotated[tuple[Rows, ...], Field(min_length=1)]
+BlockRows = Annotated[tuple[Block, ...], Field(min_length=1)]
+Stages = Annotated[tuple[BlockRows, ...], Field(min_length=1)]
 
 
 class Parts(Frozen):
@@ -27,12 +27,12 @@ class Parts(Frozen):
     name: str = "unnamed"
     trunk: Stages
     """From the image to C4; with `fpn`, to C5."""
-    rpn: Rows
+    rpn: BlockRows
     """The tower before objectness and box deltas."""
-    box: Rows
+    box: BlockRows
     """Each pooled region before its average pool (C5)."""
-    mask: Rows | None = None
-    keypoints: Rows | None = None
+    mask: BlockRows | None = None
+    keypoints: BlockRows | None = None
     """Published for some detectors, and kept as data: no keypoint head is built."""
     fpn: Annotated[int, Field(ge=1)] | None = None
     """Channels of a feature pyramid over all stages of the trunk but the first; None is C4."""
