@@ -24,7 +24,7 @@ from detector.training.dataset import DetectionDataset
 from detector.training.hyperparameters import Training
 from detector.training.logs import Logs
 from detector.training.progress import Epoch, Place, Step
-from detector.training.state import State
+from detector.training.trainer import Trainer
 from detector.weights.saved import save_detector
 from nars.device import memory_errors, seeded
 from nars.errors import NonFiniteLossError, UsageError
@@ -87,90 +87,90 @@ def train(
     with ExitStack() as during:
         during.enter_context(seeded(seed, device))
         during.enter_context(memory_errors(f"training in batches of {training.batch_size} images"))
-        state = State(model, data, training, device, seed, outputs.workers)
+        trainer = Trainer(model, data, training, device, seed, outputs.workers)
         during.enter_context(widened(model, device))  # the average, copied before, has no need of it
         logs = Logs(outputs.folder if distributed.is_first() else None)
         during.callback(logs.close)
         checkpoint = None if outputs.folder is None else outputs.folder / "checkpoint.pt"
         if checkpoint is not None:
-            state.restore(checkpoint)
+            trainer.restore(checkpoint)
         evaluation = None
-        while not state.finished:
-            _epoch(state, outputs, checkpoint)
-            evaluation = _finish_epoch(state, outputs, logs)
+        while not trainer.finished:
+            _epoch(trainer, outputs, checkpoint)
+            evaluation = _finish_epoch(trainer, outputs, logs)
             if checkpoint is not None:
-                state.save(checkpoint)
-            if outputs.on_epoch is not None and not outputs.on_epoch(state.history[-1]):
+                trainer.save(checkpoint)
+            if outputs.on_epoch is not None and not outputs.on_epoch(trainer.history[-1]):
                 break
         if evaluation is None:  # the checkpoint was of a finished training, or an epoch wasn't measured
-            evaluation = state.measure()
-        state.measured.eval()
-        return TrainedDetector(state.measured, evaluation, tuple(state.history))
+            evaluation = trainer.measure()
+        trainer.measured.eval()
+        return TrainedDetector(trainer.measured, evaluation, tuple(trainer.history))
 
 
-def _epoch(state: State, outputs: Outputs, checkpoint: Path | None) -> None:
+def _epoch(trainer: Trainer, outputs: Outputs, checkpoint: Path | None) -> None:
     """The steps that are left of the present epoch."""
-    training, epoch, device = state.training, len(state.history), state.device
-    steps, first, began = state.batches.steps_per_epoch, state.place.step, time.perf_counter()
-    state.batches.start(epoch, first)
-    state.model.train()
-    for step, (images, targets) in enumerate(state.loader, start=first):
-        _seed_step(state.seed, epoch, step, device)
-        state.set_lr((epoch + step / steps) / training.epochs)
+    training, epoch, device = trainer.training, len(trainer.history), trainer.device
+    steps, first, began = trainer.batches.steps_per_epoch, trainer.place.step, time.perf_counter()
+    trainer.batches.start(epoch, first)
+    trainer.model.train()
+    for step, (images, targets) in enumerate(trainer.loader, start=first):
+        _seed_step(trainer.seed, epoch, step, device)
+        trainer.set_lr((epoch + step / steps) / training.epochs)
         pictures = [image.to(device, non_blocking=True) for image in images]
-        truths = [{name: target[name].to(device) for name in state.needed} for target in targets]
+        truths = [{name: target[name].to(device) for name in trainer.needed} for target in targets]
         try:
-            with torch.autocast(device.type, dtype=state.half, enabled=state.half is not None):
-                losses: dict[str, Tensor] = state.stepped(pictures, truths)
+            with torch.autocast(device.type, dtype=trainer.half, enabled=trainer.half is not None):
+                losses: dict[str, Tensor] = trainer.stepped(pictures, truths)
             loss = torch.stack(list(losses.values())).sum()
             if not loss.isfinite():
                 raise NonFiniteLossError(f"loss is {loss.item()}")
         except NonFiniteLossError as error:
             where = f"epoch {epoch + 1} of {training.epochs}, step {step + 1} of {steps}"
-            files = _names(state.dataset, targets)
+            files = _names(trainer.dataset, targets)
             raise NonFiniteLossError(f"{error}; in {where}, of the images {files}") from None
-        state.optimizer.zero_grad()
-        state.scaler.scale(loss).backward()
+        trainer.optimizer.zero_grad()
+        trainer.scaler.scale(loss).backward()
         if training.clip_norm:
-            state.scaler.unscale_(state.optimizer)
-            nn.utils.clip_grad_norm_(state.model.parameters(), training.clip_norm)
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
-        if state.ema is not None:
-            state.ema.update_parameters(state.model)
+            trainer.scaler.unscale_(trainer.optimizer)
+            nn.utils.clip_grad_norm_(trainer.model.parameters(), training.clip_norm)
+        trainer.scaler.step(trainer.optimizer)
+        trainer.scaler.update()
+        if trainer.ema is not None:
+            trainer.ema.update_parameters(trainer.model)
 
-        state.place.add(losses | {"loss": loss} | state.model.counts)
+        trainer.place.add(losses | {"loss": loss} | trainer.model.counts)
         if outputs.on_step is not None:
             pace = (time.perf_counter() - began) / (step + 1 - first)
             left = pace * (steps * (training.epochs - epoch) - step - 1)
             outputs.on_step(Step(epoch + 1, training.epochs, step + 1, steps, loss.item(), left))
         if checkpoint is not None and (step + 1) % outputs.checkpoint_steps == 0:
-            state.save(checkpoint)
+            trainer.save(checkpoint)
 
 
-def _finish_epoch(state: State, outputs: Outputs, logs: Logs) -> Evaluation | None:
+def _finish_epoch(trainer: Trainer, outputs: Outputs, logs: Logs) -> Evaluation | None:
     """Measure where it is time, write down, and keep the weights."""
-    training, epoch = state.training, len(state.history) + 1
+    training, epoch = trainer.training, len(trainer.history) + 1
     measured = epoch % training.evaluate_every == 0 or epoch == training.epochs
-    evaluation = state.measure() if measured else None
-    means = state.place.means()
+    evaluation = trainer.measure() if measured else None
+    means = trainer.place.means()
     entry = Epoch(
         epoch=epoch,
         epochs=training.epochs,
-        lr=state.optimizer.param_groups[0]["lr"],
+        lr=trainer.optimizer.param_groups[0]["lr"],
         losses={name: mean for name, mean in means.items() if "loss" in name},
         samples={name: mean for name, mean in means.items() if "loss" not in name},
         scores=None if evaluation is None else evaluation.numbers(),
-        seconds=state.seconds,
+        seconds=trainer.seconds,
     )
-    improved = entry.ap is not None and entry.ap > state.best
-    state.history.append(entry)
-    state.place = Place()
-    logs.write(state.history)
+    improved = entry.ap is not None and entry.ap > trainer.best
+    trainer.history.append(entry)
+    trainer.place = Place()
+    logs.write(trainer.history)
     if outputs.folder is not None and distributed.is_first():
         metrics = {name: value for name, value in (entry.scores or {}).items() if value is not None}
         for name in ("last.pt", "best.pt") if improved else ("last.pt",):
-            save_detector(outputs.folder / "weights" / name, state.measured, state.data.classes, metrics)
+            save_detector(outputs.folder / "weights" / name, trainer.measured, trainer.data.classes, metrics)
     return evaluation
 
 

@@ -22,10 +22,10 @@ from nars.device import half_precision
 from nars.training import checkpoint as checkpoints
 from nars.training import optim as recipes
 
-__all__ = ["State"]
+__all__ = ["Trainer"]
 
 
-class State:
+class Trainer:
     """Made from what a training was asked for; `restore` puts it where `save` was called."""
 
     def __init__(
