@@ -76,7 +76,7 @@ def _trunk(parts: Parts, side: int) -> tuple[int, list[int]]:
 def _rpn(parts: Parts, settings: Settings, side: int) -> int:
     """MACs on one map."""
     macs, side, channels = _rows(parts.rpn, side, parts.channels)
-    return macs + side**2 * channels * 5 * settings.anchors_per_place
+    return macs + side**2 * channels * 5 * settings.anchors_per_cell
 
 
 def _box(parts: Parts, settings: Settings, num_classes: int) -> int:

@@ -113,7 +113,7 @@ class ProposalHead(nn.Module):
     def __init__(self, parts: Parts, settings: Settings) -> None:
         super().__init__()
         self.tower = Features([parts.rpn], parts.channels, settings.norm)
-        channels, anchors = self.tower.out_channels[-1], settings.anchors_per_place
+        channels, anchors = self.tower.out_channels[-1], settings.anchors_per_cell
         self.cls_logits = nn.Conv2d(channels, anchors, 1)
         self.bbox_pred = nn.Conv2d(channels, anchors * 4, 1)
         for layer in (self.cls_logits, self.bbox_pred):

@@ -116,6 +116,6 @@ class Settings(Document):
         return self
 
     @property
-    def anchors_per_place(self) -> int:
+    def anchors_per_cell(self) -> int:
         """Anchors at each place of a map; the same number on every map."""
         return len(self.anchor_sizes[0]) * len(self.anchor_ratios)

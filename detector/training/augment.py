@@ -97,14 +97,14 @@ class Resize(v2.Transform):  # type: ignore[misc]  # torchvision has no types
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         height, width = v2.query_size(flat_inputs)
-        shortest = self.shortest[_draw(len(self.shortest))]
+        shortest = self.shortest[_random_below(len(self.shortest))]
         low, high = self.jitter
         factor = low + (high - low) * torch.rand(()).item() if high > low else low
         full = resized(height, width, shortest, self.longest)
         if factor <= 1:
             return {"window": None, "size": [max(1, int(side * factor + 0.5)) for side in full]}
         part = [max(1, int(side / factor + 0.5)) for side in (height, width)]
-        top, left = _draw(height - part[0] + 1), _draw(width - part[1] + 1)
+        top, left = _random_below(height - part[0] + 1), _random_below(width - part[1] + 1)
         return {"window": (top, left, *part), "size": list(full)}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
@@ -120,7 +120,7 @@ def mosaic(samples: Sequence[Sample], side: int) -> Sample:
     the first target holds (its image_id) stays.
     """
     assert len(samples) == 4, len(samples)
-    middle_y, middle_x = (side // 4 + _draw(side // 2 + 1) for _ in range(2))
+    middle_y, middle_x = (side // 4 + _random_below(side // 2 + 1) for _ in range(2))
     canvas = torch.full((3, side, side), _GREY, dtype=torch.uint8)
     parts: list[Target] = []
     for place, (image, target) in enumerate(samples):
@@ -146,6 +146,6 @@ def mosaic(samples: Sequence[Sample], side: int) -> Sample:
     return tv_tensors.Image(canvas), samples[0][1] | joined
 
 
-def _draw(count: int) -> int:
+def _random_below(count: int) -> int:
     """A whole number below `count`."""
     return int(torch.randint(count, ()).item())

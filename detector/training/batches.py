@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-__all__ = ["Draw", "GroupedBatches"]
+__all__ = ["GroupedBatches", "SampleIndex"]
 
 
-class Draw(NamedTuple):
+class SampleIndex(NamedTuple):
     """What the sampler asks the data set for. The epoch decides the augmentation."""
 
     epoch: int
     image: int
 
 
-class GroupedBatches(Sampler[list[Draw]]):
+class GroupedBatches(Sampler[list[SampleIndex]]):
     """Batches of wide or of tall images, so that padding is small, in a new order every epoch.
 
     Every image is seen once in an epoch; what the two groups leave over makes mixed batches.
@@ -62,10 +62,10 @@ class GroupedBatches(Sampler[list[Draw]]):
         shares = [batch[self.rank :: self.world_size] for batch in self._whole_batches(epoch)]
         return [[int(number) for number in share] for share in shares]
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SampleIndex]]:
         epoch = self.epoch
         for batch in self.batches(epoch)[self.position :]:
-            yield [Draw(epoch, index) for index in batch]
+            yield [SampleIndex(epoch, index) for index in batch]
 
     def __len__(self) -> int:
         """Batches left in the epoch."""

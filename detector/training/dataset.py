@@ -21,7 +21,7 @@ from detector.data import images
 from detector.data.masks import decode
 from detector.data.records import Annotation, CocoData, ImageRecord, Segmentation, Subset
 from detector.training.augment import Augmentation, Sample, Target, mosaic, pipeline
-from detector.training.batches import Draw, GroupedBatches
+from detector.training.batches import GroupedBatches, SampleIndex
 from nars.errors import DataError
 
 __all__ = ["Batch", "DetectionDataset", "collate", "evaluation_loader", "training_loader"]
@@ -98,9 +98,9 @@ class DetectionDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self._split.images)
 
-    def __getitem__(self, draw: Draw | int) -> Sample:
+    def __getitem__(self, draw: SampleIndex | int) -> Sample:
         """A sample of an epoch; a plain index is one of epoch 0."""
-        epoch, index = draw if isinstance(draw, Draw) else (0, draw)
+        epoch, index = draw if isinstance(draw, SampleIndex) else (0, draw)
         if not 0 <= index < len(self):
             raise IndexError(index)
         seed = np.random.SeedSequence([self.seed, epoch, index]).generate_state(1, np.uint64)[0]

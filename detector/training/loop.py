@@ -23,7 +23,7 @@ from detector.model.detector import Detector
 from detector.training.dataset import DetectionDataset
 from detector.training.hyperparameters import Training
 from detector.training.logs import Logs
-from detector.training.progress import Epoch, Place, Step
+from detector.training.progress import Epoch, RunningMeans, Step
 from detector.training.trainer import Trainer
 from detector.weights.saved import save_detector
 from nars.device import memory_errors, seeded
@@ -165,7 +165,7 @@ def _finish_epoch(trainer: Trainer, outputs: Outputs, logs: Logs) -> Evaluation 
     )
     improved = entry.ap is not None and entry.ap > trainer.best
     trainer.history.append(entry)
-    trainer.place = Place()
+    trainer.place = RunningMeans()
     logs.write(trainer.history)
     if outputs.folder is not None and distributed.is_first():
         metrics = {name: value for name, value in (entry.scores or {}).items() if value is not None}

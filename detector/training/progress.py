@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Epoch", "Place", "Step"]
+__all__ = ["Epoch", "RunningMeans", "Step"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Step:
     steps: int
     """Of an epoch."""
     loss: float
-    left: float
+    seconds_left: float
     """Seconds to the end at the present pace, measurements left out."""
 
 
@@ -53,7 +53,7 @@ class Epoch:
 
 
 @dataclass
-class Place:
+class RunningMeans:
     """Steps of the present epoch that are done, and sums over them of what is logged."""
 
     step: int = 0

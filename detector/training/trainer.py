@@ -17,7 +17,7 @@ from detector.model.detector import Detector
 from detector.training.batches import GroupedBatches
 from detector.training.dataset import DetectionDataset, training_loader
 from detector.training.hyperparameters import Training
-from detector.training.progress import Epoch, Place
+from detector.training.progress import Epoch, RunningMeans
 from nars.device import half_precision
 from nars.training import checkpoint as checkpoints
 from nars.training import optim as recipes
@@ -41,7 +41,7 @@ class Trainer:
         self.data, self.training, self.device, self.seed = data, training, device, seed
         self.workers = workers
         self.history: list[Epoch] = []
-        self.place = Place()
+        self.place = RunningMeans()
         self.start = time.perf_counter()
 
         masks = model.settings.mask

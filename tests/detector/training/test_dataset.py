@@ -15,7 +15,7 @@ from detector.data import scenes
 from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
 from detector.model.resizing import resized
 from detector.training.augment import Augmentation, Resize, Sample, mosaic, pipeline
-from detector.training.batches import Draw, GroupedBatches
+from detector.training.batches import GroupedBatches, SampleIndex
 from detector.training.dataset import DetectionDataset, evaluation_loader, training_loader
 from nars.errors import DataError, SpecError
 
@@ -122,7 +122,7 @@ def test_extreme_images_go_through(tmp_path: Path, width: int, height: int) -> N
     assert image.shape[1:] == resized(height, width, 128, 160)
     assert target["boxes"].tolist() == [[0, 0, image.shape[2], image.shape[1]]]
     for epoch in range(5):
-        image, target = DetectionDataset(split, {1: 1}, EVERYTHING)[Draw(epoch, 0)]
+        image, target = DetectionDataset(split, {1: 1}, EVERYTHING)[SampleIndex(epoch, 0)]
         assert max(image.shape[1:]) <= 160
 
 
@@ -148,7 +148,7 @@ def test_jitter_covers_its_range_and_never_exceeds_the_size(data: CocoData) -> N
     plain = DetectionDataset.training(data, PLAIN)
     heights = []
     for epoch in range(30):
-        image, target = dataset[Draw(epoch, 0)]
+        image, target = dataset[SampleIndex(epoch, 0)]
         assert image.shape[1] <= plain[0][0].shape[1]
         heights.append(image.shape[1] / plain[0][0].shape[1])
         if len(target["boxes"]):
@@ -193,16 +193,16 @@ def test_a_mosaic_holds_the_boxes_of_four(data: CocoData) -> None:
 
 def test_what_a_sample_is_hangs_on_seed_epoch_and_index_alone(data: CocoData) -> None:
     dataset = DetectionDataset.training(data, EVERYTHING, masks=True, seed=1)
-    first = dataset[Draw(3, 5)]
+    first = dataset[SampleIndex(3, 5)]
     state = torch.get_rng_state()
     torch.manual_seed(99)
-    assert _equal(dataset[Draw(3, 5)], first)
+    assert _equal(dataset[SampleIndex(3, 5)], first)
     assert not torch.equal(torch.get_rng_state(), state), "seeded by the test itself"
     before = torch.get_rng_state()
-    assert not torch.equal(dataset[Draw(4, 5)][0], first[0])
+    assert not torch.equal(dataset[SampleIndex(4, 5)][0], first[0])
     assert torch.equal(torch.get_rng_state(), before), "the global generator is left as it was"
     other = DetectionDataset.training(data, EVERYTHING, masks=True, seed=2)
-    assert not torch.equal(other[Draw(3, 5)][0], first[0])
+    assert not torch.equal(other[SampleIndex(3, 5)][0], first[0])
     torch.set_rng_state(state)
 
 

@@ -287,7 +287,7 @@ def test_progress_counts_down(data: CocoData) -> None:
         on_epoch=lambda epoch: epochs.append(epoch) is None,
     )
     assert [(each.epoch, each.step) for each in steps] == [(e, s) for e in (1, 2) for s in (1, 2, 3, 4)]
-    assert steps[-1].left == 0
+    assert steps[-1].seconds_left == 0
     assert [each.epoch for each in epochs] == [1, 2]
 
 
