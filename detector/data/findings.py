@@ -20,36 +20,31 @@ Remedy = Literal[
 class Rule(NamedTuple):
     severity: Severity
     remedy: Remedy
-    meaning: str
 
 
 RULES: dict[str, Rule] = {
-    "file-unreadable": Rule("error", "refuse", "an annotation file that cannot be parsed"),
-    "data-empty": Rule("error", "refuse", "a split without images, or without a single box"),
-    "category-conflict": Rule("error", "refuse", "one category id with two names"),
-    "record-malformed": Rule("error", "drop annotation", "an entry without its fields, or of wrong types"),
-    "image-missing": Rule("error", "drop image", "an image file that is not there"),
-    "image-unreadable": Rule("error", "drop image", "an image that cannot be decoded to its end"),
-    "image-id-duplicate": Rule("error", "drop image", "one id for two images"),
-    "size-mismatch": Rule("error", "restate", "an image of another size than stated"),
-    "annotation-without-image": Rule("error", "drop annotation", "a box of an image that is not listed"),
-    "annotation-id-duplicate": Rule("error", "renumber", "one id for two annotations"),
-    "category-unknown": Rule("error", "drop annotation", "a box of a category that is not listed"),
-    "box-nonfinite": Rule("error", "drop annotation", "a box with NaN or infinite numbers"),
-    "box-empty": Rule("error", "drop annotation", "a box without area"),
-    "box-outside": Rule("error", "drop annotation", "a box entirely outside its image"),
-    "box-overhang": Rule("warning", "clip", "a box that reaches over the border by more than a pixel"),
-    "mask-malformed": Rule(
-        "warning", "drop mask", "a segmentation that is no polygon and no run-length code"
-    ),
-    "file-duplicate": Rule("warning", "keep", "one image file listed twice in a split"),
-    "image-in-both": Rule("warning", "keep", "the same image in training and validation"),
-    "category-unused": Rule("warning", "keep", "a category without boxes in training"),
-    "orientation": Rule(
-        "warning", "keep", "EXIF turns the image, the stated size does not say if the boxes do"
-    ),
-    "crowd": Rule("warning", "keep", "a crowd: not trained on, ignored in evaluation"),
-    "image-without-boxes": Rule("warning", "keep", "kept as background"),
+    "file-unreadable": Rule("error", "refuse"),  # an annotation file that cannot be parsed
+    "data-empty": Rule("error", "refuse"),  # a split without images, or without a single box
+    "category-conflict": Rule("error", "refuse"),  # one category id with two names
+    "record-malformed": Rule("error", "drop annotation"),  # an entry without its fields, or of wrong types
+    "image-missing": Rule("error", "drop image"),  # an image file that is not there
+    "image-unreadable": Rule("error", "drop image"),  # an image that cannot be decoded to its end
+    "image-id-duplicate": Rule("error", "drop image"),  # one id for two images
+    "size-mismatch": Rule("error", "restate"),  # an image of another size than stated
+    "annotation-without-image": Rule("error", "drop annotation"),  # a box of an image that is not listed
+    "annotation-id-duplicate": Rule("error", "renumber"),  # one id for two annotations
+    "category-unknown": Rule("error", "drop annotation"),  # a box of a category that is not listed
+    "box-nonfinite": Rule("error", "drop annotation"),  # a box with NaN or infinite numbers
+    "box-empty": Rule("error", "drop annotation"),  # a box without area
+    "box-outside": Rule("error", "drop annotation"),  # a box entirely outside its image
+    "box-overhang": Rule("warning", "clip"),  # a box that reaches over the border by more than a pixel
+    "mask-malformed": Rule("warning", "drop mask"),  # neither polygons nor a run-length code
+    "file-duplicate": Rule("warning", "keep"),  # one image file listed twice in a split
+    "image-in-both": Rule("warning", "keep"),  # the same image in training and validation
+    "category-unused": Rule("warning", "keep"),  # a category without boxes in training
+    "orientation": Rule("warning", "keep"),  # the EXIF note turns the image, perhaps not its boxes
+    "crowd": Rule("warning", "keep"),  # a crowd: not trained on, ignored in evaluation
+    "image-without-boxes": Rule("warning", "keep"),  # kept as background
 }
 """Errors keep a training from starting; warnings do not."""
 

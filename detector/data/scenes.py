@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from detector.data import masks
-from detector.data.coco import write as write_coco
 from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
 from nars.data.splitting import cut
 
-__all__ = ["NAME", "make", "write"]
+__all__ = ["NAME", "make"]
 
 NAME = "digit-scenes"
 
@@ -59,11 +58,6 @@ def make(train: int = 400, val: int = 100, side: int = 160, seed: int = 0) -> Co
         for name, pool in pools.items()
     }
     return CocoData(**parts)
-
-
-def write(folder: str | Path, data: CocoData | None = None) -> None:
-    """Write the scenes as a COCO folder with PNG images. Raises `DataError` as `coco_json.write`."""
-    write_coco(data or make(), folder)
 
 
 def _split(name: str, glyphs: _Glyphs, count: int, side: int, seed: int) -> Subset:

@@ -59,10 +59,6 @@ class Augmentation(Frozen):
             raise ValueError(f"shortest {max(self.shortest)} is above longest {self.longest}")
         return self
 
-    def off(self) -> Augmentation:
-        """Only the resizing, at the largest size: for evaluation."""
-        return Augmentation(shortest=(max(self.shortest),), longest=self.longest, flip=0)
-
 
 def pipeline(settings: Augmentation) -> v2.Transform:
     """From a uint8 sample to a float one in 0..1 of plain tensors, without vanished boxes."""

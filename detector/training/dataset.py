@@ -24,7 +24,7 @@ from detector.training.augment import Augmentation, Sample, Target, mosaic, pipe
 from detector.training.batches import GroupedBatches, SampleIndex
 from nars.errors import DataError
 
-__all__ = ["Batch", "DetectionDataset", "collate", "evaluation_loader", "training_loader"]
+__all__ = ["Batch", "DetectionDataset", "collate", "training_loader"]
 
 log = logging.getLogger(__name__)
 
@@ -73,23 +73,10 @@ class DetectionDataset(Dataset[Sample]):
     ) -> DetectionDataset:
         return cls(data.train, data.labels, settings, masks, seed)
 
-    @classmethod
-    def validation(cls, data: CocoData, settings: Augmentation, masks: bool = False) -> DetectionDataset:
-        """Without augmentation: of `settings`, only the size counts."""
-        return cls(data.val, data.labels, settings.off(), masks)
-
     @property
     def aspect_ratios(self) -> list[float]:
         """Width over height of every image, for `GroupedBatches`."""
         return [image.width / image.height for image in self._split.images]
-
-    @property
-    def boxes(self) -> Tensor:
-        """All boxes (M, 4), in pixels of the images as they are, for anchors."""
-        return self._boxes
-
-    def file(self, index: int) -> Path:
-        return self._split.path(self._split.images[index])
 
     def file_of(self, image_id: int) -> Path:
         """The file of an ``image_id``, to be named in a message."""
@@ -178,17 +165,5 @@ def training_loader(
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
-        generator=torch.Generator().manual_seed(dataset.seed),
-    )
-
-
-def evaluation_loader(dataset: DetectionDataset, batch_size: int = 1, workers: int = 0) -> DataLoader[Sample]:
-    """A loader of every image once, in order."""
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        num_workers=workers,
-        collate_fn=collate,
-        pin_memory=torch.cuda.is_available(),
         generator=torch.Generator().manual_seed(dataset.seed),
     )

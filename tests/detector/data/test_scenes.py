@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from detector.data import masks, scenes
 from detector.data.check import check, examine
-from detector.data.coco import to_dict
+from detector.data.coco import to_dict, write
 from detector.data.findings import summary
 from detector.data.images import load as load_image
 from detector.data.layouts import load
@@ -108,7 +108,7 @@ def test_training_and_validation_have_no_digit_in_common(monkeypatch: pytest.Mon
 
 
 def test_written_scenes_are_read_back_equal(data: CocoData, tmp_path: Path) -> None:
-    scenes.write(tmp_path / "scenes", data)
+    write(data, tmp_path / "scenes")
     again = load(tmp_path / "scenes")
     for made, read in zip(data.splits, again.splits, strict=True):
         assert made.images == read.images
