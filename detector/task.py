@@ -53,7 +53,7 @@ class Detection(Task):
         return self._fingerprint
 
     def describe(self) -> str:
-        sizes = ", ".join(f"{len(split.images)} {split.name}" for split in self.data.splits)
+        sizes = ", ".join(f"{len(subset.images)} {subset.name}" for subset in self.data.subsets)
         return f"detection of {self.source}: {self.num_classes} classes, {sizes} images"
 
     def run(

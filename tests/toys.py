@@ -53,7 +53,7 @@ TRAINING = Training(epochs=3, batch_size=4, lr=0.02, lr_images=4, flip=0, ema=Tr
 
 
 def squares(train: int = 16, val: int = 8, seed: int = 0) -> CocoData:
-    return CocoData(*(_split(name, count, seed) for name, count in (("train", train), ("val", val))))
+    return CocoData(*(_subset(name, count, seed) for name, count in (("train", train), ("val", val))))
 
 
 def model(seed: int = 0, **changes: Any) -> Detector:
@@ -61,7 +61,7 @@ def model(seed: int = 0, **changes: Any) -> Detector:
     return Detector(PARTS, len(CLASSES), SETTINGS.replace(**changes))
 
 
-def _split(name: str, count: int, seed: int) -> Subset:
+def _subset(name: str, count: int, seed: int) -> Subset:
     rng = np.random.default_rng([seed, ord(name[0])])
     images, annotations, pixels = [], [], {}
     for number in range(1, count + 1):

@@ -1,4 +1,4 @@
-"""What can be wrong with a detection data set, how grave it is, and what mends it."""
+"""The faults that a detection data set can have, their severity, and their remedies."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ Remedy = Literal[
 
 
 class Rule(NamedTuple):
+    """How severe a fault is, and what `detector.data.mend` does about it."""
+
     severity: Severity
     remedy: Remedy
 
@@ -46,14 +48,15 @@ RULES: dict[str, Rule] = {
     "crowd": Rule("warning", "keep"),  # a crowd: not trained on, ignored in evaluation
     "image-without-boxes": Rule("warning", "keep"),  # kept as background
 }
-"""Errors keep a training from starting; warnings do not."""
+"""The rule of each code, the gravest first. Errors keep a training from starting; warnings do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found: `file` is the image or the annotation file, `id` that of the record.
+    """One fault: `file` is the image or annotation file, `id` is the record's.
 
-    `index` is the record's position in its split, for those who mend it.
+    `index` is the record's position among the images or annotations of its split; None if
+    there is no record to mend.
     """
 
     code: str
@@ -72,7 +75,7 @@ class Finding:
         return RULES[self.code].remedy
 
     def row(self) -> dict[str, str | int | None]:
-        """The finding as a row of a table, or of JSON."""
+        """Return the finding as a row of a table, or of JSON."""
         return {
             "severity": self.severity,
             "code": self.code,
@@ -89,15 +92,15 @@ class Finding:
 
 
 FindingHandler = Callable[[Finding], None]
-"""Takes what a reader finds on the way; returning from it leaves the record out."""
+"""Takes each fault that a reader comes across; if it returns, the reader leaves the record out."""
 
 
 def refuse(finding: Finding) -> None:
-    """The report of a reader that tolerates nothing. Raises `DataError`."""
+    """Tolerate no fault: the default handler of every reader. Raises `DataError`."""
     raise DataError(str(finding))
 
 
 def summary(findings: Iterable[Finding]) -> dict[str, int]:
-    """How often each code was found, the gravest first."""
+    """Count the findings of each code, the gravest first."""
     counts = Counter(finding.code for finding in findings)
     return {code: counts[code] for code in RULES if counts[code]}

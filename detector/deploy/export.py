@@ -99,10 +99,10 @@ def to_onnx(model: Deployed, batches: Sequence[Tensor], about: Mapping[str, str]
 
 def real_batches(model: Detector, data: CocoData, size: int = 1) -> list[Tensor]:
     """Batches [size, 3, H, W] of the first validation images, as `Deployed` takes them."""
-    split = data.val if data.val.images else data.train
-    if not split.images:
-        raise DataError(f"{split.source}: no image to compare an exported file on")
-    found = [fitted(model, load(split, image).float() / 255) for image in split.images[:_CHECKED]]
+    subset = data.val if data.val.images else data.train
+    if not subset.images:
+        raise DataError(f"{subset.source}: no image to compare an exported file on")
+    found = [fitted(model, load(subset, image).float() / 255) for image in subset.images[:_CHECKED]]
     if not _sizes_are_free(model):
         found = [each for each in found if each.shape == found[0].shape]
     return [each.repeat(size, 1, 1, 1) for each in found]

@@ -24,11 +24,11 @@ def data() -> CocoData:
 
 def _digest(data: CocoData) -> str:
     digest = hashlib.sha256()
-    for split in data.splits:
-        assert split.pixels is not None
-        digest.update(repr(to_dict(split)).encode())
-        for image in split.images:
-            digest.update(split.pixels[image.id].tobytes())
+    for subset in data.subsets:
+        assert subset.pixels is not None
+        digest.update(repr(to_dict(subset)).encode())
+        for image in subset.images:
+            digest.update(subset.pixels[image.id].tobytes())
     return digest.hexdigest()
 
 
@@ -50,10 +50,10 @@ def test_the_check_finds_nothing_but_background(data: CocoData) -> None:
 
 
 def test_boxes_are_tight_around_masks_of_the_stated_area_and_do_not_touch(data: CocoData) -> None:
-    for split in data.splits:
-        for image in split.images:
+    for subset in data.subsets:
+        for image in subset.images:
             taken = np.zeros((image.height, image.width), dtype=int)
-            for one in split.by_image[image.id]:
+            for one in subset.by_image[image.id]:
                 mask = masks.decode(one.segmentation, image.height, image.width)
                 rows, columns = np.nonzero(mask)
                 left, top, width, height = one.box
@@ -66,10 +66,10 @@ def test_boxes_are_tight_around_masks_of_the_stated_area_and_do_not_touch(data: 
 
 def test_digits_stand_out_from_their_ground(data: CocoData) -> None:
     """Mean grey of digit and of the ground in its box differ by 40 of 255 at the least."""
-    split = data.train
-    for image in split.images:
-        grey = split.pixels[image.id].mean(2)
-        for one in split.by_image[image.id]:
+    subset = data.train
+    for image in subset.images:
+        grey = subset.pixels[image.id].mean(2)
+        for one in subset.by_image[image.id]:
             mask = masks.decode(one.segmentation, image.height, image.width).astype(bool)
             left, top, width, height = (int(number) for number in one.box)
             window = slice(top, top + height), slice(left, left + width)
@@ -100,8 +100,8 @@ def test_training_and_validation_have_no_digit_in_common(monkeypatch: pytest.Mon
         pools[name] = {image.tobytes() for image in glyphs.images}
         return original(name, glyphs, 0, side, seed)
 
-    original = scenes._split
-    monkeypatch.setattr(scenes, "_split", spy)
+    original = scenes._subset
+    monkeypatch.setattr(scenes, "_subset", spy)
     scenes.make()
     assert pools["train"].isdisjoint(pools["val"])
     assert len(pools["train"] | pools["val"]) == len({image.tobytes() for image in load_digits().images})
@@ -110,7 +110,7 @@ def test_training_and_validation_have_no_digit_in_common(monkeypatch: pytest.Mon
 def test_written_scenes_are_read_back_equal(data: CocoData, tmp_path: Path) -> None:
     write(data, tmp_path / "scenes")
     again = load(tmp_path / "scenes")
-    for made, read in zip(data.splits, again.splits, strict=True):
+    for made, read in zip(data.subsets, again.subsets, strict=True):
         assert made.images == read.images
         assert made.annotations == read.annotations
         for image in made.images[:5]:
@@ -123,4 +123,4 @@ def test_the_default_size_is_made_quickly() -> None:
     start = time.process_time()
     data = scenes.make()
     assert time.process_time() - start < 20
-    assert [len(split.images) for split in data.splits] == [400, 100]
+    assert [len(subset.images) for subset in data.subsets] == [400, 100]
