@@ -51,7 +51,7 @@ def fitted(model: Detector, image: Tensor) -> Tensor:
     resized, _ = transform.resize(image)
     height, width = resized.shape[-2:]
     divisor = transform.size_divisible
-    sides = [max(-(-side // divisor) * divisor, transform.least) for side in (height, width)]
+    sides = [max(-(-side // divisor) * divisor, transform.smallest_side) for side in (height, width)]
     grey = image.new_tensor(transform.image_mean) / 255  # zero after normalization
     canvas = (grey.flip(0) if transform.bgr else grey)[:, None, None].repeat(1, *sides)
     canvas[:, :height, :width] = resized

@@ -142,7 +142,7 @@ def _traced(model: Deployed, batches: Sequence[Tensor]) -> torch.export.Exported
     example, shapes = batches[0], None
     if _sizes_are_free(model.model):
         # A map of one pixel would be traced as a case of its own.
-        least = max(model.model.transform.least, 2 * max(model.model.backbone.strides))
+        least = max(model.model.transform.smallest_side, 2 * max(model.model.backbone.strides))
         sides = [torch.export.Dim(name, min=least, max=_LARGEST) for name in ("height", "width")]
         shapes = ({2: sides[0], 3: sides[1]},)
     with torch.no_grad():
