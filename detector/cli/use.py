@@ -10,7 +10,8 @@ import click
 from nars.cli.values import device_option, json_option, to_json
 
 if TYPE_CHECKING:
-    from detector.deploy.predict import Detections, Picture
+    from detector.deploy.predict import Picture
+    from detector.model.targets import Detections
 
 _SHEET = 12
 """Pictures on one sheet."""
