@@ -1,6 +1,6 @@
 """FBNetV3OD, the compact two-stage detector, and the detection data it is trained on.
 
-The names below are the package's entry points. Each is imported at its first use, so that
+The names below are the package's entry points. Each is imported at its first use, so
 `import detector` alone imports no torch.
 """
 
@@ -28,6 +28,7 @@ _NAMES = {
 """The public names, by the module that defines them."""
 
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
+"""The module that defines each public name."""
 
 __all__ = sorted(_MODULES)  # noqa: PLE0605 - a list, made from the table above
 

@@ -80,6 +80,6 @@ class Detection(Task):
 
 
 def _progress(epoch: Epoch) -> Progress:
-    """Return an epoch in the form of the search, in which the accuracy is whatever the task measures."""
+    """Return an epoch in the form of the search, in which the accuracy is the AP."""
     assert epoch.ap is not None, "every epoch is measured"
     return Progress(epoch.epoch, epoch.epochs, epoch.ap, epoch.losses["loss"], epoch.seconds)

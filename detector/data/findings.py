@@ -12,13 +12,16 @@ from nars.errors import DataError
 __all__ = ["RULES", "Finding", "FindingHandler", "Remedy", "Severity", "refuse", "summary"]
 
 Severity = Literal["error", "warning"]
+"""An error keeps a training from starting; a warning does not."""
+
 Remedy = Literal[
     "refuse", "drop image", "drop annotation", "drop mask", "clip", "renumber", "restate", "keep"
 ]
+"""The action of `detector.data.mend`; it does nothing for ``refuse`` and ``keep``."""
 
 
 class Rule(NamedTuple):
-    """How severe a fault is, and what `detector.data.mend` does about it."""
+    """The severity of a fault, and what `detector.data.mend` does about it."""
 
     severity: Severity
     remedy: Remedy
@@ -48,7 +51,7 @@ RULES: dict[str, Rule] = {
     "crowd": Rule("warning", "keep"),  # a crowd: not trained on, ignored in evaluation
     "image-without-boxes": Rule("warning", "keep"),  # kept as background
 }
-"""The rule of each code, the gravest first. Errors keep a training from starting; warnings do not."""
+"""The rule of each code, the gravest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,12 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
+        """The severity of its code."""
         return RULES[self.code].severity
 
     @property
     def remedy(self) -> Remedy:
+        """The action that mends it."""
         return RULES[self.code].remedy
 
     def row(self) -> dict[str, str | int | None]:

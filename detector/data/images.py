@@ -50,7 +50,7 @@ _DAMAGE = (
 
 
 class Probe(NamedTuple):
-    """What is known of an image file without its pixels; `digest` is None if it was not read whole."""
+    """The properties of an image file; `digest` is None if the file was not read whole."""
 
     width: int
     height: int

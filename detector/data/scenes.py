@@ -24,7 +24,7 @@ from nars.data.splitting import cut
 __all__ = ["NAME", "make"]
 
 NAME = "digit-scenes"
-"""The name that stands for this data set on the command line."""
+"""The name of this data set on the command line."""
 
 _COUNTS = np.repeat([0, 1, 2, 3, 4, 5], [1, 3, 4, 5, 4, 3])
 """Numbers of digits in a scene, repeated by how likely each is."""

@@ -1,4 +1,4 @@
-"""The form of what a detector takes in training and returns otherwise, with checks of it."""
+"""The form of a detector's targets and detections, and checks of what it is given."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ __all__ = ["GroupedBatches", "SampleIndex"]
 
 
 class SampleIndex(NamedTuple):
-    """Which image the data set shall return; the epoch decides how it is augmented."""
+    """The key of a sample in the data set; the epoch decides how the image is augmented."""
 
     epoch: int
     image: int

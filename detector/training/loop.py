@@ -36,7 +36,7 @@ __all__ = ["Outputs", "TrainedDetector", "train"]
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a training writes, and whom it tells; nothing here changes the result.
+    """The files that a training writes, and its callbacks; nothing here changes the result.
 
     The `folder` gets ``weights/best.pt``, ``weights/last.pt``, ``results.csv``, TensorBoard's files
     if it is installed, and ``checkpoint.pt``, from which an interrupted training continues.

@@ -23,7 +23,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _by_image_folder(folder: Path, annotations: str, pictures: str) -> None:
-    """From train/ and val/ to another of COCO's layouts; {} is the split."""
+    """Move train/ and val/ to another of COCO's layouts; {} is replaced by the split."""
     for split in ("train", "val"):
         _move(folder / split / "annotations.json", folder / annotations.format(split))
         for path in sorted((folder / split).glob("*.png")):

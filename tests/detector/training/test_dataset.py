@@ -35,7 +35,7 @@ def _equal(first: Sample, second: Sample) -> bool:
 
 
 def _boxes_of(masks: torch.Tensor) -> torch.Tensor:
-    """Tight boxes of masks (N, H, W) as torchvision's pixels: the last one included."""
+    """Return tight boxes [N, 4] of masks [N, H, W]; right and bottom are one past the last pixel."""
     rows = [mask.nonzero() for mask in masks]
     return torch.tensor(
         [[*points.amin(0).flip(0).tolist(), *(points.amax(0).flip(0) + 1).tolist()] for points in rows]
@@ -74,7 +74,9 @@ def test_boxes_are_scaled_with_their_image(tmp_path: Path) -> None:
 def test_crowds_are_left_out_and_an_image_without_boxes_is_background(tmp_path: Path) -> None:
     def spoil(document: folders.Document) -> None:
         document["annotations"][0]["iscrowd"] = 1
-        document["annotations"] = [one for one in document["annotations"] if one["image_id"] != 2]
+        document["annotations"] = [
+            annotation for annotation in document["annotations"] if annotation["image_id"] != 2
+        ]
 
     data = coco.load(folders.coco(tmp_path, spoil))
     for settings in (Augmentation(), EVERYTHING.replace(mosaic=0)):
@@ -192,7 +194,7 @@ def test_a_mosaic_holds_the_boxes_of_four(data: CocoData) -> None:
     assert target["masks"].sum(0).max() == 1, "masks of four quarters do not overlap"
 
 
-def test_what_a_sample_is_hangs_on_seed_epoch_and_index_alone(data: CocoData) -> None:
+def test_a_sample_depends_only_on_seed_epoch_and_index(data: CocoData) -> None:
     dataset = DetectionDataset.training(data, EVERYTHING, masks=True, seed=1)
     first = dataset[SampleIndex(3, 5)]
     state = torch.get_rng_state()
@@ -267,7 +269,7 @@ def test_ranks_share_the_batches_of_one_process(world_size: int) -> None:
         assert len({len(part) for part in parts}) == 1
 
 
-def test_a_plain_iteration_goes_on_from_the_place_that_was_set() -> None:
+def test_an_iteration_begins_at_the_position_that_was_set() -> None:
     batches = GroupedBatches(RATIOS, 4)
     batches.start(3, 2)
     drawn = list(batches)
