@@ -43,7 +43,7 @@ from detector.data.records import CocoData
 from detector.model.detector import Detector
 from detector.model.settings import Settings
 from detector.training.hyperparameters import Training
-from detector.training.loop import Run, train
+from detector.training.loop import Outputs, train
 from detector.training.plan import CPU_SETTINGS, plan
 from experiments.resumable import workers
 from nars.device import resolve
@@ -100,8 +100,10 @@ def train_one(name: str, make: str, seed: int, how: How) -> dict[str, Any]:
     training = TRAINING.replace(epochs=EPOCHS[name])
     data = usable(how.root / "det" / name, drop_bad=True)
     model = build(make, data, seed)
-    run = Run(workers=how.workers)
-    trained = train(cast(Detector, model), data, training, device=resolve(how.device), seed=seed, run=run)
+    outputs = Outputs(workers=how.workers)
+    trained = train(
+        cast(Detector, model), data, training, device=resolve(how.device), seed=seed, outputs=outputs
+    )
     WEIGHTS.mkdir(parents=True, exist_ok=True)
     torch.save(trained.model.cpu().state_dict(), WEIGHTS / f"{name}-{make}-{seed}.pt")
     scores, seconds = trained.evaluation.boxes, trained.history[-1].seconds / training.epochs

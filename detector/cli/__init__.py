@@ -86,7 +86,7 @@ def train(
     from detector.cli.display import progress, show_scores, spoken
     from detector.data.check import usable
     from detector.training.history import draw_history
-    from detector.training.loop import Run
+    from detector.training.loop import Outputs
     from detector.training.loop import train as fit
     from detector.training.plan import plan
     from nars.report.plots import save_png
@@ -107,8 +107,8 @@ def train(
         if unused and not quiet:
             click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)
         with progress(quiet=quiet) as (on_step, on_epoch):
-            run = Run(folder=output, workers=workers, on_step=on_step, on_epoch=on_epoch)
-            trained = fit(model, found, training, device=place, seed=seed, run=run)
+            outputs = Outputs(folder=output, workers=workers, on_step=on_step, on_epoch=on_epoch)
+            trained = fit(model, found, training, device=place, seed=seed, outputs=outputs)
         if not distributed.is_first():
             return
     save_png(draw_history(trained.history), output / "results.png")

@@ -60,7 +60,7 @@ def progress(*, quiet: bool) -> Iterator[tuple[OnStep | None, OnEpoch | None]]:
 
         def on_step(step: Step) -> None:
             done = (step.epoch - 1) * step.steps + step.step
-            note = f"left {_duration(step.left)}, epoch {step.epoch}, loss {step.loss:.3f}"
+            note = f"left {_duration(step.seconds_left)}, epoch {step.epoch}, loss {step.loss:.3f}"
             bar.update(line, total=step.epochs * step.steps, completed=done, note=note)
 
         yield on_step, _on_epoch(console)
@@ -70,7 +70,7 @@ def _with_lines(console: Console) -> tuple[OnStep, OnEpoch]:
     left = [0.0]
 
     def on_step(step: Step) -> None:
-        left[0] = step.left
+        left[0] = step.seconds_left
 
     return on_step, _on_epoch(console, left)
 

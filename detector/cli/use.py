@@ -10,7 +10,8 @@ import click
 from nars.cli.values import device_option, json_option, to_json
 
 if TYPE_CHECKING:
-    from detector.deploy.predict import Output, Picture
+    from detector.deploy.predict import Picture
+    from detector.model.targets import Detections
 
 _SHEET = 12
 """Pictures on one sheet."""
@@ -149,7 +150,7 @@ class _Drawing:
         self.single = output is not None and output.suffix.lower() == ".png"
         self.drawn: list[Any] = []
 
-    def add(self, number: int, picture: Picture, found: Output) -> None:
+    def add(self, number: int, picture: Picture, found: Detections) -> None:
         from detector.deploy.drawing import draw, to_png
         from nars.files import write_whole
 
@@ -175,7 +176,7 @@ class _Drawing:
             write_whole(self.output / "results.json", json.dumps(rows))
 
 
-def _summary(found: Output, classes: tuple[str, ...]) -> str:
+def _summary(found: Detections, classes: tuple[str, ...]) -> str:
     from collections import Counter
 
     counts = Counter(classes[label - 1] for label in found["labels"].tolist())
