@@ -46,7 +46,7 @@ def winner(study: Study, config: SearchConfig, limits: feasible.Limits | None = 
 
 
 def best_candidate(config: SearchConfig, found: Measured, name: str = "best") -> Candidate:
-    return config.space.decode(found.params, name=name)
+    return config.space.decode(found.params, name=name).replace(data=config.data)
 
 
 def front_table(study: Study, config: SearchConfig, limits: feasible.Limits | None = None) -> pd.DataFrame:
