@@ -1,4 +1,4 @@
-"""What ``nars detect`` shows: a bar on a terminal, otherwise a line per epoch, and tables at the end."""
+"""Shows a training of ``nars detect`` as a bar or a line per epoch, and results as tables."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def evaluate_command(
 ) -> None:
     """Measure the detector in WEIGHTS: COCO's AP by IoU, size and class, MACs and parameters.
 
-    With -o the precision-recall curves, the confusion matrix and every detection are left there.
+    With -o the precision-recall curves, the confusion matrix and every detection are written there.
 
     Example: nars detect evaluate detection/weights/best.pt --data COCO_DIR -o measured
     """

@@ -53,7 +53,7 @@ def export_command(
 
     It takes RGB images in 0..1, resized already, and gives boxes, labels, scores and the index of
     each one's image. The file is run on real images and compared with the detector before it is
-    left there; --int8 prints the AP before and after.
+    kept; --int8 prints the AP before and after.
 
     Example: nars detect export detection/weights/best.pt -o detector.onnx --data COCO_DIR
     """
@@ -80,7 +80,7 @@ def export_command(
 
 
 def _described(quantized: Quantized, output: Path) -> tuple[dict[str, Any], str]:
-    """What 8 bits cost and save, as numbers and as a line."""
+    """The cost and the gain of 8 bits, as numbers and as a line."""
     before, after = quantized.before.ap, quantized.after.ap
     numbers = {
         "path": str(output),

@@ -9,7 +9,7 @@ import click
 __all__ = ["DATA", "drop_bad_option", "weights_argument", "workers_option"]
 
 DATA = "digit-scenes, or a folder in COCO's, Pascal VOC's or YOLO's format"
-"""What ``--data`` takes."""
+"""Kinds of data that ``--data`` names."""
 
 drop_bad_option = click.option("--drop-bad", is_flag=True, help="Leave out images and boxes that are bad.")
 workers_option = click.option(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nars.spec import Architecture, Recipe
 
 _SCENES = "digit-scenes"
-"""The data set that comes with nars; a mirrored digit is none, so it is not flipped unless asked."""
+"""The data set that comes with nars. It is not mirrored unless asked: a mirrored digit is not a digit."""
 
 GROUPS = {
     "Data": ("data", "drop_bad", "workers"),
@@ -187,15 +187,18 @@ def _show(trained: Trained, output: Path, as_json: bool) -> None:
 
 @dataclass(frozen=True)
 class _Source:
-    """What ARCH stands for."""
+    """The content of ARCH."""
 
     detector: Architecture | SavedDetector | str
-    """What `plan` takes: a name is that of a published detector."""
+    """The first argument of `plan`; a name is that of a published detector."""
     recipe: Recipe | None = None
+    """The recipe in ARCH, if there is one."""
     data: str | None = None
+    """The data named in ARCH, if there are any."""
 
 
 def _source(arch: str) -> _Source:
+    """Read ARCH, or look up its name. Raises `UsageError`, `SpecError`, `WeightsError`."""
     from nars.searching import configure
     from nars.spec import Candidate, read
 
@@ -227,7 +230,7 @@ def _check_published(name: str, architectures: list[str]) -> None:
 
 
 def _training(
-    recipe_file: str | None, recipe: Recipe | None, data: str, chosen: dict[str, Any]
+    recipe_file: str | None, recipe: Recipe | None, data: str, options: dict[str, Any]
 ) -> tuple[Training, tuple[str, ...]]:
     """The recipe's settings, overridden by the options, and the recipe's fields that do not apply."""
     from nars.searching import configure
@@ -235,7 +238,7 @@ def _training(
     if recipe_file is not None:
         recipe = configure.recipe(recipe_file)
     if data == _SCENES:
-        chosen = {"flip": 0.0} | chosen
+        options = {"flip": 0.0} | options
     if recipe is None:
-        return Training(**chosen), ()
-    return Training.of_recipe(recipe).replace(**chosen), Training.unused(recipe)
+        return Training(**options), ()
+    return Training.of_recipe(recipe).replace(**options), Training.unused(recipe)

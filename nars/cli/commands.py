@@ -16,7 +16,7 @@ __all__ = ["GroupedCommand", "Table"]
 class Table(click.Group):
     """A group whose commands are imported when they are given.
 
-    `table` maps each word to the ``module:command`` that it stands for and to what it does.
+    `table` maps each word to its ``module:command`` and to a summary.
     """
 
     def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **attributes: Any) -> None:

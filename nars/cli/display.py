@@ -1,4 +1,4 @@
-"""What a search shows while it runs and at its end: a live line on a terminal, otherwise a plain log."""
+"""Shows a search while it runs, as a live line on a terminal and otherwise as a log, and its outcome."""
 
 from __future__ import annotations
 

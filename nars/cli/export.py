@@ -1,4 +1,4 @@
-"""``nars export`` and ``nars report``: what a search and a training leave for others."""
+"""``nars export`` and ``nars report``: files made from a search or from trained weights."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _Export(click.Group):
 
 
 _WORD = "FILE"
-"""What stands for the file of weights in the usage line of its help."""
+"""The word for the file of weights in the usage line of its help."""
 
 
 @click.group("export", cls=_Export, subcommand_metavar="FILE | COMMAND [ARGS]...")
@@ -71,7 +71,7 @@ def export_command() -> None:
 def weights_command(weights: Path, form: str, output: Path, as_json: bool) -> None:
     """Write the trained network in FILE as ONNX, or as torch.export's pt2.
 
-    The file is loaded again and compared with the network before it is left there.
+    The file is loaded again and compared with the network before it is kept.
 
     Example: nars export best.pt --format onnx -o best.onnx
     """

@@ -10,7 +10,7 @@ from nars.cli.requests import request_options, requested, say_default_data
 from nars.cli.values import json_option, to_json
 
 _FIELDS = ("data", "drop_bad", "task", "space", "max_macs", "max_params", "seed", "device")
-"""What a comparison takes from a request of a search."""
+"""Fields of a search's request that a comparison needs."""
 
 
 @click.command("proxy-check")

@@ -40,7 +40,17 @@ def spaces_command(name: str | None, as_json: bool) -> None:
         )
         size = f"about 1e{numbers['log10_architectures']:.0f} architectures"
         click.echo(f"{built_in}: {counts} dimensions, {size}")
-    click.echo(f"published networks: {', '.join(catalogue.names())}")
+    click.echo(
+        f"published networks, with their top-1 on ImageNet: {', '.join(map(_described, catalogue.names()))}"
+    )
+
+
+def _described(name: str) -> str:
+    """A published network's name, with its accuracy if the authors state one."""
+    from search_spaces.catalogue import figures
+
+    published = figures(name)
+    return name if published is None else f"{name} {published.top_1:.1f} %"
 
 
 def _sizes(space: Space) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Types of option values, the options that several commands share, and where a command's data come from."""
+"""Types of option values, options that several commands share, and the choice of a command's data."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class SearchConfig(Document):
     """Largest allowed ``macs``, ``params`` and ``latency`` (seconds) of a trained candidate."""
     sampler: str = "nars"
     predictor: PredictorName = "gaussian"
-    """What guides the sampler ``nars``; the others have no predictor."""
+    """Model that guides the sampler ``nars``; the other samplers have none."""
     warm_start: tuple[Earlier, ...] = ()
     """Measurements of earlier searches that the sampler ``nars`` learns from."""
     pruner: str = "none"

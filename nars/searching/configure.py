@@ -24,7 +24,7 @@ __all__ = ["candidate", "configure", "published_names", "recipe", "what_is_left"
 
 
 def configure(request: SearchRequest) -> SearchConfig:
-    """The search that `request` asks for; its data are opened last.
+    """The search that `request` asks for. Its data are opened after everything else is checked.
 
     Raises `UsageError`, `SpecError`, `DataError`, `RunError`.
     """

@@ -1,4 +1,4 @@
-"""What a user asks of a search, as one typed value.
+"""A search as its user asks for it: one typed value.
 
 `nars search` makes its options from these fields, and prints their docstrings as help. Names and numbers
 are checked here, before torch is imported and before data are read; this module imports neither torch nor
@@ -54,8 +54,8 @@ _Limit = Annotated[float, Field(gt=0)]
 class SearchRequest(Frozen):
     """A search as its user asks for it, with the defaults of `nars search`.
 
-    Raises `UsageError` for an unknown name, with the closest valid one, and for a budget that is none;
-    `SpecError` for any other value that breaks a rule.
+    Raises `UsageError` for an unknown name, with the closest valid one, and for a budget that cannot be
+    read; `SpecError` for any other value that breaks a rule.
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # the command line prints them
@@ -66,7 +66,7 @@ class SearchRequest(Frozen):
     drop_bad: bool = False
     """Leave out images that cannot be read."""
     task: str = "classification"
-    """What a candidate is trained for: classification or detection."""
+    """Purpose that a candidate is trained for: classification or detection."""
 
     space: _Name = "micro"
     """micro, fbnetv3, or a .yaml file of your own."""
@@ -85,9 +85,10 @@ class SearchRequest(Frozen):
     budget: Annotated[str, Field(coerce_numbers_to_str=True)] = "64"
     """Trials (64), a time (30m, 2h) or epochs (500ep)."""
     sampler: SamplerName = "nars"
-    """What proposes candidates: nars, or a sampler of Optuna."""
+    """Algorithm that proposes candidates: nars, or a sampler of Optuna."""
     predictor: PredictorName = "gaussian"
-    """What guides the sampler nars: a Gaussian process, or networks pretrained on MACs and parameters."""
+    """Model that guides the sampler nars: a Gaussian process, or networks pretrained on MACs and
+    parameters."""
     warm_start: tuple[Path, ...] = ()
     """Learn from this run folder: the same space, other data or limits."""
     pruner: PrunerName = "none"
@@ -102,7 +103,7 @@ class SearchRequest(Frozen):
     @field_validator("task", "sampler", "predictor", "pruner", mode="before")
     @classmethod
     def _is_known(cls, name: Any, info: ValidationInfo) -> Any:
-        """Name the closest valid word, which pydantic does not."""
+        """Refuse an unknown name and suggest the closest valid one, which pydantic does not."""
         assert info.field_name is not None
         if info.field_name == "task":
             valid, what = tuple(TASKS), "unknown task"

@@ -149,36 +149,38 @@ def test_a_mistake_is_one_line_and_exit_2(
     assert not captured.out
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "search --sampler tpee",
-        "search --predictor gausian",
-        "search --pruner mediann",
-        "search --budget 4x",
-        "search --task clasification",
-        "search --objective acuracy",
-        "search --objective accuracy,macc",
-        "search --space mirco",
-        "search --max-macs big",
-        "proxy-check --task clasification",
-        "export best-arch --format onx",
-        "train fbnetv3_aa",
-        "train fbnetv3_a",
-        "evaluate missing.pt",
-        "detect train fbnetv3_a",
-        "detect train fbnetv3_a --optimizer sdg",
-        "detect evaluate missing.pt",
-    ],
-)
-def test_a_typo_is_answered_before_torch_is_imported(words: str, tiny: Path) -> None:
+TYPOS = """
+search --sampler tpee
+search --predictor gausian
+search --pruner mediann
+search --budget 4x
+search --task clasification
+search --objective acuracy
+search --objective accuracy,macc
+search --space mirco
+search --max-macs big
+proxy-check --task clasification
+export best-arch --format onx
+train fbnetv3_aa
+train fbnetv3_a
+evaluate missing.pt
+detect train fbnetv3_a
+detect train fbnetv3_a --optimizer sdg
+detect evaluate missing.pt
+"""
+
+
+def test_a_typo_is_answered_before_torch_is_imported(tiny: Path) -> None:
     script = f"""
 import sys
 from nars.cli import main
-assert main({words.split()!r}) == 2
-assert "torch" not in sys.modules
+for line in {TYPOS.strip().splitlines()!r}:
+    assert main(line.split()) == 2, line
+    assert "torch" not in sys.modules, line
 """
-    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stderr.splitlines()) == len(TYPOS.split("\n")) - 2  # one line each
 
 
 def test_search_export_train_evaluate(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
