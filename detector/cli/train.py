@@ -140,7 +140,8 @@ def train_command(
     from detector.training.plan import plan
 
     with distributed.joined(device) as torch_device:
-        quiet = as_json or not distributed.is_first()
+        first = distributed.is_first()
+        quiet = as_json or not first
         with logging_to_stderr(quiet=quiet):
             with naming_source(data, arch):
                 records = usable(data_name, drop_bad=drop_bad)
@@ -158,8 +159,8 @@ def train_command(
             with progress(quiet=quiet) as (on_step, on_epoch):
                 run = loop.Run(folder=output, workers=workers, on_step=on_step, on_epoch=on_epoch)
                 trained = loop.train(model, records, training, device=torch_device, seed=seed, run=run)
-            if distributed.is_first():
-                _show(trained, output, as_json)
+    if first:  # after the other processes are released
+        _show(trained, output, as_json)
 
 
 def _show(trained: Trained, output: Path, as_json: bool) -> None:
