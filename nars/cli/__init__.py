@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 on success, 2 with one line on stderr for a user's mistake."""
     try:
         result = nars.main(arguments, prog_name="nars", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "nars"
         return _fail(f"{error.format_message()} (see {command} --help)")

@@ -88,6 +88,12 @@ def test_every_option_has_a_help_text(words: tuple[str, ...]) -> None:
     assert mute == set()
 
 
+@pytest.mark.parametrize("word", ["", "export", "detect"])
+def test_a_group_alone_shows_its_help(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(word.split()) == 2
+    assert "\nCommands:\n" in capsys.readouterr().err
+
+
 def test_options_of_a_search_are_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "--help"]) == 0
     shown = capsys.readouterr().out
