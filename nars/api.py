@@ -15,6 +15,7 @@ from nars import tasks
 from nars.report import page, plots
 from nars.searching.config import SearchConfig
 from nars.searching.configure import configure
+from nars.searching.request import SearchRequest
 from nars.searching.results import Summary, best_candidate, front_table, trials_table, winner, write_results
 from nars.searching.run import Run, default_folder, start_run
 from nars.spec import Candidate
@@ -65,7 +66,7 @@ class SearchResult:
 
 
 def search(
-    request: SearchConfig | None = None,
+    request: SearchRequest | SearchConfig | None = None,
     run: str | Path | None = None,
     storage: str | None = None,
     *,
@@ -99,8 +100,8 @@ def search(
     return SearchResult(opened, study)
 
 
-def _configured(request: SearchConfig | None, settings: dict[str, Any]) -> SearchConfig:
+def _configured(request: SearchRequest | SearchConfig | None, settings: dict[str, Any]) -> SearchConfig:
     if isinstance(request, SearchConfig):
         assert not settings, "a configured search takes no further settings"
         return request
-    return configure(**settings)
+    return configure(request.replace(**settings) if request is not None else SearchRequest.of(settings))

@@ -216,6 +216,8 @@ class Candidate(Document):
 
     architecture: Architecture
     recipe: Recipe = Recipe()
+    data: str | None = None
+    """The data it was searched for or trained on, as ``--data`` names it; None if that is not recorded."""
 
 
 def read(path: str | Path) -> Architecture | Recipe | Candidate:

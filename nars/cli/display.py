@@ -1,4 +1,4 @@
-"""What a search shows while it runs and at its end: a live line on a terminal, else a plain log."""
+"""Shows a search while it runs, as a live line on a terminal and otherwise as a log, and its outcome."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -19,9 +26,10 @@ if TYPE_CHECKING:
     from nars.searching.results import Summary
     from nars.space.feasible import FeasiblePart
 
-__all__ = ["progress", "show_remaining", "show_summary"]
+__all__ = ["progress", "progress_bar", "show_remaining", "show_summary"]
 
 _SCALES = {"macs": (1e6, "M"), "params": (1e3, "k"), "latency": (1e-3, "ms")}
+"""Scale and unit in which each statistic is shown."""
 
 
 def _quantity(name: str, value: float) -> str:
@@ -33,18 +41,18 @@ def _share(share: float) -> str:
     return f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
 
 
-def show_remaining(config: SearchConfig, left: FeasiblePart, *, quiet: bool = False) -> None:
-    """What the limits leave of the space."""
+def show_remaining(config: SearchConfig, remaining: FeasiblePart, *, quiet: bool = False) -> None:
+    """Print on stderr what the limits leave of the space."""
     if quiet:
         return
     console = Console(stderr=True)
     table = Table(
-        title=f"space {config.space.name}: {_share(left.share)} of candidates are feasible",
+        title=f"space {config.space.name}: {_share(remaining.share)} of candidates are feasible",
         title_justify="left",
     )
     for column in ("", "smallest", "median", "largest", "limit"):
         table.add_column(column, justify="right" if column else "left")
-    for name, values in left.quantiles.items():
+    for name, values in remaining.quantiles.items():
         limit = config.limits.get(name)
         shown = _quantity(name, limit) if limit is not None else ""
         table.add_row(name, *(_quantity(name, value) for value in values), shown)
@@ -57,32 +65,32 @@ def show_remaining(config: SearchConfig, left: FeasiblePart, *, quiet: bool = Fa
 
 @contextlib.contextmanager
 def progress(config: SearchConfig, *, quiet: bool = False) -> Iterator[Callable[[Study], None]]:
-    """A callable that shows where the search is; call it with the study now and then."""
+    """Give a function that shows on stderr where the search is; it is called with the study."""
     console = Console(stderr=True)
     if quiet:
         yield lambda study: None
     elif console.is_terminal:
-        with _bar(console) as bar:
+        with progress_bar(console, TextColumn("left"), TimeRemainingColumn()) as bar:
             yield _Live(config, bar)
     else:
         yield _Log(config, console)
 
 
-def _bar(console: Console) -> Progress:
+def progress_bar(console: Console, *columns: ProgressColumn) -> Progress:
+    """A bar with the share done, the time passed, then `columns`, then the task's field ``note``."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        *columns,
         TextColumn("{task.fields[note]}"),
         console=console,
     )
 
 
 class _Live:
-    """One line: trials done, best so far, rank correlation of the predictor, time left."""
+    """Keeps one line up to date: trials done, best so far, the predictor's rank correlation, time left."""
 
     def __init__(self, config: SearchConfig, bar: Progress) -> None:
         self.config = config
@@ -97,7 +105,7 @@ class _Live:
 
 
 class _Log:
-    """A line for each finished trial."""
+    """Prints a line for each finished trial."""
 
     def __init__(self, config: SearchConfig, console: Console) -> None:
         self.config = config
@@ -145,7 +153,7 @@ def _note(config: SearchConfig, trials: list[FrozenTrial]) -> str:
 
 
 def show_summary(summary: Summary) -> None:
-    """Print the winner and where its files are to stdout."""
+    """Print on stdout what the search came to: the winner, and where its files are."""
     console = Console(soft_wrap=True, highlight=False)
     states = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
     console.print(f"{summary.run}: spent {summary.spent:g} of {summary.budget} ({states})")

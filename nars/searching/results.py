@@ -51,8 +51,8 @@ def winner(study: Study, config: SearchConfig, limits: feasible.Limits | None = 
 
 
 def best_candidate(config: SearchConfig, best: Measured, name: str = "best") -> Candidate:
-    """Decode the architecture, called `name`, and the recipe of a measured candidate."""
-    return config.space.decode(best.params, name=name)
+    """Decode a measured candidate, called `name`, with the data that it was searched on."""
+    return config.space.decode(best.params, name=name).replace(data=config.data)
 
 
 def front_table(study: Study, config: SearchConfig, limits: feasible.Limits | None = None) -> pd.DataFrame:

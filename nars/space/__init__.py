@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nars.space import genotypes
 from nars.space.space import Space
 
-__all__ = ["Space"]
+__all__ = ["Space", "genotypes"]

@@ -20,6 +20,7 @@ from nars.sampling.sampler import NarsSampler
 from nars.searching.config import SearchConfig
 from nars.searching.configure import configure
 from nars.searching.earlier import learned
+from nars.searching.request import SearchRequest
 from nars.searching.run import open_run
 from nars.space import genotypes
 
@@ -104,12 +105,9 @@ def test_a_search_that_starts_warm_goes_on_without_the_run_it_learned_from(
     space.write_text(TINY)
 
     def warm(*folders: str) -> SearchConfig:
+        runs = [tmp_path / folder for folder in folders]
         return configure(
-            space=str(space),
-            task="stub",
-            data="other",
-            warm_start=[tmp_path / folder for folder in folders],
-            options={"budget": "6", "device": "cpu"},
+            SearchRequest(space=space, task="stub", data="other", warm_start=runs, budget="6", device="cpu")
         )
 
     given = warm("one")

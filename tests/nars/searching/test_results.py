@@ -137,6 +137,7 @@ def test_files_are_written_whole_and_read_back(run: Run, study: Study) -> None:
     assert isinstance(best, Candidate)
     assert best == best_candidate(SEARCH, winner(study, SEARCH))
     assert best.architecture.name == "best"
+    assert best.data == SEARCH.data
 
 
 def test_without_a_trained_candidate_there_is_only_the_table(run: Run) -> None:

@@ -22,6 +22,7 @@ from stub_task import TINY, config, search, trials
 from nars.errors import RunError
 from nars.searching.config import SearchConfig
 from nars.searching.configure import configure
+from nars.searching.request import SearchRequest
 from nars.searching.run import Run, open_run, start_run
 from nars.trials import INTERRUPTED, Record, counts
 from nars.workers import launch as launching
@@ -37,7 +38,7 @@ def made(tmp_path: Path) -> Callable[..., SearchConfig]:
     def make(text: str, budget: str, **options: Any) -> SearchConfig:
         (tmp_path / "tiny.yaml").write_text(text)
         chosen = {"budget": budget, "sampler": "random", "device": "cpu"} | options
-        return configure(space=str(tmp_path / "tiny.yaml"), data="digits", options=chosen)
+        return configure(SearchRequest(space=tmp_path / "tiny.yaml", data="digits", **chosen))
 
     return make
 
