@@ -7,8 +7,8 @@ from scratch with two seeds each, and prints one table. Costs about a minute on 
 accuracy of about 0.98 for both, because digits are nearly solved.
 
 The baseline has the winner's resolution, MACs and number of epochs; it is an even network (two blocks per
-stage, kernel 3, expansion 3) with nars's default recipe. ``history.png`` and ``accuracy_macs.png`` are
-left in ``demo/``; the latter is ``docs/search.png`` of the README.
+stage, kernel 3, expansion 3) with nars's default recipe. Leaves ``history.png`` and
+``accuracy_macs.png`` in ``demo/``.
 """
 
 from __future__ import annotations
