@@ -1,4 +1,4 @@
-"""What AP do three detectors reach on small real data sets, all trained from scratch in the same way?
+"""How well do three detectors do on small real data sets, all trained from scratch in the same way?
 
     OMP_NUM_THREADS=1 python -m experiments.detector_table --data-root ../shared/data      # resumable
     OMP_NUM_THREADS=1 python -m experiments.detector_table --device cuda --processes 6 --workers 1
@@ -116,7 +116,7 @@ def mobilenet(classes: int) -> nn.Module:
 
 @dataclass(frozen=True)
 class How:
-    """Where the data is, and on what to train."""
+    """The root of the data, the device, and how many processes load images."""
 
     root: Path
     device: str

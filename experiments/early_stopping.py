@@ -1,4 +1,4 @@
-"""What does stopping candidates early save, and what does it lose?
+"""How much does stopping candidates early save, and how much does it lose?
 
     python -m experiments.early_stopping
 
@@ -38,7 +38,7 @@ def read(table: pd.DataFrame) -> tuple[list[Curve], NDArray[np.float64]]:
 
 
 def one_order(curves: list[Curve], epochs: NDArray[np.float64]) -> dict[str, float]:
-    """What the rule saves and loses on candidates trained in this order; `epochs` [n] are theirs in full."""
+    """Savings and losses of the rule on candidates trained in this order; `epochs` [n] are theirs in full."""
     rule, final = EarlyStopping(curves[:TAUGHT_BY]), np.array([curve[-1][1] for curve in curves])
     peers, saved, stopped, estimates = list(curves[:TAUGHT_BY]), 0.0, [], []
     for at in range(TAUGHT_BY, len(curves)):

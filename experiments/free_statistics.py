@@ -1,4 +1,4 @@
-"""Which statistics that cost no training help an accuracy predictor, as targets to pretrain on or as inputs?
+"""Do statistics that cost no training help an accuracy predictor, as targets to pretrain on or as inputs?
 
     OMP_NUM_THREADS=1 python -m experiments.free_statistics [--data-root ../shared/data]    # resumable
     python -m experiments.free_statistics --print

@@ -40,7 +40,7 @@ FOLDER = Path("build/joint_search")
 """Run folders, and the files with the parts that are held."""
 
 MODES = ("joint", "architecture", "recipe")
-"""What is searched."""
+"""The kinds of searches."""
 
 IMAGES, MAX_MACS, RESOLUTION = 1000, 1_500_000, 24
 """Training images, the limit, and the side in pixels of the network by hand."""

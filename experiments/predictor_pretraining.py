@@ -1,4 +1,4 @@
-"""From how few labels does each predictor rank candidates, and what does pretraining add?
+"""How few labels does each predictor need to rank candidates, and how much does pretraining add?
 
     OMP_NUM_THREADS=1 python -m experiments.predictor_pretraining [--data-root ../shared/data]    # resumable
     python -m experiments.predictor_pretraining --print

@@ -1,4 +1,4 @@
-"""What does a finished search save the next one, on other data or within other limits?
+"""How much does a finished search save the next one, on other data or within other limits?
 
     OMP_NUM_THREADS=1 python -m experiments.warm_start [--seeds 20]    # resumable
     python -m experiments.warm_start --print
@@ -91,7 +91,7 @@ def show() -> None:
         n = len(wide)
         if n < 2:
             continue
-        print(f"\n{first}, then {second}: normalised regret after {SHOWN} trainings, {n} seeds")
+        print(f"\n{first}, then {second}: normalized regret after {SHOWN} trainings, {n} seeds")
         for start in ("cold", "warm"):
             print(f"  {start}: {', '.join(f'{wide[name][start].mean():.3f}' for name in columns)}")
         saved = [wide[name]["cold"] - wide[name]["warm"] for name in columns]

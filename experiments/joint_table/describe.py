@@ -2,7 +2,7 @@
 
     python -m experiments.joint_table.describe
 
-Costs a minute. Expected: 600 candidates in each table; Spearman's correlation of the surrogate on
+Costs minutes on one core. Expected: 600 candidates in each table; Spearman's correlation of the surrogate on
 candidates it has not seen is .88 (digits) and .89 (Fashion-MNIST).
 """
 

@@ -26,7 +26,7 @@ _BOUNDS = {"lengthscale": (np.log(0.05), np.log(100.0)), "noise": (np.log(1e-4),
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """What the marginal likelihood chooses."""
+    """Hyperparameters, chosen by the marginal likelihood."""
 
     lengthscales: tuple[float, ...]
     """One per group, in units of the root mean square distance between points."""

@@ -1,4 +1,4 @@
-"""What is searched: `Problem` is what an optimizer is told, `Task` what only the benchmark knows."""
+"""Problems to search: `Problem` is what an optimizer is told, `Task` what only the benchmark knows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ATTEMPTS = 200
 
 @dataclass(frozen=True)
 class Problem:
-    """What an optimizer is told."""
+    """The part of a task that an optimizer is told."""
 
     domain: Domain
     limits: Mapping[str, float] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Problem:
         return {name: statistics[name] / limit - 1 for name, limit in self.limits.items()}
 
     def feasible(self, matrix: Matrix) -> NDArray[np.bool_]:
-        """Which candidates [n] are within every limit."""
+        """Whether each candidate [n] is within every limit."""
         within = np.ones(len(matrix), bool)
         for violation in self.violations(matrix).values():
             within &= violation <= 0

@@ -1,4 +1,4 @@
-"""What a task's scores are compared with: the best candidate, a typical one, and random search.
+"""References for the scores of a task: the best candidate, a typical one, and random search.
 
 The search for the best knows the truth: it draws a large random sample and climbs from its best
 candidates. The expected result of random search follows from the same sample without running it.

@@ -240,7 +240,7 @@ def curves(results: Path, task: Task, out: Path) -> None:
         style = ("-", "--", ":")[index // 10]
         (line,) = axes.plot(counts, mean, style, label=name)
         axes.fill_between(counts, mean - half, mean + half, color=line.get_color(), alpha=0.15, linewidth=0)
-    axes.set(xscale="log", yscale="log", xlabel="trained candidates", ylabel="normalised regret")
+    axes.set(xscale="log", yscale="log", xlabel="trained candidates", ylabel="normalized regret")
     axes.set_title(f"{task.name}: mean and 95 % interval over seeds")
     axes.legend(fontsize=7, ncols=2)
     figure.tight_layout()
@@ -271,13 +271,13 @@ def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
         some = frame[chosen(frame["task"])]
         if len(some):
             parts += [f"## {title} ({_extent(some)})\n", "Mean rank\n", budget_table(some, "rank")]
-            parts += ["Normalised regret\n", budget_table(some, "regret")]
+            parts += ["Normalized regret\n", budget_table(some, "regret")]
     for name in SLOW:
         some = beside(opponents, name)
         if len(some):
             parts += [f"## Where {name} was run ({_extent(some)})\n"]
             parts += ["Mean rank\n", budget_table(some, "rank")]
-            parts += ["Normalised regret\n", budget_table(some, "regret")]
+            parts += ["Normalized regret\n", budget_table(some, "regret")]
     two = frame[frame["task"].isin([task.name for task in tasks if task.problem.cost is not None])]
     if len(two):
         parts += ["## Two objectives: hypervolume lost\n", budget_table(two, "regret")]
@@ -285,7 +285,7 @@ def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
     parts += ["## Trainings until random search's expected best is equalled (median)\n"]
     parts += [targets_table(results, tasks), "## Stalls\n", stalls_table(frame)]
     parts += ["## Seconds per training spent in proposing\n", seconds_table(results, tasks)]
-    parts += ["## Ablations of nars: normalised regret\n", ablation_table(every)]
+    parts += ["## Ablations of nars: normalized regret\n", ablation_table(every)]
     text = "\n".join(parts)
     (out / "report.md").write_text(text)
     for task in tasks:

@@ -84,7 +84,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Searched:
-    """What a search trained, in order."""
+    """The candidates that a search trained, in order."""
 
     matrix: Matrix
     observed: Array

@@ -49,9 +49,7 @@ def load(name: str, data_root: Path) -> Task:
         raise DataError(f"no table {path.name}: run python -m experiments.joint_table.train {table}")
     surrogate = _surrogate(path)
     if surrogate.candidates < CANDIDATES:
-        raise DataError(
-            f"{path.name} has {surrogate.candidates} of {CANDIDATES} candidates: go on with it first"
-        )
+        raise DataError(f"{path.name} has {surrogate.candidates} of {CANDIDATES} candidates: finish it first")
 
     task = Task(table, Problem(surrogate.domain), surrogate.score, surrogate.train, f"{digest(path)}-trees")
     limits = {"macs": _LIMIT} if name.endswith("-2M") else None
