@@ -158,7 +158,7 @@ class NarsSampler(BaseSampler):
     ) -> NDArray[np.float64]:
         """The `nth` candidate of a batch, or the first after it that was not tried; else a random one.
 
-        The first new one of the batch would not do: workers that start together see none of each other's.
+        Workers that start together do not see each other's proposals, so each begins at its own number.
         """
         exclusions = self._history.exclusions(others)
         turn = nth % max(len(batch), 1)

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from nars.errors import UsageError
+from nars.predictors import make_predictor
 from nars.predictors.ensemble import AccuracyPredictor
 from nars.predictors.gaussian import MOST_LABELS, GaussianPredictor
 from nars.predictors.scores import LabelScale
@@ -198,6 +199,13 @@ def test_what_lies_beyond_all_labels_goes_on_linearly() -> None:
     assert np.abs(beyond[2]) < 1e-12
     within, outside = scale.inverse_std(np.array([scale.low + 0.5, 9.0]), np.ones(2))
     assert within > outside == pytest.approx(scale.spread)
+
+
+def test_a_predictor_by_name() -> None:
+    assert isinstance(make_predictor("gaussian", MICRO), GaussianPredictor)
+    assert isinstance(make_predictor("ensemble", MICRO), AccuracyPredictor)
+    with pytest.raises(UsageError, match="no predictor 'gausian': did you mean 'gaussian'"):
+        make_predictor("gausian", MICRO)  # type: ignore[arg-type]
 
 
 def test_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
