@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -156,7 +157,7 @@ def test_an_interrupt_ends_all_processes() -> None:
         print("started", flush=True)
         proxy_check(studies.config(32), candidates=4, task=stub, workers=2)
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program)],
         env=environment,
