@@ -41,7 +41,7 @@ class Augmentation(Frozen):
     longest: Side = 320
     """Most pixels of the longer side, even if the shorter then falls below `shortest`."""
     flip: Probability = 0.5
-    """Share of images that are mirrored; must be 0 if left and right matter, as in digits and text."""
+    """Share of images that are mirrored; set it to 0 if left and right matter, as in digits and text."""
     jitter: tuple[float, float] = (1.0, 1.0)
     """Lowest and highest factor of large-scale jitter; above 1 a part is cut out and enlarged."""
     photometric: Probability = 0.0

@@ -34,7 +34,7 @@ _SHARED = (
     "ema_decay",
     "clip_norm",
 )
-"""Fields that have the same meaning in a recipe. Its rate and batch size have not."""
+"""Fields that a recipe has with the same meaning; its rate and batch size are meant differently."""
 
 _UNUSED = ("mixup", "label_smoothing", "dropout", "stochastic_depth")
 """Fields of a recipe that have no meaning for a detector."""
@@ -73,7 +73,7 @@ class Training(Document):
     """Compute in half precision on CUDA; a CPU always computes in float32."""
 
     flip: Probability = 0.5
-    """Share of images that are mirrored; must be 0 if left and right matter, as in digits and text."""
+    """Share of images that are mirrored; set it to 0 if left and right matter, as in digits and text."""
     jitter: tuple[float, float] = (1.0, 1.0)
     """Lowest and highest random factor on the size of an image."""
     photometric: Probability = 0.0
