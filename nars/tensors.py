@@ -92,17 +92,21 @@ class FileFormat:
     """Fields that are YAML text."""
     values: tuple[str, ...]
     """Fields that are lists or mappings of plain values; in a header they are JSON."""
+    notes: tuple[str, ...] = ()
+    """Fields of text that a file may lack; they read as None then."""
 
     def write(self, path: str | Path, fields: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
         """Write a file in the format of its suffix, whole or not at all. Raises `RunError`."""
-        assert fields.keys() == {*self.documents, *self.values}, fields.keys()
+        assert fields.keys() == {*self.documents, *self.values, *self.notes}, fields.keys()
+        notes = {name: fields[name] for name in self.notes if fields[name] is not None}
+        fields = {name: fields[name] for name in (*self.documents, *self.values)} | notes
         tensors = {name: tensor.detach().cpu() for name, tensor in state.items()}
         head = {"format": self.name, "schema": self.schema}
         if Path(path).suffix != _SAFETENSORS:
             write_tensors(path, head | dict(fields) | {"state": tensors})
             return
         header = {"format": self.name, "schema": str(self.schema), "order": json.dumps(list(tensors))}
-        header |= {name: fields[name] for name in self.documents}
+        header |= {name: fields[name] for name in self.documents} | notes
         header |= {name: json.dumps(fields[name]) for name in self.values}
         dense = {name: tensor.contiguous() for name, tensor in tensors.items()}
         write_whole(path, safetensors.torch.save(dense, header))
@@ -119,6 +123,7 @@ class FileFormat:
             raise WeightsError(f"{source}: schema is {schema!r}, this version reads {self.schema}")
         with damage_named(source):
             fields = {name: content[name] for name in (*self.values, *self.documents, "state", "schema")}
+            fields |= {name: content.get(name) for name in self.notes}
             for name in self.values:
                 if isinstance(fields[name], str):  # from a header
                     fields[name] = json.loads(fields[name])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from detector.cli.options import DATA, drop_bad_option, weights_argument, workers_option
-from nars.cli.values import data_to_use, device_option, json_option, to_json
+from nars.cli.values import data_to_use, device_option, json_option, naming_source, to_json
 
 if TYPE_CHECKING:
     from detector.weights.saved import SavedDetector
@@ -56,12 +56,11 @@ def evaluate_command(
 ) -> None:
     """Measure the detector in WEIGHTS: COCO's AP by IoU, size and class, MACs and parameters.
 
-    With -o the precision-recall curves, the confusion matrix and every detection are written there.
+    Without --data it is measured on the data that it was trained on. With -o the precision-recall
+    curves, the confusion matrix and every detection are written there.
 
     Example: nars detect evaluate detection/weights/best.pt --data COCO_DIR -o measured
     """
-    data_name = data_to_use(data, None, weights)  # a saved detector does not record its data
-
     from detector.cli.display import show_cost, show_scores
     from detector.data.check import usable
     from detector.evaluation import coco_ap
@@ -71,8 +70,11 @@ def evaluate_command(
     from detector.weights.saved import load_detector
     from nars.device import resolve
 
-    saved, torch_device = load_detector(weights), resolve(device)
-    records = usable(data_name, drop_bad=drop_bad, needs=(split,))
+    saved = load_detector(weights)
+    data_name = data_to_use(data, saved.data, weights)
+    torch_device = resolve(device)
+    with naming_source(data, weights):
+        records = usable(data_name, drop_bad=drop_bad, needs=(split,))
     coco_ap.check_classes(saved.classes, records, str(weights))
     model = _with_threshold(saved, score_threshold).detector().to(torch_device)
     evaluation = coco_ap.evaluate(model, records, split, device=torch_device, workers=workers, tool=tool)

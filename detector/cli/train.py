@@ -157,7 +157,7 @@ def train_command(
             if unused and not quiet:
                 click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)
             with progress(quiet=quiet) as (on_step, on_epoch):
-                outputs = loop.Outputs(folder=output, workers=workers, on_step=on_step, on_epoch=on_epoch)
+                outputs = loop.Outputs(output, data_name, workers, on_step=on_step, on_epoch=on_epoch)
                 trained = loop.train(
                     model, records, training, device=torch_device, seed=seed, outputs=outputs
                 )
@@ -212,10 +212,11 @@ def _source(arch: str) -> _Source:
         return _Source(configure.candidate(arch).architecture)
     if arch in configure.published_names():
         return _Source(configure.candidate(arch).architecture)
-    if arch.endswith(".pt"):
+    if arch.endswith((".pt", ".safetensors")):
         from detector.weights.saved import load_detector
 
-        return _Source(load_detector(arch))
+        saved = load_detector(arch)
+        return _Source(saved, data=saved.data)
     _check_published(arch, configure.published_names())
     return _Source(arch)
 

@@ -43,6 +43,8 @@ class Outputs:
     """
 
     folder: Path | None = None
+    data: str | None = None
+    """Name of the data, which the detector's files record."""
     workers: int = 0
     """Processes that load images."""
     checkpoint_steps: int = 100
@@ -175,7 +177,11 @@ def _finish_epoch(trainer: Trainer, outputs: Outputs, logs: Logs) -> Evaluation 
         metrics = {name: value for name, value in (entry.scores or {}).items() if value is not None}
         for name in ("last.pt", "best.pt") if improved else ("last.pt",):
             save_detector(
-                outputs.folder / "weights" / name, trainer.final_model, trainer.data.classes, metrics
+                outputs.folder / "weights" / name,
+                trainer.final_model,
+                trainer.data.classes,
+                metrics,
+                outputs.data,
             )
     return evaluation
 

@@ -24,6 +24,7 @@ DETECTOR = FileFormat(
     title="a nars detector",
     documents=("settings",),
     values=("parts", "classes", "metrics"),
+    notes=("data",),
 )
 """The format of these files."""
 
@@ -41,6 +42,8 @@ class SavedDetector:
     """The detector's state, on the CPU."""
     source: str
     """The file, for messages."""
+    data: str | None = None
+    """The data that it was trained on, as they were named; None in files that do not say."""
 
     @classmethod
     def of(cls, content: Any, source: str) -> Self:
@@ -54,6 +57,7 @@ class SavedDetector:
                 metrics=dict(fields["metrics"]),
                 state=fields["state"],
                 source=source,
+                data=None if fields["data"] is None else str(fields["data"]),
             )
 
     def detector(self) -> Detector:
@@ -65,10 +69,15 @@ class SavedDetector:
 
 
 def save_detector(
-    path: str | Path, model: Detector, classes: Sequence[str], metrics: Mapping[str, float] | None = None
+    path: str | Path,
+    model: Detector,
+    classes: Sequence[str],
+    metrics: Mapping[str, float] | None = None,
+    data: str | None = None,
 ) -> None:
     """Write `model` and its classes, as ``.safetensors`` if `path` ends so, else with `torch.save`.
 
+    `data` names what it was trained on, for commands that are not told.
     The file is written whole or not at all. Raises `RunError`, and `UsageError` for another number
     of class names than the model has classes.
     """
@@ -78,6 +87,7 @@ def save_detector(
         "parts": model.parts.model_dump(mode="json", exclude_defaults=True),
         "settings": model.settings.to_yaml(),
         "classes": list(classes),
+        "data": data,
         "metrics": dict(metrics or {}),
     }
     DETECTOR.write(path, fields, model.state_dict())

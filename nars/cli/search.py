@@ -58,11 +58,9 @@ def search_command(
     """
     request = requested(fields)  # a mistake is answered before the imports
 
-    from nars.api import search
     from nars.cli import display
     from nars.searching.configure import configure, what_is_left
     from nars.searching.run import default_folder
-    from nars.workers.launch import default_workers
 
     quiet_optuna()
     config = configure(request)
@@ -74,6 +72,10 @@ def search_command(
     display.show_remaining(config, remaining, quiet=as_json)
     if dry_run:
         return
+
+    from nars.api import search
+    from nars.workers.launch import default_workers
+
     count = workers or default_workers(config.device)
     with display.progress(config, quiet=as_json) as watch:
         summary = search(config, folder, storage, workers=count, watch=watch).summary

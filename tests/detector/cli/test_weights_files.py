@@ -42,7 +42,7 @@ def test_a_classifier_is_trained_measured_exported_and_detects(capsys: pytest.Ca
     assert trained[0]["test_accuracy"] == trained[1]["test_accuracy"]
     assert torch.load(pt, weights_only=True)["format"] == "nars.weights"
     with safetensors.safe_open(other, "pt") as file:
-        assert Candidate.from_yaml(file.metadata()["candidate"]) == CANDIDATE
+        assert Candidate.from_yaml(file.metadata()["candidate"]) == CANDIDATE.replace(data="digits")
     one, two = load_weights(pt), load_weights(other)
     assert (one.mean, one.std, one.classes, one.metrics) == (two.mean, two.std, two.classes, two.metrics)
     assert all(torch.equal(tensor, two.state[name]) for name, tensor in one.state.items())
@@ -68,6 +68,8 @@ def test_a_detector_is_measured_run_exported_and_trained(capsys: pytest.CaptureF
     command = "detect train d.safetensors --data squares --epochs 1 --lr 1e-12 --no-ema -o out"
     assert main(command.split()) == 0
     assert "loaded: box predictor" in capsys.readouterr().err
+    trained = "detect evaluate out/weights/best.pt"  # which records its data
+    assert numbers(trained, capsys) == numbers(f"{trained} --data squares", capsys)
 
 
 def test_another_file_of_ours_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:

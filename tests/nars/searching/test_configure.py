@@ -11,7 +11,7 @@ from stub_task import TINY, StubTask
 
 from nars import tasks
 from nars.errors import DataError, InfeasibleError, NarsError, SpecError, UsageError
-from nars.sampling.sampler import PREDICTORS
+from nars.predictors import PREDICTORS
 from nars.searching import request as request_module
 from nars.searching import wrappers
 from nars.searching.config import SearchConfig
