@@ -101,7 +101,7 @@ def report_predictors(searched: Space, encoder: Encoder) -> None:
 
 
 def scores(predictor: Predictor, matrix: genotypes.Matrix) -> np.ndarray:
-    """What the evolution maximizes [n, 1]."""
+    """The predicted scores [n, 1], which the evolution maximizes."""
     return np.asarray(predictor.predict(matrix))[:, None]
 
 

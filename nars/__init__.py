@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # "as" tells type checkers that the package exports the name
     from nars.searching.request import SearchRequest as SearchRequest
     from nars.space import Space as Space
     from nars.space import genotypes as genotypes
-    from nars.space.cost import Cost as Cost
     from nars.space.cost import count as count
+    from nars.space.costs import Cost as Cost
     from nars.spec import Architecture as Architecture
     from nars.spec import Block as Block
     from nars.spec import Candidate as Candidate
@@ -34,7 +34,8 @@ _NAMES = {
     "nars.sampling.sampler": ("NarsSampler",),
     "nars.searching.request": ("SearchRequest",),
     "nars.space": ("Space", "genotypes"),
-    "nars.space.cost": ("Cost", "count"),
+    "nars.space.cost": ("count",),
+    "nars.space.costs": ("Cost",),
     "nars.spec": ("Architecture", "Block", "Candidate", "Recipe"),
 }
 """The public names, by the module that defines them."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from nars.documents import Frozen, read_yaml
 from nars.errors import UsageError, closest
-from nars.spec import Architecture, Frozen, read_yaml
+from nars.spec import Architecture
 
 __all__ = ["Figures", "figures", "names", "published"]
 

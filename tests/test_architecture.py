@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "nars": [
         "errors internals",
-        "trials spec files device",
+        "trials documents files device",
+        "spec",
         "data space tensors",
         "training networks predictors",
         "sampling tasks",

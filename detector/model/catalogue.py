@@ -11,8 +11,8 @@ from typing import Any
 
 from detector.model.parts import Parts
 from detector.model.settings import Settings
+from nars.documents import read_yaml
 from nars.errors import UsageError, closest
-from nars.spec import read_yaml
 
 __all__ = ["names", "published", "published_settings"]
 

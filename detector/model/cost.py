@@ -15,7 +15,8 @@ from typing import Any
 from detector.model.detector import Detector
 from detector.model.parts import Parts
 from detector.model.settings import Settings
-from nars.space.cost import count_rows, rows_of
+from nars.space.block_rows import rows_of
+from nars.space.cost import count_rows
 from nars.spec import Block
 
 __all__ = ["DetectorCost", "count"]

@@ -11,9 +11,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from nars.documents import Frozen
 from nars.errors import SpecError
 from nars.space.widths import hidden_width
-from nars.spec import Architecture, Block, Frozen
+from nars.spec import Architecture, Block
 
 __all__ = ["BlockRows", "Parts", "parts_of"]
 

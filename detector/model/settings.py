@@ -11,7 +11,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from nars.spec import Document, Frozen, Norm
+from nars.documents import Document, Frozen
+from nars.spec import Norm
 
 __all__ = ["Pixels", "Settings"]
 

@@ -19,7 +19,7 @@ from torchvision.transforms.v2 import functional as F
 
 from detector.model.resizing import resized
 from detector.model.targets import Target
-from nars.spec import Frozen
+from nars.documents import Frozen
 
 __all__ = ["Augmentation", "Resize", "Sample", "mosaic", "pipeline"]
 

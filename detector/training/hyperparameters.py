@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from detector.model.settings import Settings
-from nars.spec import Document, Recipe
+from nars.documents import Document
+from nars.spec import Recipe
 
 if TYPE_CHECKING:
     from detector.training.augment import Augmentation

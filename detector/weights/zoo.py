@@ -19,9 +19,9 @@ from urllib.request import Request, urlopen
 
 from pydantic import Field
 
+from nars.documents import Frozen, read_yaml
 from nars.errors import WeightsError, closest
 from nars.files import cache_folder, write_whole
-from nars.spec import Frozen, read_yaml
 
 __all__ = ["Entry", "entries", "fetch", "folder", "licence"]
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from nars.cli.values import Choice
-from nars.spec import Frozen
+from nars.documents import Frozen
 
 __all__ = ["given", "options_of"]
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nars.errors import SpecError, UsageError
-from nars.space.cost import Cost, count_classifier, count_rows, rows_of
+from nars.space.block_rows import rows_of
+from nars.space.cost import count_classifier, count_rows
+from nars.space.costs import Cost
 from nars.spec import Architecture
 
 if TYPE_CHECKING:

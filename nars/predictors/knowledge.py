@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nars.documents import Frozen
 from nars.predictors.scores import LabelScale
 from nars.space.genotypes import Domain, Matrix, from_genotypes
-from nars.spec import Frozen
 
 __all__ = ["EarlierSearch", "Knowledge"]
 

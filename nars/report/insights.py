@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nars.searching.confirm import Measured, measured
 from nars.space import Space
+from nars.space.dimensions import is_recipe
 from nars.space.genotypes import from_genotypes
 
 __all__ = ["Importance", "calibration", "importance", "recipes_by_size"]
@@ -87,7 +88,7 @@ def _shares(study: Study, trials: Sequence[FrozenTrial], scores: Floats, seed: i
 
 def _recipe(shares: Mapping[str, float]) -> float:
     """Add up the shares of the recipe dimensions."""
-    return sum(share for name, share in shares.items() if name.startswith("recipe."))
+    return sum(share for name, share in shares.items() if is_recipe(name))
 
 
 def recipes_by_size(trials: Sequence[FrozenTrial], space: Space) -> pd.DataFrame | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
-from nars.predictors import Fitted
+from nars.predictors import Fitted, Predictor
 from nars.predictors.scores import LabelScale
 from nars.space.genotypes import Domain, Matrix
 
@@ -31,6 +33,22 @@ class Predictions:
     predictors: Mapping[str, Fitted]
     scales: Mapping[str, LabelScale]
     """The scale of each predictor."""
+
+    @classmethod
+    def fitted(
+        cls, domain: Domain, template: Predictor, signs: Mapping[str, float], matrix: Matrix, values: Floats
+    ) -> Self:
+        """Fit a clone of `template` to each objective of genotypes [n, d] that is no statistic.
+
+        `values` [n, k] are those measured, in the order of `signs`.
+        """
+        statistics = domain.statistics(matrix[:1]).keys()
+        scores = {name: values[:, column] for column, name in enumerate(signs) if name not in statistics}
+        scales = {name: LabelScale.of(score) for name, score in scores.items()}
+        predictors: dict[str, Fitted] = {
+            name: clone(template).fit(matrix, scales[name].forward(score)) for name, score in scores.items()
+        }
+        return cls(domain, signs, predictors, scales)
 
     def __call__(self, matrix: Matrix) -> tuple[Floats, Floats]:
         """Means and standard deviations [n, k], larger is better."""

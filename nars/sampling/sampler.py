@@ -29,11 +29,9 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
-from sklearn.base import clone
 
 from nars.errors import UsageError
-from nars.predictors import Fitted, Predictor, PredictorName, make_predictor
-from nars.predictors.scores import LabelScale
+from nars.predictors import Predictor, PredictorName, make_predictor
 from nars.sampling.history import History
 from nars.sampling.predictions import Predictions
 from nars.sampling.rounds import FIRST_BATCH, Rounds
@@ -205,22 +203,12 @@ class NarsSampler(BaseSampler):
         """
         key = _round_key(study, trials, trials)
         if self._predictions is None or self._predictions[0] != key:
-            self._predictions = key, self._fit(study, trials)
+            matrix = self._history.matrix_of(trials)
+            values = np.array([labels(study, trial) for trial in trials])
+            maximized = [direction == StudyDirection.MAXIMIZE for direction in study.directions]
+            signs = {name: 1.0 if up else -1.0 for name, up in zip(self.objectives, maximized, strict=True)}
+            self._predictions = key, Predictions.fitted(self.space, self.predictor, signs, matrix, values)
         return self._predictions[1]
-
-    def _fit(self, study: Study, trials: Sequence[FrozenTrial]) -> Predictions:
-        matrix = self._history.matrix_of(trials)
-        values = np.array([labels(study, trial) for trial in trials])
-        statistics = self.space.statistics(matrix[:1]).keys()
-        scores = {
-            name: values[:, column] for column, name in enumerate(self.objectives) if name not in statistics
-        }
-        scales = {name: LabelScale.of(score) for name, score in scores.items()}
-        predictors: dict[str, Fitted] = {
-            name: clone(self.predictor).fit(matrix, scales[name].forward(score))
-            for name, score in scores.items()
-        }
-        return Predictions(self.space, _signs(self.objectives, study), predictors, scales)
 
 
 _RoundKey = tuple[str, int, tuple[int, ...]]
@@ -229,8 +217,3 @@ _RoundKey = tuple[str, int, tuple[int, ...]]
 def _round_key(study: Study, before: Sequence[FrozenTrial], labelled: Sequence[FrozenTrial]) -> _RoundKey:
     """The study, how many trials come before, and which of them were learned from."""
     return study.study_name, len(before), tuple(trial.number for trial in labelled)
-
-
-def _signs(objectives: Sequence[str], study: Study) -> dict[str, float]:
-    maximized = [direction == StudyDirection.MAXIMIZE for direction in study.directions]
-    return {name: 1.0 if large else -1.0 for name, large in zip(objectives, maximized, strict=True)}

@@ -9,12 +9,12 @@ from typing import Annotated, ClassVar
 from optuna.study import StudyDirection
 from pydantic import Field, model_validator
 
+from nars.documents import Document
 from nars.errors import RunError
 from nars.predictors.knowledge import EarlierSearch
 from nars.searching.budget import Budget
 from nars.searching.request import STATISTICS, PredictorName
 from nars.space import Space
-from nars.spec import Document
 
 __all__ = ["STATISTICS", "SearchConfig", "space_difference"]
 

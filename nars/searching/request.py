@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from nars.documents import Frozen
 from nars.errors import UsageError, closest
-from nars.spec import Frozen
 from nars.tasks import TASKS
 
 __all__ = [

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from nars.space.cost import BlockRows, Costs, count_classifier, count_rows
+from nars.space.block_rows import BlockRows
+from nars.space.cost import count_classifier, count_rows
+from nars.space.costs import Costs
 from nars.space.dimensions import is_recipe
 from nars.space.genotypes import Matrix
 from nars.space.rows import RowSpace

@@ -8,125 +8,19 @@ one operation per input element of every average pool.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nars.space.block_rows import BlockRows, rows_of
+from nars.space.costs import Cost, Costs
 from nars.space.widths import hidden_width, squeeze_width
-from nars.spec import Architecture, Block
+from nars.spec import Architecture
 
-__all__ = ["BlockRows", "Cost", "Costs", "count", "count_classifier", "count_rows", "rows_of"]
+__all__ = ["count", "count_classifier", "count_rows"]
 
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class BlockRows:
-    """Rows of blocks, one after the other, of n architectures at once: `nars.spec.Block` as arrays.
-
-    A row is `repeats` equal blocks. Since only the first block of a `Block` row has its stride, it is a
-    row of its own here, and the blocks after it are another (`rows_of`).
-    """
-
-    op: Sequence[Literal["conv", "mbconv", "mbpool"]]
-    """[rows], as is `stride`."""
-    stride: Sequence[int]
-    channels: Ints
-    """[rows, n] or [rows, 1], as are all that follow."""
-    kernel: Ints
-    repeats: Ints
-    expansion: NDArray[np.float64]
-    se: NDArray[np.bool_]
-    padding: Ints
-    """-1 is kernel // 2."""
-    squeeze_hidden: NDArray[np.bool_]
-    bare_depthwise: NDArray[np.bool_]
-
-    def subset(self, rows: Sequence[int]) -> BlockRows:
-        """Some of the rows, by their numbers."""
-        return BlockRows(
-            op=[self.op[row] for row in rows],
-            stride=[self.stride[row] for row in rows],
-            channels=self.channels[rows],
-            kernel=self.kernel[rows],
-            repeats=self.repeats[rows],
-            expansion=self.expansion[rows],
-            se=self.se[rows],
-            padding=self.padding[rows],
-            squeeze_hidden=self.squeeze_hidden[rows],
-            bare_depthwise=self.bare_depthwise[rows],
-        )
-
-
-@dataclass(frozen=True)
-class Cost:
-    """The cost of one forward pass of one image."""
-
-    macs: int = 0
-    """Multiply-accumulates of convolutions and linear layers."""
-    params: int = 0
-    """All learnable parameters."""
-    published_flops: int = 0
-    """MACs of convolutions plus the input elements of average pools."""
-    published_params: int = 0
-    """Weights of convolutions, without biases and norms."""
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.macs + other.macs,
-            self.params + other.params,
-            self.published_flops + other.published_flops,
-            self.published_params + other.published_params,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Costs:
-    """The `Cost` of n architectures at once: arrays [n], or [rows, n] before `summed`."""
-
-    macs: Ints
-    params: Ints
-    published_flops: Ints
-    published_params: Ints
-
-    def __add__(self, other: Costs) -> Costs:
-        return Costs(
-            self.macs + other.macs,
-            self.params + other.params,
-            self.published_flops + other.published_flops,
-            self.published_params + other.published_params,
-        )
-
-    def at(self, index: int) -> Cost:
-        """The cost of one architecture."""
-        return Cost(
-            int(self.macs[index]),
-            int(self.params[index]),
-            int(self.published_flops[index]),
-            int(self.published_params[index]),
-        )
-
-    def summed(self, repeats: Ints) -> Costs:
-        """The costs [n] of all rows together, each counted `repeats` times [rows, n]."""
-        return Costs(
-            (self.macs * repeats).sum(axis=0),
-            (self.params * repeats).sum(axis=0),
-            (self.published_flops * repeats).sum(axis=0),
-            (self.published_params * repeats).sum(axis=0),
-        )
-
-    @classmethod
-    def joined(cls, parts: Sequence[Costs]) -> Costs:
-        """The costs of several groups of architectures, one group after the other."""
-        return cls(
-            np.concatenate([part.macs for part in parts]),
-            np.concatenate([part.params for part in parts]),
-            np.concatenate([part.published_flops for part in parts]),
-            np.concatenate([part.published_params for part in parts]),
-        )
 
 
 def count(architecture: Architecture, resolution: int | None = None, num_classes: int = 1000) -> Cost:
@@ -135,31 +29,6 @@ def count(architecture: Architecture, resolution: int | None = None, num_classes
     side_in = resolution or architecture.resolution
     costs, side, channels = count_rows(rows_of(blocks), side_in, architecture.in_channels)
     return (costs + count_classifier(side, channels, num_classes)).at(0)
-
-
-def rows_of(blocks: Sequence[Block]) -> BlockRows:
-    """The rows of one architecture, with n = 1."""
-    single: list[tuple[Block, int]] = []
-    for block in blocks:
-        single.append((block, 1))
-        if block.repeats > 1:
-            single.append((block.single(1), block.repeats - 1))
-
-    def column(value: Callable[[Block], Any], dtype: type) -> NDArray[Any]:
-        return np.array([value(block) for block, _ in single], dtype=dtype)[:, None]
-
-    return BlockRows(
-        op=[block.op for block, _ in single],
-        stride=[block.stride for block, _ in single],
-        channels=column(lambda block: block.channels, np.int64),
-        kernel=column(lambda block: block.kernel or 1, np.int64),
-        repeats=np.array([repeats for _, repeats in single], dtype=np.int64)[:, None],
-        expansion=column(lambda block: block.expansion or 1, np.float64),
-        se=column(lambda block: block.se != "none", np.bool_),
-        padding=column(lambda block: -1 if block.padding is None else block.padding, np.int64),
-        squeeze_hidden=column(lambda block: block.squeeze == "hidden", np.bool_),
-        bare_depthwise=column(lambda block: block.depthwise == "bare", np.bool_),
-    )
 
 
 def count_rows(rows: BlockRows, side: ArrayLike, channels: ArrayLike) -> tuple[Costs, Ints, Ints]:

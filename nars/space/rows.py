@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from nars.documents import Frozen
 from nars.errors import SpecError
 from nars.space.values import FirstRest, FirstRestValue, Value
-from nars.spec import Block, Frozen
+from nars.spec import Block
 
 __all__ = ["RowSpace", "row_space"]
 

@@ -27,17 +27,18 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from pydantic import Field, model_validator
 
+from nars.documents import Document
 from nars.errors import SpecError, closest
 from nars.space.batch_cost import SpaceCost
 from nars.space.canonical import CanonicalForm
-from nars.space.cost import Costs
+from nars.space.costs import Costs
 from nars.space.decoding import decode
 from nars.space.dimensions import Dimensions, is_recipe
 from nars.space.genotypes import Genotype, Matrix
 from nars.space.inverse import encode
 from nars.space.rows import RowSpace, row_space
 from nars.space.values import Scalar, Value, distribution, extremes, first_values, fixed_value
-from nars.spec import Architecture, Candidate, Document, Recipe
+from nars.spec import Architecture, Candidate, Recipe
 
 __all__ = ["Space"]
 

@@ -13,7 +13,7 @@ from optuna.distributions import (
 )
 from pydantic import Discriminator, Tag, model_validator
 
-from nars.spec import Frozen
+from nars.documents import Frozen
 
 __all__ = [
     "FirstRest",

@@ -81,7 +81,13 @@ def interrupt(study: Study, trial: FrozenTrial, space: Space, *, repeat: bool = 
     genotype again.
     """
     if repeat and space.distributions.keys() <= trial.params.keys():
-        repetition = Record(repeats=trial.number, seed=Record.of(trial).seed)
+        record = Record.of(trial)
+        repetition = Record(
+            repeats=trial.number,
+            seed=record.seed,
+            predicted=record.predicted,
+            predicted_sd=record.predicted_sd,
+        )
         study.enqueue_trial(trial.params, user_attrs=repetition.attributes)
     write(study, trial, Record(void=INTERRUPTED, reason="interrupted"))
     study.tell(trial.number, state=TrialState.FAIL)

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 from nars.cli.commands import GroupedCommand
 from nars.cli.fields import given, options_of
 from nars.cli.values import AMOUNT
-from nars.spec import Frozen
+from nars.documents import Frozen
 
 
 class Oven(Frozen):
