@@ -106,8 +106,9 @@ class Kernel:
         away = (theta - self.prior_mean) / self.prior_std
         value = 0.5 * z @ alpha + np.log(np.diag(factor)).sum() + 0.5 * away @ away
 
-        inverse = cho_solve((factor, True), np.eye(len(z)))
-        slope = 0.5 * (inverse - np.outer(alpha, alpha))  # of the loss by the covariances
+        # By the covariances. One expression: a name for its first part would change the order in which
+        # NumPy lays the result out in memory, and so the last digits of sums over it.
+        slope = 0.5 * (cho_solve((factor, True), np.eye(len(z))) - np.outer(alpha, alpha))
         by_squares = slope * params.matern * -5 / 6 * (1 + r) * np.exp(-r)
         linear = 2 * params.linear * params.linear_weights**2 * np.einsum("ij,ij->j", x, slope @ x)
         distances = by_squares.sum(axis=1) @ x**2 - np.einsum("ij,ij->j", x, by_squares @ x)
