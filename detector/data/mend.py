@@ -94,7 +94,7 @@ def _mend_images(
 def _restate(subset: Subset, image: ImageRecord) -> ImageRecord | None:
     """Return the image with its real size, or None if its boxes may belong to another size.
 
-    It is safe if there are no boxes, and also if no size or the transposed one was stated and
+    The correction is safe if there are no boxes, and also if no size or the transposed one was stated and
     every box is inside the real image.
     """
     try:

@@ -123,7 +123,7 @@ def _scene(
 
 
 def _size(rng: np.random.Generator, side: int) -> int:
-    """Draw a size from a seventh to half of the side; both octaves are equally likely."""
+    """Draw a size from a seventh to half of the side; sizes below and above a quarter are equally likely."""
     octave = rng.integers(2)
     low, high = ((side // 7, side // 4), (side // 4, side // 2))[octave]
     return int(rng.integers(low, high + 1))

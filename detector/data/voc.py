@@ -68,7 +68,10 @@ def read(folder: Path, report: FindingHandler = refuse) -> CocoData | None:
 
 
 def _listed(folder: Path, report: FindingHandler) -> dict[str, list[Path]] | None:
-    """List XML files by ``ImageSets/Main``; VOC 2007 also has trainval and test."""
+    """The XML files that ``ImageSets/Main`` lists for train and val, else for trainval and test (VOC 2007).
+
+    None if there is neither pair.
+    """
     lists = folder / "ImageSets" / "Main"
     pair = next(
         (

@@ -32,7 +32,10 @@ Tool = Literal["pycocotools", "faster-coco-eval"]
 
 @dataclass(frozen=True)
 class Scores:
-    """COCO's metrics in 0..1; None if the split has no object to measure one on.
+    """COCO's metrics in 0..1.
+
+    AP, AP50, AP75 and recall are 0 if there is nothing to measure. Metrics by size and by class are None if
+    there are no such objects, those by size also if nothing was detected.
 
     Objects are small below 32 x 32 pixels of the image, and large above 96 x 96.
     """

@@ -37,7 +37,7 @@ class DetectorCost:
     mask: int
     """MACs of the mask head, for all detections together; 0 without one."""
     params: int
-    """Learnable numbers of the whole detector."""
+    """Learnable parameters of the whole detector."""
 
     @property
     def macs(self) -> int:
@@ -48,7 +48,7 @@ class DetectorCost:
 def count(model: Detector, side: int | None = None, proposals: int | None = None) -> DetectorCost:
     """Return the cost of an image of `side` pixels with `proposals` regions for the box head.
 
-    By default these are the largest `shortest` and the `test_proposals` of the settings.
+    `side` defaults to the largest value of the setting `shortest`, `proposals` to `test_proposals`.
     """
     parts, settings = model.parts, model.settings
     side = side or max(settings.shortest)

@@ -60,7 +60,7 @@ class Augmentation(Frozen):
 
 
 def pipeline(settings: Augmentation) -> v2.Transform:
-    """Return the transform of a uint8 sample into a float one in 0..1, without boxes that vanish."""
+    """Return the transform of a uint8 sample into a float one in 0..1; it drops boxes that become empty."""
     colours = v2.ColorJitter(brightness=0.3, contrast=0.3, saturation=0.3, hue=0.02)
     steps: list[v2.Transform] = [Resize(settings.shortest, settings.longest, settings.jitter)]
     if settings.flip:

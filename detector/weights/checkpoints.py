@@ -79,7 +79,7 @@ _SECTIONS = {
 """Sections by the start of their tensors' names; the first match counts."""
 
 _CONSTANTS = re.compile(r"(^|\.)(pixel_mean|pixel_std|cell_anchors\.\d+)$")
-"""Constants in older checkpoints that are no part of the network; ours come from the settings."""
+"""Constants in older checkpoints that are not part of the network; ours come from the settings."""
 
 _WRAPPERS = re.compile(r"^(module\.)+|_orig_mod\.|_checkpoint_wrapped_module\.")
 """Prefixes that parallel, compiled and rematerialized modules put into names."""
@@ -94,7 +94,7 @@ _IMAGENET = Pixels(order="rgb", mean=(123.675, 116.28, 103.53), std=(58.395, 57.
 def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
     """Read a file, or the published weights of that name: see `detector.weights.zoo`.
 
-    Raises `WeightsError` for what is no checkpoint, and for a file that holds code, without
+    Raises `WeightsError` for a file that is not a checkpoint, and for a file that holds code, without
     running it.
     """
     path = Path(path_or_name)

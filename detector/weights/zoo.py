@@ -2,7 +2,7 @@
 
 A file that is in the cache is used as it is; the network is asked only for one that isn't. Every
 use compares the file's hash with the published one, if there is one, and with that of the first
-use, which is recorded next to the file. `licence` tells the terms of each.
+use, which is recorded next to the file. `licence` returns the terms of each.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FILE = Path(__file__).with_name("weights.yaml")
 """The list of what is published."""
 
 _PATIENCE = 30
-"""Seconds without an answer until a download is given up."""
+"""Seconds without a response after which a download is abandoned."""
 
 
 class Entry(Frozen):

@@ -23,7 +23,7 @@ _output = click.option(
 
 
 class _Export(click.Group):
-    """A group in which a first word that is no command is a file of weights."""
+    """A group in which a first word that is not a command is a file of weights."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -37,7 +37,7 @@ _SAMPLE, _SAMPLE_SIDE = 1024, 64
 
 
 class Split(ABC):
-    """One of train, val and test: `labels` int64 [N] on the CPU, and the images that they are of."""
+    """One of train, val and test: `labels` int64 [N] on the CPU, and the images they belong to."""
 
     labels: Tensor
 

@@ -1,4 +1,4 @@
-"""Cuts a split off another one: per class, and the same on every machine."""
+"""Carves one split out of another, class by class, and the same on every machine."""
 
 from __future__ import annotations
 

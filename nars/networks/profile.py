@@ -57,7 +57,7 @@ class Profile:
     stages: tuple[Stage, ...]
     total: Cost
     latency: Latency | None = None
-    """Latency of the whole network; the sum over its stages is larger, because timing each takes time."""
+    """Latency of the whole network, usually less than the sum over stages: timing each takes time."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and names, latency in seconds."""

@@ -1,9 +1,9 @@
 """The architecture encoder, pretrained on statistics that cost no training.
 
-An MLP embeds the encoded architecture such that MACs and parameters can be read off its
-embedding. It initializes the accuracy predictor, whose few labels then need to teach it only
-what cost does not explain (FBNetV3, CVPR 2021, section 3.2). Pretraining takes seconds and is
-cached on disk, so the workers and restarts of a search share one encoder.
+An MLP embeds the encoded architecture; MACs and parameters can be read off its embedding. It
+initializes the accuracy predictor, whose few labels then need to teach it only what cost does not
+explain (FBNetV3, CVPR 2021, section 3.2). Pretraining takes seconds and is cached on disk, so the
+workers and restarts of a search share one encoder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The accuracy predictor: an ensemble of heads on the pretrained encoder, and the recipe.
+"""The accuracy predictor: an ensemble of heads on the recipe and the pretrained encoder's embedding.
 
 From few labels, `AccuracyPredictor` learns what a candidate will score (FBNetV3, CVPR 2021,
 section 3.2). It is a scikit-learn regressor on genotype matrices (see `nars.space.genotypes`); any
@@ -33,13 +33,13 @@ _ENCODER_LEARNING_RATE = 1e-3
 """Learning rate of the encoder, which is trained already."""
 
 _WEIGHT_DECAY = 0.3
-"""Weight decay of the heads: labels are few."""
+"""Weight decay of the heads; it is high because there are few labels."""
 
 _SKIP_SCALE = 1 / 3
-"""Factor on the inputs of the linear path, such that it learns slower than the layers next to it."""
+"""Factor on the inputs of the linear path, so that it learns more slowly than the layers next to it."""
 
 _OUT_SCALE = 0.3
-"""Factor on the last layer's start: members differ, and still begin near the linear path alone."""
+"""Scale of the last layer's initial weights: members differ, yet the linear path dominates at first."""
 
 _CHUNK = 4096
 """Rows predicted at a time: their activations stay in the processor's cache."""
@@ -57,7 +57,8 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     - `steps`: fine-tuning steps, on all labels at once; the encoder joins in for the second half.
     - `scaled`: labels are on a `nars.predictors.scores.LabelScale` already, and predictions are as well.
 
-    Without an open architecture dimension, or without statistics to learn, there is no encoder.
+    Unless `encoder` is given, there is none if no architecture dimension is open, or if there are no
+    statistics to pretrain on.
     """
 
     def __init__(

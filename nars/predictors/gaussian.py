@@ -87,7 +87,7 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         return self
 
     def predict(self, X: ArrayLike, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803 - scikit-learn's name
-        """Scores [n]; with their standard deviations [n], or covariances [n, n], as scikit-learn has it."""
+        """Scores [n]; with their standard deviations [n], or covariances [n, n], as in scikit-learn."""
         check_is_fitted(self)
         x = self._inputs(check_matrix(self.domain, X))
         if return_cov:

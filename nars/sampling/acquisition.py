@@ -147,7 +147,7 @@ class Front:
 
 
 def _improvement(mean: Floats, std: Floats, best: float) -> Floats:
-    """The expectation of how much normal variables exceed `best`; 0 if they do not."""
+    """The expected excess of normal variables over `best`, counting values below it as 0."""
     above = mean - best
     z = above / np.maximum(std, 1e-12)
     return np.asarray(above * ndtr(z) + std * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))

@@ -38,7 +38,7 @@ class Predictions:
     def fitted(
         cls, domain: Domain, template: Predictor, signs: Mapping[str, float], matrix: Matrix, values: Floats
     ) -> Self:
-        """Fit a clone of `template` to each objective of genotypes [n, d] that is no statistic.
+        """Fit a clone of `template` to each objective of genotypes [n, d] that is not a statistic.
 
         `values` [n, k] are those measured, in the order of `signs`.
         """

@@ -2,15 +2,15 @@
 
 Proposals are made in rounds (FBNetV3, CVPR 2021, section 3):
 
-1. the first batch is spread evenly over what the limits leave of the space;
+1. the first batch is spread evenly over the part of the space within the limits;
 2. then, round by round, a predictor is fitted to everything measured before. An evolutionary search
    on it, started from the best measured and random candidates, looks for the largest expected
-   improvement. The candidates it came across that improve most together are trained.
+   improvement. Of all candidates it visits, the batch with the largest joint improvement is trained.
 
 The paper lets evolution take over from a scored pool late in the search. Here it serves every
 round, and its scores are expected improvements, which trade the predictor's mean against its
-uncertainty. The benchmark of searches (experiments/search_benchmark) has opponents that lack one
-part each.
+uncertainty. The benchmark of searches (experiments/search_benchmark) compares it with
+variants that each lack one part.
 
 The sampler holds no state that the study does not: a proposal follows from the trials and the seed.
 So a search that was killed and resumed continues as if it had not been interrupted, and workers on
@@ -60,8 +60,8 @@ class NarsSampler(BaseSampler):
     - `predictor`: a name in `nars.predictors.PREDICTORS`, or a template that is cloned for every fit, to
       scores on a `nars.predictors.scores.LabelScale`.
     - `knowledge`: what earlier searches predict for genotypes [n, d], larger is better: [n, k], such as
-      `nars.predictors.knowledge.Knowledge`. The first batch follows it half, the Gaussian process
-      builds on it.
+      `nars.predictors.knowledge.Knowledge`. It chooses half of the first batch, and the
+      Gaussian process takes it as additional inputs.
     - `strategy`: the other parts of a proposal.
 
     A trial whose score was predicted when it was proposed has the prediction in its
@@ -103,7 +103,7 @@ class NarsSampler(BaseSampler):
 
     @cached_property
     def first_candidates(self) -> Matrix:
-        """Genotypes [n, d] for the first batch, and spare ones; every other one is chosen by `knowledge`."""
+        """Genotypes [n, d] for the first batch, and as many spares; `knowledge` picks every second one."""
         rng = np.random.default_rng(self.seed)
         start = self.strategy.start(self._reservoir, 2 * self.rounds.first_batch, rng)
         if self.knowledge is not None:
@@ -197,9 +197,9 @@ class NarsSampler(BaseSampler):
         return acquisition.choose(new, pending, self.rounds.size(len(before)) + _SPARE)
 
     def predictions(self, study: Study, trials: Sequence[FrozenTrial]) -> Predictions:
-        """The predictors of all objectives that are no statistics, fitted to these trials.
+        """The predictors of all objectives that are not statistics, fitted to these trials.
 
-        The last ones are kept.
+        The most recent result is cached.
         """
         key = _round_key(study, trials, trials)
         if self._predictions is None or self._predictions[0] != key:

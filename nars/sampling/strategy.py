@@ -27,7 +27,7 @@ _RANDOM = 256
 """Random candidates that it starts from as well."""
 
 DrawStart = Callable[[Reservoir, int, np.random.Generator], Matrix]
-"""So many feasible genotypes [n, d] for the first batch, from a reservoir of them and a generator."""
+"""Draws a given number of feasible genotypes [n, d] for the first batch from a reservoir."""
 
 MakeAcquisition = Callable[[Predictions, Matrix], Acquisition]
 """The acquisition function of a round, from its predictions and the measured genotypes [m, d]."""

@@ -15,7 +15,7 @@ from nars.searching.config import SearchConfig, space_difference
 from nars.searching.earlier import learned
 from nars.searching.request import SearchRequest, check_first_objective
 from nars.searching.run import open_run
-from nars.searching.wrappers import check_sampler
+from nars.searching.samplers import check_sampler
 from nars.space import Space, feasible
 from nars.space.feasible import FeasiblePart
 from nars.spec import Architecture, Candidate, Recipe, read

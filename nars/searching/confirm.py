@@ -23,10 +23,10 @@ from nars.trials import counts
 __all__ = ["Measured", "confirmations", "front", "is_confirmation", "measured", "next_to_confirm", "winner"]
 
 CONTENDERS = 3
-"""Best candidates that are trained again in a search with one objective; for a front, all on it are."""
+"""How many of the best candidates a search with one objective trains again; of a front, all may be."""
 
 _SHARE = 0.15
-"""Share of a budget that is kept for confirmation."""
+"""Share of a budget that is kept for confirmation; in trials, at most 2 * CONTENDERS of them."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,10 @@ class Measured:
 
 
 def confirmations(budget: Budget) -> int:
-    """Return how many trials a budget keeps for confirmation; 0 for small ones and units besides trials."""
+    """Return how many trials of a budget in trials are kept for confirmation; a small one keeps none.
+
+    It is 0 for other units, for which `is_confirmation` goes by the share of the budget spent.
+    """
     return int(min(2 * CONTENDERS, budget.amount * _SHARE)) if budget.unit == "trials" else 0
 
 

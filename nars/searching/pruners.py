@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import optuna
 from optuna.pruners import BasePruner
 
 from nars.errors import UsageError, closest
+from nars.searching.request import PrunerName
 
 __all__ = ["PRUNERS", "make_pruner"]
 
-PRUNERS = ("none", "median", "percentile", "hyperband", "halving")
+PRUNERS: tuple[PrunerName, ...] = get_args(PrunerName)
 """Names that `make_pruner` knows."""
 
 

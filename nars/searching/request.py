@@ -29,7 +29,7 @@ STATISTICS = ("macs", "params", "latency")
 """Objectives and limits that are minimized and need no training; latency is in seconds."""
 
 SamplerName = Literal["nars", "random", "qmc", "tpe", "nsga2", "nsga3", "gp", "cmaes"]
-"""Samplers that `nars.searching.wrappers.make_sampler` makes."""
+"""Samplers that `nars.searching.samplers.make_sampler` makes."""
 
 PredictorName = Literal["gaussian", "ensemble"]
 """Predictors of `nars.sampling.sampler.NarsSampler`."""

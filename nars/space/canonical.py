@@ -48,9 +48,9 @@ class CanonicalForm:
         self._idle = list(off)
         """Columns that another column turns off."""
         self._switch = [switch for switch, _ in off.values()]
-        """That other column of each."""
+        """For each idle column, the column that turns it off."""
         self._off = np.full((most, len(off)), np.nan)
-        """Values of that column that turn it off; NaN, which equals nothing, fills up."""
+        """[most, idle]: the values that turn each idle column off, padded with NaN, which equals nothing."""
         for at, (_, values) in enumerate(off.values()):
             self._off[: len(values), at] = values
 

@@ -1,9 +1,10 @@
 """MACs and parameters in closed form, for one architecture or for many at once.
 
-The numbers equal those of counting the built network, to the last digit. MACs are the
-multiply-accumulates of convolutions and linear layers for one image. The published counting
-of FBNetV3 differs and is given next to ours: it counts the weights of convolutions only, and adds
-one operation per input element of every average pool.
+The numbers exactly match those counted on the built network. MACs are the
+multiply-accumulates of convolutions and linear layers for one image. The published figures
+of FBNetV3 are given next to ours: their parameters are the weights of convolutions and of the classifier
+only, without biases and norms; their FLOPs are MACs plus one operation per input element of every
+average pool.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def count(architecture: Architecture, resolution: int | None = None, num_classes
 
 
 def count_rows(rows: BlockRows, side: ArrayLike, channels: ArrayLike) -> tuple[Costs, Ints, Ints]:
-    """The costs [n] of rows that read maps of a side and channels; side and channels [n] of their output."""
+    """The costs [n] of rows applied to maps of this side and channels; both [n] of their output, too."""
     count = rows.channels.shape[1]
     widths = np.vstack([np.broadcast_to(np.asarray(channels, np.int64), count), rows.channels])
     sides = np.empty_like(widths)

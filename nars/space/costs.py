@@ -22,9 +22,9 @@ class Cost:
     params: int = 0
     """All learnable parameters."""
     published_flops: int = 0
-    """MACs of convolutions plus the input elements of average pools."""
+    """MACs plus the input elements of average pools."""
     published_params: int = 0
-    """Weights of convolutions, without biases and norms."""
+    """Weights of convolutions and of the classifier, without biases and norms."""
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(

@@ -124,7 +124,7 @@ class Space(Document):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes with anything that changes what a genotype means."""
+        """A digest that changes whenever the meaning of a genotype does."""
         fields = self.model_dump(mode="json", exclude={"name"})
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
 

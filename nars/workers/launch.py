@@ -33,7 +33,7 @@ POLL_SECONDS = 0.5
 """Seconds between two checks of the workers."""
 
 _MOST_DEATHS = 8
-"""Workers that may die without a finished trial in between before a search gives up."""
+"""Deaths of workers, with no trial finished in between, at which a search gives up."""
 
 _STOP_SECONDS = 20
 """Seconds that a worker has to return its trial and exit before it is killed."""
@@ -125,13 +125,13 @@ def _gpu(index: int) -> dict[str, str]:
 
 
 def _finished(study: Study) -> int:
-    """Count the trials that finished; those that an exiting worker returned are no progress."""
+    """Count the trials that finished; those that an exiting worker returned do not count as progress."""
     trials = study.get_trials(deepcopy=False)
     return sum(trial.state.is_finished() and counts(trial) for trial in trials)
 
 
 def _fail_trials_of(study: Study, process: subprocess.Popen[bytes]) -> None:
-    """Fail the trial of a worker that died by itself, since another worker would most likely die of it."""
+    """Fail the trial of a worker that died unprompted, since it would most likely kill another one, too."""
     code = process.returncode
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     memory = " (most likely out of memory)" if code == -signal.SIGKILL else ""

@@ -13,11 +13,10 @@ from nars import tasks
 from nars.errors import DataError, InfeasibleError, NarsError, SpecError, UsageError
 from nars.predictors import PREDICTORS
 from nars.searching import request as request_module
-from nars.searching import wrappers
+from nars.searching import samplers
 from nars.searching.config import SearchConfig
 from nars.searching.configure import candidate, configure, recipe, what_is_left
-from nars.searching.pruners import PRUNERS
-from nars.searching.request import PredictorName, PrunerName, SamplerName, SearchRequest
+from nars.searching.request import PredictorName, SearchRequest
 from nars.spec import Candidate, Recipe
 from search_spaces import published, space
 
@@ -77,8 +76,6 @@ def test_numbers_and_paths_are_taken_as_they_are() -> None:
 
 def test_the_names_of_a_request_are_those_that_can_be_made() -> None:
     """They are spelled out where nothing heavy is imported."""
-    assert get_args(SamplerName) == wrappers.SAMPLERS
-    assert get_args(PrunerName) == PRUNERS
     assert get_args(PredictorName) == PREDICTORS
     for name, home in tasks.TASKS.items():
         module, _, cls = home.partition(":")
@@ -162,7 +159,7 @@ def test_names_are_checked_before_data_are_opened(
 def test_without_its_package_cmaes_says_what_to_install(
     stub: type[StubTask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wrappers, "find_spec", lambda name: None)
+    monkeypatch.setattr(samplers, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"sampler cmaes needs a package .*pip install 'nars\[cmaes\]'"):
         configure(SearchRequest(task="stub", sampler="cmaes"))
 

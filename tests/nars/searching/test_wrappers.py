@@ -15,7 +15,8 @@ from nars.errors import UsageError
 from nars.sampling.sampler import NarsSampler
 from nars.searching import wrappers
 from nars.searching.budget import Budget
-from nars.searching.wrappers import SAMPLERS, SLOW, TRIES, SearchSampler, check_sampler, make_sampler
+from nars.searching.samplers import SAMPLERS, check_sampler, make_sampler
+from nars.searching.wrappers import SLOW, TRIES, SearchSampler
 from nars.space import genotypes
 from nars.space.feasible import feasible, smallest
 from nars.space.genotypes import Genotype

@@ -20,7 +20,8 @@ from nars.searching.confirm import confirmations
 from nars.searching.early_stopping import TAUGHT_BY
 from nars.searching.pruners import PRUNERS, make_pruner
 from nars.searching.run import config_of, open_run, start_run
-from nars.searching.wrappers import SAMPLERS, SearchSampler
+from nars.searching.samplers import SAMPLERS
+from nars.searching.wrappers import SearchSampler
 from nars.trials import INTERRUPTED, REFUSED, Record
 from nars.workers import trial as trial_module
 from nars.workers import worker
