@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from torch import nn
-
 from detector.model.catalogue import published, published_settings
 from detector.model.detector import Detector
 from detector.model.parts import Parts, parts_of
 from detector.model.settings import Settings
-from detector.weights.checkpoints import read_checkpoint
-from detector.weights.matching import load_checkpoint
+from detector.weights.checkpoints import Checkpoint, read_checkpoint
+from detector.weights.loading import load_checkpoint
 from nars.spec import Architecture
 
 __all__ = ["build"]
@@ -23,21 +21,22 @@ logger = logging.getLogger(__name__)
 def build(
     architecture_or_name: Architecture | Parts | str,
     num_classes: int,
-    weights: str | Path | None = None,
+    weights: str | Path | Checkpoint | None = None,
     settings: Settings | None = None,
-) -> nn.Module:
+) -> Detector:
     """A detector with torchvision's interface: see `Detector`.
 
     - `architecture_or_name`: a searched architecture, a published detector's name, or parts
-    - `weights`: a checkpoint's file or published name; see `detector.weights.checkpoints`
+    - `weights`: a checkpoint's file or published name, see `detector.weights.checkpoints`, or the
+      checkpoint itself; what it lacks keeps fresh weights
     - `settings`: by default those a detector was published with; with a classifier's weights the
       pixels are normalized as they were for the classifier
 
     Raises `UsageError` for an unknown name or fewer than 1 class, `SpecError` for settings that
     don't fit the parts, `WeightsError` for a checkpoint that can't be used.
     """
-    parts, defaults = _describe(architecture_or_name)
-    checkpoint = None if weights is None else read_checkpoint(weights)
+    parts, defaults = _described(architecture_or_name)
+    checkpoint = read_checkpoint(weights) if isinstance(weights, str | Path) else weights
     if settings is None:
         settings = defaults
         if checkpoint is not None and checkpoint.pixels is not None:
@@ -49,7 +48,8 @@ def build(
     return model
 
 
-def _describe(source: Architecture | Parts | str) -> tuple[Parts, Settings]:
+def _described(source: Architecture | Parts | str) -> tuple[Parts, Settings]:
+    """The parts of a detector, and the settings it has by default."""
     if isinstance(source, str):
         return published(source), published_settings(source)
     return (source if isinstance(source, Parts) else parts_of(source)), Settings()

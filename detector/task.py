@@ -1,4 +1,4 @@
-"""Detection as a task of a search: candidates are scored by the AP of a short training."""
+"""Detection as a search task: a candidate's score is the AP after a short training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from detector.data.check import usable
 from detector.data.fingerprint import fingerprint
 from detector.data.records import CocoData
 from detector.training.hyperparameters import Training
-from detector.training.loop import Run, train
+from detector.training.loop import Outputs, train
 from detector.training.plan import plan
 from detector.training.progress import Epoch
 from nars.device import memory_errors
@@ -25,10 +25,11 @@ __all__ = ["Detection"]
 
 
 class Detection(Task):
-    """Where in an image which objects are.
+    """Finds which objects are in an image, and where.
 
-    A candidate's recipe applies as `detector.training.hyperparameters.Training.of_recipe` says, its
-    architecture and resolution as `detector.training.plan` does; weights start fresh. There is no test part.
+    `detector.training.hyperparameters.Training.of_recipe` applies a candidate's recipe, and
+    `detector.training.plan` its architecture and resolution; weights start fresh. There is no test
+    split.
     """
 
     name = "detection"
@@ -42,6 +43,7 @@ class Detection(Task):
 
     @classmethod
     def open(cls, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Self:
+        """Load and check the data set at `source`. Raises `DataError`."""
         return cls(usable(source, drop_bad=drop_bad), device, str(source))
 
     @property
@@ -53,7 +55,7 @@ class Detection(Task):
         return self._fingerprint
 
     def describe(self) -> str:
-        sizes = ", ".join(f"{len(split.images)} {split.name}" for split in self.data.splits)
+        sizes = ", ".join(f"{len(subset.images)} {subset.name}" for subset in self.data.subsets)
         return f"detection of {self.source}: {self.num_classes} classes, {sizes} images"
 
     def run(
@@ -70,12 +72,14 @@ class Detection(Task):
         def watch(epoch: Epoch) -> bool:
             return on_epoch is None or on_epoch(_progress(epoch))
 
-        trained = train(model, self.data, training, device=self.device, seed=seed, run=Run(on_epoch=watch))
-        curve = tuple((each.fraction, each.accuracy) for each in map(_progress, trained.history))
+        trained = train(
+            model, self.data, training, device=self.device, seed=seed, outputs=Outputs(on_epoch=watch)
+        )
+        curve = tuple((epoch.fraction, epoch.accuracy) for epoch in map(_progress, trained.history))
         return Outcome(curve[-1][1], len(curve), curve, trained.history[-1].seconds)
 
 
 def _progress(epoch: Epoch) -> Progress:
-    """As the search counts; its accuracy is whatever the task measures."""
+    """Return an epoch in the form of the search, in which the accuracy is the AP."""
     assert epoch.ap is not None, "every epoch is measured"
     return Progress(epoch.epoch, epoch.epochs, epoch.ap, epoch.losses["loss"], epoch.seconds)

@@ -1,1 +1,1 @@
-"""Questions with their command, cost and result; see README.md. Run from the repository root."""
+"""Each experiment asks one question; README.md has its command, cost and result."""

@@ -1,12 +1,14 @@
-"""The last part of `make demo`: the searched winner beside a network made by hand.
+"""The last part of `make demo`: compares the searched winner with a network made by hand.
 
     python experiments/demo.py demo
 
-Reads the run folder ``demo/search`` and the weights ``demo/best.pt``, trains the baseline like the
-winner was trained, and prints one table; leaves ``history.png`` and ``accuracy_macs.png`` in
-``demo/``. About a minute on one core, two seeds each. The baseline has the same stages with two blocks
-each, kernel 3 and expansion 3, its widths scaled to the winner's MACs, and nars's default recipe with
-as many epochs.
+Reads the run folder ``demo/search`` and the weights ``demo/best.pt``, trains the winner and a baseline
+from scratch with two seeds each, and prints one table. Costs about a minute on one core. Expected: a test
+accuracy of about 0.98 for both, because digits are nearly solved.
+
+The baseline has the winner's resolution, MACs and number of epochs; it is an even network (two blocks per
+stage, kernel 3, expansion 3) with nars's default recipe. Leaves ``history.png`` and
+``accuracy_macs.png`` in ``demo/``.
 """
 
 from __future__ import annotations
@@ -33,10 +35,11 @@ from nars.training.evaluation import evaluate
 from nars.training.loop import train
 
 SEEDS = (0, 1)
+"""Seeds of the trainings that are compared."""
 
 
 def baseline(resolution: int, macs: int, num_classes: int) -> Architecture:
-    """The even network whose MACs come closest to `macs`."""
+    """The even network whose MACs are closest to `macs`."""
     networks = [_even(resolution, scale) for scale in np.linspace(0.4, 2.0, 161)]
     return min(networks, key=lambda network: abs(count(network, num_classes=num_classes).macs - macs))
 
@@ -63,7 +66,7 @@ def _even(resolution: int, scale: float) -> Architecture:
 
 
 def measure(candidate: Candidate, seed: int) -> tuple[float, float]:
-    """Test accuracy of a training from scratch, and its seconds."""
+    """Train from scratch on `digits`; return the test accuracy and the seconds of the training."""
     data, device = load("digits"), resolve("auto")
     with seeded(seed, device):
         model = build(candidate.architecture, len(data.classes), candidate.recipe)
@@ -75,11 +78,11 @@ def measure(candidate: Candidate, seed: int) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="the folder of the demo")
     folder = parser.parse_args().folder
 
-    run, found = open_run(folder / "search"), load_weights(folder / "best.pt")
-    winner, classes = found.candidate, len(found.classes)
+    run, trained = open_run(folder / "search"), load_weights(folder / "best.pt")
+    winner, classes = trained.candidate, len(trained.classes)
     macs = count(winner.architecture, num_classes=classes).macs
     by_hand = Candidate(
         architecture=baseline(winner.architecture.resolution, macs, classes),
@@ -91,8 +94,8 @@ def main() -> None:
     torch.set_num_threads(1)
     measured = [measure(candidate, seed) for candidate, seed in pairs]
     for name, candidate in (("searched", winner), ("by hand", by_hand)):
-        of_it = [found for pair, found in zip(pairs, measured, strict=True) if pair[0] is candidate]
-        accuracies, seconds = zip(*of_it, strict=True)
+        results = [result for pair, result in zip(pairs, measured, strict=True) if pair[0] is candidate]
+        accuracies, seconds = zip(*results, strict=True)
         cost = count(candidate.architecture, num_classes=classes)
         points.append(Point(f"{name}, test", cost.macs, float(np.mean(accuracies))))
         table.add_row(

@@ -1,12 +1,16 @@
-"""What does stopping candidates early save, and what does it lose?
+"""How much does stopping candidates early save, and how much does it lose?
 
     python -m experiments.early_stopping
 
-On the training curves of the joint tables (`experiments.joint_table`): 64 of their candidates in random
-order, as a search would train them, 500 times. The first twelve are trained in full and teach the rule of
-`nars.searching.early_stopping`; those it then stops save the rest of their epochs. Prints how often a
-rule was found, the share of the epochs saved, how often the best of all was stopped and what accuracy that
-costs, and how the scores predicted for stopped candidates agree with those that they ended with. Seconds.
+Replays the training curves of the joint tables (`experiments.joint_table`) 500 times: 64 of their
+candidates in random order, as a search would train them. The first twelve are trained in full and teach
+the rule of `nars.searching.early_stopping`; each candidate that it then stops saves the rest of its
+epochs. Prints how often a rule was found, the share of epochs saved, how often the best candidate was
+stopped and what accuracy that cost, and how well the scores predicted for stopped candidates rank them by
+their real ones.
+
+Costs seconds. Expected: 8 % (digits) and 12 % (Fashion-MNIST) of the epochs saved, the best candidate
+stopped in at most .4 % of the orders.
 """
 
 from __future__ import annotations
@@ -22,10 +26,11 @@ from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.trials import Curve
 
 ORDERS, CANDIDATES = 500, 64
+"""Random orders, and candidates in each."""
 
 
 def read(table: pd.DataFrame) -> tuple[list[Curve], NDArray[np.float64]]:
-    """The curve and the epochs of every candidate, by its first training."""
+    """Curve and epochs of every candidate's first training."""
     first = table[table["seed"] == 0]
     scores = first[[f"at_{fraction:g}" for fraction in FRACTIONS]].to_numpy()
     curves: list[Curve] = [list(zip(FRACTIONS, row, strict=True)) for row in scores.tolist()]
@@ -33,6 +38,7 @@ def read(table: pd.DataFrame) -> tuple[list[Curve], NDArray[np.float64]]:
 
 
 def one_order(curves: list[Curve], epochs: NDArray[np.float64]) -> dict[str, float]:
+    """Savings and losses of the rule on candidates trained in this order; `epochs` [n] are theirs in full."""
     rule, final = EarlyStopping(curves[:TAUGHT_BY]), np.array([curve[-1][1] for curve in curves])
     peers, saved, stopped, estimates = list(curves[:TAUGHT_BY]), 0.0, [], []
     for at in range(TAUGHT_BY, len(curves)):

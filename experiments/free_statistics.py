@@ -1,19 +1,23 @@
-"""Which statistics that cost no training help an accuracy predictor: as targets to pretrain on, or as inputs?
+"""Do statistics that cost no training help an accuracy predictor, as targets to pretrain on or as inputs?
 
     OMP_NUM_THREADS=1 python -m experiments.free_statistics [--data-root ../shared/data]    # resumable
     python -m experiments.free_statistics --print
 
-Sub-networks of OFA-MobileNetV3 on ImageNet, noise and truth as in `experiments.predictor_pretraining`. Of
-1024 random architectures, and of 800 in the band of 250 to 280 M MACs, it measures MACs, parameters, latency
-(one image of 224 pixels, one thread) and three scores at initialisation (`experiments.zero_cost`, images of
-64 pixels): ``free_statistics.csv.gz``. Then, for ten seeds and for every choice of statistics, two predictors
-learn from 20 to 200 labels of the band and rank 500 others of it (Kendall's tau):
+Candidates are sub-networks of OFA-MobileNetV3 on ImageNet, with truth and noise as in
+`experiments.predictor_pretraining`. The first part measures MACs, parameters, latency (one image of 224
+pixels, one thread) and three scores at initialization (`experiments.zero_cost`, images of 64 pixels) of
+1024 random architectures and of 800 with 250 to 280 M MACs, the band, and writes
+``free_statistics.csv.gz``. In the second part, for ten seeds and every choice of statistics, two
+predictors learn from 20 to 200 labels in the band and rank 500 other candidates of it (Kendall's tau):
 
-- `ensemble`: the paper's, its encoder pretrained on these statistics of the 1024 (of more architectures where
-  they are computed, as `nars` does: ``computed``);
-- `process`: a plain Gaussian process that has them as inputs.
+- `ensemble` is the paper's predictor, its encoder pretrained on these statistics of the 1024.
+  ``computed`` pretrains on 65 536 architectures instead, as `nars` does, because MACs and parameters are
+  computed.
+- `process` is a plain Gaussian process that takes them as inputs.
 
-Leaves ``free_statistics_tau.csv`` beside this file.
+Costs an hour on two cores, most of it measuring. Expected: with 20 labels MACs and parameters raise tau
+from .46 to .65 (ensemble) and from .47 to .62 (process); latency and the scores at initialization do not
+raise it. Leaves ``free_statistics_tau.csv`` beside this file.
 """
 
 from __future__ import annotations
@@ -35,18 +39,38 @@ from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.problem import Array
 from experiments.search_benchmark.tasks import load, ofa
 from experiments.search_benchmark.tasks.table import PlainDomain
-from nars.space.genotypes import Matrix, features, sample, to_genotypes
+from nars.space.genotypes import Matrix, sample, to_genotypes
 
 STATISTICS = Path(__file__).with_suffix(".csv.gz")
+"""A row of measured statistics per architecture."""
+
 RESULTS = Path(__file__).with_name("free_statistics_tau.csv")
+"""A row per predictor, statistics, number of labels and seed."""
+
 TASK = "ofa-imagenet-280M-n0.1"
+"""The task of the search benchmark that has truth and labels."""
+
 BAND = (250e6, 280e6)
+"""Least and most MACs of the architectures to rank."""
+
 PRETRAINED_ON, LABELLED, TESTED = 1024, 300, 500
+"""Architectures to pretrain on, and those in the band to draw labels from and to rank."""
+
 LABELS = (20, 50, 100, 200)
+"""Numbers of labels to learn from."""
+
 SIDE, IMAGES = 64, 16
+"""Random images that the scores at initialization see: side in pixels, and how many."""
+
 TIMED = 8
+"""Forward passes timed per architecture."""
+
 PACKED_EVERY = 50
+"""Measured architectures between two writes of `STATISTICS`."""
+
 ZERO_COST = ("gradient_norm", "synaptic_flow", "linear_regions")
+"""The scores at initialization."""
+
 SETS: dict[str, tuple[str, ...]] = {
     "none": (),
     "params": ("params",),
@@ -58,18 +82,21 @@ SETS: dict[str, tuple[str, ...]] = {
     "macs, params, latency": ("macs", "params", "latency"),
     "all": ("macs", "params", "latency", *ZERO_COST),
 }
+"""Name -> the statistics that a predictor is given."""
+
 COMPUTED = "macs, params, computed"
+"""MACs and parameters of as many architectures as `nars` pretrains on."""
 
 
 @cache
 def bare() -> PlainDomain:
-    """The domain without statistics: each predictor is given its own."""
+    """The domain without its statistics, because each predictor is given its own."""
     domain = ofa.domain()
     return PlainDomain(domain.distributions, domain.canonical_of)
 
 
 def architectures() -> tuple[Matrix, Matrix]:
-    """Those to pretrain on, and those of the band [LABELLED + TESTED]."""
+    """Architectures to pretrain on [PRETRAINED_ON, d], and in the band [LABELLED + TESTED, d]."""
     from nars.predictors.encoder import architectures as spread
 
     drawn = sample(bare(), 40_000, np.random.default_rng(0), quasi=False)
@@ -79,6 +106,7 @@ def architectures() -> tuple[Matrix, Matrix]:
 
 
 def measure_one(row: list[float]) -> dict[str, float]:
+    """Latency in seconds and the scores at initialization of the architecture of a genotype row [d]."""
     import torch
 
     from experiments.zero_cost import gradient_norm, linear_regions, synaptic_flow
@@ -99,7 +127,7 @@ def measure_one(row: list[float]) -> dict[str, float]:
 
 
 def _latency(model: Any) -> float:
-    """The least seconds of several: other jobs on the machine only add to it."""
+    """The shortest of several times in seconds, because other jobs on the machine only add to it."""
     import torch
 
     image, seconds = torch.zeros(1, 3, 224, 224), []
@@ -112,7 +140,7 @@ def _latency(model: Any) -> float:
 
 
 def measure(processes: int) -> pd.DataFrame:
-    """A row for every architecture, in order."""
+    """Measure what `STATISTICS` lacks; return a row per architecture, in order."""
     every = np.concatenate(architectures())
     rows = pd.read_csv(STATISTICS).to_dict("records") if STATISTICS.exists() else []
     with workers(processes) as pool:
@@ -131,12 +159,12 @@ def _pack(rows: Sequence[dict[Any, Any]]) -> None:
 
 
 class Known:
-    """Statistics [n] by name, of measured architectures looked up."""
+    """Looks up statistics [n] of measured architectures by name."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         every = np.concatenate(architectures())
         columns = {**ofa.statistics(every), **{name: table[name].to_numpy() for name in table}}
-        self.rows = {row.tobytes(): at for at, row in enumerate(every)}
+        self.rows = {row.tobytes(): number for number, row in enumerate(every)}
         self.columns = {name: np.asarray(values, np.float64) for name, values in columns.items()}
 
     def __call__(self, name: str, matrix: Matrix) -> Array:
@@ -144,6 +172,7 @@ class Known:
 
 
 def one_seed(seed: int, data_root: Path) -> list[dict[str, object]]:
+    """Fit every predictor with every choice of statistics; return the rows of one seed."""
     import torch
 
     from nars.predictors.encoder import pretrain, untrained
@@ -158,7 +187,7 @@ def one_seed(seed: int, data_root: Path) -> list[dict[str, object]]:
     encoders: dict[str, Any] = {COMPUTED: pretrain(ofa.domain()), "none": untrained(bare(), seed)}
     for name, statistics in SETS.items():
         if statistics:
-            targets = {each: partial(known, each) for each in statistics}
+            targets = {statistic: partial(known, statistic) for statistic in statistics}
             encoders[name] = pretrain(bare(), samples=PRETRAINED_ON, targets=targets)
     rows: list[dict[str, object]] = []
 
@@ -186,7 +215,7 @@ def _process(known: Known, statistics: Sequence[str], x: Matrix, y: Array) -> An
         return np.stack([np.log(known(name, matrix)) for name in statistics], axis=1)
 
     def groups(matrix: Matrix) -> list[Array]:
-        encoded = features(bare(), matrix).astype(np.float64)
+        encoded = bare().dimensions.features(matrix).astype(np.float64)
         return [encoded, (logs(matrix) - centre) / spread] if statistics else [encoded]
 
     if statistics:
@@ -219,10 +248,10 @@ def show() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--print", dest="only_print", action="store_true")
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of nas/")
+    parser.add_argument("--seeds", type=int, default=10, help="seeds 0 .. N-1")
+    parser.add_argument("--processes", type=int, default=2, help="measurements or seeds at once")
+    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
     options = parser.parse_args()
     if not options.only_print:
         source = options.data_root / "nas" / "ofa_mbv3_imagenet.parquet"

@@ -1,15 +1,22 @@
-"""Where trainings are noisy: which of the candidates that a search trained is its best?
+"""If trainings are noisy, which of the candidates that a search trained is its best?
 
     OMP_NUM_THREADS=1 python -m experiments.incumbent [--data-root ../shared/data] [--seeds 20]    # resumable
     python -m experiments.incumbent --print
 
-Searches by `NarsSampler` on the noisy tasks of the benchmark of searches, 256 trainings each. Three choose
-from what was trained so far: by the best score *observed*, as the benchmark does; by the best *predicted*,
-that of the sampler's Gaussian process fitted to all scores so far; and one who is *told* the true scores,
-whom no choice can beat. Prints the mean normalised regret of their choices after 16 to 256 trainings, what
-the second saves the first in the same searches with its 95 % interval, and the median number of trainings
-until random search's expected best of 10 000 is equalled, looked at every four. A row of ``incumbent.csv``
-beside this file is a search and who chooses.
+Runs searches by `NarsSampler` on the noisy tasks of the search benchmark, 256 trainings each. Three rules
+choose the best candidate trained so far:
+
+- *observed*: the best observed score, as in the benchmark;
+- *predicted*: the best prediction of the sampler's Gaussian process, fitted to all scores so far;
+- *told*: the best true score, which no other rule can beat.
+
+Prints the mean normalized regret of their choices after 16 to 256 trainings, what *predicted* saves over
+*observed* in the same searches with its 95 % interval, and the median number of trainings until random
+search's expected best of 10 000 is equalled, checked every four trainings.
+
+Costs 20 minutes on two cores. Expected: after 256 trainings *predicted* saves .025 of regret if a
+training has noise of 0.3 points, and loses .017 on `macro`. A row of ``incumbent.csv`` beside this file
+is one search and rule.
 """
 
 from __future__ import annotations
@@ -34,6 +41,8 @@ from nars.predictors.gaussian import GaussianPredictor
 from nars.space.genotypes import Domain
 
 RESULTS = Path(__file__).with_suffix(".csv")
+"""A row per task, seed and choice."""
+
 TASKS = (
     "ofa-imagenet-280M-n0.1",
     "ofa-imagenet-230M-n0.1",
@@ -43,14 +52,23 @@ TASKS = (
     "micro-digits",
     "micro-fashion",
 )
+"""Tasks of the search benchmark whose trainings have noise."""
+
 CHOICES = ("observed", "predicted", "told")
+"""The rules that choose."""
+
 SHOWN = (16, 32, 64, 128, 256)
+"""Numbers of trainings after which regrets are kept."""
+
 EVERY = 4
+"""Trainings between two choices."""
+
 TARGET = "10000"
+"""Random candidates whose expected best is to be equalled."""
 
 
 def one_search(name: str, seed: int, data_root: Path) -> list[dict[str, Any]]:
-    """A row for each of `CHOICES`."""
+    """Search once; return a row for each of `CHOICES`."""
     task = load(name, data_root)
     known = reference(task, CACHE)
     found = search(task, OPPONENTS["nars"].make(task.problem, max(SHOWN), seed), max(SHOWN), seed)
@@ -67,7 +85,7 @@ def one_search(name: str, seed: int, data_root: Path) -> list[dict[str, Any]]:
 
 
 def _chosen(domain: Domain, found: Searched, count: int, seed: int) -> Array:
-    """The true scores of what each of `CHOICES` takes for the best of the first `count`."""
+    """True scores [3] of the candidates that `CHOICES` take for the best of the first `count`."""
     matrix, observed, true = found.matrix[:count], found.observed[:count, 0], found.true[:count]
     predicted = GaussianPredictor(domain, seed).fit(matrix, observed).predict(matrix)
     return np.array([true[np.argmax(scores)] for scores in (observed, predicted, true)])
@@ -94,10 +112,10 @@ def show() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data-root", type=Path, default=DEFAULT_DATA)
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--print", dest="only_print", action="store_true")
+    parser.add_argument("--data-root", type=Path, default=DEFAULT_DATA, help="folder of nas/")
+    parser.add_argument("--seeds", type=int, default=20, help="seeds 0 .. N-1")
+    parser.add_argument("--processes", type=int, default=2, help="searches at once")
+    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
     options = parser.parse_args()
     if not options.only_print:
         names, missing = available(list(TASKS), options.data_root)

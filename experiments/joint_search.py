@@ -1,13 +1,16 @@
-"""At the same budget: architecture and recipe searched together, or only one of the two?
+"""At the same budget, is it better to search architecture and recipe together or only one of the two?
 
     python -m experiments.joint_search [--data-root ../shared/data] [--budget 24] [--searches 3]
     python -m experiments.joint_search --print
 
-On 1000 images of Fashion-MNIST, `micro`, at most 1.5 M MACs. `architecture` holds the default recipe with
-8 epochs; `recipe` holds the even network of `experiments.demo` with the MACs of the limit at 24 pixels;
-`joint` holds nothing. Searches differ by their seed alone. Each winner is trained three times with fresh
-seeds: a row of ``joint_search.csv`` beside this file is a search and the test accuracies of its winner.
-Run folders stay in ``build/joint_search``; the same command goes on from there.
+Searches `micro` on 1000 images of Fashion-MNIST within 1.5 M MACs. `architecture` holds the default
+recipe with 8 epochs; `recipe` holds the even network of `experiments.demo` with the MACs of the limit at
+24 pixels; `joint` holds nothing. Searches of a kind differ only by their seed. Each winner is trained
+three times with fresh seeds.
+
+Costs an hour on two cores. Expected test accuracies: `joint` .760, `recipe` .744, `architecture` .733. A
+row of ``joint_search.csv`` beside this file is a search with the test accuracies of its winner. Run
+folders stay in ``build/joint_search``; the same command continues from there.
 """
 
 from __future__ import annotations
@@ -31,13 +34,20 @@ from nars.searching.run import open_run
 from nars.spec import Candidate, Recipe
 
 RESULTS = Path(__file__).with_suffix(".csv")
+"""A row per search."""
+
 FOLDER = Path("build/joint_search")
+"""Run folders, and the files with the parts that are held."""
+
 MODES = ("joint", "architecture", "recipe")
+"""The kinds of searches."""
+
 IMAGES, MAX_MACS, RESOLUTION = 1000, 1_500_000, 24
+"""Training images, the limit, and the side in pixels of the network by hand."""
 
 
 def held() -> dict[str, list[str]]:
-    """What each mode holds, as options; writes the files."""
+    """Write the files with the parts that are held; return each mode's options that name them."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     recipe = Recipe(epochs=8)
     network = baseline(RESOLUTION, MAX_MACS, num_classes=10)
@@ -51,22 +61,24 @@ def held() -> dict[str, list[str]]:
 
 
 def search(mode: str, seed: int, budget: int, data: Path) -> dict[str, Any]:
+    """Search in one of `MODES` and train the winner; return the row."""
     folder = FOLDER / f"{mode}-{budget}-{seed}"
-    # The network by hand is as close to the limit as an even one comes, be it above or below.
+    # The network by hand is the even one closest to the limit, and may be above it.
     limit = [] if mode == "recipe" else ["--max-macs", str(MAX_MACS)]
     command = ["search", "--data", str(data), "--budget", str(budget), "--seed", str(seed), *limit]
     if nars([*command, *held()[mode], "--run", str(folder)]):
         sys.exit(2)
     run = open_run(folder)
-    found = winner(run.study(), run.config)
-    best = best_candidate(run.config, found)
+    first = winner(run.study(), run.config)
+    best = best_candidate(run.config, first)
     with workers(2) as processes:
         accuracies = list(processes.map(partial(test_accuracy, best, data), SEEDS))
-    row: dict[str, Any] = {"mode": mode, "seed": seed, "budget": budget, "val": round(found.mean[0], 4)}
+    row: dict[str, Any] = {"mode": mode, "seed": seed, "budget": budget, "val": round(first.mean[0], 4)}
     return row | {f"test_{i}": round(accuracy, 4) for i, accuracy in enumerate(accuracies)}
 
 
 def search_all(data: Path, searches: int, budget: int) -> None:
+    """Search what `RESULTS` has no row of."""
     rows = pd.read_csv(RESULTS).to_dict("records") if RESULTS.exists() else []
     done = {(row["mode"], row["seed"], row["budget"]) for row in rows}
     for seed in range(searches):
@@ -90,10 +102,10 @@ def show() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--budget", type=int, default=24)
-    parser.add_argument("--searches", type=int, default=3)
-    parser.add_argument("--print", dest="only_print", action="store_true")
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of cls/")
+    parser.add_argument("--budget", type=int, default=24, help="trials of a search")
+    parser.add_argument("--searches", type=int, default=3, help="searches of each kind")
+    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
     options = parser.parse_args()
     source = options.data_root / "cls" / "fashion_mnist_20k.npz"
     if not options.only_print:

@@ -1,14 +1,17 @@
-"""Do the rankings of architectures change with the recipe that they are trained by?
+"""Does the ranking of architectures change with the recipe that trains them?
 
     OMP_NUM_THREADS=1 python -m experiments.recipe_rankings --data-root ../shared/data    # resumable
     python -m experiments.recipe_rankings --print
 
-40 random architectures of `micro`, each trained on 1000 images of Fashion-MNIST by three recipes, with two
-seeds each: `short` (4 epochs of SGD), `long` (12 epochs of SGD with mixup, label smoothing, dropout,
-stochastic depth and averaged weights) and `adamw` (8 epochs). Prints Spearman's rank correlation between
-recipes and, as the ceiling that noise leaves, between the two seeds of each, with 95 % intervals by
-bootstrap over architectures; and what the best architecture of one recipe loses to the best of another
-when both are trained by the other. Every training is a row of ``recipe_rankings.csv`` beside this file.
+Trains 40 random architectures of `micro` on 1000 images of Fashion-MNIST by three recipes, with two seeds
+each: `short` (4 epochs of SGD), `long` (12 epochs of SGD with mixup, label smoothing, dropout, stochastic
+depth and averaged weights) and `adamw` (8 epochs). Prints Spearman's rank correlation between recipes and
+between the two seeds of a recipe, which is the ceiling that noise leaves, with 95 % intervals by
+bootstrap over architectures. Then prints what the best architecture of one recipe loses to the best of
+another if both are trained by the other.
+
+Costs an hour on two cores. Expected: correlations of .37 to .52 between recipes and of .30 to .54 between
+seeds. Every training is a row of ``recipe_rankings.csv`` beside this file.
 """
 
 from __future__ import annotations
@@ -31,8 +34,14 @@ from nars.space.genotypes import to_genotypes
 from nars.spec import Candidate, Recipe
 
 RESULTS = Path(__file__).with_suffix(".csv")
+"""A row per training."""
+
 TABLE = "micro-fashion"
+"""The joint table whose images and architectures are used."""
+
 ARCHITECTURES, SEEDS = 40, (0, 1)
+"""Architectures, and seeds of the trainings of each with each recipe."""
+
 RECIPES = {
     "short": Recipe(optimizer="sgd", lr=0.2, epochs=4),
     "long": Recipe(
@@ -48,9 +57,11 @@ RECIPES = {
     ),
     "adamw": Recipe(optimizer="adamw", lr=0.004, epochs=8, weight_decay=1e-3),
 }
+"""The recipes that are compared."""
 
 
 def train_one(index: int, recipe: str, seed: int, data_root: Path) -> list[dict[str, Any]]:
+    """Train one architecture by one of `RECIPES`; return its row. A failure has the accuracy of guessing."""
     import torch
 
     from nars.errors import TrialError
@@ -94,15 +105,15 @@ def show() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--print", dest="only_print", action="store_true")
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of cls/")
+    parser.add_argument("--processes", type=int, default=2, help="trainings at once")
+    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
     options = parser.parse_args()
     source = options.data_root / TABLES[TABLE].source
     if not options.only_print:
         if not source.exists():
             sys.exit(f"skipped: {source} is not there (see --data-root)")
-        jobs = [(at, name, seed) for seed in SEEDS for at in range(ARCHITECTURES) for name in RECIPES]
+        jobs = [(index, name, seed) for seed in SEEDS for index in range(ARCHITECTURES) for name in RECIPES]
         train = partial(train_one, data_root=options.data_root)
         work_through(RESULTS, ("architecture", "recipe", "seed"), jobs, train, options.processes)
     show()

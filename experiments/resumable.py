@@ -1,4 +1,4 @@
-"""Jobs whose results are rows of a CSV: a killed experiment loses what was under way, and no more."""
+"""Runs jobs whose results are rows of a CSV. A killed experiment loses only the jobs under way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["work_through", "workers"]
 
 @contextmanager
 def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of processes; Ctrl-C throws away what they do and ends the experiment with exit code 130."""
+    """A pool of processes. Ctrl-C discards their work and ends the experiment with exit code 130."""
     ignored = (signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to every process
     spawn = get_context("spawn")
     with ProcessPoolExecutor(processes, spawn, initializer=signal.signal, initargs=ignored) as pool:
@@ -39,9 +39,10 @@ def work_through(
     work: Callable[..., Sequence[Mapping[str, Any]]],
     processes: int,
 ) -> None:
-    """Append the rows ``work(*job)`` of every job that has none in `path`, which is sorted by `key`.
+    """Append the rows ``work(*job)`` of every job that has no rows in `path`.
 
-    A job's values are those of the columns `key` in its rows; `work` must be picklable.
+    The values of a job are those of the columns `key` in its rows, by which the file is sorted.
+    `work` must be picklable.
     """
     rows = pd.read_csv(path).to_dict("records") if path.exists() else []
     done = {tuple(row[name] for name in key) for row in rows}

@@ -1,13 +1,15 @@
-"""What does a finished search save the next one: on other data, and within other limits?
+"""How much does a finished search save the next one, on other data or within other limits?
 
     OMP_NUM_THREADS=1 python -m experiments.warm_start [--seeds 20]    # resumable
     python -m experiments.warm_start --print
 
-Searches of `micro` on the joint tables (`experiments.joint_table`), with the noise of trainings: 64
-candidates of the first task, then 64 of the second, by `NarsSampler` without and with what the first one
-taught it (`nars search --warm-start`). Prints the normalised regret on the second task after 4 to 64
-trainings, and the difference of the same seeds with its 95 % interval. A row of ``warm_start.csv`` beside
-this file is a search.
+Searches `micro` on the joint tables (`experiments.joint_table`), with the noise of trainings:
+`NarsSampler` trains 64 candidates of the first task, then 64 of the second, without and with the
+knowledge from the first (`nars search --warm-start`). Prints the normalized regret on the second task
+after 4 to 64 trainings, and the difference for the same seeds with its 95 % interval.
+
+Costs an hour on two cores. Expected: knowledge saves .08 to .14 of regret after 4 trainings, and nothing
+measurable from 32 on. A row of ``warm_start.csv`` beside this file is a search.
 """
 
 from __future__ import annotations
@@ -27,19 +29,26 @@ from experiments.search_benchmark.problem import Task
 from experiments.search_benchmark.reference import reference
 from experiments.search_benchmark.run import CACHE, Searched, search
 from experiments.search_benchmark.tasks import DEFAULT_DATA, available, load
-from nars.predictors.knowledge import Earlier, Knowledge
+from nars.predictors.knowledge import EarlierSearch, Knowledge
 from nars.sampling.sampler import NarsSampler
 from nars.space.genotypes import to_genotypes
 
 RESULTS = Path(__file__).with_suffix(".csv")
+"""A row per search of a second task."""
+
 PAIRS = (
     ("micro-digits", "micro-fashion"),
     ("micro-fashion", "micro-digits"),
     ("micro-digits", "micro-digits-2M"),
     ("micro-fashion", "micro-fashion-2M"),
 )
+"""Pairs of a first and a second task."""
+
 BUDGET = 64
+"""Trainings of a search."""
+
 SHOWN = (4, 8, 16, 32, 64)
+"""Numbers of trainings after which regrets are kept."""
 
 
 def _search(task: Task, seed: int, knowledge: Knowledge | None = None) -> Searched:
@@ -51,20 +60,20 @@ def _search(task: Task, seed: int, knowledge: Knowledge | None = None) -> Search
 
 
 def one_seed(first: str, second: str, seed: int) -> list[dict[str, Any]]:
-    """A row for the search of the second task without, and one with what the first taught."""
+    """Search the first task, then the second without and with its knowledge: two rows."""
     before, task = load(first), load(second)
     found = _search(before, seed)
     domain = task.problem.domain
-    earlier = Earlier(
+    earlier = EarlierSearch(
         run=first,
         genotypes=tuple(to_genotypes(domain, found.matrix)),
         scores=tuple(found.observed[:, 0].tolist()),
     )
     rows = []
     for start, knowledge in (("cold", None), ("warm", Knowledge(domain, [earlier], seed))):
-        # A seed of its own: the second search must not begin with the candidates of the first.
+        # Another seed: the second search must not begin with the candidates of the first.
         curve = list(_search(task, 1000 + seed, knowledge).incumbents)
-        regret = {count: [value for at, value in curve if at <= count][-1] for count in SHOWN}
+        regret = {count: [value for n, value in curve if n <= count][-1] for count in SHOWN}
         known = reference(task, CACHE)
         regret = {f"regret_{count}": round(known.regret(value), 5) for count, value in regret.items()}
         rows.append({"first": first, "second": second, "seed": seed, "start": start, **regret})
@@ -82,21 +91,21 @@ def show() -> None:
         n = len(wide)
         if n < 2:
             continue
-        print(f"\n{first}, then {second}: normalised regret after {SHOWN} trainings, {n} seeds")
+        print(f"\n{first}, then {second}: normalized regret after {SHOWN} trainings, {n} seeds")
         for start in ("cold", "warm"):
             print(f"  {start}: {', '.join(f'{wide[name][start].mean():.3f}' for name in columns)}")
         saved = [wide[name]["cold"] - wide[name]["warm"] for name in columns]
         half = t.ppf(0.975, n - 1) / np.sqrt(n)
         print(
-            f"  saved: {', '.join(f'{each.mean():+.3f} ± {half * each.std(ddof=1):.3f}' for each in saved)}"
+            f"  saved: {', '.join(f'{gain.mean():+.3f} ± {half * gain.std(ddof=1):.3f}' for gain in saved)}"
         )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--print", dest="only_print", action="store_true")
+    parser.add_argument("--seeds", type=int, default=20, help="seeds 0 .. N-1")
+    parser.add_argument("--processes", type=int, default=2, help="searches at once")
+    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
     options = parser.parse_args()
     if not options.only_print:
         found, missing = available([name for pair in PAIRS for name in pair], DEFAULT_DATA)

@@ -1,61 +1,59 @@
 """Network Architecture-Recipe Search: find, train and deploy compact vision models.
 
-The names below are the library's entry points. Each is imported at its first use, so that
+The names below are the library's entry points. Each is imported at its first use, so
 `import nars` alone imports neither torch nor optuna.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from nars.networks.build import build, features
-    from nars.sampling.sampler import NarsSampler
-    from nars.space import Space
-    from nars.space.cost import Cost, count
-    from nars.spec import Architecture, Block, Candidate, Recipe
-    from nars.workers.worker import search
+if TYPE_CHECKING:  # "as" tells type checkers that the package exports the name
+    from nars.api import SearchResult as SearchResult
+    from nars.api import search as search
+    from nars.networks.build import build as build
+    from nars.networks.build import features as features
+    from nars.sampling.sampler import NarsSampler as NarsSampler
+    from nars.searching.request import SearchRequest as SearchRequest
+    from nars.space import Space as Space
+    from nars.space import genotypes as genotypes
+    from nars.space.cost import count as count
+    from nars.space.costs import Cost as Cost
+    from nars.spec import Architecture as Architecture
+    from nars.spec import Block as Block
+    from nars.spec import Candidate as Candidate
+    from nars.spec import Recipe as Recipe
 
     __version__: str
 
-__all__ = [
-    "Architecture",
-    "Block",
-    "Candidate",
-    "Cost",
-    "NarsSampler",
-    "Recipe",
-    "Space",
-    "build",
-    "count",
-    "features",
-    "search",
-]
-
-_HOMES = {
-    "Architecture": "nars.spec",
-    "Block": "nars.spec",
-    "Candidate": "nars.spec",
-    "Cost": "nars.space.cost",
-    "NarsSampler": "nars.sampling.sampler",
-    "Recipe": "nars.spec",
-    "Space": "nars.space",
-    "build": "nars.networks.build",
-    "count": "nars.space.cost",
-    "features": "nars.networks.build",
-    "search": "nars.workers.worker",
+_NAMES = {
+    "nars.api": ("SearchResult", "search"),
+    "nars.networks.build": ("build", "features"),
+    "nars.sampling.sampler": ("NarsSampler",),
+    "nars.searching.request": ("SearchRequest",),
+    "nars.space": ("Space", "genotypes"),
+    "nars.space.cost": ("count",),
+    "nars.space.costs": ("Cost",),
+    "nars.spec": ("Architecture", "Block", "Candidate", "Recipe"),
 }
+"""The public names, by the module that defines them."""
+
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+"""The module that defines each public name."""
+
+__all__ = sorted(_MODULES)  # noqa: PLE0605 - a list, made from the table above
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
+if not TYPE_CHECKING:  # type checkers shall refuse names that are not listed
 
-        return version("nars")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return version("nars")
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

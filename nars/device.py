@@ -1,4 +1,4 @@
-"""Where a network runs: choosing a device, its random numbers, its precision, its memory."""
+"""Devices that networks run on: how one is chosen, its random numbers, precision and memory."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from nars.errors import TrialMemoryError, UsageError, closest
 
 __all__ = ["half_precision", "memory_errors", "resolve", "seeded"]
 
-# Parts of the messages with which PyTorch's CPU allocator raises a plain RuntimeError.
 _CPU_MEMORY = ("not enough memory", "can't allocate memory")
+"""Parts of the messages with which PyTorch's CPU allocator raises a plain RuntimeError."""
 
 
 def resolve(name: str | torch.device = "auto") -> torch.device:
     """The device called `name`: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
-    ``auto`` is CUDA's current device where there is one. Raises `UsageError`.
+    ``auto`` is CUDA's current device, or the CPU without CUDA. Raises `UsageError` for an unknown
+    name and for a device that is not available.
     """
     kind, _, index = str(name).partition(":")
     if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
         raise UsageError(f"unknown device {str(name)!r}: {closest(kind, ('auto', 'cpu', 'cuda', 'cuda:N'))}")
     if kind == "cpu" or (kind == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if not found:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
         raise UsageError(f"device {str(name)!r}: no CUDA device is available here; use cpu")
     number = int(index) if index else torch.cuda.current_device()
-    if number >= found:
-        raise UsageError(f"device {str(name)!r}: there are {found} CUDA devices, numbered from 0")
+    if number >= count:
+        raise UsageError(f"device {str(name)!r}: there are {count} CUDA devices, numbered from 0")
     return torch.device("cuda", number)
 
 
 def half_precision(device: torch.device) -> torch.dtype | None:
-    """The type to autocast to: bfloat16 where the GPU computes in it, else float16; None on a CPU."""
+    """The type to autocast to: bfloat16 if the GPU computes in it, else float16; None on a CPU."""
     if device.type != "cuda":
         return None
     with torch.cuda.device(device):
@@ -45,9 +46,9 @@ def half_precision(device: torch.device) -> torch.dtype | None:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Run the body with PyTorch's global generators seeded, and put them back after it.
+    """Run the body with PyTorch's global generators seeded, and restore them afterwards.
 
-    Initialisation, dropout, stochastic depth and mixup draw from these generators.
+    Initialization, dropout, stochastic depth and mixup draw from these generators.
     """
     with torch.random.fork_rng([device] if device.type == "cuda" else [], device_type="cuda"):
         torch.default_generator.manual_seed(seed)
@@ -64,7 +65,7 @@ def memory_errors(doing: str) -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError) as error:
         is_gpu = isinstance(error, torch.OutOfMemoryError)
-        if not (is_gpu or isinstance(error, MemoryError) or any(m in str(error) for m in _CPU_MEMORY)):
+        if not (is_gpu or isinstance(error, MemoryError) or any(part in str(error) for part in _CPU_MEMORY)):
             raise
-        where = "GPU memory" if is_gpu else "memory"
-        raise TrialMemoryError(f"out of {where} while {doing}") from None
+        memory = "GPU memory" if is_gpu else "memory"
+        raise TrialMemoryError(f"out of {memory} while {doing}") from None

@@ -8,12 +8,12 @@
     ├── RunError              a run folder that belongs to another search, or is unreadable
     ├── WeightsError          a checkpoint that does not fit, or may not be opened
     ├── ExportError           an exported file that does not reproduce the model
-    └── TrialError            one candidate that could not be trained; the search goes on
+    └── TrialError            one candidate that could not be trained; the search continues
         ├── NonFiniteLossError
         └── TrialMemoryError
 
-The command line prints each as one line and exits with 2. A broken invariant of
-our own is an ``assert``, never one of these.
+The command line prints each as one line and exits with 2. A broken invariant of our
+own is an ``assert``, never one of these.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 
 
 class NarsError(Exception):
-    """Base of every error that is the user's to mend."""
+    """Base of every error that the user can mend."""
 
 
 class UsageError(NarsError):
@@ -46,7 +46,7 @@ class UsageError(NarsError):
 
 
 class SpecError(NarsError, ValueError):
-    """A `ValueError` too, so that one raised inside a description names the outer one's key."""
+    """Also a `ValueError`, so that pydantic adds the key of the field in which it was raised."""
 
 
 class DataError(NarsError):
@@ -82,7 +82,7 @@ class TrialMemoryError(TrialError):
 
 
 def closest(word: str, valid: Iterable[str]) -> str:
-    """A clause that names the valid word nearest to `word`, or lists them all."""
+    """A clause for an error message: the valid word nearest to `word`, or all valid words."""
     names = sorted(valid)
     match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"did you mean {match[0]!r}?" if match else f"valid: {', '.join(names)}"

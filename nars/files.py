@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writes files whole or not at all, and names the cache folder."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 from nars.errors import RunError
 
-__all__ = ["write_whole"]
+__all__ = ["cache_folder", "write_whole"]
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:
-    """Write under a temporary name beside `path`, flush to the disk, then rename.
+    """Write under a temporary name next to `path`, flush to the disk, then rename.
 
     A reader, or the next start after a kill, sees the old file or the new one, never a part.
-    Missing parent folders are made. Raises `RunError` with the system's reason, a full disk
-    among them; the old file is then untouched.
+    Missing parent folders are made. Raises `RunError` with the system's reason, such as a full
+    disk; the old file is then untouched.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
@@ -33,3 +33,13 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def cache_folder() -> Path:
+    """The folder of downloads and pretrained encoders, which may be deleted at any time.
+
+    It is ``$NARS_CACHE``, else ``$XDG_CACHE_HOME/nars``, else ``~/.cache/nars``.
+    """
+    if named := os.environ.get("NARS_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nars"

@@ -1,4 +1,4 @@
-"""Private parts of Optuna that have no public equivalent: nothing else in nars touches them.
+"""Private parts of Optuna that have no public equivalent; only this module uses them.
 
 `tests/test_internals.py` fails loudly if an Optuna release moves or changes one of them.
 """
@@ -20,20 +20,20 @@ __all__ = ["hypervolume", "non_domination_ranks", "set_trial_attribute"]
 def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
     """Set a user attribute of a trial that this process did not ask for.
 
-    Optuna's public setter is a method of `optuna.trial.Trial`, which only the asking process has;
-    a sampler and a process that takes over after a crash see the frozen trial.
+    Optuna's public setter is a method of `optuna.trial.Trial`, which only the asking process has.
+    A sampler, and a process that takes over after a crash, have only the frozen trial.
     """
     study._storage.set_trial_user_attr(trial._trial_id, key, value)
 
 
 def hypervolume(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
-    """The volume that points [n, k], smaller is better, dominate below a reference point [k]."""
+    """Return the volume that points [n, k] dominate within a reference point [k]; smaller is better."""
     return float(compute_hypervolume(losses, reference))
 
 
 def non_domination_ranks(losses: NDArray[np.float64], n_below: int) -> NDArray[np.int64]:
-    """The front [n] that each point [n, k] is on, smaller is better; 0 is nondominated.
+    """Return the rank [n] of each point's front, 0 for the nondominated; smaller values [n, k] are better.
 
-    Ranks are exact for at least the first `n_below` points.
+    Ranks are exact for at least the `n_below` best points.
     """
     return np.asarray(_fast_non_domination_rank(losses, n_below=n_below))

@@ -1,7 +1,7 @@
-"""What a candidate is: plain, frozen, validated data that reads and writes YAML.
+"""Candidates, architectures and recipes: plain, frozen, validated data, read and written as YAML.
 
 A `Candidate` is an `Architecture` and a `Recipe`. An architecture is a list of stages, a
-stage a list of `Block` rows, a row one or more equal blocks. Nothing here knows torch;
+stage a list of `Block` rows, a row one or more equal blocks. Nothing here imports torch;
 `nars.networks.build.build` turns an architecture into a network.
 """
 
@@ -9,118 +9,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from nars.errors import SpecError, closest
+from nars.documents import Document, Frozen, kind_of, read_text
+from nars.errors import SpecError
 
-__all__ = [
-    "SCHEMA",
-    "Architecture",
-    "Block",
-    "Candidate",
-    "Document",
-    "Frozen",
-    "Norm",
-    "Recipe",
-    "read",
-    "read_yaml",
-    "unroll",
-]
-
-SCHEMA = 1
-"""Version of the files written here. A file of a newer schema is refused."""
+__all__ = ["Architecture", "Block", "Candidate", "Norm", "Recipe", "read", "unroll"]
 
 Norm = Literal["bn", "gn", "sync_bn", "naive_sync_bn", "naive_sync_bn_weighted", "frozen_bn"]
-"""Normalization layers by name; `nars.networks.norms.norm` says what each is."""
+"""Normalization layers by name; `nars.networks.norms.norm` documents each."""
 
-Positive = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Frozen(BaseModel):
-    """An immutable value that refuses unknown keys, wrong types and broken rules.
-
-    Raises `SpecError` with the rule, the value and, for an unknown key, the closest one.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    def __init__(self, **fields: Any) -> None:
-        try:
-            super().__init__(**fields)
-        except ValidationError as error:
-            raise SpecError(_explain(type(self), error)) from None
-
-    @classmethod
-    def of(cls, fields: Any) -> Self:
-        """Validate a mapping, as read from a file."""
-        if not isinstance(fields, dict):
-            raise SpecError(f"{cls.__name__.lower()} is a mapping of names to values, got {fields!r}")
-        return cls(**fields)
-
-    def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed, validated like a new one."""
-        return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
-
-
-class Document(Frozen):
-    """A value that is a file of its own: YAML with ``kind`` and ``schema`` at the top."""
-
-    kind: ClassVar[str]
-
-    def to_yaml(self) -> str:
-        """Readable YAML without the fields that have their default value."""
-        fields = self.model_dump(mode="json", exclude_defaults=True)
-        head = {"kind": self.kind, "schema": SCHEMA}
-        text: str = yaml.safe_dump(head | fields, sort_keys=False, default_flow_style=None, width=120)
-        return text
-
-    @classmethod
-    def from_yaml(cls, text: str, source: str = "text") -> Self:
-        """Parse what `to_yaml` wrote. Raises `SpecError` that names `source`."""
-        fields = _parse(text, source)
-        _check_head(fields, cls.kind, source)
-        try:
-            return cls.of(fields)
-        except SpecError as error:
-            raise SpecError(f"{source}: {error}") from None
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        return cls.from_yaml(_read_text(path), str(path))
+_Positive = Annotated[int, Field(ge=1)]
+_Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Block(Frozen):
     """One row of an architecture: `repeats` blocks of one kind, one after the other.
 
     Only the first block of a row has the row's stride and changes the channel count. An
-    mbconv adds its input to its output where stride is 1 and the channels agree.
+    mbconv adds its input to its output if its stride is 1 and the channels agree.
 
     - ``conv``: kxk convolution with bias, norm, activation.
-    - ``mbconv``: 1x1 expansion (absent where it would not widen), depthwise kxk, squeeze and
-      excitation, 1x1 projection.
+    - ``mbconv``: 1x1 expansion (absent if it would not widen), depthwise kxk, squeeze-and-excitation,
+      1x1 projection.
     - ``mbpool``: 1x1 expansion, global average pool, 1x1, activation; ends a classifier.
 
     Source: FBNetV3 (CVPR 2021), section 4, and the published definitions.
     """
 
     op: Literal["conv", "mbconv", "mbpool"]
-    channels: Positive
+    channels: _Positive
     kernel: Literal[1, 3, 5, 7] | None = None
     stride: Literal[1, 2, -2] = 1
-    """-2 means: upsample by 2 (nearest) between the expansion and the depthwise convolution."""
-    repeats: Positive = 1
+    """Stride of the first block; -2 upsamples by 2 (nearest) before the depthwise convolution."""
+    repeats: _Positive = 1
     expansion: Annotated[int | float, Field(gt=0)] | None = None
     se: Literal["none", "hsigmoid", "sigmoid"] = "none"
     """The gate of squeeze-and-excitation."""
     activation: Literal["hswish", "relu", "silu"] = "hswish"
     padding: Annotated[int, Field(ge=0)] | None = None
-    """Of the first block of the row; None is kernel // 2."""
+    """Padding of the first block; None is kernel // 2."""
     squeeze: Literal["input", "hidden"] = "input"
-    """Squeeze to about a quarter of the block's input, or of its hidden channels."""
+    """Whether to squeeze to about a quarter of the block's input channels, or of its hidden ones."""
     depthwise: Literal["norm_act", "bare"] = "norm_act"
     """Whether norm and activation follow the depthwise convolution."""
 
@@ -137,19 +69,24 @@ class Block(Frozen):
             raise ValueError("mbpool stands alone, with stride 1 and repeats 1")
         return self
 
+    def single(self, repeat: int) -> Self:
+        """Block number `repeat` of the row, from 0: the later ones have stride 1 and padding None."""
+        changes = {"repeats": 1} if repeat == 0 else {"repeats": 1, "stride": 1, "padding": None}
+        return self.model_copy(update=changes)
+
 
 class Architecture(Document):
     """A network without its weights: stages of block rows, input channels and resolution.
 
-    `resolution` is the side of the square input in pixels that the network was chosen for;
-    it accepts others.
+    `resolution` is the side, in pixels, of the square input that the network was chosen for; it
+    accepts other sizes.
     """
 
     kind: ClassVar[str] = "architecture"
 
     name: str = "unnamed"
-    resolution: Positive
-    in_channels: Positive = 3
+    resolution: _Positive
+    in_channels: _Positive = 3
     stages: Annotated[tuple[Annotated[tuple[Block, ...], Field(min_length=1)], ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -169,8 +106,7 @@ def unroll(stages: Iterable[Iterable[Block]], in_channels: int) -> Iterator[tupl
     for index, stage in enumerate(stages):
         for row in stage:
             for repeat in range(row.repeats):
-                one = {"repeats": 1} if repeat == 0 else {"repeats": 1, "stride": 1, "padding": None}
-                yield index, in_channels, row.model_copy(update=one)
+                yield index, in_channels, row.single(repeat)
                 in_channels = row.channels
 
 
@@ -183,87 +119,44 @@ class Recipe(Document):
     lr: Annotated[float, Field(gt=0)] = 0.1
     """Peak learning rate, after warm-up and before cosine decay to zero."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-    """Not applied to norms and biases."""
-    momentum: Fraction = 0.9
-    """Of SGD and RMSProp; AdamW's first beta."""
-    epochs: Positive = 30
-    batch_size: Positive = 64
+    """Weight decay of all parameters but norms and biases."""
+    momentum: _Fraction = 0.9
+    """Momentum of SGD and RMSProp, the first beta of AdamW."""
+    epochs: _Positive = 30
+    batch_size: _Positive = 64
     warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
     ema: bool = False
-    ema_decay: Fraction = 0.99
+    ema_decay: _Fraction = 0.99
     """Decay per step of the exponential moving average of parameters and buffers."""
     mixup: Annotated[float, Field(ge=0)] = 0.0
     """Alpha of the Beta distribution; 0 is off."""
-    label_smoothing: Fraction = 0.0
-    dropout: Fraction = 0.0
-    stochastic_depth: Fraction = 0.0
-    """Drop rate of the last residual block; earlier blocks linearly less."""
+    label_smoothing: _Fraction = 0.0
+    dropout: _Fraction = 0.0
+    stochastic_depth: _Fraction = 0.0
+    """Drop rate of the last residual block; it grows linearly over the blocks up to that."""
     clip_norm: Annotated[float, Field(ge=0)] = 5.0
     """Largest gradient norm; 0 is no clipping."""
     augmentation: Literal["none", "shift", "flip_shift"] = "shift"
-    """Random shifts by up to an eighth of the side; flip where left and right mean the same."""
+    """Random shifts by up to an eighth of the side; flips suit images whose mirror image means the same."""
 
 
 class Candidate(Document):
-    """What a search measures: which network, trained how."""
+    """A network and how it is trained: what a search measures."""
 
     kind: ClassVar[str] = "candidate"
 
     architecture: Architecture
     recipe: Recipe = Recipe()
+    data: str | None = None
+    """The data it was searched for or trained on, as ``--data`` names it; None if that is not recorded."""
 
 
 def read(path: str | Path) -> Architecture | Recipe | Candidate:
-    """Read a YAML file of any of the three kinds. Raises `SpecError`."""
-    text = _read_text(path)
-    fields = _parse(text, str(path))
+    """Read a YAML file of any of these kinds. Raises `SpecError`."""
     kinds: dict[str, type[Architecture] | type[Recipe] | type[Candidate]]
     kinds = {"architecture": Architecture, "recipe": Recipe, "candidate": Candidate}
-    kind = fields.get("kind")
+    text = read_text(path)
+    kind = kind_of(text, str(path))
     if kind not in kinds:
         raise SpecError(f"{path}: kind is {kind!r}; valid: {', '.join(kinds)}")
     return kinds[kind].from_yaml(text, str(path))
-
-
-def read_yaml(path: str | Path, kind: str) -> dict[str, Any]:
-    """The fields of a YAML document of `kind`, head checked and removed."""
-    fields = _parse(_read_text(path), str(path))
-    _check_head(fields, kind, str(path))
-    return fields
-
-
-def _read_text(path: str | Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise SpecError(f"cannot read {path}: {reason}") from None
-
-
-def _parse(text: str, source: str) -> dict[str, Any]:
-    try:
-        fields = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
-        raise SpecError(f"{source}: expected a mapping of names to values")
-    return fields
-
-
-def _check_head(fields: dict[str, Any], kind: str, source: str) -> None:
-    found, schema = fields.pop("kind", None), fields.pop("schema", None)
-    if found != kind:
-        raise SpecError(f"{source}: kind is {found!r}, expected {kind!r}")
-    if schema != SCHEMA:
-        raise SpecError(f"{source}: schema is {schema!r}, this version reads {SCHEMA}")
-
-
-def _explain(cls: type[BaseModel], error: ValidationError) -> str:
-    """The first broken rule in one line."""
-    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {where!r} of {cls.__name__.lower()}: {closest(where, cls.model_fields)}"
-    rule = first["msg"].removeprefix("Value error, ")
-    value = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
-    return f"{cls.__name__.lower()}{f' {where}' if where else ''}: {rule}{value}"

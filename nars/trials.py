@@ -1,7 +1,7 @@
 """The record of a trial: everything nars writes about a trial or a study, typed.
 
-Optuna stores such things as *user attributes*, a mapping from text to anything. Only this module
-spells their keys: everybody else reads a `Record` and writes one.
+Optuna stores such data as *user attributes*, a mapping from text to any value. Only this module
+spells their keys; all other code reads and writes a `Record`.
 """
 
 from __future__ import annotations
@@ -33,18 +33,19 @@ __all__ = [
 ]
 
 Void = Literal["interrupted", "refused"]
+"""Why a trial costs no budget."""
 
 INTERRUPTED: Void = "interrupted"
-"""The worker ended before the training did; another trial repeats this one."""
+"""The worker ended before the training did, so another trial repeats this one."""
 
 REFUSED: Void = "refused"
-"""The budget was spent when the trial was asked for, or a measured limit did not hold."""
+"""The budget was already spent when the trial was asked for, or a measured cost exceeded its limit."""
 
 Curve = Sequence[tuple[float, float]]
-"""Scores of one training as (fraction of the training done, score), in order."""
+"""The scores of one training, in order, as pairs of (fraction of the training done, score)."""
 
 _CONFIG = "config"
-"""User attribute of a study: the search as YAML, so that a worker needs only the storage."""
+"""User attribute of a study: the search as YAML, so a worker needs nothing but the storage."""
 
 _LATENCY_SAMPLES = "latency_samples"
 """User attribute of a study: genotype rows and seconds that its latency model learns from."""
@@ -52,15 +53,15 @@ _LATENCY_SAMPLES = "latency_samples"
 
 @dataclass(frozen=True)
 class Record:
-    """What is known about a trial besides Optuna's own fields; None where nothing was written."""
+    """Everything known about a trial besides Optuna's own fields; a field is None until it is written."""
 
     worker: str | None = None
     """The process that trains the trial: host, process number and start time."""
     heartbeat: float | None = None
-    """When the worker last reported, in seconds since 1970."""
+    """Time of the worker's last report, in seconds since 1970."""
     seed: int | None = None
     epochs: int | None = None
-    """Epochs trained; while the trial runs, the most that it will train."""
+    """Epochs trained, or while the trial runs, the most that it will train."""
     repeats: int | None = None
     """Number of the interrupted trial that this one repeats."""
     confirms: int | None = None
@@ -68,16 +69,17 @@ class Record:
     void: Void | None = None
     """Why the trial costs no budget: `INTERRUPTED` or `REFUSED`."""
     reason: str | None = None
-    """Why the trial has no score, or not a full one."""
+    """Why the trial has no score, or only that of a partial training."""
     predicted: float | None = None
-    """The score predicted when the trial was proposed."""
+    """Score predicted when the trial was proposed."""
     predicted_sd: float | None = None
-    """Standard deviation of that prediction."""
+    """Standard deviation of `predicted`."""
     seconds: float | None = None
     """Duration of the training."""
     curve: Curve | None = None
+    """Scores measured during the training."""
     estimate: tuple[float, ...] | None = None
-    """Objectives that a training stopped early would have reached."""
+    """Objective values that a training stopped early would have reached."""
     measured: Mapping[str, float] = field(default_factory=dict)
     """Costs by name (``macs``, ``params``, ``latency`` in seconds) and the score under its metric's name."""
 
@@ -85,32 +87,32 @@ class Record:
     def of(cls, trial: FrozenTrial | Trial) -> Record:
         """Read the record of a trial."""
         attributes = trial.user_attrs
-        known = {key: attributes[key] for key in _KEYS if key in attributes}
-        if "curve" in known:
-            known["curve"] = [(at, score) for at, score in known["curve"]]
-        if "estimate" in known:
-            known["estimate"] = tuple(known["estimate"])
+        written = {key: attributes[key] for key in _KEYS if key in attributes}
+        if "curve" in written:
+            written["curve"] = [(fraction, score) for fraction, score in written["curve"]]
+        if "estimate" in written:
+            written["estimate"] = tuple(written["estimate"])
         measured = {key: value for key, value in attributes.items() if key not in _KEYS}
-        return cls(measured=measured, **known)
+        return cls(measured=measured, **written)
 
     @property
     def attributes(self) -> dict[str, Any]:
         """The fields that are set, as Optuna stores them."""
-        known = {key: getattr(self, key) for key in _KEYS}
-        given = {key: value for key, value in known.items() if value is not None}
+        values = {key: getattr(self, key) for key in _KEYS}
+        attributes = {key: value for key, value in values.items() if value is not None}
         if self.curve is not None:
-            given["curve"] = [[at, score] for at, score in self.curve]
+            attributes["curve"] = [[fraction, score] for fraction, score in self.curve]
         if self.estimate is not None:
-            given["estimate"] = list(self.estimate)
-        return given | dict(self.measured)
+            attributes["estimate"] = list(self.estimate)
+        return attributes | dict(self.measured)
 
 
-_KEYS = tuple(each.name for each in fields(Record) if each.name != "measured")
-"""Keys of user attributes; every other key names a number in `Record.measured`."""
+_KEYS = tuple(item.name for item in fields(Record) if item.name != "measured")
+"""User attributes that are fields of a `Record`; every other key names a number in `Record.measured`."""
 
 
 def write(study: Study, trial: FrozenTrial | Trial, record: Record) -> None:
-    """Add the fields of `record` that are set to what is written about a trial."""
+    """Write the fields of `record` that are set; other fields of the trial's record stay as they are."""
     for key, value in record.attributes.items():
         if isinstance(trial, Trial):
             trial.set_user_attr(key, value)
@@ -119,22 +121,26 @@ def write(study: Study, trial: FrozenTrial | Trial, record: Record) -> None:
 
 
 def counts(trial: FrozenTrial) -> bool:
-    """Whether a trial uses up budget: it was trained, or is being trained."""
+    """Whether a trial costs budget, because it was trained or is being trained."""
     return trial.state != TrialState.WAITING and not trial.user_attrs.get("void")
 
 
 def place(trials: Sequence[FrozenTrial], number: int) -> int:
-    """How many proposals came before the trial of this number.
+    """Count the proposals that came before the trial with this number.
 
-    An interrupted trial and its repetition are one, so a resumed search counts like one that was
-    not interrupted.
+    An interrupted trial and its repetition count as one, so a resumed search counts like an
+    uninterrupted one.
     """
     earlier = (trial for trial in trials if trial.number < number and trial.state != TrialState.WAITING)
     return sum(trial.user_attrs.get("void") != INTERRUPTED for trial in earlier)
 
 
 def labels(study: Study, trial: FrozenTrial) -> list[float] | None:
-    """The finite objective values known of a trial; None if it failed or still runs."""
+    """Return the finite objective values of a trial, or None.
+
+    A trial that was stopped early has estimates of its final values instead or, in a search with one
+    objective, the last score that it reported.
+    """
     values: Sequence[float] | None = trial.values
     if trial.state == TrialState.PRUNED:
         values = trial.user_attrs.get("estimate", values if len(study.directions) == 1 else None)
@@ -144,22 +150,22 @@ def labels(study: Study, trial: FrozenTrial) -> list[float] | None:
 
 
 def config_text(study: Study) -> str | None:
-    """The configuration of the search that a study was made for, as YAML; None if nars did not make it."""
+    """Return the configuration of a study's search as YAML; None if nars did not make the study."""
     text: str | None = study.user_attrs.get(_CONFIG)
     return text
 
 
 def write_config_text(study: Study, text: str) -> None:
-    """Keep the configuration of a search in its study."""
+    """Store the configuration of a search in its study."""
     study.set_user_attr(_CONFIG, text)
 
 
 def latency_samples(study: Study) -> list[tuple[list[float], float]] | None:
-    """Genotype rows [d] and the seconds measured for them; None before they were measured."""
+    """Return pairs of a genotype row [d] and its measured seconds; None before they are measured."""
     samples: list[tuple[list[float], float]] | None = study.user_attrs.get(_LATENCY_SAMPLES)
     return samples
 
 
 def write_latency_samples(study: Study, samples: Sequence[tuple[Sequence[float], float]]) -> None:
-    """Keep the samples of a latency model in its study, for every worker and every restart."""
+    """Store the samples of a latency model in its study, for every worker and every restart."""
     study.set_user_attr(_LATENCY_SAMPLES, [[list(row), seconds] for row, seconds in samples])

@@ -1,4 +1,4 @@
-"""Declarations on top of `nars`: search spaces and the published networks."""
+"""Declarations built on `nars`: search spaces and the published networks."""
 
 from __future__ import annotations
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from nars.documents import Frozen, read_yaml
 from nars.errors import UsageError, closest
-from nars.spec import Architecture, Frozen, read_yaml
+from nars.spec import Architecture
 
 __all__ = ["Figures", "figures", "names", "published"]
 
@@ -19,35 +20,36 @@ _FIGURES = _FOLDER / "figures.yaml"
 
 
 class Figures(Frozen):
-    """What the authors published of one network, on ImageNet."""
+    """The figures that the authors published for one network, on ImageNet."""
 
     params_m: float
     """Millions of convolution weights; biases and norms are not counted."""
     flops_m: float
     """Millions of convolution MACs, plus one per input element of every adaptive average pool."""
     top_1: float
-    """Accuracy in percent, as is `top_5`."""
+    """Accuracy in percent."""
     top_5: float
+    """Accuracy in percent."""
     resize: int
-    """Side in pixels that images are resized to before the crop to the network's resolution."""
+    """Side in pixels to which images are resized before they are cropped to the network's resolution."""
 
 
 @cache
 def names() -> tuple[str, ...]:
     """All published networks, the smallest first."""
-    found = [path.stem for path in _FOLDER.glob("*.yaml") if path != _FIGURES]
-    return tuple(sorted(found, key=lambda name: (not name.endswith("0"), name)))
+    stems = [path.stem for path in _FOLDER.glob("*.yaml") if path != _FIGURES]
+    return tuple(sorted(stems, key=lambda name: (not name.endswith("0"), name)))
 
 
 @cache
 def published(name: str) -> Architecture:
-    """A published network. Raises `UsageError` that names the closest one."""
+    """A published network by name. Raises `UsageError` with the closest name."""
     _check(name)
     return Architecture.load(_FOLDER / f"{name}.yaml")
 
 
 def figures(name: str) -> Figures | None:
-    """The published figures of a network; None where there are none. Raises `UsageError`."""
+    """The published figures of a network, None if there are none. Raises `UsageError` like `published`."""
     _check(name)
     return _all_figures().get(name)
 

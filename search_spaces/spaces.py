@@ -1,4 +1,4 @@
-"""The spaces that come with nars, and how a user's own is found."""
+"""Finds the spaces that come with nars by name, and a user's own by file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["space", "space_names"]
 
 
 def space_names() -> list[str]:
-    """The names that `space` knows without a file."""
+    """The names of the built-in spaces, in alphabetical order."""
     files = resources.files(__package__).iterdir()
     return sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml"))
 

@@ -1,4 +1,4 @@
-"""A search without training: scores are a known function of the candidate, failures are ordered.
+"""A search without training: scores are a known function of the candidate, and failures are staged.
 
 The fixture `stub` makes it the task ``stub`` for searches in this process.
 """
@@ -16,11 +16,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.base import BaseEstimator, RegressorMixin
 
+import nars
 from nars import tasks
 from nars.searching.config import SearchConfig
 from nars.space import Space
 from nars.space.cost import count
-from nars.space.genotypes import features, is_architecture_feature
+from nars.space.genotypes import is_architecture_feature
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
 from nars.training.loop import Progress
@@ -63,7 +64,7 @@ class StubTask(Task):
     metric = "accuracy"
     hook: ClassVar[Hook | None] = None
     trained: ClassVar[list[tuple[Candidate, int]]] = []
-    """Candidate and seed of every training begun."""
+    """Candidate and seed of every training that was begun."""
 
     def __init__(self, source: str, device: torch.device) -> None:
         self.source = source
@@ -103,7 +104,7 @@ class StubTask(Task):
 
 
 def score(candidate: Candidate, seed: int) -> float:
-    """Grows with MACs, has its best learning rate at 0.1, and a noise of 0.005."""
+    """Return a score that grows with MACs, is best at a learning rate of 0.1, and has a noise of 0.005."""
     macs = count(candidate.architecture, num_classes=10).macs
     noise = np.random.default_rng(seed).normal(0, 0.005)
     return float(np.clip(expected_score(macs, candidate.recipe.lr) + noise, 0, 1))
@@ -136,18 +137,20 @@ class StubPredictor(RegressorMixin, BaseEstimator):
 
     def _inputs(self, matrix: Any) -> Any:
         known = np.log10(np.stack(list(self.domain.statistics(matrix).values()), axis=1)) - 4
-        recipe = features(self.domain, matrix)[:, ~is_architecture_feature(self.domain)].astype(float)
+        recipe = self.domain.dimensions.features(matrix)[:, ~is_architecture_feature(self.domain)].astype(
+            float
+        )
         return np.concatenate([known, recipe, recipe**2, np.ones((len(known), 1))], axis=1)
 
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[StubTask]]:
-    """The task ``stub``, nothing trained yet, and the stub predictor in the place of the real one."""
+    """Set up the task ``stub``, with nothing trained yet, and replace the predictor by the stub."""
     monkeypatch.setitem(tasks.TASKS, "stub", "stub_task:StubTask")
     monkeypatch.setattr("nars.predictors.gaussian.GaussianPredictor", StubPredictor)
     monkeypatch.setattr(StubTask, "trained", [])
     monkeypatch.setattr(StubTask, "hook", None)
-    monkeypatch.setattr("os.fsync", lambda file: None)  # no test cuts the power
+    monkeypatch.setattr("os.fsync", lambda file: None)  # faster, and no test cuts the power
     return StubTask
 
 
@@ -156,8 +159,13 @@ def config(budget: str = "12", space: Space = SPACE, **changes: Any) -> SearchCo
     return SearchConfig(space=space, budget=budget, device="cpu", **(fields | changes))
 
 
+def search(config: SearchConfig, folder: Path, storage: str | None = None) -> Study:
+    """Search in this process until the budget is spent."""
+    return nars.search(config, folder, storage).study
+
+
 def trials(study: Study) -> list[FrozenTrial]:
-    """Those that cost budget, in order."""
+    """Return the trials that cost budget, in order."""
     return [trial for trial in study.get_trials(deepcopy=False) if counts(trial)]
 
 
@@ -166,5 +174,5 @@ def complete(study: Study) -> list[FrozenTrial]:
 
 
 def path(study: Study) -> list[tuple[Any, ...]]:
-    """What a search did, in order: genotype, seed and outcome of every trial that cost budget."""
+    """Return genotype, seed and outcome of every trial that cost budget, in order."""
     return [(dict(trial.params), Record.of(trial).seed, trial.state, trial.values) for trial in trials(study)]

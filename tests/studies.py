@@ -1,4 +1,4 @@
-"""Finished studies without training, with the attributes that `nars.workers.worker` leaves."""
+"""Finished studies without training, with the records that `nars.workers.worker` writes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def config(budget: int = 32, objectives: tuple[str, ...] = ("accuracy",), **chan
 
 
 def finished(search: SearchConfig, n: int | None = None, *, seed: int = 0, troubles: bool = True) -> Study:
-    """A study of `n` trials whose scores follow MACs and learning rate, with noise.
+    """Make a study of `n` trials whose scores follow MACs and learning rate, with noise.
 
     The first quarter has no prediction, and the last tenth confirms the best. With `troubles` every 7th
     trial failed, every 5th was stopped early and one is void.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from detector.data.masks import encode
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Split
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
 from detector.model.detector import Detector
 from detector.model.parts import Parts
 from detector.model.settings import Settings
@@ -53,7 +53,7 @@ TRAINING = Training(epochs=3, batch_size=4, lr=0.02, lr_images=4, flip=0, ema=Tr
 
 
 def squares(train: int = 16, val: int = 8, seed: int = 0) -> CocoData:
-    return CocoData(*(_split(name, count, seed) for name, count in (("train", train), ("val", val))))
+    return CocoData(*(_subset(name, count, seed) for name, count in (("train", train), ("val", val))))
 
 
 def model(seed: int = 0, **changes: Any) -> Detector:
@@ -61,7 +61,7 @@ def model(seed: int = 0, **changes: Any) -> Detector:
     return Detector(PARTS, len(CLASSES), SETTINGS.replace(**changes))
 
 
-def _split(name: str, count: int, seed: int) -> Split:
+def _subset(name: str, count: int, seed: int) -> Subset:
     rng = np.random.default_rng([seed, ord(name[0])])
     images, annotations, pixels = [], [], {}
     for number in range(1, count + 1):
@@ -82,4 +82,4 @@ def _split(name: str, count: int, seed: int) -> Split:
         pixels[number] = canvas
     categories = tuple(Category(index + 1, word) for index, word in enumerate(CLASSES))
     place = Path("squares")
-    return Split(name, place, place, tuple(images), tuple(annotations), categories, pixels)
+    return Subset(name, place, place, tuple(images), tuple(annotations), categories, pixels)

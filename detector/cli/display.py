@@ -1,4 +1,4 @@
-"""What ``nars detect`` shows: a bar on a terminal, a line per epoch elsewhere, tables at the end."""
+"""Shows a training of ``nars detect`` as a bar or a line per epoch, and results as tables."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from nars.cli.display import progress_bar
+
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from detector.evaluation.coco_ap import Evaluation, Scores
     from detector.model.cost import DetectorCost
     from detector.training.progress import Epoch, Step
     from nars.networks.latency import Latency
 
-__all__ = ["progress", "show_cost", "show_scores", "spoken"]
+__all__ = ["logging_to_stderr", "progress", "show_cost", "show_scores"]
 
 OnStep = Callable[["Step"], None]
 OnEpoch = Callable[["Epoch"], bool]
 
 
 @contextlib.contextmanager
-def spoken(*, quiet: bool) -> Iterator[None]:
-    """Let the package say on stderr what it does: weights loaded, records left out, downloads."""
+def logging_to_stderr(*, quiet: bool) -> Iterator[None]:
+    """Let the package log to stderr what it does: weights loaded, records left out, downloads."""
     logger, handler = logging.getLogger("detector"), logging.StreamHandler()
     level = logger.level
     logger.addHandler(handler)
@@ -38,62 +42,63 @@ def spoken(*, quiet: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def progress(*, quiet: bool) -> Iterator[tuple[OnStep | None, OnEpoch | None]]:
-    """The callbacks that show a training on stderr."""
+    """Give the callbacks that show a training on stderr."""
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     if quiet:
         yield None, None
-        return
-    if not console.is_terminal:
-        yield _with_lines(console)
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-    ) as bar:
-        line = bar.add_task("training", note="")
-
-        def on_step(step: Step) -> None:
-            done = (step.epoch - 1) * step.steps + step.step
-            note = f"left {_duration(step.left)}, epoch {step.epoch}, loss {step.loss:.3f}"
-            bar.update(line, total=step.epochs * step.steps, completed=done, note=note)
-
-        yield on_step, _on_epoch(console)
+    elif console.is_terminal:
+        with progress_bar(console) as bar:
+            live = _Live(console, bar)
+            yield live.on_step, live.on_epoch
+    else:
+        log = _Log(console)
+        yield log.on_step, log.on_epoch
 
 
-def _with_lines(console: Console) -> tuple[OnStep, OnEpoch]:
-    left = [0.0]
+class _Live:
+    """Keeps one line up to date, and prints a line above it after each epoch."""
 
-    def on_step(step: Step) -> None:
-        left[0] = step.left
+    def __init__(self, console: Console, bar: Progress) -> None:
+        self.console = console
+        self.bar = bar
+        self.line = bar.add_task("training", note="")
 
-    return on_step, _on_epoch(console, left)
+    def on_step(self, step: Step) -> None:
+        done = (step.epoch - 1) * step.steps + step.step
+        note = f"left {_duration(step.seconds_left)}, epoch {step.epoch}, loss {step.loss:.3f}"
+        self.bar.update(self.line, total=step.epochs * step.steps, completed=done, note=note)
 
-
-def _on_epoch(console: Console, left: list[float] | None = None) -> OnEpoch:
-    """Prints a line; `left` holds the seconds to the end."""
-
-    def on_epoch(epoch: Epoch) -> bool:
-        parts = [f"loss {epoch.losses['loss']:.3f}"]
-        if epoch.scores is not None and epoch.ap is not None:
-            parts.append(f"AP {epoch.ap:.4f} (AP50 {epoch.scores['ap50'] or 0.0:.4f})")
-        objects, background = epoch.samples["box_objects"], epoch.samples["box_background"]
-        parts.append(f"{objects:.1f} objects and {background:.1f} background regions per image")
-        if left is not None:
-            parts.append(f"left {_duration(left[0])}")
-        console.print(f"epoch {epoch.epoch}/{epoch.epochs}: {', '.join(parts)}")
+    def on_epoch(self, epoch: Epoch) -> bool:
+        self.console.print(_described(epoch))
         return True
 
-    return on_epoch
+
+class _Log:
+    """Prints a line after each epoch, with the time left."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.seconds_left = 0.0
+
+    def on_step(self, step: Step) -> None:
+        self.seconds_left = step.seconds_left
+
+    def on_epoch(self, epoch: Epoch) -> bool:
+        self.console.print(f"{_described(epoch)}, left {_duration(self.seconds_left)}")
+        return True
+
+
+def _described(epoch: Epoch) -> str:
+    parts = [f"loss {epoch.losses['loss']:.3f}"]
+    if epoch.scores is not None and epoch.ap is not None:
+        parts.append(f"AP {epoch.ap:.4f} (AP50 {epoch.scores['ap50'] or 0.0:.4f})")
+    objects, background = epoch.samples["box_objects"], epoch.samples["box_background"]
+    parts.append(f"{objects:.1f} objects and {background:.1f} background regions per image")
+    return f"epoch {epoch.epoch}/{epoch.epochs}: {', '.join(parts)}"
 
 
 def show_scores(evaluation: Evaluation) -> None:
-    """AP by class, and the means."""
+    """Print AP by class, and the means."""
     kinds = {"box": evaluation.boxes} | ({"mask": evaluation.masks} if evaluation.masks else {})
     table = Table("class", *(f"{kind} AP" for kind in kinds))
     for name in evaluation.boxes.per_class:
@@ -111,6 +116,7 @@ def _summary(scores: Scores) -> str:
 
 
 def show_cost(cost: DetectorCost, latency: Latency | None) -> None:
+    """Print MACs by part, parameters, and the latency if it was measured."""
     heads = {"trunk": cost.trunk, "RPN": cost.rpn, "box head": cost.box, "mask head": cost.mask}
     shares = ", ".join(f"{name} {macs / 1e6:.1f} M" for name, macs in heads.items() if macs)
     text = f"{cost.macs / 1e6:.1f} M MACs at {cost.side}x{cost.side} ({shares}), {cost.params / 1e6:.3f} M"

@@ -1,3 +1,3 @@
-"""Detection data: reading COCO, VOC and YOLO, checking and mending it, the embedded scenes."""
+"""Reads, checks and mends detection data in COCO's, VOC's and YOLO's formats; makes `digit-scenes`."""
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Examine a detection data set before it is trained on, refuse it, mend it.
+"""Check a detection data set before training: list its faults, refuse it, or mend it.
 
-    findings = check("DIR")             what is wrong, each with file and id
-    changes = fix("DIR", "OUT")         a mended copy in COCO's format
-    data = usable("DIR")                what a training takes; raises where there are errors
+    findings = check("DIR")             lists what is wrong, each entry with file and id
+    changes = fix("DIR", "OUT")         writes a mended copy in COCO's format
+    data = usable("DIR")                returns data to train on; raises if there are errors
 
-The rules, and what mends each, stand in `detector.data.findings.RULES`.
+`detector.data.findings.RULES` lists the rules and the remedy of each.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from detector.data.coco import write
 from detector.data.findings import Finding, summary
 from detector.data.layouts import load
 from detector.data.mend import mend
-from detector.data.records import Annotation, CocoData, ImageRecord, Split
+from detector.data.records import Annotation, CocoData, ImageRecord, Subset
 from nars.data.pictures import READERS
 from nars.errors import DataError
 
@@ -30,26 +30,28 @@ __all__ = ["check", "examine", "fix", "usable"]
 log = logging.getLogger(__name__)
 
 _SPLITS = ("train", "val")
+"""The splits that a training needs."""
 
 _OVERHANG = 1.0
-"""Pixels by which a box may reach over the border: rounding, in many tools."""
+"""Pixels by which a box may reach over the border, because many tools round."""
 
 
 def check(source: str | Path, decode: bool = True) -> list[Finding]:
-    """Everything found in a data set; with `decode` every image is decoded to its end.
+    """List everything wrong with a data set; with `decode` every image is decoded to its end.
 
-    Without it images are only opened: damage further in, and copies under other names, go
-    unseen, in a hundredth of the time. Raises `DataError` where there is no data set at all.
+    Without `decode`, images are only opened. This takes a hundredth of the time, but misses
+    damage further into a file and copies under other names. Raises `DataError` if there is
+    no data set at all.
     """
     return _read(source, decode)[1]
 
 
 def examine(data: CocoData, decode: bool = True) -> list[Finding]:
-    """As `check`, for data that has been read."""
-    findings = [finding for split in data.splits if split.images for finding in _split_findings(split)]
-    probes = {split.name: _probe_all(split, decode) for split in data.splits}
-    for split in data.splits:
-        findings += _image_findings(split, probes[split.name])
+    """Do the same as `check` for data that has been read already."""
+    findings = [finding for subset in data.subsets if subset.images for finding in _subset_findings(subset)]
+    probes = {subset.name: _probe_all(subset, decode) for subset in data.subsets}
+    for subset in data.subsets:
+        findings += _image_findings(subset, probes[subset.name])
     findings += _category_findings(data)
     findings += _shared_findings(data, probes)
     return findings
@@ -61,10 +63,10 @@ def usable(
     decode: bool = True,
     needs: Sequence[str] = _SPLITS,
 ) -> CocoData:
-    """Data without errors in the splits that it `needs`.
+    """Return data without errors in the splits that the caller `needs`.
 
-    Raises `DataError` that counts the errors and names the first, unless `drop_bad` leaves
-    out what is bad; what cannot be left out is refused in either case.
+    Raises `DataError` that counts the errors and names the first ones. With `drop_bad`, bad
+    records are left out instead; errors that cannot be left out are refused in either case.
     """
     data, findings = (
         (source, examine(source, decode)) if isinstance(source, CocoData) else _read(source, decode)
@@ -84,11 +86,11 @@ def usable(
 def fix(source: str | Path, out: str | Path) -> list[str]:
     """Write a mended copy of a data set to a new folder, in COCO's format.
 
-    Returns a line on each thing done. Raises `DataError` for what cannot be mended (an
-    unreadable annotation file, a data set that is empty or would be).
+    Returns a line about each change. Raises `DataError` for what cannot be mended (an
+    unreadable annotation file, a data set that is empty or would become so).
     """
     data, findings = _read(source, decode=True)
-    fatal = [one for one in findings if one.remedy == "refuse"]
+    fatal = [finding for finding in findings if finding.remedy == "refuse"]
     if fatal:
         raise DataError(_refusal(fatal, droppable=False))
     data, changes = mend(data, findings)
@@ -102,12 +104,14 @@ def _read(source: str | Path, decode: bool) -> tuple[CocoData, list[Finding]]:
     data = load(source, report=findings.append)
     unread = {finding.split for finding in findings if finding.code == "file-unreadable"}
     more = examine(data, decode)
-    return data, findings + [one for one in more if one.code != "data-empty" or one.split not in unread]
+    more = [finding for finding in more if finding.code != "data-empty" or finding.split not in unread]
+    return data, findings + more
 
 
 def _left_out(findings: Iterable[Finding]) -> list[str]:
-    """A line on each record that was never read, so that there is nothing to mend."""
-    return [f"{one}; left out" for one in findings if one.severity == "error" and one.index is None]
+    """Return a line about each record that could not be read, so there is nothing to mend."""
+    unread = [finding for finding in findings if finding.severity == "error" and finding.index is None]
+    return [f"{finding}; left out" for finding in unread]
 
 
 def _refusal(errors: Sequence[Finding], *, droppable: bool) -> str:
@@ -119,18 +123,18 @@ def _refusal(errors: Sequence[Finding], *, droppable: bool) -> str:
 
 
 def _refuse_empty(data: CocoData, needs: Sequence[str]) -> None:
-    for split in data.splits:
-        if split.name in needs and not (split.images and split.annotations):
-            raise DataError(f"{split.source}: nothing to {split.name} on is left without the bad records")
+    for subset in data.subsets:
+        if subset.name in needs and not (subset.images and subset.annotations):
+            raise DataError(f"{subset.source}: nothing to {subset.name} on is left without the bad records")
 
 
-def _probe_all(split: Split, decode: bool) -> list[images.Probe | str]:
-    """For every image what it is, or why it cannot be read; in threads, Pillow frees the lock."""
-    if split.pixels is not None:
-        shapes = (split.pixels[image.id].shape for image in split.images)
+def _probe_all(subset: Subset, decode: bool) -> list[images.Probe | str]:
+    """Probe every image, or say why it cannot be read. Threads help, because Pillow frees the lock."""
+    if subset.pixels is not None:
+        shapes = (subset.pixels[image.id].shape for image in subset.images)
         return [images.Probe(width, height, 1, None) for height, width, _ in shapes]
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(partial(_probe, decode=decode), map(split.path, split.images)))
+        return list(pool.map(partial(_probe, decode=decode), map(subset.path, subset.images)))
 
 
 def _probe(path: Path, decode: bool) -> images.Probe | str:
@@ -140,62 +144,60 @@ def _probe(path: Path, decode: bool) -> images.Probe | str:
         return str(error).removeprefix(f"{path}: ")
 
 
-def _image_findings(split: Split, probes: Sequence[images.Probe | str]) -> Iterator[Finding]:
-    for index, (image, probe) in enumerate(zip(split.images, probes, strict=True)):
-        path = split.path(image)
+def _image_findings(subset: Subset, probes: Sequence[images.Probe | str]) -> Iterator[Finding]:
+    for index, (image, probe) in enumerate(zip(subset.images, probes, strict=True)):
+        path = subset.path(image)
 
-        def found(
-            code: str, message: str, path: Path = path, id: int = image.id, index: int = index
-        ) -> Finding:
-            return Finding(code, split.name, str(path), message, id, index)
+        def finding(code: str, message: str, path: Path = path, index: int = index) -> Finding:
+            return Finding(code, subset.name, str(path), message, subset.images[index].id, index)
 
         if isinstance(probe, str):
-            yield found("image-unreadable" if path.exists() else "image-missing", probe)
+            yield finding("image-unreadable" if path.exists() else "image-missing", probe)
         elif not probe.fits(image.width, image.height):
             stated = f"{image.width}x{image.height}" if image.width else "none"
-            yield found("size-mismatch", f"the image is {probe.width}x{probe.height}, stated is {stated}")
+            yield finding("size-mismatch", f"the image is {probe.width}x{probe.height}, stated is {stated}")
         elif probe.orientation > 1 and probe.shown == (probe.width, probe.height):
             message = f"EXIF orientation {probe.orientation} does not show in the size; taken as it is stored"
-            yield found("orientation", message)
+            yield finding("orientation", message)
 
 
-def _split_findings(split: Split) -> Iterator[Finding]:
-    yield from _duplicates("image-id-duplicate", split, split.images)
-    yield from _duplicates("annotation-id-duplicate", split, split.annotations)
+def _subset_findings(subset: Subset) -> Iterator[Finding]:
+    yield from _duplicates("image-id-duplicate", subset, subset.images)
+    yield from _duplicates("annotation-id-duplicate", subset, subset.annotations)
     files: set[str] = set()
-    for index, image in enumerate(split.images):
-        path = str(split.path(image))
+    for index, image in enumerate(subset.images):
+        path = str(subset.path(image))
         if image.file in files:
-            yield Finding("file-duplicate", split.name, path, "listed before in this split", image.id, index)
+            yield Finding("file-duplicate", subset.name, path, "listed before in this split", image.id, index)
         files.add(image.file)
-        if not split.by_image[image.id]:
-            yield Finding("image-without-boxes", split.name, path, "kept as background", image.id, index)
-    yield from _annotation_findings(split)
+        if not subset.by_image[image.id]:
+            yield Finding("image-without-boxes", subset.name, path, "kept as background", image.id, index)
+    yield from _annotation_findings(subset)
 
 
-def _duplicates(code: str, split: Split, records: Sequence[ImageRecord | Annotation]) -> Iterator[Finding]:
+def _duplicates(code: str, subset: Subset, records: Sequence[ImageRecord | Annotation]) -> Iterator[Finding]:
     seen: set[int] = set()
     for index, record in enumerate(records):
         if record.id in seen:
-            file = str(split.path(record)) if isinstance(record, ImageRecord) else str(split.source)
-            yield Finding(code, split.name, file, f"id {record.id} is in use already", record.id, index)
+            file = str(subset.path(record)) if isinstance(record, ImageRecord) else str(subset.source)
+            yield Finding(code, subset.name, file, f"id {record.id} is in use already", record.id, index)
         seen.add(record.id)
 
 
-def _annotation_findings(split: Split) -> Iterator[Finding]:
-    records = {image.id: image for image in split.images}
-    categories = {category.id for category in split.categories}
-    for index, annotation in enumerate(split.annotations):
+def _annotation_findings(subset: Subset) -> Iterator[Finding]:
+    records = {image.id: image for image in subset.images}
+    categories = {category.id for category in subset.categories}
+    for index, annotation in enumerate(subset.annotations):
         image = records.get(annotation.image_id)
-        file = str(split.source if image is None else split.path(image))
+        file = str(subset.source if image is None else subset.path(image))
         for code, message in _annotation_faults(annotation, image, categories):
-            yield Finding(code, split.name, file, message, annotation.id, index)
+            yield Finding(code, subset.name, file, message, annotation.id, index)
 
 
 def _annotation_faults(
     annotation: Annotation, image: ImageRecord | None, categories: set[int]
 ) -> Iterator[tuple[str, str]]:
-    """Codes and messages; at most one of them is a reason to drop the annotation."""
+    """Yield codes and messages; at most one of them is a reason to drop the annotation."""
     if image is None:
         yield "annotation-without-image", f"there is no image with id {annotation.image_id}"
         return
@@ -220,16 +222,16 @@ def _box_fault(box: tuple[float, float, float, float], image: ImageRecord) -> tu
     right, bottom = left + width, top + height
     starts_inside = 0 <= left < image.width and 0 <= top < image.height and right > left and bottom > top
     if starts_inside and right <= image.width and bottom <= image.height:
-        return None  # nearly all boxes end here; NaN and infinity do not
+        return None  # true of nearly all boxes; false of NaN and infinity
     shown = f"box {', '.join(f'{number:g}' for number in box)}"
     if not all(abs(number) < inf for number in box):
         return "box-nonfinite", f"{shown} is not finite"
     if right <= left or bottom <= top:
         return "box-empty", f"{shown} has no area"
-    if not image.width:  # its size is stated nowhere, another finding
+    if not image.width:  # no size is stated, which is a finding of its own
         return None
     if left >= image.width or top >= image.height or right <= 0 or bottom <= 0:
-        return "box-outside", f"{shown} lies outside the image of {image.width}x{image.height}"
+        return "box-outside", f"{shown} is outside the image of {image.width}x{image.height}"
     if max(-left, -top, right - image.width, bottom - image.height) <= _OVERHANG:
         return None
     return "box-overhang", f"{shown} reaches over the border of {image.width}x{image.height}"
@@ -237,15 +239,15 @@ def _box_fault(box: tuple[float, float, float, float], image: ImageRecord) -> tu
 
 def _category_findings(data: CocoData) -> Iterator[Finding]:
     names: dict[int, str] = {}
-    for split in data.splits:
-        for category in split.categories:
-            known = names.setdefault(category.id, category.name)
-            if known != category.name:
-                message = f"category {category.id} is {known!r} and {category.name!r}"
-                yield Finding("category-conflict", split.name, str(split.source), message, category.id)
-        if not split.images or not any(not one.crowd for one in split.annotations):
-            missing = "boxes" if split.images else "images"
-            yield Finding("data-empty", split.name, str(split.source), f"no {missing} in {split.name}")
+    for subset in data.subsets:
+        for category in subset.categories:
+            first_name = names.setdefault(category.id, category.name)
+            if first_name != category.name:
+                message = f"category {category.id} is {first_name!r} and {category.name!r}"
+                yield Finding("category-conflict", subset.name, str(subset.source), message, category.id)
+        if not subset.images or all(annotation.crowd for annotation in subset.annotations):
+            missing = "boxes" if subset.images else "images"
+            yield Finding("data-empty", subset.name, str(subset.source), f"no {missing} in {subset.name}")
     used = {annotation.category_id for annotation in data.train.annotations}
     for category in data.categories if used else ():
         if category.id not in used:
@@ -254,7 +256,7 @@ def _category_findings(data: CocoData) -> Iterator[Finding]:
 
 
 def _shared_findings(data: CocoData, probes: dict[str, list[images.Probe | str]]) -> Iterator[Finding]:
-    """Validation images that are, byte for byte, training images."""
+    """Find validation images that are, byte for byte, training images."""
     train = {key: path for path, key in _contents(data.train, probes["train"])}
     for index, (path, key) in enumerate(_contents(data.val, probes["val"])):
         if key is not None and key in train:
@@ -263,12 +265,12 @@ def _shared_findings(data: CocoData, probes: dict[str, list[images.Probe | str]]
 
 
 def _contents(
-    split: Split, probes: Iterable[images.Probe | str]
+    subset: Subset, probes: Iterable[images.Probe | str]
 ) -> Iterator[tuple[Path, bytes | Path | None]]:
-    """Every image with what tells it from others: its digest, or its place where it was not read."""
-    for image, probe in zip(split.images, probes, strict=True):
-        path = split.path(image)
-        if isinstance(probe, str) or split.pixels is not None:
+    """Yield every image with a key of its content: its digest, or its path if it was not read whole."""
+    for image, probe in zip(subset.images, probes, strict=True):
+        path = subset.path(image)
+        if isinstance(probe, str) or subset.pixels is not None:
             yield path, None
         else:
             yield path, probe.digest or path.resolve()

@@ -1,34 +1,34 @@
-"""COCO's annotation files: reading one into records, writing records into one."""
+"""Reads COCO's annotation files into records, and writes records as COCO folders."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from operator import index as whole
+from operator import index as whole_number
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from PIL import Image
 
-from detector.data.findings import Finding, Report, refuse
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Split
+from detector.data.findings import Finding, FindingHandler, refuse
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
 from nars.errors import DataError
 from nars.files import write_whole
 
-__all__ = ["read_split", "to_dict", "write"]
+__all__ = ["read_subset", "to_dict", "write"]
 
-Record = TypeVar("Record", ImageRecord, Annotation, Category)
+_Record = TypeVar("_Record", ImageRecord, Annotation, Category)
 
 
-def read_split(name: str, path: Path, roots: Sequence[Path], report: Report = refuse) -> Split:
-    """Records of an annotation file; images are looked for in the first of `roots` that has them.
+def read_subset(name: str, path: Path, roots: Sequence[Path], report: FindingHandler = refuse) -> Subset:
+    """Read an annotation file; its images are in the first of `roots` that has them.
 
-    What cannot be parsed goes to `report`, which by default raises `DataError`.
+    Entries that cannot be parsed go to `report`, which by default raises `DataError`.
     """
     document = _parse(name, path, report)
     images = _records(name, path, document, "images", _image, report)
-    return Split(
+    return Subset(
         name=name,
         source=path,
         root=_root(images, roots),
@@ -38,24 +38,24 @@ def read_split(name: str, path: Path, roots: Sequence[Path], report: Report = re
     )
 
 
-def to_dict(split: Split) -> dict[str, Any]:
-    """The split as COCO's JSON object, as pycocotools takes it for ``COCO.dataset``."""
+def to_dict(subset: Subset) -> dict[str, Any]:
+    """Return the records as COCO's JSON object, which pycocotools takes as ``COCO.dataset``."""
     return {
-        "info": {"description": split.name},
+        "info": {"description": subset.name},
         "licenses": [],
         "images": [
             {"id": image.id, "file_name": image.file, "width": image.width, "height": image.height}
-            for image in split.images
+            for image in subset.images
         ],
-        "annotations": [_fields(annotation) for annotation in split.annotations],
-        "categories": [category._asdict() for category in split.categories],
+        "annotations": [_fields(annotation) for annotation in subset.annotations],
+        "categories": [category._asdict() for category in subset.categories],
     }
 
 
 def write(data: CocoData, folder: str | Path) -> None:
     """Write ``train/`` and ``val/``, each with its images and ``annotations.json``.
 
-    The folder must be new or empty; it is there whole or not at all. Image files are copied
+    The folder must be new or empty, and appears whole or not at all. Image files are copied
     byte by byte. Raises `DataError`.
     """
     folder = Path(folder)
@@ -64,8 +64,8 @@ def write(data: CocoData, folder: str | Path) -> None:
     part = folder.with_name(f".{folder.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
-        for split in data.splits:
-            _write_split(split, part / split.name)
+        for subset in data.subsets:
+            _write_subset(subset, part / subset.name)
         part.replace(folder)
     except OSError as error:
         raise DataError(f"cannot write {folder}: {error.strerror or error}") from None
@@ -73,7 +73,7 @@ def write(data: CocoData, folder: str | Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _parse(name: str, path: Path, report: Report) -> dict[str, Any]:
+def _parse(name: str, path: Path, report: FindingHandler) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
@@ -95,9 +95,9 @@ def _records(
     path: Path,
     document: dict[str, Any],
     key: str,
-    make: Callable[[dict[str, Any]], Record],
-    report: Report,
-) -> tuple[Record, ...]:
+    make: Callable[[dict[str, Any]], _Record],
+    report: FindingHandler,
+) -> tuple[_Record, ...]:
     rows = document.get(key, [])
     if not isinstance(rows, list):
         report(
@@ -116,21 +116,21 @@ def _records(
 
 
 def _image(row: dict[str, Any]) -> ImageRecord:
-    width, height = whole(row.get("width") or 0), whole(row.get("height") or 0)
+    width, height = whole_number(row.get("width") or 0), whole_number(row.get("height") or 0)
     if not isinstance(row["file_name"], str) or not row["file_name"]:
         raise TypeError("file_name is not a text")
     if width <= 0 or height <= 0:
         width = height = 0
-    return ImageRecord(whole(row["id"]), row["file_name"], width, height)
+    return ImageRecord(whole_number(row["id"]), row["file_name"], width, height)
 
 
 def _annotation(row: dict[str, Any]) -> Annotation:
     left, top, width, height = map(float, row["bbox"])
     area = row.get("area")
     return Annotation(
-        whole(row["id"]),
-        whole(row["image_id"]),
-        whole(row["category_id"]),
+        whole_number(row["id"]),
+        whole_number(row["image_id"]),
+        whole_number(row["category_id"]),
         (left, top, width, height),
         width * height if area is None else float(area),
         bool(row.get("iscrowd", 0)),
@@ -139,7 +139,7 @@ def _annotation(row: dict[str, Any]) -> Annotation:
 
 
 def _category(row: dict[str, Any]) -> Category:
-    return Category(whole(row["id"]), str(row["name"]), str(row.get("supercategory") or ""))
+    return Category(whole_number(row["id"]), str(row["name"]), str(row.get("supercategory") or ""))
 
 
 def _id(row: object) -> int | None:
@@ -160,7 +160,7 @@ def _fields(annotation: Annotation) -> dict[str, Any]:
 
 
 def _root(images: Sequence[ImageRecord], roots: Sequence[Path]) -> Path:
-    """The first folder that has one of the first images, else the first that exists."""
+    """Return the first folder that has one of the first images, else the first that exists."""
     folders = [root for root in roots if root.is_dir()]
     for folder in folders:
         if any((folder / image.file).is_file() for image in images[:20]):
@@ -168,25 +168,25 @@ def _root(images: Sequence[ImageRecord], roots: Sequence[Path]) -> Path:
     return folders[0] if folders else roots[0]
 
 
-def _write_split(split: Split, folder: Path) -> None:
+def _write_subset(subset: Subset, folder: Path) -> None:
     folder.mkdir(parents=True)
     renamed = []
     taken: set[str] = {"annotations.json"}
-    for image in split.images:
+    for image in subset.images:
         file = _free_name(image, taken)
         target = folder / file
         target.parent.mkdir(parents=True, exist_ok=True)
-        if split.pixels is None:
-            shutil.copyfile(split.path(image), target)
+        if subset.pixels is None:
+            shutil.copyfile(subset.path(image), target)
         else:
-            Image.fromarray(split.pixels[image.id]).save(target, format="PNG")
+            Image.fromarray(subset.pixels[image.id]).save(target, format="PNG")
         renamed.append(image._replace(file=file))
-    document = to_dict(split) | {"images": to_dict(Split("", folder, folder, tuple(renamed)))["images"]}
+    document = to_dict(subset) | {"images": to_dict(Subset("", folder, folder, tuple(renamed)))["images"]}
     write_whole(folder / "annotations.json", json.dumps(document, separators=(",", ":")))
 
 
 def _free_name(image: ImageRecord, taken: set[str]) -> str:
-    """The image's file name, made safe: inside the folder, and of no other image."""
+    """Return the image's file name made safe: inside the folder, and not of another image."""
     path = PurePosixPath(image.file.replace("\\", "/"))
     name = str(path.name if path.is_absolute() or ".." in path.parts else path)
     if name in taken:

@@ -1,4 +1,4 @@
-"""What can be wrong with a detection data set, how grave it is, and what mends it."""
+"""The faults that a detection data set can have, their severity, and their remedies."""
 
 from __future__ import annotations
 
@@ -9,56 +9,57 @@ from typing import Literal, NamedTuple
 
 from nars.errors import DataError
 
-__all__ = ["RULES", "Finding", "Remedy", "Report", "Severity", "refuse", "summary"]
+__all__ = ["RULES", "Finding", "FindingHandler", "Remedy", "Severity", "refuse", "summary"]
 
 Severity = Literal["error", "warning"]
+"""An error keeps a training from starting; a warning does not."""
+
 Remedy = Literal[
     "refuse", "drop image", "drop annotation", "drop mask", "clip", "renumber", "restate", "keep"
 ]
+"""The action of `detector.data.mend`; it does nothing for ``refuse`` and ``keep``."""
 
 
 class Rule(NamedTuple):
+    """The severity of a fault, and what `detector.data.mend` does about it."""
+
     severity: Severity
     remedy: Remedy
-    meaning: str
 
 
 RULES: dict[str, Rule] = {
-    "file-unreadable": Rule("error", "refuse", "an annotation file that cannot be parsed"),
-    "data-empty": Rule("error", "refuse", "a split without images, or without a single box"),
-    "category-conflict": Rule("error", "refuse", "one category id with two names"),
-    "record-malformed": Rule("error", "drop annotation", "an entry without its fields, or of wrong types"),
-    "image-missing": Rule("error", "drop image", "an image file that is not there"),
-    "image-unreadable": Rule("error", "drop image", "an image that cannot be decoded to its end"),
-    "image-id-duplicate": Rule("error", "drop image", "one id for two images"),
-    "size-mismatch": Rule("error", "restate", "an image of another size than stated"),
-    "annotation-without-image": Rule("error", "drop annotation", "a box of an image that is not listed"),
-    "annotation-id-duplicate": Rule("error", "renumber", "one id for two annotations"),
-    "category-unknown": Rule("error", "drop annotation", "a box of a category that is not listed"),
-    "box-nonfinite": Rule("error", "drop annotation", "a box with NaN or infinite numbers"),
-    "box-empty": Rule("error", "drop annotation", "a box without area"),
-    "box-outside": Rule("error", "drop annotation", "a box entirely outside its image"),
-    "box-overhang": Rule("warning", "clip", "a box that reaches over the border by more than a pixel"),
-    "mask-malformed": Rule(
-        "warning", "drop mask", "a segmentation that is no polygon and no run-length code"
-    ),
-    "file-duplicate": Rule("warning", "keep", "one image file listed twice in a split"),
-    "image-in-both": Rule("warning", "keep", "the same image in training and validation"),
-    "category-unused": Rule("warning", "keep", "a category without boxes in training"),
-    "orientation": Rule(
-        "warning", "keep", "EXIF turns the image, the stated size does not say if the boxes do"
-    ),
-    "crowd": Rule("warning", "keep", "a crowd: not trained on, ignored in evaluation"),
-    "image-without-boxes": Rule("warning", "keep", "kept as background"),
+    "file-unreadable": Rule("error", "refuse"),  # an annotation file that cannot be parsed
+    "data-empty": Rule("error", "refuse"),  # a split without images, or without a single box
+    "category-conflict": Rule("error", "refuse"),  # one category id with two names
+    "record-malformed": Rule("error", "drop annotation"),  # an entry without its fields, or of wrong types
+    "image-missing": Rule("error", "drop image"),  # an image file that is not there
+    "image-unreadable": Rule("error", "drop image"),  # an image that cannot be decoded to its end
+    "image-id-duplicate": Rule("error", "drop image"),  # one id for two images
+    "size-mismatch": Rule("error", "restate"),  # an image of another size than stated
+    "annotation-without-image": Rule("error", "drop annotation"),  # a box of an image that is not listed
+    "annotation-id-duplicate": Rule("error", "renumber"),  # one id for two annotations
+    "category-unknown": Rule("error", "drop annotation"),  # a box of a category that is not listed
+    "box-nonfinite": Rule("error", "drop annotation"),  # a box with NaN or infinite numbers
+    "box-empty": Rule("error", "drop annotation"),  # a box without area
+    "box-outside": Rule("error", "drop annotation"),  # a box entirely outside its image
+    "box-overhang": Rule("warning", "clip"),  # a box that reaches over the border by more than a pixel
+    "mask-malformed": Rule("warning", "drop mask"),  # neither polygons nor a run-length code
+    "file-duplicate": Rule("warning", "keep"),  # one image file listed twice in a split
+    "image-in-both": Rule("warning", "keep"),  # the same image in training and validation
+    "category-unused": Rule("warning", "keep"),  # a category without boxes in training
+    "orientation": Rule("warning", "keep"),  # the EXIF note turns the image, perhaps not its boxes
+    "crowd": Rule("warning", "keep"),  # a crowd: not trained on, ignored in evaluation
+    "image-without-boxes": Rule("warning", "keep"),  # kept as background
 }
-"""Errors keep a training from starting; warnings do not."""
+"""The rule of each code, the gravest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found: `file` is the image or the annotation file, `id` that of the record.
+    """One fault: `file` is the image or annotation file, `id` is the record's.
 
-    `index` is the record's position in its split, for those who mend it.
+    `index` is the record's position among the images or annotations of its split; None if
+    there is no record to mend.
     """
 
     code: str
@@ -70,14 +71,16 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
+        """The severity of its code."""
         return RULES[self.code].severity
 
     @property
     def remedy(self) -> Remedy:
+        """The action that mends it."""
         return RULES[self.code].remedy
 
     def row(self) -> dict[str, str | int | None]:
-        """The finding as a row of a table, or of JSON."""
+        """Return the finding as a row of a table, or of JSON."""
         return {
             "severity": self.severity,
             "code": self.code,
@@ -93,16 +96,16 @@ class Finding:
         return f"{self.file}{number}: {self.message}"
 
 
-Report = Callable[[Finding], None]
-"""Takes what a reader finds on the way; returning from it leaves the record out."""
+FindingHandler = Callable[[Finding], None]
+"""Takes each fault that a reader comes across; if it returns, the reader leaves the record out."""
 
 
 def refuse(finding: Finding) -> None:
-    """The report of a reader that tolerates nothing. Raises `DataError`."""
+    """Tolerate no fault: the default handler of every reader. Raises `DataError`."""
     raise DataError(str(finding))
 
 
 def summary(findings: Iterable[Finding]) -> dict[str, int]:
-    """How often each code was found, the gravest first."""
+    """Count the findings of each code, the gravest first."""
     counts = Counter(finding.code for finding in findings)
     return {code: counts[code] for code in RULES if counts[code]}

@@ -10,21 +10,21 @@ __all__ = ["fingerprint"]
 
 
 def fingerprint(data: CocoData) -> str:
-    """Hex digest of records and images; equal data have equal ones, wherever they lie.
+    """Return a hex digest of records and images: equal for equal data, wherever it is stored.
 
-    Of image files only the size in bytes counts: reading 118 000 images would take minutes.
+    Image files count by their size in bytes only, because reading 118 000 images takes minutes.
     """
     digest = hashlib.blake2b(digest_size=16)
     digest.update(repr(data.categories).encode())
-    for split in data.splits:
-        digest.update(split.name.encode())
-        for image in split.images:
+    for subset in data.subsets:
+        digest.update(subset.name.encode())
+        for image in subset.images:
             digest.update(repr(image).encode())
-            if split.pixels is not None:
-                digest.update(split.pixels[image.id].tobytes())
+            if subset.pixels is not None:
+                digest.update(subset.pixels[image.id].tobytes())
             else:
-                path = split.path(image)
+                path = subset.path(image)
                 digest.update(str(path.stat().st_size if path.is_file() else None).encode())
-        for annotation in split.annotations:
+        for annotation in subset.annotations:
             digest.update(repr(annotation).encode())
     return digest.hexdigest()

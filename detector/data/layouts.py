@@ -1,15 +1,15 @@
-"""Detection data sets by folder: COCO's layouts here, Pascal VOC and YOLO by conversion.
+"""Loads a detection data set from its folder; Pascal VOC and YOLO are converted to COCO's records.
 
-COCO's annotation files are looked for in these places; images beside them, in ``images/``,
-``images/train/`` or ``train/``. The word for validation may be val, valid or validation,
-and either word may end in a year (``val2017``).
+COCO's annotation files are searched for at the paths below; images next to them, in
+``images/``, ``images/train/`` or ``train/``. Validation may be called val, valid or
+validation, and the names may end in a year (``val2017``).
 
     DIR/train/annotations.json          also _annotations.coco.json, instances.json, or the only JSON there
     DIR/instances_train.json
     DIR/annotations/instances_train.json
     DIR/annotations.json                one file for all
 
-Without a validation part a fifth of the training images is set aside for it.
+If there is no validation part, a fifth of the training images is set aside for it.
 """
 
 from __future__ import annotations
@@ -18,24 +18,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from detector.data import scenes, voc, yolo
-from detector.data.coco import read_split
-from detector.data.findings import Report, refuse
-from detector.data.records import CocoData, Split, divide
+from detector.data.coco import read_subset
+from detector.data.findings import FindingHandler, refuse
+from detector.data.records import CocoData, Subset, divide
 from nars.errors import DataError
 
 __all__ = ["load"]
 
 _WORDS = {"train": ("train", "training"), "val": ("val", "valid", "validation")}
+"""Names that folders and files use for each split."""
 
-_ALONE = ("annotations.json", "_annotations.coco.json", "instances.json", "instances_default.json")
+_STANDARD_FILES = ("annotations.json", "_annotations.coco.json", "instances.json", "instances_default.json")
+"""Names of annotation files that do not name their split."""
 
 
-def load(source: str | Path, report: Report = refuse) -> CocoData:
-    """A data set by its folder, or ``digit-scenes``, the embedded one.
+def load(source: str | Path, report: FindingHandler = refuse) -> CocoData:
+    """Load the data set in a folder, or the embedded ``digit-scenes``.
 
-    A folder may have a validation part only. The records are as the files have them;
-    `detector.data.check.usable` makes sure that they can be trained on. What cannot be parsed goes
-    to `report`, which by default raises `DataError`, as does a folder in which nothing is found.
+    A folder may have a validation part only. The records are as in the files;
+    `detector.data.check.usable` makes sure that they can be trained on. Entries that cannot be
+    parsed go to `report`, which by default raises `DataError`. Also raises `DataError` for a
+    folder without a data set.
     """
     if source == scenes.NAME:
         return scenes.make()
@@ -51,36 +54,37 @@ def load(source: str | Path, report: Report = refuse) -> CocoData:
     return data
 
 
-def _coco(folder: Path, report: Report) -> CocoData | None:
-    found = {name: _find(folder, words) for name, words in _WORDS.items()}
-    splits = {
-        name: read_split(name, path, list(_roots(folder, path, word)), report)
-        for name, (path, word) in ((name, place) for name, place in found.items() if place)
-    }
-    if "val" not in splits and "train" in splits:
-        return divide(splits["train"])
-    if splits:
-        empty = {name: Split(name, folder, folder) for name in _WORDS}
-        return CocoData(**(empty | splits))
-    for path in (parent / name for parent in (folder, folder / "annotations") for name in _ALONE):
+def _coco(folder: Path, report: FindingHandler) -> CocoData | None:
+    files = {name: _annotation_file(folder, words) for name, words in _WORDS.items()}
+    subsets = {}
+    for name, file in files.items():
+        if file is not None:
+            path, word = file
+            subsets[name] = read_subset(name, path, list(_roots(folder, path, word)), report)
+    if "val" not in subsets and "train" in subsets:
+        return divide(subsets["train"])
+    if subsets:
+        empty = {name: Subset(name, folder, folder) for name in _WORDS}
+        return CocoData(**(empty | subsets))
+    for path in (parent / name for parent in (folder, folder / "annotations") for name in _STANDARD_FILES):
         if path.is_file():
-            return divide(read_split("train", path, list(_roots(folder, path, "")), report))
+            return divide(read_subset("train", path, list(_roots(folder, path, "")), report))
     return None
 
 
-def _find(folder: Path, words: tuple[str, ...]) -> tuple[Path, str] | None:
-    """The annotation file of a split, and the word that its folders go by."""
+def _annotation_file(folder: Path, words: tuple[str, ...]) -> tuple[Path, str] | None:
+    """Find the annotation file of a split, and the word that names its folders."""
     for word in words:
         for parent in (folder, folder / "annotations"):
             for pattern in (f"instances_{word}*.json", f"{word}.json", f"{word}[0-9]*.json"):
                 if path := _only(parent, pattern):
                     return path, path.stem.removeprefix("instances_")
-        for place in (*folder.glob(word), *sorted(folder.glob(f"{word}[0-9]*"))):
-            for name in _ALONE:
-                if (place / name).is_file():
-                    return place / name, place.name
-            if path := _only(place, "*.json"):
-                return path, place.name
+        for part in (*folder.glob(word), *sorted(folder.glob(f"{word}[0-9]*"))):
+            for name in _STANDARD_FILES:
+                if (part / name).is_file():
+                    return part / name, part.name
+            if path := _only(part, "*.json"):
+                return path, part.name
     return None
 
 

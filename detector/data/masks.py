@@ -1,4 +1,4 @@
-"""Segmentations to masks and back, by pycocotools."""
+"""Converts segmentations to masks and back, by pycocotools."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from nars.errors import DataError
 
 __all__ = ["decode", "encode", "fault"]
 
-_FARTHEST = 1e5
-"""Pixels; above the sides of the images in use, below what exhausts the memory."""
+_LARGEST_COORDINATE = 1e5
+"""Limit of a polygon's coordinates in pixels: above any real image, below what exhausts the memory."""
 
 
 def decode(segmentation: Segmentation, height: int, width: int) -> NDArray[np.uint8]:
-    """The mask (height, width) of 0 and 1. Raises `DataError` where `fault` names one."""
+    """Return the mask [H, W] of 0 and 1. Raises `DataError` if `fault` finds one."""
     reason = fault(segmentation, height, width)
     if reason:
         raise DataError(f"segmentation: {reason}")
@@ -34,13 +34,13 @@ def decode(segmentation: Segmentation, height: int, width: int) -> NDArray[np.ui
 
 
 def encode(mask: NDArray[Any]) -> dict[str, Any]:
-    """A mask (height, width), zero outside, as a compressed run-length code fit for JSON."""
+    """Return a mask [H, W], zero outside the object, as a compressed run-length code for JSON."""
     code = coco_mask.encode(np.asfortranarray(mask != 0, dtype=np.uint8))
     return {"size": [int(side) for side in code["size"]], "counts": code["counts"].decode("ascii")}
 
 
 def fault(segmentation: object, height: int, width: int) -> str | None:
-    """Why a segmentation cannot be a mask of this size; None where it can."""
+    """Say why a segmentation cannot be a mask of this size; None if it can."""
     if isinstance(segmentation, dict):
         return _code_fault(segmentation, height, width)
     if not isinstance(segmentation, list) or not segmentation:
@@ -48,15 +48,15 @@ def fault(segmentation: object, height: int, width: int) -> str | None:
     for polygon in segmentation:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
             return "a polygon needs three or more x, y pairs"
-        if not _plain(polygon):
+        if not _is_numeric(polygon):
             return "a polygon holds something else than numbers of pixels"
     return None
 
 
-def _plain(polygon: list[Any]) -> bool:
-    """Whether all are numbers of pixels; without a loop, there are 50 million of them in COCO."""
+def _is_numeric(polygon: list[Any]) -> bool:
+    """Whether all entries are coordinates in pixels. No Python loop: COCO has 50 million of them."""
     try:
-        return bool(max(map(abs, polygon)) < _FARTHEST and sum(map(abs, polygon)) < inf)
+        return bool(max(map(abs, polygon)) < _LARGEST_COORDINATE and sum(map(abs, polygon)) < inf)
     except TypeError:
         return False
 
@@ -75,11 +75,11 @@ def _code_fault(code: dict[str, Any], height: int, width: int) -> str | None:
 
 
 def _length(counts: str) -> int:
-    """Pixels that a compressed run-length code covers; -1 where it is malformed.
+    """Return how many pixels a compressed run-length code covers; -1 if it is malformed.
 
-    pycocotools writes past its buffer when a code is longer than its image, so strange
-    codes are measured first. The format is that of pycocotools' rleToString: six bits a
-    character from 48 on (bit 5: more follow), and from the third run on the difference to
+    pycocotools writes past its buffer if a code is longer than its image, so every code from
+    outside is measured first. The format is that of pycocotools' rleToString: six bits per
+    character, counted from 48 (bit 5: more follow); from the third run on, the difference to
     the run two before.
     """
     runs: list[int] = []

@@ -1,4 +1,4 @@
-"""Leave out or put right what a check found, in the records; no file is touched."""
+"""Leaves out or corrects the records in which a check found faults; no file is touched."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from dataclasses import replace
 
 from detector.data import images
 from detector.data.findings import Finding, Remedy
-from detector.data.records import Annotation, CocoData, ImageRecord, Split
+from detector.data.records import Annotation, CocoData, ImageRecord, Subset
 from nars.errors import DataError
 
 __all__ = ["mend"]
 
 
 def mend(data: CocoData, findings: Iterable[Finding]) -> tuple[CocoData, list[str]]:
-    """Data without what the findings name, and a line on each change.
+    """Return the data without the faults in `findings`, and a line about each change.
 
-    Boxes are clipped to their image, annotations renumbered, sizes restated where that is
-    safe; an image that cannot be used goes with its annotations.
+    Boxes are clipped to their image, annotations are renumbered, and sizes are corrected if that
+    is safe; an image that cannot be used is dropped with its annotations.
     """
     by_split: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         if finding.index is not None:
             by_split[finding.split].append(finding)
     changes: list[str] = []
-    train, val = (_mend_split(split, by_split[split.name], changes) for split in data.splits)
+    train, val = (_mend_subset(subset, by_split[subset.name], changes) for subset in data.subsets)
     return CocoData(train, val), changes
 
 
-def _mend_split(split: Split, findings: list[Finding], changes: list[str]) -> Split:
+def _mend_subset(subset: Subset, findings: list[Finding], changes: list[str]) -> Subset:
     todo: dict[Remedy, dict[int, Finding]] = defaultdict(dict)
     for finding in findings:
         if finding.index is not None:
             todo[finding.remedy].setdefault(finding.index, finding)
     if not any(remedy != "keep" for remedy in todo):
-        return split
-    kept, lost = _mend_images(split, todo, changes)
+        return subset
+    kept, lost = _mend_images(subset, todo, changes)
     sizes = {image.id: image for image in kept}
-    next_id = max((one.id for one in split.annotations), default=0) + 1
+    next_id = max((annotation.id for annotation in subset.annotations), default=0) + 1
     annotations = []
-    for index, annotation in enumerate(split.annotations):
+    for index, annotation in enumerate(subset.annotations):
         if index in todo["drop annotation"]:
             changes.append(f"{todo['drop annotation'][index]}; annotation dropped")
             continue
@@ -57,51 +57,51 @@ def _mend_split(split: Split, findings: list[Finding], changes: list[str]) -> Sp
             annotation = _clip(annotation, sizes[annotation.image_id])
             changes.append(f"{todo['clip'][index]}; clipped")
         annotations.append(annotation)
-    return replace(split, images=tuple(kept), annotations=tuple(annotations))
+    return replace(subset, images=tuple(kept), annotations=tuple(annotations))
 
 
 def _mend_images(
-    split: Split, todo: dict[Remedy, dict[int, Finding]], changes: list[str]
+    subset: Subset, todo: dict[Remedy, dict[int, Finding]], changes: list[str]
 ) -> tuple[list[ImageRecord], set[int]]:
-    """The images that stay, and the ids whose annotations go with the others."""
-    files = {image.id: image.file for image in reversed(split.images)}
+    """Return the images that stay, and the image ids whose annotations are dropped."""
+    files = {image.id: image.file for image in reversed(subset.images)}
     dropped = todo["drop image"]
-    # Annotations of an id that two different files share belong to neither for sure.
+    # If two different files share an id, its annotations cannot be assigned to either.
     lost = {
         image.id
-        for index, image in enumerate(split.images)
+        for index, image in enumerate(subset.images)
         if index in dropped and (dropped[index].code != "image-id-duplicate" or files[image.id] != image.file)
     }
     kept = []
-    for index, image in enumerate(split.images):
+    for index, image in enumerate(subset.images):
         finding = dropped.get(index) or todo["restate"].get(index)
         if finding and finding.remedy == "restate" and image.id not in lost:
-            restated = _restate(split, image)
+            restated = _restate(subset, image)
             if restated is not None:
                 changes.append(f"{finding}; size restated")
                 kept.append(restated)
                 continue
             lost.add(image.id)
         if finding or image.id in lost:
-            gone = len(split.by_image[image.id]) if image.id in lost else 0
-            reason = finding or f"{split.path(image)} (id {image.id}): another image has its id"
+            gone = len(subset.by_image[image.id]) if image.id in lost else 0
+            reason = finding or f"{subset.path(image)} (id {image.id}): another image has its id"
             changes.append(f"{reason}; image dropped with {gone} annotations")
         else:
             kept.append(image)
     return kept, lost
 
 
-def _restate(split: Split, image: ImageRecord) -> ImageRecord | None:
-    """The image with its real size, or None where its boxes may have been drawn on another.
+def _restate(subset: Subset, image: ImageRecord) -> ImageRecord | None:
+    """Return the image with its real size, or None if its boxes may belong to another size.
 
-    It is safe without boxes, and where no size or the transposed one was stated and every
-    box lies in the image as it is.
+    It is safe if there are no boxes, and also if no size or the transposed one was stated and
+    every box is inside the real image.
     """
     try:
-        probe = images.probe(split.path(image), decode=False)
+        probe = images.probe(subset.path(image), decode=False)
     except DataError:
         return None
-    boxes = [one.box for one in split.by_image[image.id]]
+    boxes = [annotation.box for annotation in subset.by_image[image.id]]
     fits = all(
         left + width <= probe.width + 1 and top + height <= probe.height + 1
         for left, top, width, height in boxes

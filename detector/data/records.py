@@ -1,7 +1,8 @@
-"""Typed records of a detection data set, whatever the files it was read from.
+"""Typed records of a detection data set, the same for every file format.
 
-A `CocoData` has two `Split`s, a split has images, annotations and categories. Records
-are named tuples: 118 000 images with 860 000 boxes are made in seconds.
+A `CocoData` has two `Subset`s, train and val; a subset has images, annotations and
+categories. Records are named tuples, so 118 000 images with 860 000 boxes are read in
+seconds. (`fingerprint` digests their `repr`: renaming a field would disown checkpoints.)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = [
     "CocoData",
     "ImageRecord",
     "Segmentation",
-    "Split",
+    "Subset",
     "divide",
 ]
 
@@ -31,7 +32,7 @@ Segmentation = list[list[float]] | dict[str, Any]
 
 
 class ImageRecord(NamedTuple):
-    """`file` is relative to the split's `root`; a `width` and `height` of 0 were not stated."""
+    """One image: `file` is relative to the subset's `root`; width and height are 0 if not stated."""
 
     id: int
     file: str
@@ -40,9 +41,9 @@ class ImageRecord(NamedTuple):
 
 
 class Annotation(NamedTuple):
-    """`box` is left, top, width, height in pixels; `area` is in square pixels.
+    """One object: `box` is left, top, width, height in pixels, `area` is in square pixels.
 
-    A `crowd` marks a region of many objects: not trained on, ignored in evaluation.
+    `crowd` marks a region of many objects, which is not trained on and ignored in evaluation.
     """
 
     id: int
@@ -55,16 +56,19 @@ class Annotation(NamedTuple):
 
 
 class Category(NamedTuple):
+    """One class of objects, with the group that it belongs to."""
+
     id: int
     name: str
     supercategory: str = ""
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
-    """The training or the validation part of a data set."""
+class Subset:
+    """The training or the validation records of a data set."""
 
     name: str
+    """``train`` or ``val``, the name of the split."""
     source: Path
     """The file, or the folder, that the annotations came from."""
     root: Path
@@ -73,14 +77,15 @@ class Split:
     annotations: tuple[Annotation, ...] = ()
     categories: tuple[Category, ...] = ()
     pixels: Mapping[int, NDArray[np.uint8]] | None = None
-    """RGB images (height, width, 3) by id, of a data set that was made in memory."""
+    """RGB images uint8 [H, W, 3] by id, if the data set was made in memory."""
 
     def path(self, image: ImageRecord) -> Path:
+        """Return the path of an image's file."""
         return self.root / image.file
 
     @cached_property
     def by_image(self) -> dict[int, list[Annotation]]:
-        """Annotations of every image id; an image without any has an empty list."""
+        """The annotations of every image id; an image without any has an empty list."""
         groups: dict[int, list[Annotation]] = {image.id: [] for image in self.images}
         for annotation in self.annotations:
             if annotation.image_id in groups:
@@ -90,58 +95,69 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class CocoData:
-    train: Split
-    val: Split
+    """A detection data set: what is trained on, and what it is measured on."""
+
+    train: Subset
+    val: Subset
 
     @property
-    def splits(self) -> tuple[Split, Split]:
+    def subsets(self) -> tuple[Subset, Subset]:
+        """Train and val."""
         return self.train, self.val
+
+    def subset(self, split: str) -> Subset:
+        """Return the records of a split by its name, ``train`` or ``val``."""
+        return {"train": self.train, "val": self.val}[split]
 
     @cached_property
     def categories(self) -> tuple[Category, ...]:
-        """Categories of both splits, sorted by id.
+        """The categories of both splits, sorted by id, without those that only name a group.
 
-        Without those that only name a group: not annotated, and the supercategory of
-        another. (Exports of Roboflow put such a category, with id 0, before the classes.)
+        A category names a group if it has no annotation and is the supercategory of another.
+        (Roboflow's exports put such a category, with id 0, before the classes.)
         """
-        known = {category.id: category for split in self.splits for category in reversed(split.categories)}
-        used = {annotation.category_id for split in self.splits for annotation in split.annotations}
+        by_id = {category.id: category for subset in self.subsets for category in reversed(subset.categories)}
+        used = {annotation.category_id for subset in self.subsets for annotation in subset.annotations}
         groups = {
-            category.supercategory for category in known.values() if category.supercategory != category.name
+            category.supercategory for category in by_id.values() if category.supercategory != category.name
         }
-        return tuple(known[id] for id in sorted(known) if id in used or known[id].name not in groups)
+        return tuple(by_id[id] for id in sorted(by_id) if id in used or by_id[id].name not in groups)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Names in the order of the labels; the name of label k is at k - 1."""
+        """Class names in the order of the labels; the name of label k is at k - 1."""
         return tuple(category.name for category in self.categories)
 
     @cached_property
     def labels(self) -> dict[int, int]:
-        """Label 1..K of every category id."""
+        """The label 1..K of every category id."""
         return {category.id: label for label, category in enumerate(self.categories, start=1)}
 
 
-def divide(split: Split, fraction: float = 0.2) -> CocoData:
-    """Set a share of the images aside for validation, at least one where there are two.
+def divide(subset: Subset, fraction: float = 0.2) -> CocoData:
+    """Set a fraction of the images aside for validation, at least one if there are two or more.
 
-    The choice hangs on the hash of the file names alone: it is the same on every machine,
-    and an image that is added later does not move many others.
+    The choice depends only on hashes of the file names: it is the same on every machine, and
+    an image that is added later moves few others.
     """
 
     def order(image: ImageRecord) -> bytes:
         return hashlib.blake2b(image.file.encode(), digest_size=8).digest()
 
-    ranked = sorted(split.images, key=order)
+    ranked = sorted(subset.images, key=order)
     count = max(round(len(ranked) * fraction), 1 if len(ranked) > 1 else 0)
-    held = {image.id for image in ranked[:count]}
+    held_out = {image.id for image in ranked[:count]}
 
-    def part(name: str, *, keep: bool) -> Split:
+    def part(name: str, *, validates: bool) -> Subset:
         return replace(
-            split,
+            subset,
             name=name,
-            images=tuple(image for image in split.images if (image.id in held) == keep),
-            annotations=tuple(one for one in split.annotations if (one.image_id in held) == keep),
+            images=tuple(image for image in subset.images if (image.id in held_out) == validates),
+            annotations=tuple(
+                annotation
+                for annotation in subset.annotations
+                if (annotation.image_id in held_out) == validates
+            ),
         )
 
-    return CocoData(part("train", keep=False), part("val", keep=True))
+    return CocoData(part("train", validates=False), part("val", validates=True))

@@ -1,12 +1,12 @@
-"""Pascal VOC folders, one XML file for an image, read into COCO's records.
+"""Reads Pascal VOC folders, one XML file per image, into COCO's records.
 
     DIR/Annotations/*.xml, DIR/JPEGImages (or images), DIR/ImageSets/Main/train.txt and val.txt
     DIR/train/*.xml and DIR/val/*.xml (or valid), each with its images
     DIR/Annotations/*.xml or DIR/*.xml      a fifth is set aside for validation
 
-Boxes become 0-based: VOC counts pixels from 1 and includes the last one. An object marked
-``difficult`` becomes a crowd, which is VOC's meaning of it: not trained on, ignored in
-evaluation. Categories are the names found, in alphabetical order.
+Boxes become 0-based, because VOC counts pixels from 1 and includes the last one. An object
+marked ``difficult`` becomes a crowd, which has the same meaning: not trained on, ignored in
+evaluation. The categories are the names in the files, in alphabetical order.
 """
 
 from __future__ import annotations
@@ -17,55 +17,58 @@ from typing import NamedTuple, NoReturn
 from xml.etree import ElementTree
 
 from detector.data import images
-from detector.data.findings import Finding, Report, refuse
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Split, divide
+from detector.data.findings import Finding, FindingHandler, refuse
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset, divide
 from nars.data.pictures import SUFFIXES
 
 __all__ = ["read"]
 
 _VALIDATION = ("val", "valid", "validation")
+"""Names of a folder with the validation part."""
 
 
-class _Object(NamedTuple):
+class _NamedBox(NamedTuple):
+    """An object of an XML file; `box` is left, top, width, height in pixels from 0."""
+
     name: str
     box: tuple[float, float, float, float]
     difficult: bool
 
 
 class _Page(NamedTuple):
-    """One XML file: the image it is about and the objects in it."""
+    """The content of one XML file: an image and the objects in it."""
 
     image: ImageRecord
-    objects: list[_Object]
+    boxes: list[_NamedBox]
 
 
 class _NoDoctype(ElementTree.TreeBuilder):
-    """Refuses a document type, the one place where XML can define entities that explode."""
+    """Refuses a document type, which could define entities that expand without limit."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> NoReturn:
         raise ValueError(f"has a document type ({name}), which an annotation does not need")
 
 
-def read(folder: Path, report: Report = refuse) -> CocoData | None:
-    """The data set of a VOC folder, or None where there is no VOC layout.
+def read(folder: Path, report: FindingHandler = refuse) -> CocoData | None:
+    """Read the data set of a VOC folder; None if the folder has no VOC layout.
 
-    XML that cannot be used goes to `report`, which by default raises `DataError`.
+    Unusable XML goes to `report`, which by default raises `DataError`.
     """
     parts = _listed(folder, report) or _in_folders(folder)
     if parts is None:
         return None
     pictures = _pictures(folder)
     pages = {name: list(_pages(name, files, folder, pictures, report)) for name, files in parts.items()}
-    names = sorted({one.name for part in pages.values() for page in part for one in page.objects})
+    names = sorted({box.name for part in pages.values() for page in part for box in page.boxes})
     ids = {name: number for number, name in enumerate(names, start=1)}
-    splits = {name: _split(name, folder, part, ids) for name, part in pages.items()}
-    if "val" not in splits:
-        return divide(splits["train"])
-    return CocoData(splits.get("train", Split("train", folder, folder)), splits["val"])
+    subsets = {name: _subset(name, folder, part, ids) for name, part in pages.items()}
+    if "val" not in subsets:
+        return divide(subsets["train"])
+    return CocoData(subsets.get("train", Subset("train", folder, folder)), subsets["val"])
 
 
-def _listed(folder: Path, report: Report) -> dict[str, list[Path]] | None:
-    """XML files by ``ImageSets/Main``; VOC 2007 also has trainval and test."""
+def _listed(folder: Path, report: FindingHandler) -> dict[str, list[Path]] | None:
+    """List XML files by ``ImageSets/Main``; VOC 2007 also has trainval and test."""
     lists = folder / "ImageSets" / "Main"
     pair = next(
         (
@@ -104,31 +107,31 @@ def _in_folders(folder: Path) -> dict[str, list[Path]] | None:
 
 
 def _xml(folder: Path) -> list[Path]:
-    places = (folder, folder / "Annotations", folder / "annotations")
-    return next((files for place in places if (files := sorted(place.glob("*.xml")))), [])
+    folders = (folder, folder / "Annotations", folder / "annotations")
+    return next((files for parent in folders if (files := sorted(parent.glob("*.xml")))), [])
 
 
 def _pictures(folder: Path) -> dict[str, Path]:
-    """Image files by their name, with and without ending, relative to `folder`."""
+    """Map image names, with and without suffix, to their files relative to `folder`."""
     parts = [folder / word for word in ("", "train", *_VALIDATION)]
-    found: dict[str, Path] = {}
-    for place in [part / name for part in parts for name in ("", "JPEGImages", "images", "Images")]:
-        for path in sorted(place.iterdir()) if place.is_dir() else ():
+    files: dict[str, Path] = {}
+    for parent in [part / name for part in parts for name in ("", "JPEGImages", "images", "Images")]:
+        for path in sorted(parent.iterdir()) if parent.is_dir() else ():
             if path.suffix.lower() in SUFFIXES:
                 relative = path.relative_to(folder)
-                found.setdefault(f"{_part(relative)}{path.stem}", relative)
-                found.setdefault(f"{_part(relative)}{path.name}", relative)
-    return found
+                files.setdefault(f"{_part(relative)}{path.stem}", relative)
+                files.setdefault(f"{_part(relative)}{path.name}", relative)
+    return files
 
 
 def _part(relative: Path) -> str:
-    """Of which part a file is: in train/ and val/ files may have the same names."""
+    """Return the part that a file belongs to, because train/ and val/ may have equal file names."""
     first = relative.parts[0]
     return f"{first}/" if len(relative.parts) > 1 and first in ("train", *_VALIDATION) else ""
 
 
 def _pages(
-    split: str, files: Iterable[Path], folder: Path, pictures: dict[str, Path], report: Report
+    split: str, files: Iterable[Path], folder: Path, pictures: dict[str, Path], report: FindingHandler
 ) -> Iterator[_Page]:
     for number, path in enumerate(files, start=1):
         try:
@@ -147,7 +150,7 @@ def _pages(
 def _image(
     root: ElementTree.Element, number: int, path: Path, folder: Path, pictures: dict[str, Path]
 ) -> ImageRecord:
-    """The image with the XML's own name, else the one that the XML names (often wrongly)."""
+    """Find the image with the XML file's own name, else the one that the XML names (often wrongly)."""
     named = Path(root.findtext("filename") or path.stem).name
     part = _part(path.relative_to(folder))
     file = pictures.get(f"{part}{path.stem}") or pictures.get(f"{part}{named}") or Path(part + named)
@@ -157,8 +160,8 @@ def _image(
     return ImageRecord(number, file.as_posix(), width, height)
 
 
-def _objects(root: ElementTree.Element, split: str, path: Path, report: Report) -> list[_Object]:
-    objects = []
+def _objects(root: ElementTree.Element, split: str, path: Path, report: FindingHandler) -> list[_NamedBox]:
+    boxes = []
     for position, element in enumerate(root.findall("object")):
         try:
             name = (element.findtext("name") or "").strip()
@@ -171,8 +174,8 @@ def _objects(root: ElementTree.Element, split: str, path: Path, report: Report) 
             report(Finding("record-malformed", split, str(path), f"object {position}: {error}"))
             continue
         difficult = (element.findtext("difficult") or "0").strip() == "1"
-        objects.append(_Object(name, (left - 1, top - 1, right - left + 1, bottom - top + 1), difficult))
-    return objects
+        boxes.append(_NamedBox(name, (left - 1, top - 1, right - left + 1, bottom - top + 1), difficult))
+    return boxes
 
 
 def _number(element: ElementTree.Element, path: str, default: float | None = None) -> float:
@@ -185,16 +188,16 @@ def _number(element: ElementTree.Element, path: str, default: float | None = Non
         raise ValueError(f"{path} is not a number: {text!r}") from None
 
 
-def _split(name: str, folder: Path, pages: list[_Page], ids: dict[str, int]) -> Split:
-    annotations = ((page.image.id, one, (ids[one.name], one.box)) for page in pages for one in page.objects)
-    return Split(
+def _subset(name: str, folder: Path, pages: list[_Page], ids: dict[str, int]) -> Subset:
+    boxes = [(page.image.id, box) for page in pages for box in page.boxes]
+    return Subset(
         name=name,
         source=folder,
         root=folder,
         images=tuple(page.image for page in pages),
         annotations=tuple(
-            Annotation(number, image_id, category, box, box[2] * box[3], one.difficult)
-            for number, (image_id, one, (category, box)) in enumerate(annotations, start=1)
+            Annotation(number, image_id, ids[label], box, box[2] * box[3], difficult)
+            for number, (image_id, (label, box, difficult)) in enumerate(boxes, start=1)
         ),
         categories=tuple(Category(id, name) for name, id in ids.items()),
     )

@@ -1,12 +1,12 @@
-"""YOLO folders, one text file for an image, read into COCO's records.
+"""Reads YOLO folders, one text file per image, into COCO's records.
 
     DIR/data.yaml       path, train, val: folders or lists of images; names: the classes
-    DIR/classes.txt     one name a line, with images/ and labels/, each with train/ and val/ in it,
-                        or without: then a fifth is set aside for validation
+    DIR/classes.txt     one name a line, with images/ and labels/; both have train/ and val/, or
+                        neither has: then a fifth of the images is set aside for validation
 
-The labels of ``images/a/b.jpg`` stand in ``labels/a/b.txt``: a class number and left-right
-centre, top-bottom centre, width, height as fractions of the image as a viewer shows it, or
-a class number and a polygon. An image without labels is background.
+The labels of ``images/a/b.jpg`` are in ``labels/a/b.txt``. A line is a class number with the x
+and y of the centre, width and height, as fractions of the image as a viewer shows it; or a
+class number and a polygon. An image without labels is background.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from detector.data import images
-from detector.data.findings import Finding, Report, refuse
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Segmentation, Split, divide
+from detector.data.findings import Finding, FindingHandler, refuse
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Segmentation, Subset, divide
 from nars.data.pictures import READERS, SUFFIXES
 from nars.errors import DataError
 
@@ -30,27 +30,29 @@ __all__ = ["read"]
 
 
 class _Layout(NamedTuple):
+    """The classes and images of a folder."""
+
     names: dict[int, str]
     parts: dict[str, list[Path]]
-    """Image files of train and val."""
+    """The image files of train and val."""
 
 
-def read(folder: Path, report: Report = refuse) -> CocoData | None:
-    """The data set of a YOLO folder, or None where there is no YOLO layout.
+def read(folder: Path, report: FindingHandler = refuse) -> CocoData | None:
+    """Read the data set of a YOLO folder; None if the folder has no YOLO layout.
 
-    Lines that cannot be used go to `report`, which by default raises `DataError`, as does a
-    data.yaml without usable names and folders.
+    Unusable lines go to `report`, which by default raises `DataError`. Also raises `DataError`
+    for a data.yaml without usable names and folders.
     """
     layout = _by_yaml(folder) or _by_classes(folder)
     if layout is None:
         return None
     categories = tuple(Category(id, name) for id, name in sorted(layout.names.items()))
-    empty = {name: Split(name, folder, folder) for name in ("train", "val")}
-    splits = empty | {
-        name: replace(_split(name, folder, files, report), categories=categories)
+    empty = {name: Subset(name, folder, folder) for name in ("train", "val")}
+    subsets = empty | {
+        name: replace(_subset(name, folder, files, report), categories=categories)
         for name, files in layout.parts.items()
     }
-    return CocoData(**splits) if "val" in layout.parts else divide(splits["train"])
+    return CocoData(**subsets) if "val" in layout.parts else divide(subsets["train"])
 
 
 def _by_yaml(folder: Path) -> _Layout | None:
@@ -66,21 +68,20 @@ def _by_yaml(folder: Path) -> _Layout | None:
         raise DataError(f"{path}: cannot be read: {' '.join(str(error).split())[:120]}") from None
     if not isinstance(fields, dict):
         raise DataError(f"{path}: must hold names, train and val")
-    places = {name: fields.get(key) for name, key in (("train", "train"), ("val", "val")) if fields.get(key)}
-    places = places or {"train": "images"}
+    entries = {name: fields[name] for name in ("train", "val") if fields.get(name)} or {"train": "images"}
     base = folder / str(fields.get("path") or "")
     return _Layout(
         _names(fields.get("names"), path),
         {
-            name: _files(place, base if base.is_dir() else folder, folder, path)
-            for name, place in places.items()
+            name: _files(entry, base if base.is_dir() else folder, folder, path)
+            for name, entry in entries.items()
         },
     )
 
 
 def _by_classes(folder: Path) -> _Layout | None:
     path = next(
-        (file for place in (folder, folder / "labels") if (file := place / "classes.txt").is_file()), None
+        (file for parent in (folder, folder / "labels") if (file := parent / "classes.txt").is_file()), None
     )
     if path is None or not (folder / "images").is_dir():
         return None
@@ -91,40 +92,40 @@ def _by_classes(folder: Path) -> _Layout | None:
 
 
 def _names(names: object, path: Path) -> dict[int, str]:
-    found = dict(enumerate(names)) if isinstance(names, list) else names
-    if not isinstance(found, dict) or not found or not all(isinstance(id, int) and id >= 0 for id in found):
+    by_id = dict(enumerate(names)) if isinstance(names, list) else names
+    if not isinstance(by_id, dict) or not by_id or not all(isinstance(id, int) and id >= 0 for id in by_id):
         raise DataError(f"{path}: names must be a list of class names, or a mapping from 0, 1, ... to names")
-    return {id: str(name) for id, name in found.items()}
+    return {id: str(name) for id, name in by_id.items()}
 
 
-def _files(place: Any, base: Path, folder: Path, path: Path) -> list[Path]:
-    """Images that an entry of data.yaml stands for: a folder, a list in a file, or several."""
-    if isinstance(place, list):
-        return [file for one in place for file in _files(one, base, folder, path)]
-    words = Path(str(place))
+def _files(entry: Any, base: Path, folder: Path, path: Path) -> list[Path]:
+    """List the images of an entry of data.yaml: a folder, a list in a file, or several of these."""
+    if isinstance(entry, list):
+        return [file for part in entry for file in _files(part, base, folder, path)]
+    target_name = Path(str(entry))
     # Roboflow writes ../train/images for train/images.
-    inside = Path(*(part for part in words.parts if part != ".."))
-    for target in (base / words, folder / words, folder / inside):
+    inside = Path(*(part for part in target_name.parts if part != ".."))
+    for target in (base / target_name, folder / target_name, folder / inside):
         if target.is_dir():
             return _listing(target)
         if target.is_file():
             lines = target.read_text(encoding="utf-8").splitlines()
             return [target.parent / line.strip() for line in lines if line.strip()]
-    raise DataError(f"{path}: no folder or list of images {str(place)!r}")
+    raise DataError(f"{path}: no folder or list of images {str(entry)!r}")
 
 
 def _listing(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
-def _split(name: str, folder: Path, files: Sequence[Path], report: Report) -> Split:
+def _subset(name: str, folder: Path, files: Sequence[Path], report: FindingHandler) -> Subset:
     with ThreadPoolExecutor(READERS) as pool:
         sizes = list(pool.map(images.shown_size, files))
     records: list[ImageRecord] = []
     annotations: list[Annotation] = []
     for number, (file, (width, height)) in enumerate(zip(files, sizes, strict=True), start=1):
         records.append(ImageRecord(number, Path(relpath(file, folder)).as_posix(), width, height))
-        if not width:  # unreadable: the check will say so, and fractions of it have no size
+        if not width:  # unreadable: the check reports it, and fractions need a size
             continue
         for class_id, box, polygon in _labels(name, _label_file(file), width, height, report):
             area = _polygon_area(polygon[0]) if isinstance(polygon, list) else box[2] * box[3]
@@ -132,11 +133,11 @@ def _split(name: str, folder: Path, files: Sequence[Path], report: Report) -> Sp
                 Annotation(len(annotations) + 1, number, class_id, box, area, segmentation=polygon)
             )
     _report_strays(name, files, report)
-    return Split(name, folder, folder, tuple(records), tuple(annotations))
+    return Subset(name, folder, folder, tuple(records), tuple(annotations))
 
 
 def _label_file(image: Path) -> Path:
-    """The last folder ``images`` of the path becomes ``labels``."""
+    """Return the path of an image's labels: the last folder ``images`` becomes ``labels``."""
     parts = list(image.with_suffix(".txt").parts)
     for position in range(len(parts) - 2, -1, -1):
         if parts[position] == "images":
@@ -146,9 +147,9 @@ def _label_file(image: Path) -> Path:
 
 
 def _labels(
-    split: str, path: Path, width: int, height: int, report: Report
+    split: str, path: Path, width: int, height: int, report: FindingHandler
 ) -> Iterator[tuple[int, tuple[float, float, float, float], Segmentation | None]]:
-    """Class number, box in pixels and polygon, if any, of each line."""
+    """Yield class number, box in pixels and, if given, polygon of each line."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -177,14 +178,14 @@ def _labels(
 
 
 def _polygon_area(polygon: list[float]) -> float:
-    """Of a polygon that does not cross itself, by the shoelace formula."""
+    """Return the area of a polygon that does not cross itself, by the shoelace formula."""
     xs, ys = polygon[::2], polygon[1::2]
     crosses = (xs[i - 1] * ys[i] - xs[i] * ys[i - 1] for i in range(len(xs)))
     return abs(sum(crosses)) / 2
 
 
-def _report_strays(split: str, files: Sequence[Path], report: Report) -> None:
-    """Label files beside which there is no image."""
+def _report_strays(split: str, files: Sequence[Path], report: FindingHandler) -> None:
+    """Report label files without an image."""
     expected = {_label_file(file) for file in files}
     for folder in sorted({path.parent for path in expected}):
         for path in sorted(folder.glob("*.txt")):

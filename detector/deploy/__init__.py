@@ -1,3 +1,3 @@
-"""Uses a trained detector: prediction, drawing, exported and quantized files."""
+"""Uses a trained detector: predicts, draws, exports and quantizes."""
 
 from __future__ import annotations

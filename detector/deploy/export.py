@@ -1,8 +1,8 @@
-"""Detectors as files that run without nars: ONNX, `torch.export`'s ``pt2``, TorchScript.
+"""Exports detectors as files that run without nars: ONNX, `torch.export`'s ``pt2``, TorchScript.
 
-Every file is opened again, run on real images and compared with the detector it was made from before
-it is written. Height and width are free where the detector has no feature pyramid, whose maps must
-double exactly; the number of images in a batch is fixed, since each image is a branch of the graph.
+Every file is opened again, run on real images and compared with its detector before it is written.
+Height and width are free unless the detector has a feature pyramid, whose maps must double
+exactly. The number of images in a batch is fixed, because each image is a branch of the graph.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ from nars.networks.export import onnx_file, pt2_file, run_onnx, run_pt2, trace
 __all__ = ["FORMATS", "Exported", "compare", "describe", "export", "real_batches", "to_onnx"]
 
 FORMATS = ("onnx", "pt2", "torchscript")
+"""Formats by the names that `export` takes."""
 
-TOLERANCE = 1e-3
-"""Largest deviation of a score, and of a box relative to the image, that is accepted. Kernels that add
-up in another order give 1e-5; a wrong operator gives other boxes altogether."""
+_TOLERANCE = 1e-3
+"""Largest accepted deviation of a score, and of a box relative to the image. Kernels that sum in
+another order deviate by 1e-5; a wrong operator gives entirely different boxes."""
 
-_CHECKED = 4
-"""Real images that a file is run on."""
-_UNSURE = 0.01
-"""Detections so near the score threshold may be found by one and missed by the other."""
-_LARGEST = 4096
-"""Pixels of a side that a file is declared for."""
+_CHECKED_IMAGES = 4
+"""How many real images a file is run on."""
+_THRESHOLD_MARGIN = 0.01
+"""Detections with a score this close to the threshold may be missing from either side."""
+_LARGEST_SIDE = 4096
+"""Pixels of the largest height and width that a file accepts."""
 
 
 @dataclass(frozen=True)
@@ -53,38 +54,40 @@ class Exported:
     format: str
     bytes: int
     batch: int
+    """Images in a batch."""
     sizes: str
     """``any``, or height and width in pixels."""
     detections: int
-    """In the real images that were compared."""
+    """How many detections in real images were compared."""
     deviation: float
     """Largest difference of a score, or of a box relative to the image."""
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values for JSON."""
         return asdict(self) | {"path": str(self.path)}
 
 
 def export(
     saved: SavedDetector, data: CocoData, path: str | Path, format: str, *, batch: int = 1
 ) -> Exported:
-    """Write a detector as `Deployed`, compared on the first validation images of `data`.
+    """Write a detector in the form of `Deployed`, compared on the first validation images of `data`.
 
-    The file says what it is: architecture, settings and classes, as metadata in ONNX and as extra
-    files in the others. Raises `ExportError`, and writes nothing, where it does not reproduce the
-    detector; `UsageError` for an unknown format and where ONNX is not installed; `DataError` where
-    there is no image to compare on.
+    The file describes its parts, settings, classes and metrics, as metadata in ONNX and as extra
+    files in the other formats. If it does not reproduce the detector, nothing is written and
+    `ExportError` is raised. Raises `UsageError` for an unknown format or if ONNX is not
+    installed, and `DataError` if there is no image to compare on.
     """
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}: {closest(format, FORMATS)}")
     model = Deployed(saved.detector())
     batches = real_batches(model.model, data, batch)
-    about = describe(saved)
+    description = describe(saved)
     if format == "onnx":
-        content = to_onnx(model, batches, about)
+        content = to_onnx(model, batches, description)
     elif format == "pt2":
-        content = pt2_file(_traced(model, batches), about)
+        content = pt2_file(_traced(model, batches), description)
     else:
-        content = _scripted(model, batches[0], about)
+        content = _scripted(model, batches[0], description)
     detections, deviation = _check(format, content, model, batches)
     write_whole(path, content)
     side = "x".join(map(str, batches[0].shape[-2:]))
@@ -92,24 +95,30 @@ def export(
     return Exported(Path(path), format, len(content), batch, sizes, detections, deviation)
 
 
-def to_onnx(model: Deployed, batches: Sequence[Tensor], about: Mapping[str, str]) -> bytes:
-    """The ONNX file of a detector, not compared yet. Raises `UsageError`."""
-    return onnx_file(_traced(model, batches), ["images"], list(model.outputs), about)
+def to_onnx(model: Deployed, batches: Sequence[Tensor], description: Mapping[str, str]) -> bytes:
+    """Return the ONNX file of a detector without comparing it.
+
+    Raises `UsageError` if ONNX is not installed.
+    """
+    return onnx_file(_traced(model, batches), ["images"], list(model.outputs), description)
 
 
 def real_batches(model: Detector, data: CocoData, size: int = 1) -> list[Tensor]:
-    """Batches [size, 3, H, W] of the first validation images, as `Deployed` takes them."""
-    split = data.val if data.val.images else data.train
-    if not split.images:
-        raise DataError(f"{split.source}: no image to compare an exported file on")
-    found = [fitted(model, load(split, image).float() / 255) for image in split.images[:_CHECKED]]
+    """Make batches [size, 3, H, W] of the first validation images, as `Deployed` takes them.
+
+    Each batch repeats one image. Raises `DataError` if there is no image.
+    """
+    subset = data.val if data.val.images else data.train
+    if not subset.images:
+        raise DataError(f"{subset.source}: no image to compare an exported file on")
+    batches = [fitted(model, load(subset, image).float() / 255) for image in subset.images[:_CHECKED_IMAGES]]
     if not _sizes_are_free(model):
-        found = [each for each in found if each.shape == found[0].shape]
-    return [each.repeat(size, 1, 1, 1) for each in found]
+        batches = [batch for batch in batches if batch.shape == batches[0].shape]
+    return [batch.repeat(size, 1, 1, 1) for batch in batches]
 
 
 def describe(saved: SavedDetector) -> dict[str, str]:
-    """What a file says of itself: names to YAML or JSON."""
+    """Return the description that a file carries: names of entries, with YAML or JSON."""
     return {
         "settings.yaml": saved.settings.to_yaml(),
         "parts.json": saved.parts.model_dump_json(exclude_defaults=True),
@@ -118,32 +127,40 @@ def describe(saved: SavedDetector) -> dict[str, str]:
     }
 
 
-def compare(expected: Sequence[Tensor], found: Sequence[Tensor], threshold: float, side: float) -> float:
-    """The largest deviation of `found` detections from the `expected`, as sets.
+def compare(expected: Sequence[Tensor], actual: Sequence[Tensor], threshold: float, side: float) -> float:
+    """Return the largest deviation between two sets of detections, as `Deployed` returns them.
 
-    Both are what `Deployed` gives; boxes count relative to `side` pixels. Infinite where a detection
-    well above the `threshold` has no counterpart.
+    Boxes count relative to `side` pixels. The result is infinite if a detection well above the
+    `threshold` has no counterpart.
     """
+    return max(
+        _deviation(expected, actual, threshold, side),
+        _deviation(actual, expected, threshold, side),
+    )
+
+
+def _deviation(outputs: Sequence[Tensor], others: Sequence[Tensor], threshold: float, side: float) -> float:
+    """Return the largest deviation of detections from their nearest counterparts among `others`."""
+    boxes, labels, scores, owners = outputs[:4]
+    other_boxes, other_labels, other_scores, other_owners = others[:4]
     worst = 0.0
-    for one, other in ((expected, found), (found, expected)):
-        boxes, labels, scores, owners = one[:4]
-        for index in torch.where(scores > threshold + _UNSURE)[0].tolist():
-            same = torch.where((other[1] == labels[index]) & (other[3] == owners[index]))[0]
-            if not len(same):
-                return float("inf")
-            best = same[box_iou(boxes[index][None], other[0][same])[0].argmax()]
-            shift = float((boxes[index] - other[0][best]).abs().max()) / side
-            worst = max(worst, shift, abs(float(scores[index] - other[2][best])))
+    for index in torch.where(scores > threshold + _THRESHOLD_MARGIN)[0].tolist():
+        same = torch.where((other_labels == labels[index]) & (other_owners == owners[index]))[0]
+        if not len(same):
+            return float("inf")
+        best = same[box_iou(boxes[index][None], other_boxes[same])[0].argmax()]
+        shift = float((boxes[index] - other_boxes[best]).abs().max()) / side
+        worst = max(worst, shift, abs(float(scores[index] - other_scores[best])))
     return worst
 
 
 def _traced(model: Deployed, batches: Sequence[Tensor]) -> torch.export.ExportedProgram:
-    """The graph of a detector, for any size where it can be."""
+    """Trace the graph of a detector, for any image size if its sizes are free."""
     example, shapes = batches[0], None
     if _sizes_are_free(model.model):
-        # A map of one pixel would be traced as a case of its own.
-        least = max(model.model.transform.least, 2 * max(model.model.backbone.strides))
-        sides = [torch.export.Dim(name, min=least, max=_LARGEST) for name in ("height", "width")]
+        # A map of one pixel would be traced as a special case.
+        smallest = max(model.model.transform.smallest_side, 2 * max(model.model.backbone.strides))
+        sides = [torch.export.Dim(name, min=smallest, max=_LARGEST_SIDE) for name in ("height", "width")]
         shapes = ({2: sides[0], 3: sides[1]},)
     with torch.no_grad():
         program = trace(model, (example,), shapes)
@@ -152,10 +169,10 @@ def _traced(model: Deployed, batches: Sequence[Tensor]) -> torch.export.Exported
 
 
 def _allow_few(program: torch.export.ExportedProgram) -> None:
-    """Let an image have no box or a single one.
+    """Let an image have no box, or only one.
 
-    torchvision tells the tracer that its suppression always leaves two boxes or more (the default
-    of the deprecated `create_unbacked_symint` in its registration), and the graph insists on it.
+    torchvision tells the tracer that suppression always leaves two boxes or more (the default of
+    the deprecated `create_unbacked_symint` in its registration), and the graph asserts this.
     """
     graph = program.graph_module.graph
     for node in list(graph.nodes):
@@ -170,16 +187,17 @@ def _allow_few(program: torch.export.ExportedProgram) -> None:
 
 
 def _sizes_are_free(model: Detector) -> bool:
+    """Whether a file of this detector accepts images of any size."""
     return model.parts.fpn is None
 
 
-def _scripted(model: Deployed, example: Tensor, about: Mapping[str, str]) -> bytes:
-    """TorchScript, traced: the detector's Python is more than the scripting compiler knows."""
+def _scripted(model: Deployed, example: Tensor, description: Mapping[str, str]) -> bytes:
+    """Return a TorchScript file, traced because the scripting compiler does not know all of the code."""
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # TorchScript is deprecated, and the tracer fears for constants
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, and the tracer warns of constants
         script = torch.jit.trace(model, (example,), check_trace=False)
-        torch.jit.save(script, buffer, _extra_files=dict(about))
+        torch.jit.save(script, buffer, _extra_files=dict(description))
     return buffer.getvalue()
 
 
@@ -196,21 +214,25 @@ _RUNS: dict[str, Callable[[bytes, Sequence[tuple[Tensor, ...]]], list[list[Tenso
     "pt2": run_pt2,
     "torchscript": _run_scripted,
 }
+"""How a file of each format is run."""
 
 
 @torch.no_grad()
 def _check(format: str, content: bytes, model: Deployed, batches: Sequence[Tensor]) -> tuple[int, float]:
-    """Detections compared, and the largest deviation. Raises `ExportError` above `TOLERANCE`."""
+    """Return how many detections were compared, and the largest deviation.
+
+    Raises `ExportError` for a deviation above `_TOLERANCE`.
+    """
     threshold, worst, count = model.model.settings.score_threshold, 0.0, 0
-    # Grain, where usually nothing is found. (In a plain image all anchors tie, and runtimes differ in
-    # which they take.)
+    # Grain tests the case that usually nothing is found. (In a plain image all anchors tie, and
+    # runtimes differ in which of them they keep.)
     grain = torch.rand(batches[0].shape, generator=torch.Generator().manual_seed(0))
     cases = [*batches, 0.45 + 0.1 * grain]
-    for batch, found in zip(cases, _RUNS[format](content, [(each,) for each in cases]), strict=True):
+    for batch, actual in zip(cases, _RUNS[format](content, [(case,) for case in cases]), strict=True):
         expected = model(batch)
         count += len(expected[0])
-        worst = max(worst, compare(expected, found, threshold, max(batch.shape[-2:])))
-    if not worst <= TOLERANCE:
-        rule = f"{TOLERANCE:g} of a score, or of the image for a box, is accepted"
+        worst = max(worst, compare(expected, actual, threshold, max(batch.shape[-2:])))
+    if not worst <= _TOLERANCE:
+        rule = f"{_TOLERANCE:g} of a score, or of the image for a box, is accepted"
         raise ExportError(f"the {format} file deviates from the detector by {worst:.2g}, {rule}")
     return count, worst

@@ -1,4 +1,4 @@
-"""Detections in images, folders, patterns and videos, as COCO writes results."""
+"""Finds objects in images, folders, patterns and videos, and writes them as COCO's results."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ from PIL import Image
 from torch import Tensor
 
 from detector.data import images, scenes
-from detector.data.masks import encode
 from detector.deploy import video
 from detector.evaluation.coco_ap import detect
+from detector.evaluation.results import coco_results
 from detector.model.detector import Detector
+from detector.model.targets import Detections
 from nars.errors import DataError
 
-__all__ = ["Output", "Picture", "pictures", "predict", "results"]
+__all__ = ["Picture", "pictures", "predict", "results"]
 
 logger = logging.getLogger(__name__)
-
-Output = dict[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
+    """An image or a frame of a video."""
+
     name: str
-    """The path as it was found; of a frame with its number: ``film.mp4#12``."""
+    """Its path; for a frame with its number: ``film.mp4#12``."""
     pixels: Tensor
-    """uint8 RGB [3, H, W], turned as its EXIF note says."""
+    """Pixels uint8 RGB [3, H, W], turned as the EXIF note says."""
 
 
 def pictures(sources: Sequence[str | Path], *, drop_bad: bool = False, every: int = 1) -> Iterator[Picture]:
-    """The pictures of files, folders, patterns such as ``photos/*.jpg`` and videos, in order.
+    """Read the pictures of files, folders, patterns such as ``photos/*.jpg`` and videos, in order.
 
-    ``digit-scenes`` is the validation part of the embedded data. Of videos `every` so many frames
-    are read. Raises `DataError` for a source without pictures, and for a picture that cannot be
-    read unless `drop_bad` leaves it out.
+    ``digit-scenes`` gives the validation images of the embedded data. Videos give one frame in
+    `every`. Raises `DataError` for a source without pictures and, unless `drop_bad` is set, for
+    a picture that cannot be read.
     """
     for source in sources:
         if source == scenes.NAME:
@@ -58,56 +59,46 @@ def pictures(sources: Sequence[str | Path], *, drop_bad: bool = False, every: in
 
 
 def predict(
-    model: Detector, found: Iterable[Picture], device: torch.device, *, batch_size: int = 8
-) -> Iterator[tuple[Picture, Output]]:
-    """Each picture with its detections in its own pixels: see `detector.model.detector.Detector`."""
-    remaining = iter(found)
+    model: Detector, pictures: Iterable[Picture], device: torch.device, *, batch_size: int = 8
+) -> Iterator[tuple[Picture, Detections]]:
+    """Yield each picture with its detections, whose boxes are in pixels of the picture."""
+    remaining = iter(pictures)
     while batch := list(islice(remaining, batch_size)):
-        yield from zip(batch, detect(model, [each.pixels for each in batch], device), strict=True)
+        yield from zip(batch, detect(model, [picture.pixels for picture in batch], device), strict=True)
 
 
-def results(image_id: int, picture: Picture, output: Output, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """COCO's results of a picture, with the names of file and class beside the numbers.
+def results(
+    image_id: int, picture: Picture, detections: Detections, classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return COCO's results of a picture, rounded, with the names of file and class added.
 
-    Boxes are left, top, width, height; category k is class k - 1.
+    Category k is class k - 1.
     """
-    boxes = output["boxes"].double()
-    boxes = torch.cat([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], dim=1)
-    rows: list[dict[str, Any]] = [
-        {
-            "image_id": image_id,
-            "category_id": label,
-            "bbox": [round(number, 2) for number in box],
-            "score": round(score, 5),
-            "file_name": picture.name,
-            "category": classes[label - 1],
-        }
-        for box, label, score in zip(
-            boxes.tolist(), output["labels"].tolist(), output["scores"].tolist(), strict=True
-        )
-    ]
-    if "masks" in output:
-        for row, mask in zip(rows, output["masks"], strict=True):
-            row["segmentation"] = encode(mask[0].numpy())
+    category_of = {label: label for label in range(1, len(classes) + 1)}
+    rows = []
+    for result in coco_results(image_id, detections, category_of):
+        rounded = {"bbox": [round(edge, 2) for edge in result["bbox"]], "score": round(result["score"], 5)}
+        names = {"file_name": picture.name, "category": classes[result["category_id"] - 1]}
+        rows.append(result | rounded | names)
     return rows
 
 
 def _files(source: str | Path) -> list[Path]:
-    """The files of a source, sorted."""
+    """List the files of a source, sorted."""
     path = Path(source)
     if path.is_file():
         return [path]
     if path.is_dir():
-        known = Image.registered_extensions().keys() | video.SUFFIXES
-        found = sorted(each for each in path.rglob("*") if each.suffix.lower() in known and each.is_file())
-        if not found:
+        suffixes = Image.registered_extensions().keys() | video.SUFFIXES
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
+        if not files:
             raise DataError(f"{path}: no picture in this folder")
-        return found
-    places = glob(str(source), recursive=True)  # noqa: PTH207  absolute patterns too, which Path.glob refuses
-    found = sorted(each for each in map(Path, places) if each.is_file())
-    if not found:
+        return files
+    matches = glob(str(source), recursive=True)  # noqa: PTH207  Path.glob refuses absolute patterns
+    files = sorted(file for file in map(Path, matches) if file.is_file())
+    if not files:
         raise DataError(f"{source}: no such file, folder or pattern (or {scenes.NAME})")
-    return found
+    return files
 
 
 def _read(path: Path, every: int) -> Iterator[Picture]:

@@ -1,8 +1,8 @@
-"""A detector in 8 bits for CPUs, calibrated on the user's images, with the AP before and after.
+"""Quantizes a detector to 8 bits for CPUs, calibrated on the user's images, and measures the loss of AP.
 
 ONNX Runtime quantizes the convolutions after training: weights per channel, activations by their
-range over the calibration images. The predictors of both heads stay in float32, as does all that
-follows them: a box moves by whole pixels where its deltas have 256 values.
+range over the calibration images. The predictors of both heads and everything after them stay in
+float32, because a box would move by whole pixels if its deltas had only 256 values.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ __all__ = ["Quantized", "quantize"]
 
 @dataclass(frozen=True)
 class Quantized:
-    """An int8 file that was written, and what it costs."""
+    """An int8 file that was written, with its size and accuracy."""
 
     path: Path
     bytes: int
     float_bytes: int
-    """Of the same detector as ONNX in float32."""
+    """Size of the same detector as ONNX in float32."""
     images: int
-    """That it was calibrated on."""
+    """How many images it was calibrated on."""
     before: Scores
-    """Of the detector on val."""
+    """The detector's scores on val."""
     after: Scores
-    """Of the file on val, in ONNX Runtime."""
+    """The file's scores on val, in ONNX Runtime."""
 
 
 def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: int = 64) -> Quantized:
     """Write a detector as an int8 ONNX file, calibrated on the first training images of `data`.
 
-    Raises `UsageError` where ONNX is not installed.
+    Raises `UsageError` if ONNX is not installed.
     """
     try:
         from onnxruntime.quantization import QuantType, quant_pre_process, quantize_static
@@ -56,47 +56,48 @@ def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: 
         raise UsageError("ONNX files need onnx and onnxruntime: pip install nars[onnx]") from None
     model = saved.detector()
     content = to_onnx(Deployed(model), real_batches(model, data), describe(saved))
-    chosen = data.train.images[:images]
-    batches = [fitted(model, load(data.train, image).float() / 255) for image in chosen]
+    calibration = data.train.images[:images]
+    batches = [fitted(model, load(data.train, image).float() / 255) for image in calibration]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        plain, prepared, done = (Path(folder) / f"{name}.onnx" for name in ("plain", "prepared", "done"))
+        plain, prepared, result = (Path(folder) / f"{name}.onnx" for name in ("plain", "prepared", "int8"))
         plain.write_bytes(content)
         quant_pre_process(plain, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,
-            done,
-            _Batches(batches),
+            result,
+            _CalibrationData(batches),
             op_types_to_quantize=["Conv"],
             nodes_to_exclude=_predictors(prepared),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
-        quantized = done.read_bytes()
+        quantized = result.read_bytes()
     cpu = torch.device("cpu")
     before = evaluate(model, data, device=cpu).boxes
     after = evaluate(OnnxDetector(quantized, model), data, device=cpu).boxes
     write_whole(path, quantized)
-    return Quantized(Path(path), len(quantized), len(content), len(chosen), before, after)
+    return Quantized(Path(path), len(quantized), len(content), len(calibration), before, after)
 
 
 def _predictors(path: Path) -> list[str]:
-    """Names of the convolutions that predict objectness and deltas; the box head's are linear."""
+    """List the convolutions that predict objectness and deltas; the box head's predictors are linear."""
     import onnx
 
-    last = ("rpn.head.cls_logits.weight", "rpn.head.bbox_pred.weight")
+    weights = ("rpn.head.cls_logits.weight", "rpn.head.bbox_pred.weight")
     nodes = onnx.load(path).graph.node
-    found = [node.name for node in nodes if node.op_type == "Conv" and node.input[1].endswith(last)]
-    assert len(found) >= len(last), found
-    return found
+    names = [node.name for node in nodes if node.op_type == "Conv" and node.input[1].endswith(weights)]
+    assert len(names) >= len(weights), names
+    return names
 
 
-class _Batches:
-    """Calibration images as ONNX Runtime asks for them, one after the other."""
+class _CalibrationData:
+    """Hands calibration images to ONNX Runtime, one after the other."""
 
     def __init__(self, batches: Sequence[Tensor]) -> None:
-        self._left = iter([{"images": batch.numpy()} for batch in batches])
+        self._batches = iter([{"images": batch.numpy()} for batch in batches])
 
     def get_next(self) -> dict[str, Any] | None:
-        return next(self._left, None)
+        """Return the next batch by input name; None after the last, as ONNX Runtime expects."""
+        return next(self._batches, None)

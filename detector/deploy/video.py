@@ -1,4 +1,4 @@
-"""Frames of video files, by PyAV."""
+"""Reads frames of video files, by PyAV."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from nars.errors import DataError, UsageError
 __all__ = ["SUFFIXES", "frames"]
 
 SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"})
+"""Suffixes of the files that are read as videos."""
 
 
 def frames(path: Path, every: int = 1) -> Iterator[tuple[int, Tensor]]:
-    """Every so many frames as (number from 0, uint8 RGB [3, H, W]).
+    """Yield one frame in `every` as (number from 0, uint8 RGB [3, H, W]).
 
-    Raises `UsageError` without PyAV, and `DataError` for what is no video or ends in damage.
+    Raises `UsageError` if PyAV is not installed, and `DataError` for a file that is not a video
+    or is damaged.
     """
     try:
         av = import_module("av")

@@ -1,4 +1,4 @@
-"""COCO's average precision of a detector on a split of a data set."""
+"""Measures COCO's average precision of a detector on a split of a data set."""
 
 from __future__ import annotations
 
@@ -18,29 +18,31 @@ from torch.utils.data import DataLoader, Dataset
 from detector import distributed
 from detector.data import images
 from detector.data.coco import to_dict
-from detector.data.masks import encode
-from detector.data.records import CocoData, Split
+from detector.data.records import CocoData, Subset
+from detector.evaluation.results import Result, coco_results
+from detector.model.targets import Detections
 from nars.device import half_precision, memory_errors
 from nars.errors import DataError, UsageError, WeightsError
 
 __all__ = ["Evaluation", "Scores", "Tool", "check_classes", "detect", "evaluate", "score"]
 
 Tool = Literal["pycocotools", "faster-coco-eval"]
-Result = dict[str, Any]
-"""One detection as COCO writes it: image_id, category_id, bbox, score, and for a mask segmentation."""
+"""The library that computes the metrics; both give equal numbers."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """COCO's metrics in 0..1; None where the split has no object to measure it on.
+    """COCO's metrics in 0..1; None if the split has no object to measure one on.
 
-    `ap` is the mean over the IoU thresholds .50, .55 ... .95 and over classes. Small are objects
-    below 32 by 32 pixels of the image, large those above 96 by 96.
+    Objects are small below 32 x 32 pixels of the image, and large above 96 x 96.
     """
 
     ap: float
+    """Mean average precision over the IoU thresholds .50, .55 ... .95 and over classes."""
     ap50: float
+    """AP at IoU .50."""
     ap75: float
+    """AP at IoU .75."""
     ap_small: float | None
     ap_medium: float | None
     ap_large: float | None
@@ -52,25 +54,27 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
+    """The quality of a detector on one split, and the detections it was measured on."""
+
     boxes: Scores
     masks: Scores | None
     """None for a detector without a mask head."""
     precision: NDArray[np.float64]
-    """Of boxes at IoU .50, for each recall 0, .01 ... 1 and class: [101, K]; NaN without objects."""
+    """Precision of boxes [101, K] at IoU .50, for each recall 0, .01 ... 1 and class; NaN without objects."""
     results: tuple[Result, ...]
     """Every detection."""
 
     @property
     def main(self) -> Scores:
-        """Of masks where there are any."""
+        """The scores of masks if there are any, else those of boxes."""
         return self.masks or self.boxes
 
     def numbers(self) -> dict[str, float | None]:
-        """AP and its kin by plain names, those of masks with ``mask_`` before them."""
-        parts = {"": self.boxes} | ({"mask_": self.masks} if self.masks else {})
+        """Return all metrics except `per_class` by name; those of masks start with ``mask_``."""
+        kinds = {"": self.boxes} | ({"mask_": self.masks} if self.masks else {})
         return {
             prefix + name: value
-            for prefix, scores in parts.items()
+            for prefix, scores in kinds.items()
             for name, value in asdict(scores).items()
             if name != "per_class"
         }
@@ -87,39 +91,41 @@ def evaluate(
     amp: bool = True,
     tool: Tool = "pycocotools",
 ) -> Evaluation:
-    """Measure `model`, which lies on `device`, on the ``train`` or ``val`` images.
+    """Measure `model`, which is on `device`, on the ``train`` or ``val`` images.
 
-    The processes of a distributed run share the images; each gets the whole result. Raises
-    `DataError` for a split without images, and for masks where annotations have none.
+    The processes of a distributed run share the images, and each returns the whole result. Raises
+    `DataError` for a split without images, and for a detector with masks if an annotation has none.
     """
-    part = {"train": data.train, "val": data.val}[split]
-    if not part.images:
-        raise DataError(f"{part.source}: no images in {split}")
+    subset = data.subset(split)
+    if not subset.images:
+        raise DataError(f"{subset.source}: no images in {split}")
     category_of = {label: category for category, label in data.labels.items()}
-    chosen = range(distributed.rank(), len(part.images), distributed.world_size())
+    own_indices = range(distributed.rank(), len(subset.images), distributed.world_size())
     loader: DataLoader[tuple[int, Tensor]] = DataLoader(
-        _Images(part, chosen), batch_size=batch_size, num_workers=workers, collate_fn=list
+        _Images(subset, own_indices), batch_size=batch_size, num_workers=workers, collate_fn=list
     )
-    found: list[Result] = []
+    own_results: list[Result] = []
     for batch in loader:
         ids, pictures = zip(*batch, strict=True)
-        outputs = detect(model, pictures, device, amp=amp)
-        for image_id, output in zip(ids, outputs, strict=True):
-            found += _results(image_id, output, category_of)
-    results = distributed.gathered(found)
-    boxes, precision = score(data, part, results, tool=tool)
+        for image_id, detections in zip(ids, detect(model, pictures, device, amp=amp), strict=True):
+            own_results += coco_results(image_id, detections, category_of)
+    results = distributed.gathered(own_results)
+    boxes, precision = score(data, subset, results, tool=tool)
     masks = None
     settings = getattr(model, "settings", None)  # torchvision's detectors have none
     if settings is not None and settings.mask:
-        masks, _ = score(data, part, results, kind="segm", tool=tool)
+        masks, _ = score(data, subset, results, kind="segm", tool=tool)
     return Evaluation(boxes, masks, precision, tuple(results))
 
 
 @torch.inference_mode()
 def detect(
     model: nn.Module, pictures: Sequence[Tensor], device: torch.device, *, amp: bool = True
-) -> list[dict[str, Tensor]]:
-    """The detections in uint8 RGB images [3, H, W] of any size, on the CPU; `model` keeps its mode."""
+) -> list[Detections]:
+    """Return the detections in uint8 RGB images [3, H, W] of any size, on the CPU.
+
+    `model` is put into evaluation mode and then back. Raises `TrialMemoryError`.
+    """
     half = half_precision(device) if amp else None
     was_training = model.training
     model.eval()
@@ -136,26 +142,23 @@ def detect(
 
 def score(
     data: CocoData,
-    split: Split,
+    subset: Subset,
     results: Sequence[Result],
     *,
     kind: Literal["bbox", "segm"] = "bbox",
     tool: Tool = "pycocotools",
 ) -> tuple[Scores, NDArray[np.float64]]:
-    """COCO's metrics of detections in `split`, and precisions [101, K] at IoU .50.
+    """Return COCO's metrics of detections in `subset`, and precisions [101, K] at IoU .50.
 
-    Raises `DataError` where masks are asked for and an annotation has none; `UsageError` where
+    Raises `DataError` if masks are asked for and an annotation has none, and `UsageError` if
     `tool` is not installed.
     """
-    if kind == "segm" and any(each.segmentation is None for each in split.annotations):
-        raise DataError(f"{split.source}: an annotation has no segmentation, so masks can't be measured")
+    if kind == "segm" and any(annotation.segmentation is None for annotation in subset.annotations):
+        raise DataError(f"{subset.source}: an annotation has no segmentation, so masks can't be measured")
     ids = [category.id for category in data.categories]
-    objects = {each.category_id for each in split.annotations if not each.crowd}
-    if not results:  # which pycocotools doesn't take
-        nothing = {category.name: 0.0 if category.id in objects else None for category in data.categories}
-        empty = np.where([id in objects for id in ids], 0.0, np.nan)
-        return Scores(0.0, 0.0, 0.0, None, None, None, 0.0, nothing), np.tile(empty, (101, 1))
-    precision, recall = _accumulated(split, results, ids, kind, tool)
+    if not results:  # which pycocotools does not accept
+        return _scores_of_nothing(data, subset)
+    precision, recall = _accumulated(subset, results, ids, kind, tool)
     sizes = [_mean(precision[:, :, :, area, -1]) for area in range(4)]
     per_class = {
         category.name: _mean(precision[:, :, index, 0, -1]) for index, category in enumerate(data.categories)
@@ -174,8 +177,16 @@ def score(
     return scores, np.where(at_half < 0, np.nan, at_half)
 
 
+def _scores_of_nothing(data: CocoData, subset: Subset) -> tuple[Scores, NDArray[np.float64]]:
+    """Return what `score` returns if there are no detections at all."""
+    present = {annotation.category_id for annotation in subset.annotations if not annotation.crowd}
+    per_class = {category.name: 0.0 if category.id in present else None for category in data.categories}
+    precision = np.where([category.id in present for category in data.categories], 0.0, np.nan)
+    return Scores(0.0, 0.0, 0.0, None, None, None, 0.0, per_class), np.tile(precision, (101, 1))
+
+
 def check_classes(classes: Sequence[str], data: CocoData, source: str) -> None:
-    """Raise `WeightsError` where a detector's classes are not those of the data."""
+    """Raise `WeightsError` unless a detector's classes are those of the data."""
     if tuple(classes) == data.classes:
         return
     counts = f"{len(classes)} classes ({_few(classes)})"
@@ -184,55 +195,44 @@ def check_classes(classes: Sequence[str], data: CocoData, source: str) -> None:
 
 
 class _Images(Dataset[tuple[int, Tensor]]):
-    """Ids and pixels of the chosen images of a split, as they are."""
+    """The ids and pixels of some images of a subset, unchanged."""
 
-    def __init__(self, split: Split, chosen: Sequence[int]) -> None:
-        self.split = split
-        self.chosen = chosen
+    def __init__(self, subset: Subset, indices: Sequence[int]) -> None:
+        self.subset = subset
+        self.indices = indices
 
     def __len__(self) -> int:
-        return len(self.chosen)
+        return len(self.indices)
 
     def __getitem__(self, index: int) -> tuple[int, Tensor]:
-        record = self.split.images[self.chosen[index]]
-        return record.id, images.load(self.split, record)
-
-
-def _results(image_id: int, output: Mapping[str, Tensor], category_of: Mapping[int, int]) -> list[Result]:
-    """COCO's results of one image; COCO writes boxes as left, top, width, height."""
-    boxes = output["boxes"].double()
-    boxes[:, 2:] -= boxes[:, :2]
-    results: list[Result] = [
-        {"image_id": image_id, "category_id": category_of[label], "bbox": box, "score": value}
-        for box, label, value in zip(
-            boxes.tolist(), output["labels"].tolist(), output["scores"].tolist(), strict=True
-        )
-    ]
-    if "masks" in output:
-        for result, mask in zip(results, output["masks"], strict=True):
-            result["segmentation"] = encode(mask[0].numpy())
-    return results
+        record = self.subset.images[self.indices[index]]
+        return record.id, images.load(self.subset, record)
 
 
 def _accumulated(
-    split: Split, results: Sequence[Result], ids: Sequence[int], kind: str, tool: Tool
+    subset: Subset, results: Sequence[Result], ids: Sequence[int], kind: str, tool: Tool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Precision [10, 101, K, 4, 3] and recall [10, K, 4, 3]: IoU, recall, class, size, detections."""
+    """Return precision [10, 101, K, 4, 3] and recall [10, K, 4, 3].
+
+    The axes are IoU, recall (of the first only), class, size of objects and number of detections.
+    """
     coco_class, eval_class = _tool(tool)
-    other = "bbox" if kind == "segm" else "segmentation"  # whose area would decide what is small
-    found = [{key: value for key, value in one.items() if key != other} for one in results]
+    # The other form would decide by its own area which detections are small.
+    other = "bbox" if kind == "segm" else "segmentation"
+    of_kind = [{key: value for key, value in result.items() if key != other} for result in results]
     with contextlib.redirect_stdout(io.StringIO()):
         truth = coco_class()
-        truth.dataset = to_dict(split)
+        truth.dataset = to_dict(subset)
         truth.createIndex()
-        run = eval_class(truth, truth.loadRes(found), kind)
-        run.params.catIds = list(ids)
-        run.evaluate()
-        run.accumulate()
-    return run.eval["precision"], run.eval["recall"]
+        evaluator = eval_class(truth, truth.loadRes(of_kind), kind)
+        evaluator.params.catIds = list(ids)
+        evaluator.evaluate()
+        evaluator.accumulate()
+    return evaluator.eval["precision"], evaluator.eval["recall"]
 
 
 def _tool(tool: Tool) -> tuple[Callable[[], Any], Callable[..., Any]]:
+    """Import a tool's classes for a data set and for its evaluation. Raises `UsageError`."""
     if tool == "pycocotools":
         return import_module("pycocotools.coco").COCO, import_module("pycocotools.cocoeval").COCOeval
     try:
@@ -243,7 +243,7 @@ def _tool(tool: Tool) -> tuple[Callable[[], Any], Callable[..., Any]]:
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:
-    """Over what was measured: COCO marks the rest with -1."""
+    """Return the mean of the values that were measured; COCO marks the others with -1."""
     measured = values[values > -1]
     return float(measured.mean()) if measured.size else None
 

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: precision over recall of every class, and what is taken for what."""
+"""Draws an evaluation: precision over recall of every class, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torchvision.ops import box_iou
 
-from detector.data.records import CocoData, Split
+from detector.data.records import CocoData, Subset
 from detector.evaluation.coco_ap import Evaluation
 from nars.files import write_whole
 from nars.report.plots import BLUE, GREY, save_png
@@ -22,18 +22,17 @@ from nars.report.plots import BLUE, GREY, save_png
 __all__ = ["confusion", "draw_confusion", "draw_precision", "write_figures"]
 
 _LEAST_SCORE = 0.3
-"""Detections below are left out of the confusion matrix."""
+"""Score below which detections are left out of the confusion matrix."""
 
-_LEGIBLE = 30
-"""Classes up to which names and numbers are written into the matrix."""
+_MOST_NAMED_CLASSES = 30
+"""Most classes whose names and numbers are written into the matrix."""
 
 
 def write_figures(evaluation: Evaluation, data: CocoData, split: str, folder: Path) -> None:
     """Write ``precision_recall.png``, ``confusion.png`` and ``results.json`` to `folder`."""
-    part = {"train": data.train, "val": data.val}[split]
     scores = evaluation.boxes.per_class
     save_png(draw_precision(evaluation.precision, data.classes, scores), folder / "precision_recall.png")
-    matrix = confusion(part, evaluation.results, data.labels)
+    matrix = confusion(data.subset(split), evaluation.results, data.labels)
     save_png(draw_confusion(matrix, data.classes), folder / "confusion.png")
     write_whole(folder / "results.json", json.dumps(evaluation.results))
 
@@ -41,7 +40,10 @@ def write_figures(evaluation: Evaluation, data: CocoData, split: str, folder: Pa
 def draw_precision(
     precision: NDArray[np.float64], classes: Sequence[str], scores: Mapping[str, float | None]
 ) -> Figure:
-    """`precision` is [101, K] at the recalls 0, .01 ... 1, for boxes that overlap by half."""
+    """Draw precision over recall of every class, and their mean.
+
+    `precision` is [101, K] at the recalls 0, .01 ... 1 and IoU .50; `scores` are the APs by class.
+    """
     figure = Figure(figsize=(6, 4.5), layout="constrained")
     axes = figure.subplots()
     recall = np.linspace(0, 1, len(precision))
@@ -57,27 +59,27 @@ def draw_precision(
 
 
 def confusion(
-    split: Split,
+    subset: Subset,
     results: Sequence[Mapping[str, Any]],
     labels: Mapping[int, int],
     least_iou: float = 0.5,
 ) -> NDArray[np.int64]:
-    """How many objects of a class (row) were found as which (column), [K + 1, K + 1].
+    """Count objects [K + 1, K + 1] by their class (row) and the class they were detected as (column).
 
     The last row counts detections without an object, the last column objects without a
-    detection. Detections take, by falling score, the free object that they overlap most.
+    detection. By falling score, each detection takes the free object that it overlaps most.
     """
     size = len(labels)
     matrix = np.zeros((size + 1, size + 1), dtype=np.int64)
-    found: dict[int, list[Mapping[str, Any]]] = {image.id: [] for image in split.images}
+    by_image: dict[int, list[Mapping[str, Any]]] = {image.id: [] for image in subset.images}
     for result in results:
         if result["score"] >= _LEAST_SCORE:
-            found[result["image_id"]].append(result)
-    for image in split.images:
-        objects = [one for one in split.by_image[image.id] if not one.crowd]
+            by_image[result["image_id"]].append(result)
+    for image in subset.images:
+        objects = [annotation for annotation in subset.by_image[image.id] if not annotation.crowd]
         free = torch.ones(len(objects), dtype=torch.bool)
-        truth = _corners([one.box for one in objects])
-        for result in sorted(found[image.id], key=lambda one: -one["score"]):
+        truth = _corners([annotation.box for annotation in objects])
+        for result in sorted(by_image[image.id], key=lambda result: -result["score"]):
             column = labels[result["category_id"]] - 1
             overlaps = box_iou(_corners([result["bbox"]]), truth)[0] * free
             if len(objects) and float(overlaps.max()) >= least_iou:
@@ -92,7 +94,7 @@ def confusion(
 
 
 def draw_confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
-    """Rows are true classes, shaded by their share; the last of both is nothing at all."""
+    """Draw the matrix of `confusion`, each cell shaded by its share of the row."""
     names = [*classes, "nothing"]
     side = min(max(4.0, 0.45 * len(names)), 14.0)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
@@ -100,10 +102,10 @@ def draw_confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     totals = np.maximum(matrix.sum(1, keepdims=True), 1)
     axes.imshow(matrix / totals, cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel="found as", ylabel="is")
-    if len(names) <= _LEGIBLE:
-        places = range(len(names))
-        axes.set_xticks(places, names, rotation=90)
-        axes.set_yticks(places, names)
+    if len(names) <= _MOST_NAMED_CLASSES:
+        ticks = range(len(names))
+        axes.set_xticks(ticks, names, rotation=90)
+        axes.set_yticks(ticks, names)
         for row, column in np.argwhere(matrix):
             dark = matrix[row, column] > totals[row, 0] / 2
             colour = "white" if dark else GREY
@@ -114,7 +116,7 @@ def draw_confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
 
 
 def _corners(boxes: Sequence[Sequence[float]]) -> torch.Tensor:
-    """Left, top, right, bottom [N, 4] of COCO's left, top, width, height."""
+    """Turn COCO's left, top, width, height into left, top, right, bottom [N, 4]."""
     corners = torch.tensor([list(box) for box in boxes], dtype=torch.float64).reshape(-1, 4)
     corners[:, 2:] += corners[:, :2]
     return corners

@@ -1,4 +1,4 @@
-"""Latency of a detector on a real image: what it finds there decides how long it takes."""
+"""Measures a detector's latency on a real image, because it depends on what is in the image."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def time_detector(
     *,
     seconds: float = 2.0,
 ) -> Latency:
-    """Seconds from a split's first image in memory to its boxes, on the threads torch is set to.
+    """Time the way from the first image of a split in memory to its boxes, on torch's current threads.
 
     `split` is ``train`` or ``val``. Raises `TrialMemoryError`.
     """
-    part = {"train": data.train, "val": data.val}[split]
-    image = images.load(part, part.images[0]).to(device).float() / 255
+    subset = data.subset(split)
+    image = images.load(subset, subset.images[0]).to(device).float() / 255
     model.eval()
     with memory_errors("measuring latency"):
-        return time_forward(_Single(model), image[None], seconds=seconds)
+        return time_forward(_OfBatches(model), image[None], seconds=seconds)
 
 
-class _Single(nn.Module):
-    """A detector that takes a batch [N, 3, H, W] of images of one size."""
+class _OfBatches(nn.Module):
+    """Lets a detector take a batch [N, 3, H, W] of images of one size."""
 
     def __init__(self, model: Detector) -> None:
         super().__init__()

@@ -1,3 +1,3 @@
-"""The detector's network: parts, settings, backbone, proposals, heads, costs."""
+"""The detector's network: its parts and settings, backbone, proposal network, heads and costs."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Anchor boxes: where they stand on the maps, and which sizes suit a data set."""
+"""Anchor boxes: their positions on the maps, and sizes that suit a data set."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from nars.errors import DataError
 
 __all__ = ["Anchors", "fit_anchors"]
 
-_ROUNDS = 100
+_LARGEST_ROUNDS = 100
+"""Rounds of k-means after which it stops, converged or not."""
 
 
 class Anchors(AnchorGenerator):  # type: ignore[misc]  # torchvision has no types
-    """Anchors at fixed strides, in float32 or better whatever the maps are in.
+    """Anchors at fixed strides, in float32 or better for maps of any precision.
 
-    Not rounded, all ratios of a size next to each other, the first cell's centre at (0, 0): as the
-    published weights expect. torchvision's own are rounded, the other way round, and their stride
-    is guessed from the padded image, 15 for 16 where its side is not a multiple of 16.
+    As the published weights expect, anchors are not rounded, all ratios of a size are next to
+    each other, and the first cell's centre is at (0, 0). torchvision's own anchors are rounded
+    and in the opposite order, and their stride is guessed from the padded image: 15 instead of 16
+    if its side is not a multiple of 16.
     """
 
     def __init__(
@@ -38,14 +40,14 @@ class Anchors(AnchorGenerator):  # type: ignore[misc]  # torchvision has no type
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
     ) -> Tensor:
-        """Boxes [sizes * ratios, 4] around the origin."""
+        """Return boxes [sizes * ratios, 4] around the origin."""
         sizes = torch.as_tensor(scales, dtype=dtype, device=device)[:, None]
-        slants = torch.as_tensor(aspect_ratios, dtype=dtype, device=device).sqrt()
-        halves = torch.stack((sizes / slants, sizes * slants), dim=-1).reshape(-1, 2) / 2
+        roots = torch.as_tensor(aspect_ratios, dtype=dtype, device=device).sqrt()
+        halves = torch.stack((sizes / roots, sizes * roots), dim=-1).reshape(-1, 2) / 2
         return torch.cat((-halves, halves), dim=1)
 
     def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
-        """The anchors [A, 4] of every image: the same, row by row over the maps."""
+        """Return the anchors [A, 4] of every image, which are the same, row by row over the maps."""
         dtype = torch.promote_types(feature_maps[0].dtype, torch.float32)
         anchors = []
         for cell, stride, feature in zip(self.cell_anchors, self.strides, feature_maps, strict=True):
@@ -53,39 +55,42 @@ class Anchors(AnchorGenerator):  # type: ignore[misc]  # torchvision has no type
             y = torch.arange(height, device=feature.device, dtype=dtype) * stride
             x = torch.arange(width, device=feature.device, dtype=dtype) * stride
             y, x = torch.meshgrid(y, x, indexing="ij")
-            places = torch.stack((x, y, x, y), dim=-1).reshape(-1, 1, 4)
-            anchors.append((places + cell.to(feature.device, dtype)).reshape(-1, 4))
+            centres = torch.stack((x, y, x, y), dim=-1).reshape(-1, 1, 4)
+            anchors.append((centres + cell.to(feature.device, dtype)).reshape(-1, 4))
         return [torch.cat(anchors)] * len(image_list.image_sizes)
 
 
 def fit_anchors(
     boxes: Tensor, maps: int = 1, sizes: int = 5, ratios: int = 3
 ) -> tuple[tuple[tuple[float, ...], ...], tuple[float, ...]]:
-    """`anchor_sizes` and `anchor_ratios` of `detector.Settings` by k-means over training boxes.
+    """Fit `anchor_sizes` and `anchor_ratios` of `detector.Settings` to training boxes by k-means.
 
-    `boxes` [N, 4] are left, top, right, bottom in pixels of the resized images. Sizes and ratios are
-    clustered apart and on a logarithmic scale, so that a factor counts the same at any size. There
-    are `sizes` of them on each of the `maps`, the smallest on the first. Raises `DataError` for
-    boxes of too few different sizes.
+    `boxes` [N, 4] are left, top, right, bottom in pixels of the resized images. Sizes and ratios
+    are clustered separately, on a logarithmic scale, so a factor counts the same at any size.
+    Each of the `maps` gets `sizes` sizes, the first map the smallest. Raises `DataError` for boxes
+    of too few different sizes.
     """
     sides = boxes[:, 2:].double() - boxes[:, :2].double()
     sides = sides[(sides > 0).all(1)]
     width, height = sides.unbind(1)
-    found_sizes = _clusters((width * height).sqrt().log(), maps * sizes, "sizes").exp().tolist()
-    found_ratios = _clusters((height / width).log(), ratios, "ratios", needs_all=False).exp().tolist()
-    rounded = [round(size, 1) for size in found_sizes]
+    size_centres = _clusters((width * height).sqrt().log(), maps * sizes, "sizes").exp().tolist()
+    ratio_centres = _clusters((height / width).log(), ratios, "ratios", needs_all=False).exp().tolist()
+    rounded = [round(size, 1) for size in size_centres]
     per_map = tuple(tuple(rounded[index * sizes : (index + 1) * sizes]) for index in range(maps))
-    return per_map, tuple(round(ratio, 3) for ratio in found_ratios)
+    return per_map, tuple(round(ratio, 3) for ratio in ratio_centres)
 
 
 def _clusters(values: Tensor, count: int, what: str, needs_all: bool = True) -> Tensor:
-    """Centres of one-dimensional k-means, sorted; started at quantiles, so nothing is random."""
+    """Return sorted centres of one-dimensional k-means, started at quantiles, so nothing is random.
+
+    scikit-learn's `KMeans` is not used, because it moves a centre without members elsewhere.
+    """
     different = len(values.unique())
     if different < count and (needs_all or not different):
         raise DataError(f"{count} anchor {what} need boxes of {count} different {what}, got {different}")
     count = min(count, different)
     centres = torch.quantile(values.unique(), (torch.arange(count, dtype=values.dtype) + 0.5) / count)
-    for _ in range(_ROUNDS):
+    for _ in range(_LARGEST_ROUNDS):
         nearest = (values[:, None] - centres).abs().argmin(1)
         totals = torch.zeros_like(centres).index_add_(0, nearest, values)
         members = torch.bincount(nearest, minlength=count)

@@ -1,4 +1,4 @@
-"""The maps that a detector looks at: the trunk's last one (C4), or a feature pyramid."""
+"""The feature maps of a detector: the trunk's last one (C4), or those of a feature pyramid."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ __all__ = ["Backbone"]
 
 
 class Backbone(nn.Module):
-    """Images [N, 3, H, W] to an ordered dictionary of maps [N, out_channels, h, w].
+    """Turns images [N, 3, H, W] into an ordered dictionary of maps [N, out_channels, h, w].
 
-    `names` and `strides` list the maps: ``c4``, or ``p2``, ``p3``, ... by the power of two of the
-    stride. The first `freeze` stages keep weights and norm statistics, in training too.
+    `names` and `strides` list the maps: ``c4``, or ``p2``, ``p3``, ..., where the number is the
+    power of two of the stride. The first `freeze` stages keep their weights and norm statistics
+    in training, too.
     """
 
     def __init__(self, parts: Parts, kind: Norm, freeze: int = 0) -> None:
@@ -37,7 +38,7 @@ class Backbone(nn.Module):
         self.names: tuple[str, ...] = ("c4",)
         self.strides: tuple[int, ...] = (strides[-1],)
         self.out_channels = parts.channels
-        # the pyramid stands first: the published order of tensors
+        # The pyramid comes first, because that is the published order of tensors.
         self.fpn = None if parts.fpn is None else Pyramid(trunk.out_channels[1:], parts.fpn, kind)
         self.trunk = trunk
         if self.fpn is not None:
@@ -50,7 +51,7 @@ class Backbone(nn.Module):
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
         for stage in self.trunk.stages[: self.frozen]:
-            stage.eval()  # so that norms neither use nor track the batch
+            stage.eval()  # keeps norms from using and tracking the batch
         return self
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
@@ -60,9 +61,9 @@ class Backbone(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """Feature pyramid with norms, and a coarser map of every other pixel of its last one.
+    """A feature pyramid with norms, plus a coarser map made of every other pixel of its last one.
 
-    `torchvision.ops.FeaturePyramidNetwork` computes the same with its tensors in another order.
+    `torchvision.ops.FeaturePyramidNetwork` computes the same, but orders its tensors differently.
     Source: Feature Pyramid Networks (CVPR 2017).
     """
 
@@ -72,8 +73,8 @@ class Pyramid(nn.Module):
             Conv2dNormActivation, norm_layer=partial(norm, kind), activation_layer=None, inplace=None
         )
         levels = [
-            nn.ModuleDict({"lateral": layer(each, channels, 1), "output": layer(channels, channels, 3)})
-            for each in in_channels
+            nn.ModuleDict({"lateral": layer(width, channels, 1), "output": layer(channels, channels, 3)})
+            for width in in_channels
         ]
         self.levels = nn.ModuleList(levels)
         for module in self.modules():

@@ -1,4 +1,4 @@
-"""The published detectors by name.
+"""Looks up published detectors by name.
 
 Source: the D2Go model zoo (facebookresearch/d2go at f4ac156).
 """
@@ -11,40 +11,41 @@ from typing import Any
 
 from detector.model.parts import Parts
 from detector.model.settings import Settings
+from nars.documents import read_yaml
 from nars.errors import UsageError, closest
-from nars.spec import read_yaml
 
 __all__ = ["names", "published", "published_settings"]
 
 _FILE = Path(__file__).with_name("published.yaml")
+"""The parts and settings of every published detector."""
 
 _STYLE = {"activation": "relu", "squeeze": "hidden", "depthwise": "bare"}
-"""Of every block of the published detectors."""
+"""The fields that every block of the published detectors shares."""
 
 
 def names() -> tuple[str, ...]:
-    """All published detectors, the smaller first within a family."""
+    """List all published detectors, the smaller first within a family."""
     return tuple(_rows())
 
 
 @cache
 def published(name: str) -> Parts:
-    """The parts of a published detector.
+    """Return the parts of a published detector.
 
-    The name of its D2Go configuration (``faster_rcnn_fbnetv3a_C4.yaml``) means the same.
-    Raises `UsageError` that names the closest one.
+    The name of its D2Go configuration (``faster_rcnn_fbnetv3a_C4.yaml``) is accepted, too.
+    Raises `UsageError` that names the closest known name.
     """
-    known = _known(name)
-    fields = {key: value for key, value in _rows()[known].items() if key != "settings"}
+    plain = _plain_name(name)
+    fields = {key: value for key, value in _rows()[plain].items() if key != "settings"}
     styled = {key: _styled(value) if isinstance(value, list) else value for key, value in fields.items()}
-    return Parts.of({"name": known} | styled)
+    return Parts.of({"name": plain} | styled)
 
 
 @cache
 def published_settings(name: str) -> Settings:
-    """The settings it was published with; for a ``mask_rcnn_`` configuration with its mask head."""
-    known = _known(name)
-    return Settings.of(_rows()[known].get("settings", {}) | {"mask": name.lower().startswith("mask_rcnn_")})
+    """Return the settings of a published detector; a ``mask_rcnn_`` configuration has a mask head."""
+    fields = _rows()[_plain_name(name)].get("settings", {})
+    return Settings.of(fields | {"mask": name.lower().startswith("mask_rcnn_")})
 
 
 @cache
@@ -53,7 +54,7 @@ def _rows() -> dict[str, Any]:
     return rows
 
 
-def _known(name: str) -> str:
+def _plain_name(name: str) -> str:
     plain = name.lower().removesuffix(".yaml").removeprefix("faster_rcnn_").removeprefix("mask_rcnn_")
     if plain not in _rows():
         raise UsageError(f"no published detector is called {name!r}: {closest(plain, _rows())}")

@@ -1,8 +1,8 @@
-"""What a detector is made of: block rows for its trunk and each of its heads.
+"""The parts of a detector: block rows of its trunk and of each of its heads.
 
-The C4 layout of Faster R-CNN: proposals and pooling work on the trunk's last map (C4), and what
-would be the network's last stages (C5) look at every pooled region instead. `parts_of` cuts a
-searched architecture so; `detector.model.catalogue` holds the published detectors.
+The layout is Faster R-CNN's C4: proposals and pooling use the trunk's last map (C4), and the
+last stages of a classifier (C5) process every pooled region instead. `parts_of` cuts a searched
+architecture this way; `detector.model.catalogue` has the published detectors.
 """
 
 from __future__ import annotations
@@ -11,31 +11,34 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from nars.documents import Frozen
 from nars.errors import SpecError
 from nars.space.widths import hidden_width
-from nars.spec import Architecture, Block, Frozen
+from nars.spec import Architecture, Block
 
-__all__ = ["Parts", "Rows", "parts_of"]
+__all__ = ["BlockRows", "Parts", "parts_of"]
 
-Rows = Annotated[tuple[Block, ...], Field(min_length=1)]
-Stages = Annotated[tuple[Rows, ...], Field(min_length=1)]
+BlockRows = Annotated[tuple[Block, ...], Field(min_length=1)]
+"""Rows of blocks, one after the other."""
+_Stages = Annotated[tuple[BlockRows, ...], Field(min_length=1)]
 
 
 class Parts(Frozen):
-    """Block rows of a detector, without its weights and settings."""
+    """The block rows of a detector, without its weights and settings."""
 
     name: str = "unnamed"
-    trunk: Stages
-    """From the image to C4; with `fpn`, to C5."""
-    rpn: Rows
-    """The tower before objectness and box deltas."""
-    box: Rows
-    """Each pooled region before its average pool (C5)."""
-    mask: Rows | None = None
-    keypoints: Rows | None = None
-    """Published for some detectors, and kept as data: no keypoint head is built."""
+    trunk: _Stages
+    """Stages from the image to C4; with `fpn`, to C5."""
+    rpn: BlockRows
+    """The RPN's tower, before objectness and box deltas."""
+    box: BlockRows
+    """The box head (C5), applied to each pooled region before its average pool."""
+    mask: BlockRows | None = None
+    """The mask head, if there is one."""
+    keypoints: BlockRows | None = None
+    """The keypoint head of some published detectors, kept as data only: none is built."""
     fpn: Annotated[int, Field(ge=1)] | None = None
-    """Channels of a feature pyramid over all stages of the trunk but the first; None is C4."""
+    """Channels of a feature pyramid over all stages of the trunk except the first; None means C4."""
 
     @model_validator(mode="after")
     def _rules(self) -> Parts:
@@ -53,19 +56,19 @@ class Parts(Frozen):
 
     @property
     def channels(self) -> int:
-        """Channels of the maps that the heads see."""
+        """Channels of the maps that the heads take."""
         return self.fpn or self.trunk[-1][-1].channels
 
 
 def parts_of(architecture: Architecture) -> Parts:
-    """The detector of a searched architecture.
+    """Cut a searched architecture into the parts of a detector.
 
-    - trunk: everything before the last downsampling; its stride is whatever that leaves
-    - RPN tower: the trunk's last row once more
-    - box head: from the last downsampling on, without mbpool
+    - trunk: everything before the last downsampling, at the stride that results
+    - RPN tower: the trunk's last row, repeated with stride 1
+    - box head: everything from the last downsampling on, without mbpool
     - mask head: as published for the dsmask detectors, at the width that C5 starts with
 
-    Raises `SpecError` for an architecture without two downsamplings, or with upsampling.
+    Raises `SpecError` for an architecture with upsampling or with fewer than two downsamplings.
     """
     rows = [
         (stage, row) for stage, rows in enumerate(architecture.stages) for row in rows if row.op != "mbpool"
@@ -99,7 +102,7 @@ def _check(architecture: Architecture, rows: list[Block]) -> None:
 
 
 def _mask_rows(width: int, style: Block) -> tuple[Block, ...]:
-    """The published mask head (dsmask): halve the region, look at it, double it twice."""
+    """Return the published mask head (dsmask), which halves a region once and doubles it twice."""
 
     def row(channels: int, expansion: int, stride: int = 1, repeats: int = 1) -> Block:
         return Block(

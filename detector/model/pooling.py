@@ -1,4 +1,4 @@
-"""RoIAlign from one map, or for each region from the map of a pyramid that suits its size."""
+"""RoIAlign from one map, or from a pyramid: each region from the map that suits its size."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _CANONICAL_SIZE, _CANONICAL_STRIDE = 224, 16
 
 
 class Pooler(nn.Module):
-    """Regions [R, C, resolution, resolution] of the maps `names`, which have fixed `strides`.
+    """Pools regions [R, C, resolution, resolution] from the maps `names` with fixed `strides`.
 
-    Aligned to pixel centres and sampled once per pixel of the map, as in detectron2. torchvision's
-    `MultiScaleRoIAlign` is half a pixel of the map off, and keeps the scale that it guesses from
-    the first image it sees.
+    Regions are aligned to pixel centres and sampled once per pixel of the map, as in detectron2.
+    torchvision's `MultiScaleRoIAlign` is off by half a pixel of the map, and keeps the scale that
+    it guesses from the first image.
     """
 
     def __init__(self, names: Sequence[str], strides: Sequence[int], resolution: int) -> None:
@@ -36,9 +36,9 @@ class Pooler(nn.Module):
         boxes: list[Tensor],
         image_shapes: list[tuple[int, int]] | None = None,
     ) -> Tensor:
-        """`boxes` [R_i, 4] of every image in pixels of the batch; `image_shapes` don't matter."""
+        """Pool the `boxes` [R_i, 4] of every image, in pixels of the batch; `image_shapes` is ignored."""
         maps = [features[name] for name in self.names]
-        owners = [torch.full_like(each[:, :1], index) for index, each in enumerate(boxes)]
+        owners = [torch.full_like(image_boxes[:, :1], index) for index, image_boxes in enumerate(boxes)]
         regions = torch.cat([torch.cat(owners), torch.cat(boxes)], dim=1)
         if len(maps) == 1:
             return self._align(maps[0], regions, self.strides[0])
@@ -50,7 +50,7 @@ class Pooler(nn.Module):
         return pooled
 
     def _align(self, feature: Tensor, regions: Tensor, stride: int) -> Tensor:
-        """In the precision of the boxes: half precision moves them by a pixel."""
+        """Pool in float32 or better, because half precision moves boxes by a pixel."""
         precise = feature.to(torch.promote_types(feature.dtype, torch.float32))
         pooled: Tensor = roi_align(
             precise, regions.to(precise.dtype), self.resolution, 1 / stride, sampling_ratio=0, aligned=True
@@ -58,7 +58,7 @@ class Pooler(nn.Module):
         return pooled.to(feature.dtype)
 
     def _levels(self, boxes: Tensor) -> Tensor:
-        """Index of the map for each of `boxes` [R, 4]."""
+        """Return the index [R] of the map that each of `boxes` [R, 4] is pooled from."""
         sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
         steps = torch.log2(sides.prod(1).sqrt() / _CANONICAL_SIZE + 1e-8)
         first = round(math.log2(_CANONICAL_STRIDE / self.strides[0]))

@@ -6,9 +6,9 @@ __all__ = ["resized"]
 
 
 def resized(height: int, width: int, shortest: int, longest: int) -> tuple[int, int]:
-    """Height and width with the shorter side at `shortest`, unless the longer passes `longest`.
+    """Scale height and width to a shorter side of `shortest`, or less if the longer exceeds `longest`.
 
-    Rounded to whole pixels, halves up, never below 1 (as in detectron2, whose weights expect it).
+    Sides are rounded to whole pixels, halves up, and at least 1, as in detectron2.
     """
     scale = min(shortest / min(height, width), longest / max(height, width))
     return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))

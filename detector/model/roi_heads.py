@@ -1,4 +1,4 @@
-"""What is in each proposal: class, exact box and, where asked for, mask."""
+"""The heads that find class, exact box and, if asked for, mask of each proposal."""
 
 from __future__ import annotations
 
@@ -15,31 +15,30 @@ from detector.model.parts import Parts
 from detector.model.pooling import Pooler
 from detector.model.settings import Settings
 from detector.model.suppression import suppress
+from detector.model.targets import Detections, Target
 from nars.errors import SpecError
 from nars.networks.build import Features, smallest_side
 from nars.spec import Block
 
 __all__ = ["RegionHeads"]
 
-Target = dict[str, Tensor]
-
 _FINEST_POOLED_STRIDE = 8
-"""The pyramid's finer maps are for proposals only, as published."""
+"""Stride of the finest map of a pyramid that regions are pooled from, as published."""
 
 
 class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
-    """torchvision's, with the tensors of the published detector.
+    """torchvision's heads with the tensors of the published detector.
 
-    Labels are 1..K outside. Inside, class scores [R, K + 1] have the background last, and box
-    deltas [R, 4 * K] have none for it. `counts` are the objects and the background per image of
-    the last training step.
+    Labels are 1..K for the user. Inside, class scores [R, K + 1] have the background last, and
+    box deltas [R, 4 * K] leave it out. `counts` are the objects and background regions per image
+    in the last training step.
     """
 
     def __init__(self, parts: Parts, backbone: Backbone, num_classes: int, settings: Settings) -> None:
         box_head = BoxHead(parts, settings)
         maps = list(zip(backbone.names, backbone.strides, strict=True))
         if parts.fpn is not None:
-            maps = [each for each in maps if each[1] >= _FINEST_POOLED_STRIDE]
+            maps = [(name, stride) for name, stride in maps if stride >= _FINEST_POOLED_STRIDE]
         names, strides = zip(*maps, strict=True)
         mask_pooler = mask_head = mask_predictor = None
         if settings.mask:
@@ -72,70 +71,70 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
         proposals: list[Tensor],
         image_shapes: list[tuple[int, int]],
         targets: list[Target] | None = None,
-    ) -> tuple[list[Target], dict[str, Tensor]]:
+    ) -> tuple[list[Detections], dict[str, Tensor]]:
         if self.training:
             assert targets is not None
             return [], self._losses(features, proposals, targets)
-        logits, deltas = self._look(features, proposals)
+        logits, deltas = self._predictions(features, proposals)
         results = self._detections(logits, deltas, proposals, image_shapes)
         if self.has_mask():
-            masks = self._masks(features, [each["boxes"] for each in results])
-            classes = torch.cat([each["labels"] for each in results]) - 1
+            boxes = [detections["boxes"] for detections in results]
+            logits = self._masks(features, boxes)
+            classes = torch.cat([detections["labels"] for detections in results]) - 1
             rows = torch.arange(classes.shape[0], device=classes.device)
-            chosen = masks.sigmoid()[rows, classes][:, None]
-            for each, part in zip(
-                results, chosen.split([each["boxes"].shape[0] for each in results]), strict=True
-            ):
-                each["masks"] = part
+            masks = logits.sigmoid()[rows, classes][:, None].split([image.shape[0] for image in boxes])
+            for detections, image_masks in zip(results, masks, strict=True):
+                detections["masks"] = image_masks
         return results, {}
 
-    def _look(self, features: dict[str, Tensor], proposals: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def _predictions(self, features: dict[str, Tensor], proposals: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return class logits [R, K + 1] and box deltas [R, 4 * K] of all proposals."""
         logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals)))
         return logits, deltas
 
     def _masks(self, features: dict[str, Tensor], boxes: list[Tensor]) -> Tensor:
-        """Mask logits [R, K, M, M]."""
+        """Return mask logits [R, K, M, M] of all boxes."""
         masks: Tensor = self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes)))
         return masks.to(torch.promote_types(masks.dtype, torch.float32))
 
     def _losses(
         self, features: dict[str, Tensor], proposals: list[Tensor], targets: list[Target]
     ) -> dict[str, Tensor]:
-        proposals, matched, labels, wanted = self.select_training_samples(proposals, targets)
-        logits, deltas = self._look(features, proposals)
+        proposals, matched, labels, box_targets = self.select_training_samples(proposals, targets)
+        logits, deltas = self._predictions(features, proposals)
         joined = torch.cat(labels)
         self.counts = {
             "box_objects": (joined > 0).sum() / len(labels),
             "box_background": (joined == 0).sum() / len(labels),
         }
-        loss_classifier, loss_box_reg = self._box_losses(logits, deltas, joined, wanted)
+        loss_classifier, loss_box_reg = self._box_losses(logits, deltas, joined, box_targets)
         losses = {"loss_classifier": loss_classifier, "loss_box_reg": loss_box_reg}
         if self.has_mask():
-            objects = [torch.where(each > 0)[0] for each in labels]
-            boxes = [each[index] for each, index in zip(proposals, objects, strict=True)]
-            owners = [each[index] for each, index in zip(matched, objects, strict=True)]
-            masks = [_cut_out(*each) for each in zip(boxes, owners, targets, strict=True)]
-            losses["loss_mask"] = _mask_loss(self._masks(features, boxes), joined[joined > 0] - 1, masks)
+            objects = [torch.where(image_labels > 0)[0] for image_labels in labels]
+            boxes = [image[index] for image, index in zip(proposals, objects, strict=True)]
+            owners = [image[index] for image, index in zip(matched, objects, strict=True)]
+            cuts = [_cut_out(*image) for image in zip(boxes, owners, targets, strict=True)]
+            losses["loss_mask"] = _mask_loss(self._masks(features, boxes), joined[joined > 0] - 1, cuts)
         return losses
 
     def _box_losses(
-        self, logits: Tensor, deltas: Tensor, labels: Tensor, wanted: list[Tensor]
+        self, logits: Tensor, deltas: Tensor, labels: Tensor, box_targets: list[Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Means over the sampled proposals; zero, with gradients, where there are none."""
+        """Return mean losses over the sampled proposals; zero, with gradients, if there are none."""
         count = max(len(labels), 1)
         columns = torch.where(labels > 0, labels - 1, self.num_classes)
         classes = F.cross_entropy(logits, columns, reduction="sum")
         positive = torch.where(labels > 0)[0]
         own = deltas.reshape(len(labels), self.num_classes, 4)[positive, labels[positive] - 1]
-        targets = torch.cat(wanted)[positive].to(own.dtype)
+        targets = torch.cat(box_targets)[positive].to(own.dtype)
         boxes = F.smooth_l1_loss(own, targets, beta=self.smooth_l1, reduction="sum")
         return classes / count, boxes / count
 
     def _detections(
         self, logits: Tensor, deltas: Tensor, proposals: list[Tensor], shapes: list[tuple[int, int]]
-    ) -> list[Target]:
-        """Boxes [D, 4], labels [D] and scores [D] of every image, by falling score."""
-        counts = [each.shape[0] for each in proposals]  # of which an exporter keeps track, unlike len
+    ) -> list[Detections]:
+        """Return boxes [D, 4], labels [D] and scores [D] of every image, by falling score."""
+        counts = [image.shape[0] for image in proposals]  # an exporter traces shape, but not len
         boxes = self.box_coder.decode_single(deltas, torch.cat(proposals))
         boxes = boxes.reshape(logits.shape[0], self.num_classes, 4)
         scores = logits.softmax(-1)[:, :-1]
@@ -144,8 +143,8 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
             for box, score, shape in zip(boxes.split(counts), scores.split(counts), shapes, strict=True)
         ]
 
-    def _best(self, boxes: Tensor, scores: Tensor, shape: tuple[int, int]) -> Target:
-        """Of one image's `boxes` [R, K, 4] and `scores` [R, K]."""
+    def _best(self, boxes: Tensor, scores: Tensor, shape: tuple[int, int]) -> Detections:
+        """Return the detections among one image's `boxes` [R, K, 4] with `scores` [R, K]."""
         finite = torch.isfinite(boxes).all(-1) & torch.isfinite(scores)
         rows, classes = torch.where(finite & (scores > self.score_thresh))
         boxes, scores = clip_boxes_to_image(boxes[rows, classes], shape), scores[rows, classes]
@@ -154,7 +153,7 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
 
 
 class BoxHead(nn.Module):
-    """C5 over each pooled region, averaged: [R, C, S, S] to [R, out_channels]."""
+    """Applies C5 to each pooled region and averages: [R, C, S, S] to [R, out_channels]."""
 
     def __init__(self, parts: Parts, settings: Settings) -> None:
         super().__init__()
@@ -168,9 +167,9 @@ class BoxHead(nn.Module):
 
 
 class BoxPredictor(nn.Module):
-    """Features [R, C] to class scores [R, K + 1], the background last, and box deltas [R, 4 * K].
+    """Turns features [R, C] into class scores [R, K + 1], background last, and box deltas [R, 4 * K].
 
-    Fresh weights as in detectron2, so that training starts with small deltas.
+    Fresh weights are small as in detectron2, so training starts with small deltas.
     """
 
     def __init__(self, channels: int, num_classes: int) -> None:
@@ -188,7 +187,7 @@ class BoxPredictor(nn.Module):
 
 
 class MaskHead(nn.Module):
-    """Pooled regions [R, C, S, S] to maps [R, out_channels, M, M]; M is 2 * S as published."""
+    """Turns pooled regions [R, C, S, S] into maps [R, out_channels, M, M]; M is 2 * S as published."""
 
     def __init__(self, parts: Parts, settings: Settings) -> None:
         super().__init__()
@@ -212,24 +211,24 @@ def _mask_predictor(channels: int, num_classes: int) -> nn.Conv2d:
 
 
 def _check_resolution(setting: str, resolution: int, rows: Sequence[Block]) -> None:
-    """Refuse regions smaller than the head's downsampling, or than its kernels reach."""
+    """Raise `SpecError` for regions smaller than the head's stride or than its kernels need."""
     stride = 2 ** sum(row.stride == 2 for row in rows)
-    least = max(stride, smallest_side([rows]))
-    if resolution < least:
-        rule = f"{setting} must be at least {least} for a head of stride {stride}"
+    smallest = max(stride, smallest_side([rows]))
+    if resolution < smallest:
+        rule = f"{setting} must be at least {smallest} for a head of stride {stride}"
         raise SpecError(f"{rule}, got {resolution}")
 
 
 def _cut_out(boxes: Tensor, owners: Tensor, target: Target) -> tuple[Tensor, Tensor]:
-    """The true masks [N, 1, H, W] of an image, and the regions [R, 5] that each box cuts from its own."""
+    """Return an image's true masks [N, 1, H, W], and regions [R, 5] of a mask's index and a box."""
     masks = target["masks"][:, None].to(boxes.dtype)
     return masks, torch.cat([owners.to(boxes.dtype)[:, None], boxes], dim=1)
 
 
 def _mask_loss(logits: Tensor, classes: Tensor, cuts: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Binary cross-entropy of the masks [R, K, M, M] of the right classes; zero without any.
+    """Return the binary cross-entropy of the true classes' masks in `logits` [R, K, M, M]; 0 for R = 0.
 
-    A target's pixel is in or out, as in detectron2.
+    Each pixel of a target is either inside or outside, as in detectron2.
     """
     side = logits.shape[-1]
     targets = [

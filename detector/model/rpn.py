@@ -1,4 +1,4 @@
-"""The region proposal network: where on the maps something might be."""
+"""The region proposal network, which finds boxes that may contain an object."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ __all__ = ["ProposalNetwork"]
 
 
 class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvision has no types
-    """torchvision's, with what differs in the published detector.
+    """torchvision's network, with the differences of the published detector.
 
-    Proposals are ranked by logits, whose order a saturated sigmoid loses; only those without area
-    are dropped; losses are divided by the anchors asked for, not those found. In training,
-    proposals that are not finite raise `NonFiniteLossError` that names the image. `counts` are the
-    objects and the background per image of the last training step.
+    - Proposals are ranked by logits, because a saturated sigmoid loses their order.
+    - Only proposals without area are dropped.
+    - Losses are divided by the number of anchors asked for, not of those sampled.
+
+    In training, proposals that are not finite raise `NonFiniteLossError` that names the image.
+    `counts` are the objects and background anchors per image in the last training step.
     """
 
     def __init__(self, parts: Parts, backbone: Backbone, settings: Settings) -> None:
@@ -51,17 +53,17 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
         image_shapes: list[tuple[int, int]],
         num_anchors_per_level: list[int],
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """The best proposals [P_i, 4] of each image and their logits [P_i].
+        """Return the best proposals [P_i, 4] of each image and their logits [P_i].
 
-        `proposals` [N, A, 4] and `objectness` [N * A] are those of all anchors.
+        `proposals` [N, A, 4] and `objectness` [N * A] are of all anchors.
         """
         logits = objectness.detach().reshape(len(proposals), -1)
         if self.training:
             _refuse_non_finite(proposals, logits)
         best, levels = self._candidates(logits, num_anchors_per_level)
         boxes, scores = [], []
-        for each, logit, index, shape in zip(proposals, logits, best, image_shapes, strict=True):
-            box, score = clip_boxes_to_image(each[index], shape), logit[index]
+        for candidates, logit, index, shape in zip(proposals, logits, best, image_shapes, strict=True):
+            box, score = clip_boxes_to_image(candidates[index], shape), logit[index]
             keep = torch.where((box[:, 2:] > box[:, :2]).all(1) & torch.isfinite(score))[0]
             box, score = box[keep], score[keep]
             kept = suppress(box, score, levels[keep], self.nms_thresh, max(shape))
@@ -71,15 +73,15 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
         return boxes, scores
 
     def _candidates(self, logits: Tensor, counts: list[int]) -> tuple[Tensor, Tensor]:
-        """Indices [N, K] of the anchors with the highest logits of every map, and the maps [K]."""
+        """Return indices [N, M] of the anchors with the highest logits of every map, and maps [M]."""
         best, levels, start = [], [], 0
-        for level, part in enumerate(logits.split(counts, dim=1)):
-            count = min(self.pre_nms_top_n(), part.shape[1])
-            # rather than topk: on a CPU equal logits, as of a plain background, keep their order
-            order = part.sort(dim=1, descending=True).indices[:, :count]
+        for level, level_logits in enumerate(logits.split(counts, dim=1)):
+            count = min(self.pre_nms_top_n(), level_logits.shape[1])
+            # Not topk: on a CPU, sort keeps the order of equal logits, as in a plain background.
+            order = level_logits.sort(dim=1, descending=True).indices[:, :count]
             best.append(order + start)
             levels.append(torch.full((count,), level, device=logits.device))
-            start += part.shape[1]
+            start += level_logits.shape[1]
         return torch.cat(best, dim=1), torch.cat(levels)
 
     def compute_loss(
@@ -89,6 +91,7 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
         labels: list[Tensor],
         regression_targets: list[Tensor],
     ) -> tuple[Tensor, Tensor]:
+        """Return the losses of objectness and of box deltas over the sampled anchors."""
         positive, negative = (torch.cat(masks).bool() for masks in self.fg_bg_sampler(labels))
         images = len(labels)
         self.counts = {
@@ -99,21 +102,23 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
         total = self.samples * images
         targets = torch.cat(labels)[sampled].to(objectness.dtype)
         objects = F.binary_cross_entropy_with_logits(objectness.flatten()[sampled], targets, reduction="sum")
-        wanted = torch.cat(regression_targets)[positive].to(pred_bbox_deltas.dtype)
-        boxes = F.smooth_l1_loss(pred_bbox_deltas[positive], wanted, beta=self.smooth_l1, reduction="sum")
+        box_targets = torch.cat(regression_targets)[positive].to(pred_bbox_deltas.dtype)
+        boxes = F.smooth_l1_loss(
+            pred_bbox_deltas[positive], box_targets, beta=self.smooth_l1, reduction="sum"
+        )
         return objects / total, boxes / total
 
 
 class ProposalHead(nn.Module):
-    """The tower and, on each of its pixels, objectness and box deltas of every anchor.
+    """Predicts objectness and box deltas of every anchor at each pixel of a tower's output.
 
-    Both come out in float32 or better, so that boxes are decoded in it under autocast too.
+    Both are float32 or better, so boxes are decoded in full precision under autocast, too.
     """
 
     def __init__(self, parts: Parts, settings: Settings) -> None:
         super().__init__()
         self.tower = Features([parts.rpn], parts.channels, settings.norm)
-        channels, anchors = self.tower.out_channels[-1], settings.anchors_per_place
+        channels, anchors = self.tower.out_channels[-1], settings.anchors_per_cell
         self.cls_logits = nn.Conv2d(channels, anchors, 1)
         self.bbox_pred = nn.Conv2d(channels, anchors * 4, 1)
         for layer in (self.cls_logits, self.bbox_pred):
@@ -122,7 +127,7 @@ class ProposalHead(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, maps: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        towers = [self.tower(each)[-1] for each in maps]
+        towers = [self.tower(feature)[-1] for feature in maps]
         return [_precise(self.cls_logits(x)) for x in towers], [_precise(self.bbox_pred(x)) for x in towers]
 
 

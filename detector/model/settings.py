@@ -1,7 +1,7 @@
-"""Every setting of a detector beside its architecture, with the published values as defaults.
+"""Every setting of a detector except its architecture, with the published values as defaults.
 
 Source of the defaults: the D2Go configurations of FBNetV3A C4 and dsmask C4
-(facebookresearch/d2go at f4ac156). What the FPN configuration has otherwise stands in
+(facebookresearch/d2go at f4ac156). The values in which the FPN configuration differs are in
 ``published.yaml``.
 """
 
@@ -11,7 +11,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from nars.spec import Document, Frozen, Norm
+from nars.documents import Document, Frozen
+from nars.spec import Norm
 
 __all__ = ["Pixels", "Settings"]
 
@@ -19,17 +20,18 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Size = Annotated[float, Field(gt=0)]
 Sizes = Annotated[tuple[Size, ...], Field(min_length=1)]
-Three = tuple[float, float, float]
+PerChannel = tuple[float, float, float]
 
 
 class Pixels(Frozen):
-    """How RGB values in 0..1 become what the network sees: (255 * value - mean) / std."""
+    """How RGB values in 0..1 become the network's input: (255 * value - mean) / std."""
 
     order: Literal["bgr", "rgb"] = "bgr"
-    """Of the channels that the network sees."""
-    mean: Three = (103.53, 116.28, 123.675)
-    """In `order`, on the scale of 0..255; so is `std`."""
-    std: Three = (1.0, 1.0, 1.0)
+    """The order of the network's input channels."""
+    mean: PerChannel = (103.53, 116.28, 123.675)
+    """Mean of each channel in `order`, on the scale of 0..255."""
+    std: PerChannel = (1.0, 1.0, 1.0)
+    """Standard deviation of each channel in `order`, on the scale of 0..255."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
@@ -39,63 +41,77 @@ class Pixels(Frozen):
 
 
 class Settings(Document):
-    """Raises `SpecError` for values that can't work; `detector.build` for those that don't fit its parts."""
+    """The settings of a detector.
+
+    Raises `SpecError` for values that cannot work; `detector.build` does for those that do not
+    fit the parts.
+    """
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # the command line prints them
     kind: ClassVar[str] = "detector-settings"
 
     pixels: Pixels = Pixels()
     shortest: Annotated[tuple[Positive, ...], Field(min_length=1)] = (224,)
-    """Pixels that the shorter side is resized to. In training one of several is drawn per image;
-    otherwise the largest counts."""
+    """Pixels of the shorter side after resizing. If there are several, training draws one per
+    image, and evaluation uses the largest."""
     longest: Positive = 320
-    """Pixels that the longer side may have; it wins over `shortest`."""
+    """Most pixels of the longer side, even if the shorter then falls below `shortest`."""
     resize_in_training: bool = True
-    """Off where a loader has resized the images already."""
+    """Off if a loader has resized the images already."""
 
     norm: Norm = "naive_sync_bn"
+    """Normalization layers."""
     freeze: Annotated[int, Field(ge=0)] = 0
-    """The first so many stages of the trunk keep their weights and norm statistics."""
+    """How many stages of the trunk, from the first, keep their weights and norm statistics."""
 
     anchor_sizes: Annotated[tuple[Sizes, ...], Field(min_length=1)] = ((32, 64, 96, 128, 160),)
-    """Square roots of areas in pixels of the resized image, for each map."""
+    """Square roots of anchor areas in pixels of the resized image, for each map."""
     anchor_ratios: Annotated[tuple[Size, ...], Field(min_length=1)] = (0.5, 1.0, 2.0)
-    """Heights over widths."""
+    """Height over width of the anchors of each size."""
 
     rpn_background_iou: Share = 0.3
-    """Anchors whose best overlap is below are background; those up to `rpn_object_iou` are ignored."""
+    """Anchors with a best IoU below this are background; up to `rpn_object_iou` they are ignored."""
     rpn_object_iou: Share = 0.7
+    """Anchors with a best IoU of at least this are objects."""
     rpn_samples: Positive = 256
-    """Anchors per image in the loss."""
+    """Anchors per image in the RPN's loss."""
     rpn_positives: Share = 0.5
-    """Largest share of objects among them."""
+    """Largest share of objects among the sampled anchors."""
     rpn_nms: Share = 0.7
+    """IoU above which non-maximum suppression drops the weaker of two proposals."""
     train_candidates: Positive = 2000
-    """Anchors per map with the highest objectness that reach non-maximum suppression."""
+    """Anchors per map, by objectness, that reach non-maximum suppression in training."""
     train_proposals: Positive = 2000
-    """Proposals per image after it."""
+    """Proposals per image after suppression in training."""
     test_candidates: Positive = 1000
+    """Anchors per map, by objectness, that reach non-maximum suppression in evaluation."""
     test_proposals: Positive = 30
+    """Proposals per image after suppression in evaluation."""
 
     pooler_resolution: Positive = 6
-    """Side of what RoIAlign hands to the box head."""
+    """Side of the regions that the box head takes, in cells."""
     box_background_iou: Share = 0.5
-    """As in the RPN, for proposals."""
+    """Proposals with a best IoU below this are background; up to `box_object_iou` they are ignored."""
     box_object_iou: Share = 0.5
+    """Proposals with a best IoU of at least this are objects."""
     box_samples: Positive = 512
-    """Proposals per image in the loss."""
+    """Proposals per image in the box head's loss."""
     box_positives: Share = 0.25
+    """Largest share of objects among the sampled proposals."""
     smooth_l1: Annotated[float, Field(ge=0)] = 0.0
-    """Where the loss of box deltas turns from quadratic to linear; 0 is L1."""
+    """Deviation at which the loss of box deltas turns from quadratic to linear; 0 is L1."""
 
     score_threshold: Share = 0.05
+    """Detections must have a higher score than this."""
     box_nms: Share = 0.5
+    """IoU above which non-maximum suppression drops the weaker of two detections of a class."""
     detections: Positive = 100
-    """Per image, at most."""
+    """Most detections per image."""
 
     mask: bool = False
     """Whether the detector segments, too: FBNetV3IS instead of FBNetV3OD."""
     mask_pooler_resolution: Positive = 14
+    """Side of the regions that the mask head takes, in cells."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
@@ -116,6 +132,6 @@ class Settings(Document):
         return self
 
     @property
-    def anchors_per_place(self) -> int:
-        """Anchors at each place of a map; the same number on every map."""
+    def anchors_per_cell(self) -> int:
+        """Anchors at each cell of a map; the number is the same on every map."""
         return len(self.anchor_sizes[0]) * len(self.anchor_ratios)

@@ -1,4 +1,4 @@
-"""Non-maximum suppression within groups, in one form for running and for exporting."""
+"""Non-maximum suppression within groups, in a form that exporters can trace."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["suppress"]
 
 
 def suppress(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float, extent: float) -> Tensor:
-    """Indices of the boxes that none of the same group with a higher score overlaps too much.
+    """Return indices of the boxes that no better box of their group overlaps by more than `threshold`.
 
-    By falling score, equal ones in the order given. `boxes` [N, 4] lie within 0..`extent`; each
-    group is moved to a place of its own. torchvision's `batched_nms` instead chooses its way by the
-    number of boxes, which no exporter can follow.
+    Indices are by falling score; equal scores keep their order. `boxes` [N, 4] are within
+    0..`extent`, and each group is moved to where no other group reaches. torchvision's
+    `batched_nms` chooses its method by the number of boxes, which no exporter can trace.
     """
     boxes = boxes.to(torch.promote_types(boxes.dtype, torch.float32))
     moved = boxes + (groups * (extent + 1)).to(boxes.dtype)[:, None]

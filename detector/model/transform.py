@@ -1,4 +1,4 @@
-"""From images of any size to one batch, and boxes back to the images as they were."""
+"""Turns images of any size into one batch, and boxes back into pixels of the original images."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from torchvision.ops import clip_boxes_to_image
 from detector.model.pasting import paste
 from detector.model.resizing import resized
 from detector.model.settings import Settings
+from detector.model.targets import Detections, Target
 
 __all__ = ["Transform"]
 
-Target = dict[str, Tensor]
-
 
 class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision has no types
-    """Resizes with antialiasing to rounded sizes, pads, and afterwards clips boxes to the image.
+    """Resizes with antialiasing to rounded sizes and pads; afterwards clips boxes to the image.
 
-    `least` is the smallest side that the trunk can take, `divisor` what padded sides are a multiple
-    of. Images that have the size already pass unchanged. An exporter, which can't follow a loop over
-    masks, sets `pastes_masks` to False: they then stay probabilities [D, 1, M, M] within their boxes.
+    `smallest_side` is the smallest side that the trunk accepts, and padded sides are multiples of
+    `divisor`. Images that have the right size already pass unchanged. An exporter, which cannot
+    trace a loop over masks, sets `pastes_masks` to False: masks then stay probabilities
+    [D, 1, M, M] within their boxes.
     """
 
-    def __init__(self, settings: Settings, least: int, divisor: int) -> None:
+    def __init__(self, settings: Settings, smallest_side: int, divisor: int) -> None:
         pixels = settings.pixels
         super().__init__(
             settings.shortest,
@@ -38,17 +38,18 @@ class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision 
             size_divisible=divisor,
             _skip_resize=not settings.resize_in_training,
         )
-        self.least = least
+        self.smallest_side = smallest_side
         self.pastes_masks = True
         self.bgr = pixels.order == "bgr"
 
     def normalize(self, image: Tensor) -> Tensor:
-        """RGB in 0..1 to what the network sees."""
+        """Turn RGB [3, H, W] in 0..1 into the network's input."""
         mean, std = image.new_tensor(self.image_mean), image.new_tensor(self.image_std)
         ordered = image.flip(0) if self.bgr else image
         return (255 * ordered - mean[:, None, None]) / std[:, None, None]
 
     def resize(self, image: Tensor, target: Target | None = None) -> tuple[Tensor, Target | None]:
+        """Resize an image [3, H, W] and its target, unless a loader has done so for training."""
         if self.training and self._skip_resize:
             return image, target
         shortest = self.torch_choice(list(self.min_size)) if self.training else max(self.min_size)
@@ -64,9 +65,9 @@ class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision 
         return image, target
 
     def batch_images(self, images: list[Tensor], size_divisible: int = 1) -> Tensor:
-        """One batch, padded with what zero is after normalization: the mean colour."""
+        """Pad images to one batch [N, 3, H, W] with zeros, which are the mean colour after normalization."""
         height, width = (
-            math.ceil(max(self.least, *(image.shape[side] for image in images)) / size_divisible)
+            math.ceil(max(self.smallest_side, *(image.shape[side] for image in images)) / size_divisible)
             * size_divisible
             for side in (1, 2)
         )
@@ -75,25 +76,30 @@ class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision 
 
     def postprocess(
         self,
-        result: list[Target],
+        result: list[Detections],
         image_shapes: Sequence[tuple[int, int]],
         original_image_sizes: Sequence[tuple[int, int]],
-    ) -> list[Target]:
+    ) -> list[Detections]:
+        """Return detections in pixels of the original images."""
         if self.training:
             return result
         results = [
-            _on_original(each, seen, original)
-            for each, seen, original in zip(result, image_shapes, original_image_sizes, strict=True)
+            _on_original(detections, resized_to, original)
+            for detections, resized_to, original in zip(
+                result, image_shapes, original_image_sizes, strict=True
+            )
         ]
         if self.pastes_masks:
-            for each, original in zip(results, original_image_sizes, strict=True):
-                if "masks" in each:
-                    each["masks"] = paste(each["masks"], each["boxes"], original)
+            for detections, original in zip(results, original_image_sizes, strict=True):
+                if "masks" in detections:
+                    detections["masks"] = paste(detections["masks"], detections["boxes"], original)
         return results
 
 
-def _on_original(result: Target, seen: tuple[int, int], original: tuple[int, int]) -> Target:
-    """Rescaled and clipped, without what has no area then."""
-    boxes = clip_boxes_to_image(resize_boxes(result["boxes"], seen, original), original)
+def _on_original(
+    detections: Detections, resized_to: tuple[int, int], original: tuple[int, int]
+) -> Detections:
+    """Rescale and clip detections to the original image, and drop those without area."""
+    boxes = clip_boxes_to_image(resize_boxes(detections["boxes"], resized_to, original), original)
     keep = (boxes[:, 2:] > boxes[:, :2]).all(1)
-    return {name: values[keep] for name, values in (result | {"boxes": boxes}).items()}
+    return {name: values[keep] for name, values in (detections | {"boxes": boxes}).items()}

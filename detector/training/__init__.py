@@ -1,3 +1,3 @@
-"""Trains a detector: the loop and its state, data loading, plans and hyperparameters."""
+"""Trains a detector: the loop, data loading and augmentation, hyperparameters, plans and logs."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which images a training step sees: shuffled, grouped by shape, the same after a restart."""
+"""Chooses the images of each training step: shuffled, grouped by shape, the same after a restart."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-__all__ = ["Draw", "GroupedBatches"]
+__all__ = ["GroupedBatches", "SampleIndex"]
 
 
-class Draw(NamedTuple):
-    """What the sampler asks the data set for. The epoch decides the augmentation."""
+class SampleIndex(NamedTuple):
+    """The key of a sample in the data set; the epoch decides how the image is augmented."""
 
     epoch: int
     image: int
 
 
-class GroupedBatches(Sampler[list[Draw]]):
-    """Batches of wide or of tall images, so that padding is small, in a new order every epoch.
+class GroupedBatches(Sampler[list[SampleIndex]]):
+    """Batches of either wide or tall images, so padding is small, in a new order every epoch.
 
-    Every image is seen once in an epoch; what the two groups leave over makes mixed batches.
-    The batches hang on seed and epoch alone, so a training goes on where it stopped:
-    `start(epoch, position)`, then iterate. Its place is that of the training, which counts
-    its steps; the loader's workers are ahead of it.
+    Every image is seen once in an epoch; the images that both groups leave over make mixed
+    batches. Batches depend only on seed and epoch, so a training can continue where it stopped:
+    call `start(epoch, position)`, then iterate. The training counts the position by its own
+    steps, because the loader's workers are ahead of it.
 
     The batches of all ranks together are those of one process with `world_size` times the
     batch size. (A last batch that the ranks cannot share evenly repeats some images.)
@@ -51,40 +51,41 @@ class GroupedBatches(Sampler[list[Draw]]):
 
     @property
     def steps_per_epoch(self) -> int:
+        """Batches in an epoch; the same number on every rank."""
         return -(-len(self._wide) // (self.batch_size * self.world_size))
 
     def start(self, epoch: int, position: int = 0) -> None:
-        """Let the next iteration begin at a batch of an epoch, both counted from 0."""
+        """Let the next iteration begin at a batch of an epoch; both count from 0."""
         self.epoch, self.position = epoch, position
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """This rank's image numbers of every step of an epoch."""
+        """Return this rank's image indices for every step of an epoch."""
         shares = [batch[self.rank :: self.world_size] for batch in self._whole_batches(epoch)]
-        return [[int(number) for number in share] for share in shares]
+        return [share.tolist() for share in shares]
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SampleIndex]]:
         epoch = self.epoch
         for batch in self.batches(epoch)[self.position :]:
-            yield [Draw(epoch, index) for index in batch]
+            yield [SampleIndex(epoch, index) for index in batch]
 
     def __len__(self) -> int:
-        """Batches left in the epoch."""
+        """How many batches of the epoch are still to come."""
         return max(0, self.steps_per_epoch - self.position)
 
     def _whole_batches(self, epoch: int) -> list[NDArray[np.int64]]:
-        """The batches of all ranks together."""
+        """Return the batches of an epoch for all ranks together."""
         size = self.batch_size * self.world_size
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(len(self._wide))
-        batches, left = [], []
+        batches, leftovers = [], []
         for wide in (True, False):
             group = order[self._wide[order] == wide]
             full = len(group) // size * size
             batches += [group[start : start + size] for start in range(0, full, size)]
-            left.append(group[full:])
-        rest = np.concatenate(left)
+            leftovers.append(group[full:])
+        rest = np.concatenate(leftovers)
         batches += [rest[start : start + size] for start in range(0, len(rest), size)]
         if batches:
-            shared = -(-len(batches[-1]) // self.world_size) * self.world_size
-            batches[-1] = np.resize(batches[-1], shared)
+            even = -(-len(batches[-1]) // self.world_size) * self.world_size
+            batches[-1] = np.resize(batches[-1], even)  # repeats the first images
         return [batches[number] for number in rng.permutation(len(batches))]

@@ -1,12 +1,11 @@
-"""A split as a torch data set in the form that torchvision's detectors take, and its loaders.
+"""A torch data set of training samples in the form that torchvision's detectors take, and its loader.
 
-A sample is a function of seed, epoch and index: augmentation is the same whatever the number
-of workers, and after a restart.
+A sample is a function of seed, epoch and index, so it is the same for any number of workers, and
+after a restart.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,34 +18,37 @@ from torchvision import tv_tensors
 
 from detector.data import images
 from detector.data.masks import decode
-from detector.data.records import Annotation, CocoData, ImageRecord, Segmentation, Split
-from detector.training.augment import Augmentation, Sample, Target, mosaic, pipeline
-from detector.training.batches import Draw, GroupedBatches
+from detector.data.records import Annotation, CocoData, ImageRecord, Segmentation, Subset
+from detector.model.targets import Target
+from detector.training.augment import Augmentation, Sample, mosaic, pipeline
+from detector.training.batches import GroupedBatches, SampleIndex
 from nars.errors import DataError
 
-__all__ = ["Batch", "DetectionDataset", "collate", "evaluation_loader", "training_loader"]
-
-log = logging.getLogger(__name__)
+__all__ = ["Batch", "DetectionDataset", "collate", "training_loader"]
 
 Batch = tuple[list[Tensor], list[Target]]
+"""Images [3, H, W] of different sizes, and their targets."""
 
 
 class DetectionDataset(Dataset[Sample]):
-    """Images as float RGB (3, height, width) in 0..1, resized, with these targets:
+    """Resized images as float RGB [3, H, W] in 0..1, with these targets:
 
-    - ``boxes`` float32 (N, 4): left, top, right, bottom in pixels of the resized image
-    - ``labels`` int64 (N): 1..K
-    - ``masks`` uint8 (N, height, width), where asked for
-    - ``area`` float32 (N), of the masks where there are any; ``iscrowd`` int64 (N), zeros
-    - ``image_id`` int64 (), ``size`` int64 (2): height and width of the image as it was
+    - ``boxes`` float32 [N, 4]: left, top, right, bottom in pixels of the resized image
+    - ``labels`` int64 [N]: 1..K
+    - ``masks`` uint8 [N, H, W], if asked for
+    - ``area`` float32 [N], of the masks if there are any, else of the boxes
+    - ``iscrowd`` int64 [N], all 0
+    - ``image_id`` int64 []
+    - ``size`` int64 [2]: height and width of the original image
 
-    Crowds are left out; an image without boxes is background, with N = 0. The records are to
-    be those of `detector.data.check.usable`. Reading raises `DataError` that names the file.
+    Crowds are left out; an image without boxes is background, with N = 0. The records should
+    come from `detector.data.check.usable`; others raise `DataError`. Reading a sample raises
+    `DataError` that names a file which cannot be read.
     """
 
     def __init__(
         self,
-        split: Split,
+        subset: Subset,
         labels: Mapping[int, int],
         settings: Augmentation,
         masks: bool = False,
@@ -56,51 +58,45 @@ class DetectionDataset(Dataset[Sample]):
         self.masks = masks
         self.seed = seed
         self._pipeline = pipeline(settings)
-        # Arrays instead of a record for each box: worker processes share them uncopied.
-        self._split = replace(split, annotations=())
-        chosen = [_targets(split, image, labels, masks) for image in split.images]
-        counts = [len(annotations) for annotations in chosen]
-        flat = [annotation for annotations in chosen for annotation in annotations]
+        # Arrays instead of one record per box, because worker processes share them without copies.
+        self._subset = replace(subset, annotations=())
+        by_image = [_usable_annotations(subset, image, labels, masks) for image in subset.images]
+        counts = [len(annotations) for annotations in by_image]
+        flat = [annotation for annotations in by_image for annotation in annotations]
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        self._labels = torch.tensor([labels[one.category_id] for one in flat], dtype=torch.int64)
-        self._boxes = torch.tensor([one.box for one in flat], dtype=torch.float32).reshape(-1, 4)
+        self._labels = torch.tensor(
+            [labels[annotation.category_id] for annotation in flat], dtype=torch.int64
+        )
+        self._boxes = torch.tensor([annotation.box for annotation in flat], dtype=torch.float32).reshape(
+            -1, 4
+        )
         self._boxes[:, 2:] += self._boxes[:, :2]
-        self._segmentations: list[Segmentation | None] = [one.segmentation for one in flat] if masks else []
+        self._segmentations: list[Segmentation | None] = []
+        if masks:
+            self._segmentations = [annotation.segmentation for annotation in flat]
 
     @classmethod
     def training(
         cls, data: CocoData, settings: Augmentation, masks: bool = False, seed: int = 0
     ) -> DetectionDataset:
+        """Return the data set of the training images of `data`."""
         return cls(data.train, data.labels, settings, masks, seed)
-
-    @classmethod
-    def validation(cls, data: CocoData, settings: Augmentation, masks: bool = False) -> DetectionDataset:
-        """Without augmentation: of `settings`, only the size counts."""
-        return cls(data.val, data.labels, settings.off(), masks)
 
     @property
     def aspect_ratios(self) -> list[float]:
         """Width over height of every image, for `GroupedBatches`."""
-        return [image.width / image.height for image in self._split.images]
-
-    @property
-    def boxes(self) -> Tensor:
-        """All boxes (M, 4), in pixels of the images as they are, for anchors."""
-        return self._boxes
-
-    def file(self, index: int) -> Path:
-        return self._split.path(self._split.images[index])
+        return [image.width / image.height for image in self._subset.images]
 
     def file_of(self, image_id: int) -> Path:
-        """The file of an ``image_id``, to be named in a message."""
-        return next(self._split.path(image) for image in self._split.images if image.id == image_id)
+        """Return the file of an ``image_id``, for messages."""
+        return next(self._subset.path(image) for image in self._subset.images if image.id == image_id)
 
     def __len__(self) -> int:
-        return len(self._split.images)
+        return len(self._subset.images)
 
-    def __getitem__(self, draw: Draw | int) -> Sample:
-        """A sample of an epoch; a plain index is one of epoch 0."""
-        epoch, index = draw if isinstance(draw, Draw) else (0, draw)
+    def __getitem__(self, key: SampleIndex | int) -> Sample:
+        """Return a sample of an epoch; a plain index means epoch 0."""
+        epoch, index = key if isinstance(key, SampleIndex) else (0, key)
         if not 0 <= index < len(self):
             raise IndexError(index)
         seed = np.random.SeedSequence([self.seed, epoch, index]).generate_state(1, np.uint64)[0]
@@ -114,8 +110,8 @@ class DetectionDataset(Dataset[Sample]):
         return image, target | _measures(target)
 
     def _raw(self, index: int) -> Sample:
-        """The sample as it is stored: uint8, of its own size, as tv_tensors."""
-        record = self._split.images[index]
+        """Return the sample as stored: uint8, in its original size, as tv_tensors."""
+        record = self._subset.images[index]
         size = (record.height, record.width)
         own = slice(self._starts[index], self._starts[index + 1])
         boxes = tv_tensors.BoundingBoxes(self._boxes[own], format="XYXY", canvas_size=size)
@@ -131,16 +127,18 @@ class DetectionDataset(Dataset[Sample]):
                 assert segmentation is not None, record
                 masks[number] = decode(segmentation, *size)
             target["masks"] = tv_tensors.Mask(torch.from_numpy(masks))
-        return tv_tensors.Image(images.load(self._split, record)), target
+        return tv_tensors.Image(images.load(self._subset, record)), target
 
 
-def _targets(split: Split, image: ImageRecord, labels: Mapping[int, int], masks: bool) -> list[Annotation]:
-    """The annotations to train on, their boxes clipped to the image."""
-    chosen = []
-    for annotation in split.by_image[image.id]:
+def _usable_annotations(
+    subset: Subset, image: ImageRecord, labels: Mapping[int, int], masks: bool
+) -> list[Annotation]:
+    """Return the annotations of an image to train on, with boxes clipped to the image."""
+    annotations = []
+    for annotation in subset.by_image[image.id]:
         if annotation.crowd:
             continue
-        where = f"{split.path(image)}: annotation {annotation.id}"
+        where = f"{subset.path(image)}: annotation {annotation.id}"
         if annotation.category_id not in labels:
             raise DataError(f"{where}: there is no category with id {annotation.category_id}")
         if masks and annotation.segmentation is None:
@@ -150,12 +148,12 @@ def _targets(split: Split, image: ImageRecord, labels: Mapping[int, int], masks:
         left, top = max(left, 0.0), max(top, 0.0)
         if not (right > left and bottom > top):
             raise DataError(f"{where}: the box has no area inside the image")
-        chosen.append(annotation._replace(box=(left, top, right - left, bottom - top)))
-    return chosen
+        annotations.append(annotation._replace(box=(left, top, right - left, bottom - top)))
+    return annotations
 
 
 def _measures(target: Target) -> Target:
-    """What is known only after augmentation."""
+    """Return the entries of a target that are known only after augmentation."""
     boxes = target["boxes"]
     sides = boxes[:, 2:] - boxes[:, :2]
     area = target["masks"].flatten(1).sum(1).float() if "masks" in target else sides.prod(1)
@@ -163,14 +161,14 @@ def _measures(target: Target) -> Target:
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Lists, since images differ in size."""
+    """Make a batch of lists, because images differ in size."""
     return [image for image, _ in samples], [target for _, target in samples]
 
 
 def training_loader(
     dataset: DetectionDataset, batches: GroupedBatches, workers: int = 0
 ) -> DataLoader[Sample]:
-    """A loader of `batches`; it may be iterated once for every `batches.start`."""
+    """Return a loader of `batches`, to be iterated once after every `batches.start`."""
     return DataLoader(
         dataset,
         batch_sampler=batches,
@@ -178,17 +176,5 @@ def training_loader(
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
-        generator=torch.Generator().manual_seed(dataset.seed),
-    )
-
-
-def evaluation_loader(dataset: DetectionDataset, batch_size: int = 1, workers: int = 0) -> DataLoader[Sample]:
-    """A loader of every image once, in order."""
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        num_workers=workers,
-        collate_fn=collate,
-        pin_memory=torch.cuda.is_available(),
         generator=torch.Generator().manual_seed(dataset.seed),
     )

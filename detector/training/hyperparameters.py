@@ -1,4 +1,4 @@
-"""How a detector is trained: every hyperparameter beside the detector's own settings."""
+"""Every hyperparameter of a training, except the settings of the detector itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from detector.model.settings import Settings
-from nars.spec import Document, Recipe
+from nars.documents import Document
+from nars.spec import Recipe
 
 if TYPE_CHECKING:
     from detector.training.augment import Augmentation
@@ -19,97 +20,99 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 LR = {"sgd": 0.08, "rmsprop": 1e-3, "adamw": 1e-3}
-"""Peak rates for 16 images a step, for training with batch norms that learn."""
+"""Default peak rates for 16 images a step, for training with batch norms that learn."""
 
 _ADAPTIVE = ("rmsprop", "adamw")
+"""Optimizers whose rate is scaled by the square root of the batch size."""
+
+_SHARED = (
+    "optimizer",
+    "weight_decay",
+    "momentum",
+    "epochs",
+    "warmup_epochs",
+    "ema",
+    "ema_decay",
+    "clip_norm",
+)
+"""Fields that a recipe has with the same meaning; its rate and batch size are meant differently."""
+
+_UNUSED = ("mixup", "label_smoothing", "dropout", "stochastic_depth")
+"""Fields of a recipe that have no meaning for a detector."""
 
 
 class Training(Document):
-    """The hyperparameters of one training; equal ones on equal data and seed give equal weights."""
+    """The hyperparameters of one training; with equal data and seed, equal ones give equal weights."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # the command line prints them
     kind: ClassVar[str] = "detector-training"
 
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
+    """Optimizer of all weights."""
     lr: Annotated[float, Field(gt=0)] | None = None
-    """Peak rate after warm-up; without one 0.08 for SGD and 0.001 for the others."""
+    """Peak rate after warm-up; by default 0.08 for SGD and 0.001 for the others."""
     lr_images: Positive = 16
-    """Images a step that `lr` is for. With other batches SGD's is scaled in proportion, the
-    others' by the square root. Source of the latter: Malladi et al., NeurIPS 2022."""
+    """Images a step that `lr` is meant for. For another batch size the rate of SGD is scaled in
+    proportion, that of the others by the square root (Malladi et al., NeurIPS 2022)."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     """Not applied to norms and biases."""
     momentum: Fraction = 0.9
+    """Momentum of SGD and RMSProp; first beta of AdamW."""
     epochs: Positive = 24
+    """Passes over the training images."""
     batch_size: Positive = 4
-    """Images a step, of one process."""
+    """Images a step in each process."""
     warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
+    """Epochs in which the rate rises to its peak."""
     ema: bool = True
     """Average parameters and buffers over the steps, and measure and keep the average."""
     ema_decay: Fraction = 0.998
+    """Decay of the average per step."""
     clip_norm: Annotated[float, Field(ge=0)] = 10.0
-    """Largest gradient norm; 0 is no clipping."""
+    """Largest gradient norm; 0 means no clipping."""
     amp: bool = True
-    """Half precision on CUDA; a CPU always computes in float32."""
+    """Compute in half precision on CUDA; a CPU always computes in float32."""
 
     flip: Probability = 0.5
-    """Share of images that are mirrored; 0 where left and right matter, as for digits and text."""
+    """Share of images that are mirrored; set it to 0 if left and right matter, as in digits and text."""
     jitter: tuple[float, float] = (1.0, 1.0)
-    """Lowest and highest factor on the size of an image."""
+    """Lowest and highest random factor on the size of an image."""
     photometric: Probability = 0.0
     """Share of images whose colours are changed."""
     mosaic: Probability = 0.0
-    """Share of samples that are four images in one."""
+    """Share of samples that combine four images."""
 
     patience: Annotated[int, Field(ge=0)] = 0
-    """Measurements without a better AP after which training stops; 0 is never."""
+    """Measurements without a better AP after which training stops; 0 means never."""
     evaluate_every: Positive = 1
     """Epochs between measurements; the last one is always measured."""
 
     @classmethod
     def of_recipe(cls, recipe: Recipe) -> Training:
-        """What a classifier's recipe says of training a detector.
+        """Apply a classifier's recipe to a detector.
 
-        Its rate counts for 16 images a step whatever its batches are: a classifier has one thing to
-        learn from an image, a detector dozens. `unused` names what has no meaning here.
+        Its rate counts for 16 images a step for any batch size of the recipe, because a classifier
+        has one thing to learn from an image, and a detector dozens. `unused` names the fields that
+        do not apply.
         """
-        return cls(
-            optimizer=recipe.optimizer,
-            lr=recipe.lr,
-            weight_decay=recipe.weight_decay,
-            momentum=recipe.momentum,
-            epochs=recipe.epochs,
-            warmup_epochs=recipe.warmup_epochs,
-            ema=recipe.ema,
-            ema_decay=recipe.ema_decay,
-            clip_norm=recipe.clip_norm,
-            flip=0.5 if recipe.augmentation == "flip_shift" else 0.0,
-        )
+        shared = {name: getattr(recipe, name) for name in _SHARED}
+        return cls(**shared, lr=recipe.lr, flip=0.5 if recipe.augmentation == "flip_shift" else 0.0)
 
     @staticmethod
     def unused(recipe: Recipe) -> tuple[str, ...]:
-        """Fields of a recipe that are set and that `of_recipe` leaves behind."""
-        names = ("mixup", "label_smoothing", "dropout", "stochastic_depth")
-        return tuple(name for name in names if getattr(recipe, name))
+        """Return the fields of a recipe that are set but do not apply to a detector."""
+        return tuple(name for name in _UNUSED if getattr(recipe, name))
 
     def recipe(self, images: int) -> Recipe:
-        """The recipe for steps of so many images, as `nars.training.optim` takes it."""
+        """Return the recipe for steps of this many images, as `nars.training.optim` takes it."""
         ratio = images / self.lr_images
         scale = ratio**0.5 if self.optimizer in _ADAPTIVE else ratio
-        return Recipe(
-            optimizer=self.optimizer,
-            lr=scale * (LR[self.optimizer] if self.lr is None else self.lr),
-            weight_decay=self.weight_decay,
-            momentum=self.momentum,
-            epochs=self.epochs,
-            batch_size=images,
-            warmup_epochs=self.warmup_epochs,
-            ema=self.ema,
-            ema_decay=self.ema_decay,
-            clip_norm=self.clip_norm,
-        )
+        lr = LR[self.optimizer] if self.lr is None else self.lr
+        shared = {name: getattr(self, name) for name in _SHARED}
+        return Recipe(**shared, lr=scale * lr, batch_size=images)
 
     def augmentation(self, settings: Settings) -> Augmentation:
-        """What the loader does to an image on the way to a detector of these settings."""
+        """Return how the loader resizes and augments images for a detector of these settings."""
         from detector.training.augment import Augmentation  # which imports torch
 
         return Augmentation(

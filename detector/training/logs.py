@@ -1,4 +1,4 @@
-"""What a training writes down after every epoch: ``results.csv``, and TensorBoard's files."""
+"""Writes the numbers of every epoch to ``results.csv`` and, if installed, TensorBoard's files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Logs", "table"]
 
 
 class Logs:
-    """Writes to `folder`; nowhere without one."""
+    """Writes to `folder`, or nothing if it is None."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
@@ -27,7 +27,7 @@ class Logs:
             self._board = writer(str(folder / "tensorboard"))
 
     def write(self, history: Sequence[Epoch]) -> None:
-        """All of `history` to the table, its last epoch to TensorBoard."""
+        """Write all of `history` to the table, and its last epoch to TensorBoard."""
         if self.folder is None:
             return
         write_whole(self.folder / "results.csv", table(history))
@@ -39,12 +39,13 @@ class Logs:
             self._board.flush()
 
     def close(self) -> None:
+        """Close TensorBoard's file."""
         if self._board is not None:
             self._board.close()
 
 
 def table(history: Sequence[Epoch]) -> str:
-    """CSV with a row for each epoch; what wasn't measured stays empty."""
+    """Return CSV with a row per epoch; what was not measured is empty."""
     rows = [_row(entry) for entry in history]
     names = list(dict.fromkeys(name for row in rows for name in row))
     stream = io.StringIO()

@@ -1,7 +1,8 @@
-"""Training of a detector: one loop, in the open.
+"""Trains a detector: one loop, in the open.
 
-Every step seeds the generators from seed, epoch, step and rank, and every sample its own. So a
-training hangs on nothing but its place, and goes on from a checkpoint to the same result.
+Every step seeds the generators from seed, epoch, step and rank, and every sample is seeded on its
+own. Each step therefore depends only on these numbers and the state before it, and a training that
+continues from a checkpoint reaches the same result.
 """
 
 from __future__ import annotations
@@ -23,47 +24,52 @@ from detector.model.detector import Detector
 from detector.training.dataset import DetectionDataset
 from detector.training.hyperparameters import Training
 from detector.training.logs import Logs
-from detector.training.progress import Epoch, Place, Step
-from detector.training.state import State
+from detector.training.progress import Epoch, RunningMeans, Step
+from detector.training.trainer import Trainer
 from detector.weights.saved import save_detector
 from nars.device import memory_errors, seeded
 from nars.errors import NonFiniteLossError, UsageError
 from nars.training.small_maps import widened
 
-__all__ = ["Run", "Trained", "train"]
+__all__ = ["Outputs", "TrainedDetector", "train"]
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a training leaves behind and who watches it; none of it changes the result.
+class Outputs:
+    """The files that a training writes, and its callbacks; nothing here changes the result.
 
-    In `folder`: ``weights/best.pt``, ``weights/last.pt``, ``results.csv``, TensorBoard's files where
-    it is installed, and ``checkpoint.pt``, from which an interrupted training goes on.
+    The `folder` gets ``weights/best.pt``, ``weights/last.pt``, ``results.csv``, TensorBoard's files
+    if it is installed, and ``checkpoint.pt``, from which an interrupted training continues.
     """
 
     folder: Path | None = None
+    data: str | None = None
+    """Name of the data, which the detector's files record."""
     workers: int = 0
     """Processes that load images."""
     checkpoint_steps: int = 100
+    """Steps between two checkpoints within an epoch."""
     on_step: Callable[[Step], None] | None = None
+    """Called after every step."""
     on_epoch: Callable[[Epoch], bool] | None = None
-    """Returning False ends the training there."""
+    """Called after every epoch; the training ends if it returns False."""
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
-    """A training that is finished or was stopped."""
+class TrainedDetector:
+    """The result of a training that is finished or was stopped."""
 
     model: Detector
-    """After the last step, in evaluation mode; the averaged one where there is an average."""
+    """The detector after the last step, averaged if the training averages, in evaluation mode."""
     evaluation: Evaluation
-    """Of `model` on val."""
+    """The scores of `model` on val."""
     history: tuple[Epoch, ...]
 
     @property
     def best(self) -> Epoch:
         """The first epoch with the highest AP."""
-        return max((each for each in self.history if each.ap is not None), key=lambda each: each.ap or 0.0)
+        measured = [epoch for epoch in self.history if epoch.ap is not None]
+        return max(measured, key=lambda epoch: epoch.ap or 0.0)
 
 
 def train(
@@ -73,111 +79,117 @@ def train(
     *,
     device: torch.device,
     seed: int,
-    run: Run | None = None,
-) -> Trained:
-    """Train `model` in place on data.train, measuring it on data.val.
+    outputs: Outputs | None = None,
+) -> TrainedDetector:
+    """Train `model` in place on data.train, and measure it on data.val.
 
-    Same seed, same result, bit for bit on one CPU thread. The processes of `detector.distributed`
-    share every step. Raises `NonFiniteLossError` that names the images, `TrialMemoryError`,
-    `DataError`, and `RunError` where the folder's checkpoint is of another training.
+    On one CPU thread, equal seeds give bitwise equal results. The processes of
+    `detector.distributed` share every step. Raises `NonFiniteLossError` that names the images,
+    `TrialMemoryError`, `DataError`, and `RunError` if the folder's checkpoint is of another training.
     """
-    run = run or Run()
+    outputs = outputs or Outputs()
     if model.settings.resize_in_training:
         raise UsageError("the loader resizes: build the detector with settings.resize_in_training off")
-    with ExitStack() as during:
-        during.enter_context(seeded(seed, device))
-        during.enter_context(memory_errors(f"training in batches of {training.batch_size} images"))
-        state = State(model, data, training, device, seed, run.workers)
-        during.enter_context(widened(model, device))  # the average, copied before, has no need of it
-        logs = Logs(run.folder if distributed.is_first() else None)
-        during.callback(logs.close)
-        checkpoint = None if run.folder is None else run.folder / "checkpoint.pt"
+    with ExitStack() as stack:
+        stack.enter_context(seeded(seed, device))
+        stack.enter_context(memory_errors(f"training in batches of {training.batch_size} images"))
+        trainer = Trainer(model, data, training, device, seed, outputs.workers)
+        stack.enter_context(widened(model, device))  # the average, copied before, does not need this
+        logs = Logs(outputs.folder if distributed.is_first() else None)
+        stack.callback(logs.close)
+        checkpoint = None if outputs.folder is None else outputs.folder / "checkpoint.pt"
         if checkpoint is not None:
-            state.restore(checkpoint)
+            trainer.restore(checkpoint)
         evaluation = None
-        while not state.finished:
-            _epoch(state, run, checkpoint)
-            evaluation = _finish_epoch(state, run, logs)
+        while not trainer.finished:
+            _epoch(trainer, outputs, checkpoint)
+            evaluation = _finish_epoch(trainer, outputs, logs)
             if checkpoint is not None:
-                state.save(checkpoint)
-            if run.on_epoch is not None and not run.on_epoch(state.history[-1]):
+                trainer.save(checkpoint)
+            if outputs.on_epoch is not None and not outputs.on_epoch(trainer.history[-1]):
                 break
-        if evaluation is None:  # the checkpoint was of a finished training, or an epoch wasn't measured
-            evaluation = state.measure()
-        state.measured.eval()
-        return Trained(state.measured, evaluation, tuple(state.history))
+        if evaluation is None:  # the last epoch was not measured, or was done before this call
+            evaluation = trainer.measure()
+        trainer.final_model.eval()
+        return TrainedDetector(trainer.final_model, evaluation, tuple(trainer.history))
 
 
-def _epoch(state: State, run: Run, checkpoint: Path | None) -> None:
-    """The steps that are left of the present epoch."""
-    training, epoch, device = state.training, len(state.history), state.device
-    steps, first, began = state.batches.steps_per_epoch, state.place.step, time.perf_counter()
-    state.batches.start(epoch, first)
-    state.model.train()
-    for step, (images, targets) in enumerate(state.loader, start=first):
-        _seed_step(state.seed, epoch, step, device)
-        state.set_lr((epoch + step / steps) / training.epochs)
+def _epoch(trainer: Trainer, outputs: Outputs, checkpoint: Path | None) -> None:
+    """Do the remaining steps of the current epoch."""
+    training, epoch, device = trainer.training, len(trainer.history), trainer.device
+    steps, first, began = trainer.batches.steps_per_epoch, trainer.running.step, time.perf_counter()
+    trainer.batches.start(epoch, first)
+    trainer.model.train()
+    for step, (images, targets) in enumerate(trainer.loader, start=first):
+        _seed_step(trainer.seed, epoch, step, device)
+        trainer.set_lr((epoch + step / steps) / training.epochs)
         pictures = [image.to(device, non_blocking=True) for image in images]
-        truths = [{name: target[name].to(device) for name in state.needed} for target in targets]
+        on_device = [{name: target[name].to(device) for name in trainer.target_names} for target in targets]
         try:
-            with torch.autocast(device.type, dtype=state.half, enabled=state.half is not None):
-                losses: dict[str, Tensor] = state.stepped(pictures, truths)
+            with torch.autocast(device.type, dtype=trainer.half, enabled=trainer.half is not None):
+                losses: dict[str, Tensor] = trainer.wrapped(pictures, on_device)
             loss = torch.stack(list(losses.values())).sum()
             if not loss.isfinite():
                 raise NonFiniteLossError(f"loss is {loss.item()}")
         except NonFiniteLossError as error:
             where = f"epoch {epoch + 1} of {training.epochs}, step {step + 1} of {steps}"
-            files = _names(state.dataset, targets)
+            files = _names(trainer.dataset, targets)
             raise NonFiniteLossError(f"{error}; in {where}, of the images {files}") from None
-        state.optimizer.zero_grad()
-        state.scaler.scale(loss).backward()
+        trainer.optimizer.zero_grad()
+        trainer.scaler.scale(loss).backward()
         if training.clip_norm:
-            state.scaler.unscale_(state.optimizer)
-            nn.utils.clip_grad_norm_(state.model.parameters(), training.clip_norm)
-        state.scaler.step(state.optimizer)
-        state.scaler.update()
-        if state.ema is not None:
-            state.ema.update_parameters(state.model)
+            trainer.scaler.unscale_(trainer.optimizer)
+            nn.utils.clip_grad_norm_(trainer.model.parameters(), training.clip_norm)
+        trainer.scaler.step(trainer.optimizer)
+        trainer.scaler.update()
+        if trainer.ema is not None:
+            trainer.ema.update_parameters(trainer.model)
 
-        state.place.add(losses | {"loss": loss} | state.model.counts)
-        if run.on_step is not None:
+        trainer.running.add(losses | {"loss": loss} | trainer.model.counts)
+        if outputs.on_step is not None:
             pace = (time.perf_counter() - began) / (step + 1 - first)
-            left = pace * (steps * (training.epochs - epoch) - step - 1)
-            run.on_step(Step(epoch + 1, training.epochs, step + 1, steps, loss.item(), left))
-        if checkpoint is not None and (step + 1) % run.checkpoint_steps == 0:
-            state.save(checkpoint)
+            seconds_left = pace * (steps * (training.epochs - epoch) - step - 1)
+            outputs.on_step(Step(epoch + 1, training.epochs, step + 1, steps, loss.item(), seconds_left))
+        if checkpoint is not None and (step + 1) % outputs.checkpoint_steps == 0:
+            trainer.save(checkpoint)
 
 
-def _finish_epoch(state: State, run: Run, logs: Logs) -> Evaluation | None:
-    """Measure where it is time, write down, and keep the weights."""
-    training, epoch = state.training, len(state.history) + 1
-    measured = epoch % training.evaluate_every == 0 or epoch == training.epochs
-    evaluation = state.measure() if measured else None
-    means = state.place.means()
+def _finish_epoch(trainer: Trainer, outputs: Outputs, logs: Logs) -> Evaluation | None:
+    """Measure the epoch if it is due, add it to the history and the logs, and save the weights."""
+    training, epoch = trainer.training, len(trainer.history) + 1
+    is_due = epoch % training.evaluate_every == 0 or epoch == training.epochs
+    evaluation = trainer.measure() if is_due else None
+    means = trainer.running.means()
     entry = Epoch(
         epoch=epoch,
         epochs=training.epochs,
-        lr=state.optimizer.param_groups[0]["lr"],
+        lr=trainer.optimizer.param_groups[0]["lr"],
         losses={name: mean for name, mean in means.items() if "loss" in name},
         samples={name: mean for name, mean in means.items() if "loss" not in name},
         scores=None if evaluation is None else evaluation.numbers(),
-        seconds=state.seconds,
+        seconds=trainer.seconds,
     )
-    improved = entry.ap is not None and entry.ap > state.best
-    state.history.append(entry)
-    state.place = Place()
-    logs.write(state.history)
-    if run.folder is not None and distributed.is_first():
+    improved = entry.ap is not None and entry.ap > trainer.best
+    trainer.history.append(entry)
+    trainer.running = RunningMeans()
+    logs.write(trainer.history)
+    if outputs.folder is not None and distributed.is_first():
         metrics = {name: value for name, value in (entry.scores or {}).items() if value is not None}
         for name in ("last.pt", "best.pt") if improved else ("last.pt",):
-            save_detector(run.folder / "weights" / name, state.measured, state.data.classes, metrics)
+            save_detector(
+                outputs.folder / "weights" / name,
+                trainer.final_model,
+                trainer.data.classes,
+                metrics,
+                outputs.data,
+            )
     return evaluation
 
 
 def _seed_step(seed: int, epoch: int, step: int, device: torch.device) -> None:
-    """The heads draw their samples from the global generators."""
-    place = [seed, epoch, step, distributed.rank()]
-    number = int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0])
+    """Seed the global generators, from which the heads draw their samples."""
+    entropy = [seed, epoch, step, distributed.rank()]
+    number = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
     torch.default_generator.manual_seed(number)
     if device.type == "cuda":
         with torch.cuda.device(device):

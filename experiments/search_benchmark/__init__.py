@@ -1,1 +1,1 @@
-"""Which search finds the best candidate with the fewest trainings; see README.md."""
+"""A benchmark of searches: which one finds the best candidate with the fewest trainings? See README.md."""

@@ -1,4 +1,4 @@
-"""What is searched: the part that an optimizer is told, and the part that only the benchmark knows."""
+"""Problems to search: `Problem` is what an optimizer is told, `Task` what only the benchmark knows."""
 
 from __future__ import annotations
 
@@ -15,40 +15,45 @@ from nars.space.genotypes import Domain, Matrix, sample
 __all__ = ["Array", "Problem", "Task"]
 
 Array = NDArray[np.float64]
+"""Floating point numbers."""
+
 Direction = Literal["minimize", "maximize"]
+"""Whether an objective should be small or large, in Optuna's words."""
+
 _ATTEMPTS = 200
+"""Random candidates per wanted one before a limit counts as impossible."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What an optimizer is told."""
+    """The part of a task that an optimizer is told."""
 
     domain: Domain
     limits: Mapping[str, float] = field(default_factory=dict)
-    """Largest allowed value of a statistic, which is known without training."""
+    """Statistic -> its largest allowed value; statistics are known without training."""
     cost: str | None = None
-    """A statistic to minimise beside the score, for problems with two objectives."""
+    """Statistic to minimize besides the score, for problems with two objectives."""
 
     @property
     def directions(self) -> list[Direction]:
         return ["maximize"] if self.cost is None else ["maximize", "minimize"]
 
     def violations(self, matrix: Matrix) -> dict[str, Array]:
-        """For each limit, by which share every candidate [n] exceeds it; 0 or less is feasible."""
+        """For each limit, the share [n] by which candidates exceed it; 0 or less is feasible."""
         statistics = self.domain.statistics(matrix) if self.limits else {}
         return {name: statistics[name] / limit - 1 for name, limit in self.limits.items()}
 
     def feasible(self, matrix: Matrix) -> NDArray[np.bool_]:
-        """Which candidates [n] are within every limit."""
+        """Whether each candidate [n] is within every limit."""
         within = np.ones(len(matrix), bool)
         for violation in self.violations(matrix).values():
             within &= violation <= 0
         return within
 
     def sample(self, n: int, rng: np.random.Generator) -> Matrix:
-        """`n` candidates within the limits, uniformly at random.
+        """`n` candidates [n, d] within the limits, uniformly at random.
 
-        Raises `InfeasibleError` where not one of many is.
+        Raises `InfeasibleError` if none of very many is within them.
         """
         found: list[Matrix] = []
         drawn = kept = 0
@@ -70,21 +75,21 @@ class Problem:
 
 @dataclass(frozen=True)
 class Task:
-    """A problem with its answers."""
+    """A problem with its true and observed scores."""
 
     name: str
     problem: Problem
     truth: Callable[[Matrix], Array]
     """The score [n] of candidates [n, d] without noise; larger is better."""
     train: Callable[[Matrix, np.random.Generator], tuple[Array, Array]]
-    """Trains each candidate once: its score [n] by `truth`, and the one [n] that the training gave."""
+    """Trains each candidate once; returns the scores [n] of `truth` and the observed scores [n]."""
     source: str
-    """Changes with the data behind the answers; what is cached is cached for this."""
+    """Changes with the data behind the scores; part of the key of what is cached."""
     half: Literal["open", "held-out"] = "open"
     """Held-out tasks are not looked at while a sampler is being improved."""
 
     def variant(
         self, name: str, *, limits: Mapping[str, float] | None = None, cost: str | None = None
     ) -> Task:
-        """The same answers under other limits, or with a second objective."""
+        """The same scores under other limits, or with a second objective."""
         return replace(self, name=name, problem=Problem(self.problem.domain, limits or {}, cost))

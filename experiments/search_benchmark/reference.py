@@ -1,7 +1,7 @@
-"""What a task's scores are measured against: its best, a typical candidate, and random search.
+"""References for the scores of a task: the best candidate, a typical one, and random search.
 
-The best is sought with the truth in hand: a large random sample, then climbing from its best.
-What random search reaches in expectation follows from the same sample without running it.
+The search for the best knows the truth: it draws a large random sample and climbs from its best
+candidates. The expected result of random search follows from the same sample without running it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,16 @@ from nars.space.genotypes import Matrix, mutate
 __all__ = ["RANDOM_BEST_OF", "Reference", "hypervolume", "nondominated", "reference"]
 
 RANDOM_BEST_OF = (256, 1000, 10_000)
+"""Numbers of random candidates whose expected best is computed."""
+
 _SAMPLE = 100_000
+"""Random candidates in the sample."""
+
 _KEPT, _CHILDREN, _ROUNDS = 64, 16, 40
+"""Climbing: candidates kept per round, mutants of each, and rounds."""
+
 _VERSION = 1
-"""Raise it where anything above or below changes what is found; older caches are then ignored."""
+"""Version of the cached results. Raise it if a change of this file changes them."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +42,12 @@ class Reference:
     random_best_of: Mapping[str, float]
     """Number of random candidates -> expected true score of the best among them."""
     largest_cost: float = 0.0
-    """Of a random candidate, for tasks with two objectives."""
+    """Largest cost of a random candidate, for tasks with two objectives."""
     front_volume: float = 1.0
     """Hypervolume of the best known front, for tasks with two objectives."""
 
     def regret(self, score: float) -> float:
-        """0 for the best candidate, 1 for a typical random one."""
+        """Normalized regret: 0 for the best candidate, 1 for a typical random one."""
         return (self.best - score) / (self.best - self.typical)
 
     def volume(self, values: Array) -> float:
@@ -54,7 +60,7 @@ class Reference:
 
 
 def reference(task: Task, cache: Path) -> Reference:
-    """Compute, or read from the folder `cache` what was computed for the same task and data."""
+    """The reference of a task, computed once per task and data and kept in the folder `cache`."""
     limits = "".join(f"-{name}{limit:g}" for name, limit in task.problem.limits.items())
     key = f"{task.name}-{task.problem.domain.fingerprint}-{task.source}{limits}-v{_VERSION}"
     file = cache / f"{key}.json"
@@ -74,7 +80,7 @@ def nondominated(values: Array) -> NDArray[np.int64]:
 
 
 def hypervolume(points: Array) -> float:
-    """Area that points [n, 2], both to be maximised, dominate above the origin."""
+    """Area above the origin that points [n, 2] dominate; both columns are to be maximized."""
     points = points[(points > 0).all(axis=1)]
     points = points[np.argsort(-points[:, 0])]
     heights = np.maximum.accumulate(np.concatenate([[0.0], points[:, 1]]))
@@ -96,7 +102,7 @@ def _compute(task: Task) -> Reference:
 
 
 def _climb(task: Task, sample: Matrix, values: Array, rng: np.random.Generator) -> Array:
-    """The objectives of the best found by mutating the best, round after round."""
+    """Mutate the best candidates, round after round; return the objectives [m, k] of the last best."""
     best, values = _keep(sample, values)
     for round_ in range(_ROUNDS):
         rate = None if round_ % 2 else 2 / sample.shape[1]
@@ -108,6 +114,7 @@ def _climb(task: Task, sample: Matrix, values: Array, rng: np.random.Generator) 
 
 
 def _keep(matrix: Matrix, values: Array) -> tuple[Matrix, Array]:
+    """The best distinct candidates, or the front of two objectives."""
     matrix, first = np.unique(matrix, axis=0, return_index=True)
     values = values[first]
     kept = np.argsort(-values[:, 0])[:_KEPT] if values.shape[1] == 1 else nondominated(values)
@@ -118,6 +125,6 @@ def _expected_best(scores: Array, n: int) -> float:
     """Expected maximum of `n` scores drawn without replacement."""
     ordered = np.sort(scores)
     total = len(ordered)
-    rank = np.arange(n, total + 1)  # the maximum is the rank-th smallest
+    rank = np.arange(n, total + 1)  # the maximum may be the rank-th smallest of all
     log_share = gammaln(rank) - gammaln(rank - n + 1) - (gammaln(total + 1) - gammaln(total - n + 1))
     return float((ordered[n - 1 :] * n * np.exp(log_share)).sum())

@@ -1,11 +1,13 @@
-"""Tables and pictures of what `run` measured; seconds, no search.
+"""Makes tables and pictures of what `run` measured.
 
     python -m experiments.search_benchmark.report --out build/report
 
-Writes ``report.md`` (ranks, regrets, trainings until random search is equalled, stalls, seconds)
-and one regret curve per task as PNG. Ranks and regrets are over the seeds that all opponents
-at that budget have on every task, save the slow ones: each of them is compared on the tasks, seeds and
-budgets that it has. Intervals are 95 % normal intervals over seeds.
+Writes ``report.md`` (ranks, regrets, trainings until random search is equalled, stalls, seconds) and one
+regret curve per task as PNG. Costs seconds and runs no search. Expected: the tables of README.md.
+
+Ranks and regrets are means over the seeds that all opponents have on every task at a budget. Slow
+opponents are left out there; each is compared separately, on the tasks, seeds and budgets that it has.
+Intervals are 95 % normal intervals over seeds.
 """
 
 from __future__ import annotations
@@ -43,23 +45,26 @@ __all__ = [
 ]
 
 VARIANTS = [name for name, opponent in OPPONENTS.items() if opponent.variant]
+"""Names of the ablations of nars."""
+
 SLOW = [name for name, opponent in OPPONENTS.items() if opponent.slow]
+"""Names of the opponents that run fewer seeds or smaller budgets."""
 
 
 def value_at(row: Row, count: int) -> float:
-    """The value after `count` trainings."""
+    """The value of a run's incumbent after `count` trainings."""
     pairs = [pair.split(":") for pair in row.curve.split()]
-    return next((float(value) for at, value in reversed(pairs) if int(at) <= count), np.nan)
+    return next((float(value) for n, value in reversed(pairs) if int(n) <= count), np.nan)
 
 
 def regret_at(row: Row, count: int, task: Task, known: Reference) -> float:
-    """0 is the best known, 1 a typical random candidate (or, with two objectives, no front at all)."""
+    """Normalized regret: 0 is the best known; 1 is a typical random candidate or, for fronts, no front."""
     value = value_at(row, count)
     return known.regret(value) if task.problem.cost is None else 1 - value
 
 
 def regrets(results: Path, tasks: Sequence[Task], budgets: Iterable[int] = BUDGETS) -> pd.DataFrame:
-    """One line for each task, opponent, seed and budget that was run: columns of these and ``regret``."""
+    """One line per task, opponent, seed and budget that was run, with its ``regret``."""
     lines = []
     for task in tasks:
         known = reference(task, CACHE)
@@ -74,7 +79,7 @@ def regrets(results: Path, tasks: Sequence[Task], budgets: Iterable[int] = BUDGE
 
 
 def ranks(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` of `regrets` with a column ``rank`` (ties share theirs), on the seeds that all have."""
+    """The `frame` of `regrets` with a column ``rank``, on seeds that all opponents have; ties share ranks."""
     parts = []
     for _, part in frame.groupby(["task", "budget"]):
         wide = part.pivot_table(index="seed", columns="opponent", values="regret").dropna()
@@ -84,9 +89,9 @@ def ranks(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def balanced(frame: pd.DataFrame) -> pd.DataFrame:
-    """The lines of the seeds that every task has at a budget: only these have comparable means over tasks.
+    """The lines of the seeds that every task has at a budget; only their means over tasks are comparable.
 
-    All lines where no seed is whole.
+    If no seed is complete, all lines.
     """
     tasks = frame.groupby(["budget", "seed"])["task"].transform("nunique")
     whole = frame[tasks == frame.groupby("budget")["task"].transform("nunique")]
@@ -94,24 +99,23 @@ def balanced(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def first_reaching(rows: Sequence[Row], target: float) -> Array:
-    """For each run, the first number of trainings whose incumbent is `target` or better; inf if never."""
-    return np.array(
-        [next((float(at) for at, value in _pairs(row) if value >= target), np.inf) for row in rows]
-    )
+    """Trainings [n] until each run's incumbent is `target` or better; inf if it never is."""
+    return np.array([next((float(n) for n, value in _pairs(row) if value >= target), np.inf) for row in rows])
 
 
 def _pairs(row: Row) -> list[tuple[int, float]]:
-    return [(int(at), float(value)) for at, value in (pair.split(":") for pair in row.curve.split())]
+    return [(int(n), float(value)) for n, value in (pair.split(":") for pair in row.curve.split())]
 
 
 def interval(frame: pd.DataFrame, column: str) -> str:
-    """Mean over tasks of each seed's value, then mean and half the 95 % interval over seeds."""
+    """Mean over seeds, with half of its 95 % interval, of each seed's mean over tasks."""
     means = frame.groupby("seed")[column].mean()
     half = 1.96 * means.std(ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.nan
     return f"{means.mean():.3f} ± {half:.3f}"
 
 
 def budget_table(frame: pd.DataFrame, column: str) -> str:
+    """Means of a column: a line per opponent, a cell per budget."""
     budgets = sorted(frame["budget"].unique())
     lines = []
     for name in _ordered(frame, column):
@@ -139,14 +143,14 @@ def targets_table(results: Path, tasks: Sequence[Task]) -> str:
             longest = max((row.budget for row in rows if row.opponent == name), default=0)
             mine = [row for row in rows if row.opponent == name and row.budget == longest]
             if mine:
-                found = (np.median(first_reaching(mine, goal)) for goal in known.random_best_of.values())
-                cells = [f"{count:.0f}" if np.isfinite(count) else f"> {longest}" for count in found]
+                medians = (np.median(first_reaching(mine, goal)) for goal in known.random_best_of.values())
+                cells = [f"{count:.0f}" if np.isfinite(count) else f"> {longest}" for count in medians]
                 lines.append([task.name, name, str(len(mine)), *cells])
     return _markdown(["task", "opponent", "seeds", "best of 256", "1000", "10 000"], lines)
 
 
 def ablation_table(frame: pd.DataFrame) -> str:
-    """`nars` and its variants, on the tasks and seeds that all of them have, and how often each is better."""
+    """`nars` and its variants on the tasks and seeds that all of them have, and how often each is better."""
     mine = frame[frame["opponent"].isin([*VARIANTS, "nars"])]
     if set(mine["opponent"]) <= {"nars"}:
         return "none was run\n"
@@ -161,10 +165,10 @@ def ablation_table(frame: pd.DataFrame) -> str:
 
 
 def leaders_table(frame: pd.DataFrame) -> str:
-    """Who has the least mean regret on each task, and the number of tasks that `nars` leads.
+    """The opponent with the least mean regret on each task, and the number of tasks that `nars` leads.
 
-    Cells are the leader with its regret and, where that is another one, the regret of `nars`.
-    A tie goes to the first by name.
+    A cell has the leader and its regret and, if the leader is another opponent, the regret of `nars`. A tie
+    goes to the first by name.
     """
     budgets = sorted(frame["budget"].unique())
     led = dict.fromkeys(budgets, 0)
@@ -183,7 +187,7 @@ def leaders_table(frame: pd.DataFrame) -> str:
 
 
 def beside(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """A slow opponent and all that are not, ranked on the tasks, seeds and budgets that it has."""
+    """A slow opponent and all fast ones, ranked on the tasks, seeds and budgets that it has."""
     runs = frame.loc[frame["opponent"] == name, ["task", "seed", "budget"]]
     return balanced(ranks(frame[~frame["opponent"].isin({*SLOW} - {name})].merge(runs)))
 
@@ -191,8 +195,8 @@ def beside(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 def stalls_table(frame: pd.DataFrame) -> str:
     """Shares of runs that are better, the same and worse at the largest budget than at half of it.
 
-    Worse is possible where observations have noise: the best by observed score may not be the best. The
-    mean regret at the half says how much there was left to gain.
+    A run can get worse because observations have noise: the best observed candidate may not be the best. The
+    mean regret at the half shows how much was left to gain.
     """
     wide = frame.pivot_table(index=["task", "opponent", "seed"], columns="budget", values="regret")
     last = max(frame["budget"])
@@ -208,7 +212,7 @@ def stalls_table(frame: pd.DataFrame) -> str:
 
 
 def seconds_table(results: Path, tasks: Sequence[Task]) -> str:
-    """Mean seconds per training that an opponent spent, and its proposals beyond a limit."""
+    """Mean seconds per training that each opponent spent, and its proposals beyond a limit."""
     rows = [row for task in tasks for row in read_rows(results / f"{task.name}.csv")]
     lines = []
     for name in OPPONENTS:
@@ -222,7 +226,7 @@ def seconds_table(results: Path, tasks: Sequence[Task]) -> str:
 
 
 def curves(results: Path, task: Task, out: Path) -> None:
-    """Mean regret over seeds against trainings, with 95 % intervals."""
+    """Draw mean regret over seeds against trainings, with 95 % intervals."""
     known, rows = reference(task, CACHE), read_rows(results / f"{task.name}.csv")
     figure, axes = plt.subplots(figsize=(7, 4.5))
     for index, name in enumerate(OPPONENTS):
@@ -236,7 +240,7 @@ def curves(results: Path, task: Task, out: Path) -> None:
         style = ("-", "--", ":")[index // 10]
         (line,) = axes.plot(counts, mean, style, label=name)
         axes.fill_between(counts, mean - half, mean + half, color=line.get_color(), alpha=0.15, linewidth=0)
-    axes.set(xscale="log", yscale="log", xlabel="trained candidates", ylabel="normalised regret")
+    axes.set(xscale="log", yscale="log", xlabel="trained candidates", ylabel="normalized regret")
     axes.set_title(f"{task.name}: mean and 95 % interval over seeds")
     axes.legend(fontsize=7, ncols=2)
     figure.tight_layout()
@@ -245,9 +249,9 @@ def curves(results: Path, task: Task, out: Path) -> None:
 
 
 def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
-    """The report as Markdown, also written to `out` with the pictures.
+    """Write the report as Markdown and its pictures to `out`; return the text.
 
-    Raises `UsageError` where nothing was run.
+    Raises `UsageError` if nothing was run.
     """
     every = regrets(results, tasks)
     if every.empty:
@@ -267,13 +271,13 @@ def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
         some = frame[chosen(frame["task"])]
         if len(some):
             parts += [f"## {title} ({_extent(some)})\n", "Mean rank\n", budget_table(some, "rank")]
-            parts += ["Normalised regret\n", budget_table(some, "regret")]
+            parts += ["Normalized regret\n", budget_table(some, "regret")]
     for name in SLOW:
         some = beside(opponents, name)
         if len(some):
             parts += [f"## Where {name} was run ({_extent(some)})\n"]
             parts += ["Mean rank\n", budget_table(some, "rank")]
-            parts += ["Normalised regret\n", budget_table(some, "regret")]
+            parts += ["Normalized regret\n", budget_table(some, "regret")]
     two = frame[frame["task"].isin([task.name for task in tasks if task.problem.cost is not None])]
     if len(two):
         parts += ["## Two objectives: hypervolume lost\n", budget_table(two, "regret")]
@@ -281,7 +285,7 @@ def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
     parts += ["## Trainings until random search's expected best is equalled (median)\n"]
     parts += [targets_table(results, tasks), "## Stalls\n", stalls_table(frame)]
     parts += ["## Seconds per training spent in proposing\n", seconds_table(results, tasks)]
-    parts += ["## Ablations of nars: normalised regret\n", ablation_table(every)]
+    parts += ["## Ablations of nars: normalized regret\n", ablation_table(every)]
     text = "\n".join(parts)
     (out / "report.md").write_text(text)
     for task in tasks:
@@ -302,10 +306,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--out", type=Path, default=CACHE / "report")
-    parser.add_argument("--data-root", type=Path, default=DEFAULT_DATA)
-    parser.add_argument("--only", nargs="+", default=TASKS, metavar="TASK", choices=TASKS)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the CSVs")
+    parser.add_argument("--out", type=Path, default=CACHE / "report", help="folder of the report")
+    parser.add_argument("--data-root", type=Path, default=DEFAULT_DATA, help="folder of nas/")
+    parser.add_argument("--only", nargs="+", default=TASKS, metavar="TASK", choices=TASKS, help="tasks")
     options = parser.parse_args()
     names = [name for name in options.only if read_rows(options.results / f"{name}.csv")]
     names, missing = available(names, options.data_root)

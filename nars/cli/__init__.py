@@ -9,56 +9,34 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 import click
 
-from nars.errors import NarsError, closest
+from nars.cli.commands import Table
+from nars.errors import NarsError
 
 __all__ = ["main"]
 
 COMMANDS = {
-    "search": ("nars.cli.search:search", "Search architecture and recipe together."),
-    "worker": ("nars.cli.search:worker", "One more worker for a running search."),
-    "export": ("nars.cli.export:export", "Write the winner, the front or the trials of a search."),
-    "report": ("nars.cli.export:report", "One HTML file with the pictures of a search."),
-    "profile": ("nars.cli.profile:profile", "Shape, MACs, parameters and latency, stage by stage."),
-    "train": ("nars.cli.train:train", "Train a network in full."),
-    "evaluate": ("nars.cli.train:evaluate", "Score trained weights on a data set."),
-    "detect": ("detector.cli:detect", "Train, evaluate, run and export the detector."),
-    "proxy-check": ("nars.cli.proxy:proxy_check", "Does the short training rank like the long one?"),
-    "spaces": ("nars.cli.catalogue:spaces", "The search spaces and published networks built in."),
-    "data": ("nars.cli.catalogue:data", "Describe or check a data set."),
+    "search": ("nars.cli.search:search_command", "Search architecture and recipe together."),
+    "worker": ("nars.cli.search:worker_command", "Join a running search as one more worker."),
+    "export": ("nars.cli.export:export_command", "Write the winner, the front, the trials, or a network."),
+    "report": ("nars.cli.export:report_command", "Draw the pictures of a search in one HTML file."),
+    "profile": ("nars.cli.profile:profile_command", "Show MACs, parameters and latency stage by stage."),
+    "train": ("nars.cli.train:train_command", "Train a network in full."),
+    "evaluate": ("nars.cli.train:evaluate_command", "Score trained weights on a data set."),
+    "detect": ("detector.cli:detect_command", "Train, evaluate, run and export the detector."),
+    "proxy-check": (
+        "nars.cli.proxy:proxy_check_command",
+        "Compare a short training's ranks with a long one's.",
+    ),
+    "spaces": ("nars.cli.spaces:spaces_command", "List the built-in search spaces and networks."),
+    "data": ("nars.cli.data:data_command", "Describe or check a data set."),
 }
 """Word -> (module:command, what it does)."""
 
 
-class _Table(click.Group):
-    """A group whose commands are imported when they are given."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(f"no command {args[0]!r}: {closest(args[0], COMMANDS)}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(word, summary) for word, (_, summary) in COMMANDS.items()])
-
-
-@click.group(cls=_Table, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Table, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="nars")
 def nars() -> None:
     """Search network architecture and training recipe together, for your data and your compute.
@@ -71,9 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 on success, 2 with one line on stderr for a user's mistake."""
     try:
         result = nars.main(arguments, prog_name="nars", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "nars"
-        return _fail(f"{error.format_message()} (see {where} --help)")
+        command = error.ctx.command_path if error.ctx else "nars"
+        return _fail(f"{error.format_message()} (see {command} --help)")
     except click.ClickException as error:
         return _fail(error.format_message())
     except NarsError as error:

@@ -1,14 +1,21 @@
-"""What a search shows while it runs and at its end: a live line on a terminal, else a plain log."""
+"""Shows a search while it runs, as a live line on a terminal and otherwise as a log, and its outcome."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -16,12 +23,13 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from nars.searching.config import SearchConfig
-    from nars.searching.run import Run
-    from nars.space.feasible import Remaining
+    from nars.searching.results import Summary
+    from nars.space.feasible import FeasiblePart
 
-__all__ = ["progress", "show_remaining", "show_summary"]
+__all__ = ["progress", "progress_bar", "show_remaining", "show_summary"]
 
 _SCALES = {"macs": (1e6, "M"), "params": (1e3, "k"), "latency": (1e-3, "ms")}
+"""Scale and unit in which each statistic is shown."""
 
 
 def _quantity(name: str, value: float) -> str:
@@ -33,18 +41,18 @@ def _share(share: float) -> str:
     return f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
 
 
-def show_remaining(config: SearchConfig, left: Remaining, *, quiet: bool = False) -> None:
-    """What the limits leave of the space."""
+def show_remaining(config: SearchConfig, remaining: FeasiblePart, *, quiet: bool = False) -> None:
+    """Print on stderr what the limits leave of the space."""
     if quiet:
         return
     console = Console(stderr=True)
     table = Table(
-        title=f"space {config.space.name}: {_share(left.share)} of candidates are feasible",
+        title=f"space {config.space.name}: {_share(remaining.share)} of candidates are feasible",
         title_justify="left",
     )
     for column in ("", "smallest", "median", "largest", "limit"):
         table.add_column(column, justify="right" if column else "left")
-    for name, values in left.quantiles.items():
+    for name, values in remaining.quantiles.items():
         limit = config.limits.get(name)
         shown = _quantity(name, limit) if limit is not None else ""
         table.add_row(name, *(_quantity(name, value) for value in values), shown)
@@ -56,51 +64,51 @@ def show_remaining(config: SearchConfig, left: Remaining, *, quiet: bool = False
 
 
 @contextlib.contextmanager
-def progress(run: Run, *, quiet: bool = False) -> Iterator[Callable[[Study], None]]:
-    """A callable that shows where the search is; call it with the study now and then."""
+def progress(config: SearchConfig, *, quiet: bool = False) -> Iterator[Callable[[Study], None]]:
+    """Give a function that shows on stderr where the search is; it is called with the study."""
     console = Console(stderr=True)
     if quiet:
         yield lambda study: None
     elif console.is_terminal:
-        with _bar(console) as bar:
-            yield _Live(run, bar)
+        with progress_bar(console, TextColumn("left"), TimeRemainingColumn()) as bar:
+            yield _Live(config, bar)
     else:
-        yield _Log(run, console)
+        yield _Log(config, console)
 
 
-def _bar(console: Console) -> Progress:
+def progress_bar(console: Console, *columns: ProgressColumn) -> Progress:
+    """A bar with the share done, the time passed, then `columns`, then the task's field ``note``."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        *columns,
         TextColumn("{task.fields[note]}"),
         console=console,
     )
 
 
 class _Live:
-    """One line: trials done, best so far, rank correlation of the predictor, time left."""
+    """Keeps one line up to date: trials done, best so far, the predictor's rank correlation, time left."""
 
-    def __init__(self, run: Run, bar: Progress) -> None:
-        self.run = run
+    def __init__(self, config: SearchConfig, bar: Progress) -> None:
+        self.config = config
         self.bar = bar
-        self.line = bar.add_task("search", total=run.config.total.amount, note="")
+        self.line = bar.add_task("search", total=config.total.amount, note="")
 
     def __call__(self, study: Study) -> None:
         trials = study.get_trials(deepcopy=False)
-        budget = self.run.config.total
+        budget = self.config.total
         spent = budget.spent([trial for trial in trials if trial.state.is_finished()], datetime.now())
-        self.bar.update(self.line, completed=spent, note=_note(self.run.config, trials))
+        self.bar.update(self.line, completed=spent, note=_note(self.config, trials))
 
 
 class _Log:
-    """A line for each finished trial."""
+    """Prints a line for each finished trial."""
 
-    def __init__(self, run: Run, console: Console) -> None:
-        self.run = run
+    def __init__(self, config: SearchConfig, console: Console) -> None:
+        self.config = config
         self.console = console
         self.shown: set[int] | None = None
 
@@ -111,8 +119,8 @@ class _Log:
             self.console.print(f"resuming after {len(finished)} trials")
         new = finished.keys() - (self.shown if self.shown is not None else finished.keys())
         for number in sorted(new):
-            outcome = _outcome(self.run.config, finished[number])
-            note = _note(self.run.config, trials)
+            outcome = _outcome(self.config, finished[number])
+            note = _note(self.config, trials)
             self.console.print(f"trial {number}: {outcome}; {note}", soft_wrap=True, highlight=False)
         self.shown = set(finished)
 
@@ -144,21 +152,19 @@ def _note(config: SearchConfig, trials: list[FrozenTrial]) -> str:
     return ", ".join(parts)
 
 
-def show_summary(config: SearchConfig, found: dict[str, Any]) -> None:
-    """The winner and where its files are, on stdout."""
+def show_summary(summary: Summary) -> None:
+    """Print on stdout what the search came to: the winner, and where its files are."""
     console = Console(soft_wrap=True, highlight=False)
-    states = ", ".join(f"{count} {state}" for state, count in found["trials"].items())
-    console.print(f"{found['run']}: spent {found['spent']:g} of {found['budget']} ({states})")
-    trust = found["predictor_rank_correlation"]
-    if trust:
-        shown = f"{trust['spearman']:.2f} on {trust['trials']} trials it had not seen"
+    states = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
+    console.print(f"{summary.run}: spent {summary.spent:g} of {summary.budget} ({states})")
+    trust, best = summary.agreement, summary.best
+    if trust is not None:
+        shown = f"{trust.value:.2f} on {trust.pairs} trials it had not seen"
         console.print(f"rank correlation of the predictor: {shown}")
-    best = found["best"]
     if best is None:
         console.print("no candidate was trained to the end")
         return
-    metric = config.objectives[0]
-    runs = f"{len(best['trials'])} runs, sd {best['sd']:.4f}" if best["sd"] is not None else "1 run"
-    costs = ", ".join(f"{_quantity(name, best[name])} {name}" for name in ("macs", "params"))
-    console.print(f"winner: val {metric} {best[metric]:.4f} ({runs}), {costs}")
-    console.print(f"written to {best['file']}; next: nars export best-arch, nars train {best['file']}")
+    runs = f"{len(best.trials)} runs, sd {best.sd:.4f}" if best.sd is not None else "1 run"
+    costs = ", ".join(f"{_quantity(name, best.costs[name])} {name}" for name in ("macs", "params"))
+    console.print(f"winner: val {best.metric} {best.score:.4f} ({runs}), {costs}")
+    console.print(f"written to {best.file}; next: nars export best-arch, nars train {best.file}")

@@ -1,47 +1,101 @@
-"""``nars export`` and ``nars report``: what a search leaves for others."""
+"""``nars export`` and ``nars report``: files made from a search or from trained weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from nars.cli.values import AMOUNT, DURATION, json_option, quiet_optuna, run_option, to_json
+from nars.errors import closest
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nars.networks.weights import Weights
     from nars.searching.run import Run
+    from nars.spec import Candidate
 
 _output = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File; by default the terminal."
+    "-o", "--output", type=click.Path(path_type=Path), help="File to write; by default the terminal."
 )
 
 
-@click.group()
-def export() -> None:
-    """Write the winner, the front or the trials of a search.
+class _Export(click.Group):
+    """A group in which a first word that is no command is a file of weights."""
 
-    Example: nars export best-arch -o best.yaml
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        if word in self.commands or word.startswith("-"):
+            return super().resolve_command(ctx, args)
+        if not (Path(word).suffix or Path(word).exists()):
+            raise click.UsageError(
+                f"no file or command {word!r}: {closest(word, self.list_commands(ctx))}", ctx
+            )
+        return _WORD, weights_command, args
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["best-arch", "pareto", "trials"]
+
+
+_WORD = "FILE"
+"""The word for the file of weights in the usage line of its help."""
+
+
+@click.group("export", cls=_Export, subcommand_metavar="FILE | COMMAND [ARGS]...")
+def export_command() -> None:
+    """Write the winner, the front or the trials of a search, or the network in FILE.
+
+    FILE holds weights of `nars train`; it is written as ONNX or as torch.export's pt2
+    (nars export FILE --help).
+
+    Example: nars export best-arch -o best.yaml, nars export best.pt -o best.onnx
     """
 
 
-@export.command("best-arch")
-@run_option
-@click.option("--max-macs", type=AMOUNT, help="The best among those with so many MACs at most.")
-@click.option("--max-params", type=AMOUNT, help="The best among those with so many parameters at most.")
-@click.option("--max-latency", type=DURATION, help="The best among those measured this fast.")
+@click.command(_WORD)
+@click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="")
 @click.option(
-    "--format", "form", type=click.Choice(["yaml", "onnx", "pt2"]), default="yaml", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["onnx", "pt2"]),
+    default="onnx",
+    show_default=True,
+    help="ONNX, or torch.export's pt2.",
 )
-@click.option("--weights", type=click.Path(path_type=Path), help="Trained by `nars train`; for onnx and pt2.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="File; YAML goes to the terminal without."
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="File to write.")
 @json_option
-def best_arch(
-    folder: str | None,
+def weights_command(weights: Path, form: str, output: Path, as_json: bool) -> None:
+    """Write the trained network in FILE as ONNX, or as torch.export's pt2.
+
+    The file is loaded again and compared with the network before it is kept.
+
+    Example: nars export best.pt --format onnx -o best.onnx
+    """
+    _write_trained(weights, form, output, as_json)
+
+
+@export_command.command("best-arch")
+@run_option
+@click.option("--max-macs", type=AMOUNT, help="Take the best with at most so many MACs.")
+@click.option("--max-params", type=AMOUNT, help="Take the best with at most so many parameters.")
+@click.option("--max-latency", type=DURATION, help="Take the best that was measured to be this fast.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["yaml", "onnx", "pt2"]),
+    default="yaml",
+    show_default=True,
+    help="YAML, or the network with random weights as ONNX or torch.export's pt2.",
+)
+@click.option("--weights", type=click.Path(path_type=Path), hidden=True)  # version 0.1: nars export FILE
+@_output
+@json_option
+def best_arch_command(
+    folder: Path | None,
     max_macs: float | None,
     max_params: float | None,
     max_latency: float | None,
@@ -50,99 +104,104 @@ def best_arch(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """The winner: architecture and recipe as YAML, or the network as ONNX or torch.export's pt2.
+    """Write the winner's architecture, recipe and data as YAML.
 
-    A network is exported with the weights of `nars train`, or, for measuring its speed, with
-    random ones. The file is loaded again and compared with the network before it is left there.
+    As ONNX or pt2 the network has random weights, which is enough to measure its speed; train
+    it and use `nars export FILE` for a network with its weights.
 
-    Example: nars export best-arch --format onnx --weights weights.pt -o best.onnx
+    Example: nars export best-arch --max-macs 1M -o best.yaml
     """
     if form != "yaml" and weights is not None:
-        _network(weights, form, output, as_json)
+        _write_trained(weights, form, output, as_json)
         return
-    from nars.searching.results import best_candidate, best_yaml, winner
+    from nars.searching import results
 
     limits = {"macs": max_macs, "params": max_params, "latency": max_latency}
-    run = _run(folder)
+    run = _open(folder)
     study = run.study()
     within = {name: limit for name, limit in limits.items() if limit is not None}
-    found = winner(study, run.config, within)
+    best = results.winner(study, run.config, within)
+    candidate = results.best_candidate(run.config, best)
     if form != "yaml":
-        _network(best_candidate(run.config, found), form, output, as_json, run.config.space.num_classes)
-        return
-    text = best_yaml(run, study, found)
-    if as_json:
-        candidate = best_candidate(run.config, found)
-        click.echo(to_json({"mean": found.mean, "trials": found.numbers} | candidate.model_dump(mode="json")))
+        _write_network(candidate, form, output, as_json, run.config.space.num_classes)
+    elif as_json:
+        click.echo(to_json({"mean": best.mean, "trials": best.numbers} | candidate.model_dump(mode="json")))
     else:
-        _write(text, output)
+        _write(results.best_yaml(run, study, best), output)
 
 
-@export.command()
+@export_command.command("pareto")
 @run_option
 @_output
 @json_option
-def pareto(folder: str | None, output: Path | None, as_json: bool) -> None:
-    """The candidates that no other dominates, one row each, as CSV.
+def pareto_command(folder: Path | None, output: Path | None, as_json: bool) -> None:
+    """Write the front as CSV: the candidates that no other dominates.
 
     Example: nars export pareto -o front.csv
     """
     from nars.searching.results import front_table
 
-    run = _run(folder)
-    _table(front_table(run.study(), run.config), output, as_json)
+    run = _open(folder)
+    _write_table(front_table(run.study(), run.config), output, as_json)
 
 
-@export.command()
+@export_command.command("trials")
 @run_option
 @_output
 @json_option
-def trials(folder: str | None, output: Path | None, as_json: bool) -> None:
-    """Every trial with its scores, costs and genotype, one row each, as CSV.
+def trials_command(folder: Path | None, output: Path | None, as_json: bool) -> None:
+    """Write every trial as CSV, with its scores, costs and genotype.
 
     Example: nars export trials -o trials.csv
     """
     from nars.searching.results import trials_table
 
-    run = _run(folder)
-    _table(trials_table(run.study(), run.config), output, as_json)
+    run = _open(folder)
+    _write_table(trials_table(run.study(), run.config), output, as_json)
 
 
-@click.command()
+@click.command("report")
 @run_option
-def report(folder: str | None) -> None:
-    """One HTML file in the run folder: winner, front, trials, importance, trust in the predictor.
+def report_command(folder: Path | None) -> None:
+    """Write one HTML file to the run folder: winner, front, trials, importance, trust in the predictor.
 
     Example: nars report --run runs/first
     """
     from nars.report.page import write_report
 
-    run = _run(folder)
+    run = _open(folder)
     click.echo(f"written to {write_report(run, run.study())}")
 
 
-def _run(folder: str | None) -> Run:
+def _open(folder: Path | None) -> Run:
+    """The run in `folder`, or the latest one."""
     from nars.searching.run import latest, open_run
 
     quiet_optuna()
-    return open_run(Path(folder)) if folder else latest()
+    return latest() if folder is None else open_run(folder)
 
 
-def _network(source: Any, form: str, output: Path | None, as_json: bool, classes: int | None = None) -> None:
-    from nars.networks.export import export as write
+def _write_trained(weights: Path, form: str, output: Path | None, as_json: bool) -> None:
     from nars.networks.weights import load_weights
+
+    _write_network(load_weights(weights), form, output, as_json)
+
+
+def _write_network(
+    source: Weights | Candidate, form: str, output: Path | None, as_json: bool, num_classes: int | None = None
+) -> None:
+    from nars.networks import export
 
     if output is None:
         raise click.UsageError(f"--format {form} needs -o FILE")
-    model = load_weights(source) if isinstance(source, Path) else source
-    done = write(model, output, form, num_classes=classes)
+    exported = export.export(source, output, form, num_classes=num_classes)
     if as_json:
-        click.echo(to_json(done.to_dict()))
+        click.echo(to_json(exported.to_dict()))
     else:
-        click.echo(f"written to {output}; largest deviation from the network {done.deviation:.1e}")
+        click.echo(f"written to {output}; largest deviation from the network {exported.deviation:.1e}")
 
 
-def _table(table: pd.DataFrame, output: Path | None, as_json: bool) -> None:
+def _write_table(table: pd.DataFrame, output: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(to_json(table.to_dict(orient="records")))
     else:

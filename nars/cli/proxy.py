@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from nars.cli.values import AMOUNT, data_option, device_option, json_option, to_json
+from nars.cli.requests import request_options, requested, say_default_data
+from nars.cli.values import json_option, to_json
+
+_FIELDS = ("data", "drop_bad", "task", "space", "max_macs", "max_params", "seed", "device")
+"""Fields of a search's request that a comparison needs."""
 
 
-@click.command()
-@click.option("--space", default="micro", show_default=True, help="micro, fbnetv3, or your own .yaml file.")
-@data_option
-@click.option("--task", default="classification", show_default=True)
-@click.option("--candidates", type=click.IntRange(min=4), default=12, show_default=True)
-@click.option("--factor", type=click.FloatRange(min=1, min_open=True), default=4.0, show_default=True)
-@click.option("--max-macs", type=AMOUNT, help="Multiply-accumulates per image at most, such as 60M.")
-@click.option("--max-params", type=AMOUNT, help="Parameters at most, such as 2M.")
+@click.command("proxy-check")
+@request_options(_FIELDS)
+@click.option(
+    "--candidates",
+    type=click.IntRange(min=4),
+    default=12,
+    show_default=True,
+    help="Candidates to train both ways.",
+)
+@click.option(
+    "--factor",
+    type=click.FloatRange(min=1, min_open=True),
+    default=4.0,
+    show_default=True,
+    help="How many times as long the long training is.",
+)
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per core.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@device_option
 @json_option
-def proxy_check(
-    space: str,
-    data: str,
-    task: str,
-    candidates: int,
-    factor: float,
-    max_macs: float | None,
-    max_params: float | None,
-    workers: int | None,
-    seed: int,
-    device: str,
-    as_json: bool,
+def proxy_check_command(
+    candidates: int, factor: float, workers: int | None, as_json: bool, **fields: Any
 ) -> None:
     """Train a few candidates for the search's epochs and FACTOR times as long, and compare ranks.
 
@@ -38,17 +40,15 @@ def proxy_check(
 
     Example: nars proxy-check --data photos/ --candidates 12
     """
+    request = requested(fields)  # a mistake is answered before the imports
+
+    from nars.searching import proxy
     from nars.searching.configure import configure
-    from nars.searching.proxy import proxy_check as check
     from nars.workers.launch import default_workers
 
-    limits = {"macs": max_macs, "params": max_params}
-    config = configure(
-        space=space,
-        task=task,
-        data=data,
-        limits={name: limit for name, limit in limits.items() if limit is not None},
-        options={"seed": seed, "device": device},
+    config = configure(request)
+    say_default_data(fields, request)
+    check = proxy.proxy_check(
+        config, candidates=candidates, factor=factor, workers=workers or default_workers(request.device)
     )
-    found = check(config, candidates=candidates, factor=factor, workers=workers or default_workers(device))
-    click.echo(to_json(found.to_dict()) if as_json else str(found))
+    click.echo(to_json(check.to_dict()) if as_json else str(check))

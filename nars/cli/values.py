@@ -1,28 +1,44 @@
-"""Types of option values, and the options that several commands share."""
+"""Types of option values, options that several commands share, and the choice of a command's data."""
 
 from __future__ import annotations
 
+import contextlib
 import re
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+
+from nars.errors import DataError, closest
 
 __all__ = [
     "AMOUNT",
     "DURATION",
+    "Choice",
+    "Names",
     "data_option",
+    "data_to_use",
     "device_option",
+    "drop_bad_option",
     "json_option",
+    "naming_source",
     "quiet_optuna",
     "run_option",
+    "seed_option",
     "to_json",
 ]
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+"""Factors of an amount."""
+
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+"""Factors of a duration in seconds."""
 
 
-class _Number(click.ParamType[float]):
+class _Quantity(click.ParamType[float]):
     """A positive number with a suffix."""
 
     def __init__(self, name: str, suffixes: dict[str, float], example: str) -> None:
@@ -37,37 +53,96 @@ class _Number(click.ParamType[float]):
         return float(match[1]) * self.suffixes[match[2]]
 
 
-AMOUNT = _Number("amount", _PREFIXES, "60M or 400k")
-DURATION = _Number("duration", _UNITS, "5ms")
+AMOUNT = _Quantity("amount", _PREFIXES, "60M or 400k")
+"""A count such as ``60M``."""
+
+DURATION = _Quantity("duration", _UNITS, "5ms")
+"""A time such as ``5ms``, in seconds."""
+
+
+class Choice(click.Choice[str]):
+    """One of several words; a mistake is answered with the closest of them."""
+
+    def __init__(self, what: str, words: Sequence[str]) -> None:
+        super().__init__(words)
+        self.what = what
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        hint = closest(str(value), self.choices)
+        if value not in self.choices and hint.startswith("did you mean"):
+            self.fail(f"no {self.what.replace('_', ' ')} {value!r}: {hint}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Names(click.ParamType[Any]):
+    """Words between commas."""
+
+    name = "a,b"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        return tuple(word.strip() for word in value.split(",")) if isinstance(value, str) else value
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print numbers as JSON.")
 device_option = click.option(
     "--device",
     default="auto",
     show_default=True,
-    help="auto, cpu, cuda or cuda:N; auto is CUDA where there is.",
+    help="auto, cpu, cuda or cuda:N; auto is CUDA if there is a GPU.",
 )
-data_option = click.option(
-    "--data",
-    default="digits",
+drop_bad_option = click.option("--drop-bad", is_flag=True, help="Leave out images that cannot be read.")
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
     show_default=True,
-    help="digits, a folder of class folders, an .npz file, or a torchvision set as cifar10:PATH.",
+    help="Start of every random draw of the training.",
 )
 run_option = click.option(
-    "--run", "folder", type=click.Path(path_type=str), help="Run folder; by default the latest in runs/."
+    "--run", "folder", type=click.Path(path_type=Path), help="Run folder; by default the latest in runs/."
 )
+
+
+def data_option(source: str) -> Callable[[F], F]:
+    """The option ``--data`` of a command that otherwise takes the data recorded in its argument `source`."""
+    kinds = "digits, a folder of class folders, an .npz file, or a torchvision set as cifar10:PATH"
+    return click.option("--data", help=f"{kinds}; by default the data named in {source}.")
+
+
+def data_to_use(given: str | None, recorded: str | None, source: str | Path) -> str:
+    """The data given with ``--data``, or else those that the file `source` records.
+
+    Raises `click.UsageError` if there are neither.
+    """
+    name = given if given is not None else recorded
+    if name is None:
+        raise click.UsageError(f"{source} does not say which data it is for: name them with --data")
+    return name
+
+
+@contextlib.contextmanager
+def naming_source(given: str | None, source: str | Path) -> Iterator[None]:
+    """Add to a `DataError` that its data were not given but recorded in the file `source`."""
+    try:
+        yield
+    except DataError as error:
+        if given is not None:
+            raise
+        raise DataError(f"{error}; {source} records these data, name others with --data") from None
 
 
 def to_json(value: Any) -> str:
-    """JSON with numpy numbers as numbers, and no NaN."""
+    """JSON with numpy numbers as numbers, and null for a number that is not finite."""
     import json
     import math
 
     def plain(item: Any) -> Any:
         if isinstance(item, dict):
-            return {str(key): plain(each) for key, each in item.items()}
+            return {str(key): plain(value) for key, value in item.items()}
         if isinstance(item, list | tuple):
-            return [plain(each) for each in item]
+            return [plain(value) for value in item]
         if hasattr(item, "item"):
             item = item.item()
         return None if isinstance(item, float) and not math.isfinite(item) else item
@@ -76,7 +151,7 @@ def to_json(value: Any) -> str:
 
 
 def quiet_optuna() -> None:
-    """Our display says what Optuna would log."""
+    """Keep Optuna from logging what the command line shows itself."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,6 +1,6 @@
 """Images and labels of a classification task, from several kinds of source.
 
-`load` picks the source by its name; everything that trains or evaluates sees an `ImageData`.
+`load` picks the source by its name and returns an `ImageData`, which trainings and evaluations use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Data that arrive as arrays: scikit-learn's digits and ``.npz`` files."""
+"""Data from arrays: scikit-learn's digits and ``.npz`` files."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from nars.errors import DataError, closest
 __all__ = ["digits", "from_arrays", "npz"]
 
 _SPLITS = ("train", "val", "test")
+"""Splits of every data set, in the order in which they count in a fingerprint."""
+
 _KEYS = tuple(f"{kind}_{split}" for split in _SPLITS for kind in "xy")
+"""Keys of an ``.npz``; ``classes`` is another."""
 
 
 def digits() -> ImageData:
-    """The 1797 handwritten digits of 8x8 pixels that scikit-learn carries: real scans, ten classes.
+    """The 1797 handwritten digits of 8x8 pixels that come with scikit-learn: real scans, ten classes.
 
     Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998.
     """
@@ -38,7 +41,7 @@ def digits() -> ImageData:
 def npz(path: Path) -> ImageData:
     """An ``.npz`` with x_train, y_train and, if they are fixed, x_val, y_val, x_test, y_test, classes.
 
-    x are uint8 [N,H,W] or [N,H,W,3], y integers [N] that number the classes from 0. Raises
+    x are uint8 [N, H, W] or [N, H, W, 3], y integers [N] that number the classes from 0. Raises
     `DataError`.
     """
     try:
@@ -63,7 +66,10 @@ def npz(path: Path) -> ImageData:
 
 
 def from_arrays(name: str, arrays: Mapping[str, NDArray[Any]], classes: Any = None) -> ImageData:
-    """Data from arrays under the keys of `npz`; absent val and test are cut from train."""
+    """Data from arrays with the keys of `npz`; if val or test is missing, it is cut from train.
+
+    Raises `DataError`.
+    """
     splits = {split: _pair(arrays, split) for split in _SPLITS if split == "train" or _given(arrays, split)}
     labels = {split: y for split, (_, y) in splits.items()}
     names = tuple(classes) if classes is not None else _numbered(labels["train"])
@@ -115,14 +121,14 @@ def _numbered(labels: NDArray[Any]) -> tuple[str, ...]:
 def _check_labels(split: str, labels: NDArray[Any], names: Sequence[str]) -> None:
     wrong = np.flatnonzero((labels < 0) | (labels >= len(names)))
     if len(wrong):
-        found = f"label {labels[wrong[0]]} (image {wrong[0]})"
-        raise DataError(f"y_{split} has {found}; labels of {len(names)} classes are 0..{len(names) - 1}")
+        first = f"label {labels[wrong[0]]} (image {wrong[0]})"
+        raise DataError(f"y_{split} has {first}; labels of {len(names)} classes are 0..{len(names) - 1}")
     if split == "train" and len(np.unique(labels)) < 2:
         raise DataError("y_train has one class; a classifier needs two or more")
 
 
 def _square(images: NDArray[np.uint8]) -> torch.Tensor:
-    """The centre squares of [N,H,W] or [N,H,W,C], as [N,C,S,S]."""
+    """The centre squares of [N, H, W] or [N, H, W, C], as [N, C, S, S]."""
     height, width = images.shape[1:3]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

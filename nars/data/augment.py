@@ -1,4 +1,4 @@
-"""What happens to a whole batch between storage and network."""
+"""Resizes, augments and normalizes whole batches between storage and network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["augment", "normalise", "resize"]
 
 
 def resize(images: Tensor, resolution: int) -> Tensor:
-    """uint8 [N,C,H,W] -> uint8 [N,C,R,R], bilinear, antialiased where it shrinks."""
+    """Resize uint8 [N, C, H, W] to uint8 [N, C, R, R]: bilinear, antialiased if it shrinks."""
     if images.shape[-2:] == (resolution, resolution):
         return images
     size = (resolution, resolution)
@@ -24,7 +24,8 @@ def augment(
 ) -> Tensor:
     """Shift every image by its own offset of up to an eighth of the side, flip half of them.
 
-    `images` are [N,C,R,R]; what a shift uncovers repeats the border. `generator` is a CPU one.
+    `images` are [N, C, R, R]; pixels that a shift uncovers repeat the border. `generator` is a CPU
+    one. `kind` says whether there are shifts and flips.
     """
     if kind == "none":
         return images
@@ -36,15 +37,18 @@ def augment(
     if not reach:
         return images
     offset = torch.randint(2 * reach + 1, (2, count), generator=generator).to(images.device)
-    # Every window of the padded batch as a view, [N,C,2*reach+1,2*reach+1,R,R]; indexing
-    # copies one window for each image.
+    # Every window of the padded batch as a view, [N, C, 2 * reach + 1, 2 * reach + 1, R, R];
+    # indexing copies one window for each image.
     padded = _repeat_border(images, reach)
     windows = padded.unfold(2, side, 1).unfold(3, side, 1)
     return windows[torch.arange(count, device=images.device), :, offset[0], offset[1]]
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """uint8 [N,1 or 3,R,R] -> float [N,3,R,R] in channels_last; `mean`, `std` [3] in 0..1."""
+    """Normalize uint8 [N, 1 or 3, R, R] to float [N, 3, R, R] in channels_last.
+
+    `mean` and `std` are [3], in 0..1.
+    """
     scale = (1 / (255 * std)).view(-1, 1, 1)
     shift = (mean / std).view(-1, 1, 1)
     floats = torch.addcmul(-shift, images.to(scale.dtype), scale)
@@ -52,7 +56,7 @@ def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def _repeat_border(images: Tensor, reach: int) -> Tensor:
-    """F.pad(mode="replicate") for uint8, which it does not take."""
+    """Do what F.pad(mode="replicate") does, but for uint8, which it does not take."""
     side = images.shape[-1]
     index = torch.arange(-reach, side + reach, device=images.device).clamp_(0, side - 1)
     return images.index_select(2, index).index_select(3, index)

@@ -1,4 +1,4 @@
-"""Pictures to data: cut into splits, decoded into memory where they fit."""
+"""Turns pictures into data: cuts them into splits and decodes into memory what fits."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from nars.errors import DataError
 
 __all__ = ["KEPT_SIDE", "from_pictures"]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 KEPT_SIDE = 256
-"""Largest side at which pictures are held in memory; above it they are read from disk."""
+"""Largest side of pictures in memory; for larger resolutions they are read from disk."""
 
 _PROBES = 64
-"""Pictures whose size is looked at to choose the side for all."""
+"""How many pictures are looked at to choose the side for all."""
 
 
 def from_pictures(
@@ -35,10 +35,10 @@ def from_pictures(
     *,
     drop_bad: bool,
 ) -> ImageData:
-    """Data from pictures not read yet; absent val and test are cut from train.
+    """Data from pictures not read yet; if val or test is missing, it is cut from train.
 
     `content` are lines that change when a picture does. A picture that cannot be read raises
-    `DataError` or, where `drop_bad`, is left out; of a split too large for memory that shows
+    `DataError` or, with `drop_bad`, is left out. In a split too large for memory it is noticed
     only when it is used.
     """
     parts = dict(splits)
@@ -58,13 +58,13 @@ def from_pictures(
     if len(set(built["train"].labels.tolist())) < 2:
         raise DataError(f"{name}: the training images are of one class; a classifier needs two or more")
     if dropped:
-        log.warning("%s: left out %d images that cannot be read", name, len(dropped))
+        logger.warning("%s: left out %d images that cannot be read", name, len(dropped))
     digest = hashlib.sha256("\n".join([*classes, "", *content, "", *dropped]).encode()).hexdigest()
     return ImageData(name, classes, built["train"], built["val"], built["test"], digest, tuple(dropped))
 
 
 def _split(pictures: Sequence[Picture], *, drop_bad: bool) -> tuple[Split, list[str]]:
-    """The split, and a line on each picture left out of it."""
+    """The split, and a line about each picture that was left out of it."""
     disk = DiskSplit(pictures, drop_bad=drop_bad)
     sides = [side for side in map(_side, pictures[:: max(1, len(pictures) // _PROBES)]) if side]
     largest = max(sides, default=1)
@@ -95,6 +95,6 @@ def _side(picture: Picture) -> int | None:
 
 
 def _without_copies(pixels: Tensor) -> Tensor:
-    """One channel of [N,3,S,S] where all three are the same."""
+    """The pixels [N, 3, S, S] with one channel if all three are the same."""
     grey = all(torch.equal(pixels[:, 0], pixels[:, channel]) for channel in (1, 2))
     return pixels[:, :1].clone() if grey else pixels

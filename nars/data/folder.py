@@ -16,16 +16,17 @@ from nars.errors import DataError, closest
 
 __all__ = ["folder"]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _SPLITS = ("train", "val", "test")
+"""Names of folders that are splits instead of classes."""
 
 
 def folder(root: Path, *, drop_bad: bool = False) -> ImageData:
     """DIR/CLASS/*.jpg, or DIR/{train,val,test}/CLASS/*.jpg. Raises `DataError`.
 
-    Absent splits are cut from train. Class folders are searched to any depth; names that begin
-    with a dot are passed over, and so are files that have no suffix of an image.
+    Missing splits are cut from train. Class folders are searched to any depth; names that begin
+    with a dot are skipped, and so are files without the suffix of an image.
     """
     top = _folders(root)
     has_splits = any(path.name == "train" and _folders(path) for path in top)
@@ -49,26 +50,28 @@ def folder(root: Path, *, drop_bad: bool = False) -> ImageData:
 
 
 def _folders(path: Path) -> list[Path]:
-    return sorted(each for each in path.iterdir() if each.is_dir() and not each.name.startswith("."))
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
 def _pictures(root: Path, classes: Sequence[str]) -> list[Picture]:
     """Pictures named by their path below `root`, in the order of those names."""
-    found = []
+    pictures = []
     for path in _folders(root):
         if path.name not in classes:
             raise DataError(f"{path}: train has no class {path.name!r}: {closest(path.name, classes)}")
-        files = sorted(each for each in path.rglob("*") if each.is_file() and each.name[0] != ".")
-        images = [each for each in files if each.suffix.lower() in SUFFIXES]
+        files = sorted(file for file in path.rglob("*") if file.is_file() and file.name[0] != ".")
+        images = [file for file in files if file.suffix.lower() in SUFFIXES]
         if not images:
             raise DataError(f"no images in {path}: expected files ending in {', '.join(sorted(SUFFIXES))}")
         if len(images) < len(files):
-            log.info("%s: passed over %d files that are not images", path, len(files) - len(images))
+            logger.info("%s: passed over %d files that are not images", path, len(files) - len(images))
         label = classes.index(path.name)
-        found += [Picture(each.relative_to(root).as_posix(), label, partial(_open, each)) for each in images]
-    if not found:
+        pictures += [
+            Picture(file.relative_to(root).as_posix(), label, partial(_open, file)) for file in images
+        ]
+    if not pictures:
         raise DataError(f"{root} is empty: expected folders of images, one per class")
-    return found
+    return pictures
 
 
 def _open(path: Path, side: int) -> Image.Image:

@@ -21,23 +21,23 @@ from nars.errors import DataError
 
 __all__ = ["MEMORY_LIMIT", "DiskSplit", "ImageData", "MemorySplit", "Split", "in_order", "shuffled"]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MEMORY_LIMIT = 2**30
 """Bytes up to which one split, and one resized copy of it, is held in memory."""
 
 _COPIES = 4
-"""Resized copies a split keeps: a search mixes a few resolutions."""
+"""Resized copies that a split keeps, since a search mixes a few resolutions."""
 
 _AHEAD = 3
 """Batches read from disk ahead of the one in use."""
 
 _SAMPLE, _SAMPLE_SIDE = 1024, 64
-"""Images and side from which the mean and deviation of a split on disk are taken."""
+"""Number and side of the images that the mean and deviation of a split on disk come from."""
 
 
 class Split(ABC):
-    """One of train, val and test: `labels` int64 [N] on the CPU, and the images that go with them."""
+    """One of train, val and test: `labels` int64 [N] on the CPU, and the images that they are of."""
 
     labels: Tensor
 
@@ -48,22 +48,22 @@ class Split(ABC):
     def batches(
         self, resolution: int, device: torch.device, groups: Sequence[Tensor]
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """For each group of image numbers, (uint8 [B,1 or 3,R,R], int64 [B]) on `device`."""
+        """Yield (images uint8 [B, 1 or 3, R, R], labels int64 [B]) on `device` for each group of numbers."""
 
     @abstractmethod
     def summary(self) -> dict[str, Any]:
-        """How the images are kept: side, channels, bytes."""
+        """The way the images are kept: side, channels, bytes."""
 
     @abstractmethod
     def sample(self) -> Tensor:
-        """uint8 [N,1 or 3,H,W], all of the images or enough for their mean and deviation."""
+        """Images uint8 [N, 1 or 3, H, W]: all, or enough for their mean and deviation."""
 
 
 class DiskSplit(Split):
-    """Images that are decoded anew, by threads and ahead of use, each time they are wanted.
+    """Images that are decoded again for each use, by threads that work ahead.
 
-    An image that cannot be read raises `DataError` with its name, or is left out of its batch
-    and logged where `drop_bad`.
+    An image that cannot be read raises `DataError` with its name or, with `drop_bad`, is left out
+    of its batch and logged.
     """
 
     def __init__(self, pictures: Sequence[Picture], *, drop_bad: bool = False) -> None:
@@ -109,7 +109,7 @@ class DiskSplit(Split):
                 raise image
             elif self.pictures[number].name not in self._reported:
                 self._reported.add(self.pictures[number].name)
-                log.warning("left out: %s", image)
+                logger.warning("left out: %s", image)
         return torch.stack(images) if images else torch.empty(0), kept
 
     def summary(self) -> dict[str, Any]:
@@ -123,9 +123,9 @@ class DiskSplit(Split):
 
 
 class MemorySplit(Split):
-    """Images held as uint8 [N,1 or 3,S,S]; resized and moved as a whole where that fits, too.
+    """Images in memory, uint8 [N, 1 or 3, S, S]; they are resized as a whole if the copy fits, too.
 
-    `finer` serves resolutions above S where the images on disk are larger than those held.
+    `finer` serves resolutions above S if the images on disk are larger than those in memory.
     """
 
     def __init__(self, pixels: Tensor, labels: Tensor, finer: DiskSplit | None = None) -> None:
@@ -157,7 +157,7 @@ class MemorySplit(Split):
         if copy is None:
             resized = torch.cat([resize(part, resolution) for part in self.pixels.split(1024)])
             copy = resized.to(device), self.labels.to(device)
-        self._copies[key] = copy  # last in, last out
+        self._copies[key] = copy  # the newest is dropped last
         while len(self._copies) > _COPIES:
             del self._copies[next(iter(self._copies))]
         return copy
@@ -180,9 +180,9 @@ class ImageData:
     val: Split
     test: Split
     fingerprint: str
-    """Hex digest of classes, labels and contents; equal data have equal ones."""
+    """Hex digest of classes, labels and contents; equal data have equal digests."""
     dropped: tuple[str, ...] = ()
-    """One line on each image that could not be read and was left out on request."""
+    """One line about each image that could not be read and was left out, as asked."""
 
     def split(self, name: str) -> Split:
         splits = {"train": self.train, "val": self.val, "test": self.test}
@@ -213,7 +213,7 @@ class ImageData:
         return torch.stack(means).float().expand(3), torch.stack(stds).float().expand(3)
 
     def summary(self) -> dict[str, Any]:
-        """Numbers to print, as plain values."""
+        """Facts to print, as plain values."""
         splits = {}
         for name in ("train", "val", "test"):
             split = self.split(name)
@@ -237,9 +237,9 @@ def in_order(count: int, batch_size: int) -> tuple[Tensor, ...]:
 
 
 def shuffled(count: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Image numbers in random order, in groups of at most `batch_size` that differ by one at most.
+    """Image numbers in random order, in groups of at most `batch_size` whose sizes differ by at most 1.
 
-    Even groups keep a last batch of one image, which no batch norm can train on, from arising.
+    Even sizes avoid a last batch of one image, which no batch norm can train on.
     """
     order = torch.randperm(count, generator=generator)
     return torch.tensor_split(order, math.ceil(count / batch_size))

@@ -1,8 +1,10 @@
-"""One picture from a file: any mode, any orientation, to RGB of eight bits."""
+"""Reads one picture from a file, of any mode and orientation, as RGB of eight bits."""
 
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -14,22 +16,32 @@ from torch import Tensor
 
 from nars.errors import DataError
 
-__all__ = ["READERS", "SUFFIXES", "Picture", "read_rgb", "read_square", "to_rgb"]
+__all__ = ["DAMAGE", "READERS", "SUFFIXES", "Picture", "read_rgb", "read_square", "to_rgb"]
 
 READERS = min(8, os.cpu_count() or 1)
-"""Threads that decode; Pillow leaves Python's lock while it does."""
+"""Threads that decode; Pillow releases Python's lock meanwhile."""
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+"""Suffixes of the files that are taken for pictures."""
 
-# What Pillow's decoders raise on damaged files.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError)
+DAMAGE = (
+    OSError,  # `UnidentifiedImageError` is one
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""Exceptions that Pillow's decoders raise on damaged files."""
 
 
 class Picture(NamedTuple):
     """An image that is not read yet.
 
-    `open(side)` returns RGB, perhaps smaller than the original but with a shorter side of no
-    less than `side` (as long as the original has that), or raises `DataError`.
+    `open(side)` returns it as RGB or raises `DataError`. It may be smaller than the original, but
+    its shorter side has at least `side` pixels if the original's has.
     """
 
     name: str
@@ -40,8 +52,8 @@ class Picture(NamedTuple):
 def read_rgb(path: str | Path, side: int | None = None) -> Image.Image:
     """The picture as a viewer shows it: turned as its EXIF says, transparency over white.
 
-    `side` allows a JPEG to be decoded at a fraction of its size, its shorter side no less than
-    `side`. Raises `DataError` that names the file.
+    With `side`, a JPEG may be decoded at a fraction of its size, as long as its shorter side keeps
+    at least `side` pixels. Raises `DataError` that names the file.
     """
     try:
         with Image.open(path) as image:
@@ -49,13 +61,13 @@ def read_rgb(path: str | Path, side: int | None = None) -> Image.Image:
                 shrink = min(image.size) / side
                 image.draft(None, (round(image.width / shrink), round(image.height / shrink)))
             return to_rgb(image)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
         raise DataError(f"cannot read image {path}: {reason}") from None
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Eight-bit RGB of an image of any mode. Raises ValueError for pictures of floats."""
+    """The image, of any mode, as eight-bit RGB. Raises `ValueError` for pixels that are floats."""
     image.load()
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
@@ -70,7 +82,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def read_square(picture: Picture, side: int) -> Tensor | DataError:
-    """The centre square, resized to uint8 [3,side,side], or the error that reading it gave."""
+    """The centre square as uint8 [3, side, side], or the error that reading it raised."""
     try:
         image = picture.open(side)
     except DataError as error:

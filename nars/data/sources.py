@@ -1,4 +1,4 @@
-"""From the name of a data set to the data."""
+"""Loads data by the name of their source."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ __all__ = ["load"]
 def load(source: str | Path, *, drop_bad: bool = False) -> ImageData:
     """Data from ``digits``, a folder of class folders, a ``FILE.npz``, or ``NAME:FOLDER``.
 
-    NAME is one of torchvision's data sets, such as cifar10. Splits that a source lacks are cut
-    from its training images, always the same ones. Pictures that cannot be read are an error,
-    or are left out and logged where `drop_bad`. Raises `DataError`.
+    NAME is one of torchvision's data sets, such as cifar10. A split that the source lacks is cut
+    from its training images, always in the same way. A picture that cannot be read is an error
+    or, with `drop_bad`, left out and logged. Raises `DataError`.
     """
-    name, _, where = str(source).partition(":")
+    name, _, root = str(source).partition(":")
     path = Path(source)
     if source == "digits":
         return digits()
     if name in SETS and not path.exists():
-        if not where:
+        if not root:
             raise DataError(f"{name} needs the folder it is in, or goes to: {name}:FOLDER")
-        return torchvision_set(name, Path(where), drop_bad=drop_bad)
+        return torchvision_set(name, Path(root), drop_bad=drop_bad)
     if path.is_dir():
         return folder(path, drop_bad=drop_bad)
     if path.suffix == ".npz":
         return npz(path)
     if path.exists():
         raise DataError(f"{path} is neither a folder nor an .npz file")
-    known = ["digits", *SETS]
-    raise DataError(f"no data {str(source)!r}: neither a folder, a file nor a name: {closest(name, known)}")
+    names = ["digits", *SETS]
+    raise DataError(f"no data {str(source)!r}: neither a folder, a file nor a name: {closest(name, names)}")

@@ -1,4 +1,4 @@
-"""Cutting a split off another one: per class, fixed, the same on every machine."""
+"""Cuts a split off another one: per class, and the same on every machine."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["SHARE", "cut"]
 
 SHARE = 0.2
-"""Part of the images that goes to each of val and test where a source has no such split."""
+"""Share of the images that goes to each of val and test if a source has no such split."""
 
 _SEED = 20210620
+"""Seed of every cut, so that it is always the same."""
 
 
 def cut(labels: ArrayLike, parts: int) -> tuple[NDArray[np.int64], ...]:
-    """Sorted image numbers of what stays, followed by those of `parts` pieces of `SHARE` each.
+    """Sorted image numbers [n] of the rest, then of `parts` pieces with a `SHARE` of the images each.
 
-    Every class is cut alone. A class of few images gives each piece one while one is left to stay.
+    Every class of `labels` [n] is cut alone. A class of few images gives one to each piece, as long
+    as one is left for the rest.
     """
     labels = np.asarray(labels)
     rng = np.random.default_rng(_SEED)

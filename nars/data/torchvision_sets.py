@@ -1,4 +1,4 @@
-"""Data sets that torchvision knows, as ``NAME:FOLDER``; fetched into FOLDER when absent."""
+"""Data sets of torchvision as ``NAME:FOLDER``; a missing one is downloaded into FOLDER."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from PIL import Image
 
 from nars.data.decoding import from_pictures
 from nars.data.images import ImageData
-from nars.data.pictures import Picture, to_rgb
+from nars.data.pictures import DAMAGE, Picture, to_rgb
 from nars.errors import DataError
 
 __all__ = ["SETS", "torchvision_set"]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class _Set(NamedTuple):
     cls: str
+    """Name of its class in `torchvision.datasets`."""
     splits: Mapping[str, Mapping[str, Any]]
-    """Arguments of the class for each of the splits it has."""
+    """Arguments of the class for each split that it has."""
 
 
 _BY_FLAG = {"train": {"train": True}, "test": {"train": False}}
 _BY_NAME = {"train": {"split": "train"}, "test": {"split": "test"}}
 _BY_THREE = _BY_NAME | {"val": {"split": "val"}}
+"""The usual arguments: a flag, or the name of one of two or of three splits."""
 
 SETS: Mapping[str, _Set] = {
     "cifar10": _Set("CIFAR10", _BY_FLAG),
@@ -46,6 +48,7 @@ SETS: Mapping[str, _Set] = {
     "stl10": _Set("STL10", _BY_NAME),
     "svhn": _Set("SVHN", _BY_NAME),
 }
+"""The data sets by the name that users give."""
 
 
 def torchvision_set(name: str, root: Path, *, drop_bad: bool = False) -> ImageData:
@@ -63,19 +66,19 @@ def torchvision_set(name: str, root: Path, *, drop_bad: bool = False) -> ImageDa
         ]
         content.append(f"{name} {split} {labels}")
     numbered = [str(label) for label in range(max(classes) + 1)]
-    found = tuple(str(each) for each in names) if names and len(names) >= len(numbered) else tuple(numbered)
-    return from_pictures(name, found, splits, content, drop_bad=drop_bad)
+    class_names = names if names and len(names) >= len(numbered) else numbered
+    return from_pictures(name, tuple(map(str, class_names)), splits, content, drop_bad=drop_bad)
 
 
 def _open_set(name: str, root: Path, arguments: Mapping[str, Any]) -> Any:
-    """The data set, downloaded only where it is not there."""
+    """The data set, downloaded only if it is not there. Raises `DataError`."""
     from torchvision import datasets
 
     cls = getattr(datasets, SETS[name].cls)
     try:
         return cls(root=root, download=False, **arguments)
     except (RuntimeError, OSError):  # torchvision's words for "not there"
-        log.info("%s is not in %s: downloading", name, root)
+        logger.info("%s is not in %s: downloading", name, root)
     try:
         return cls(root=root, download=True, **arguments)
     except (RuntimeError, OSError, URLError) as error:
@@ -84,7 +87,7 @@ def _open_set(name: str, root: Path, arguments: Mapping[str, Any]) -> Any:
 
 
 def _labels(dataset: Any) -> list[int]:
-    """Labels without decoding the images, under the names that torchvision's classes use."""
+    """The labels, found without decoding images under one of the names that torchvision uses."""
     for attribute in ("targets", "labels", "_labels"):
         labels = getattr(dataset, attribute, None)
         if labels is not None:
@@ -98,5 +101,5 @@ def _labels(dataset: Any) -> list[int]:
 def _picture(dataset: Any, number: int, side: int) -> Image.Image:
     try:
         return to_rgb(dataset[number][0])
-    except (OSError, SyntaxError, ValueError) as error:
+    except DAMAGE as error:
         raise DataError(f"cannot read image {number} of {type(dataset).__name__}: {error}") from None

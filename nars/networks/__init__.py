@@ -1,3 +1,3 @@
-"""Networks: from an architecture to PyTorch modules, their weights, latency and exported files."""
+"""PyTorch networks of architectures, their costs, weights, latency and exported files."""
 
 from __future__ import annotations

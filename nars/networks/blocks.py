@@ -1,4 +1,4 @@
-"""The building blocks of the networks: one module per single block of an architecture.
+"""The building blocks of networks: one module per single block of an architecture.
 
 The order of tensors in a block's `state_dict` is the published one. Source: the rows of
 FBNetV3's published definitions (facebookresearch/mobile-vision, ``fbnet_v2``).
@@ -20,11 +20,14 @@ from nars.spec import Block
 __all__ = ["MBConv", "build_block", "is_residual"]
 
 _ACTIVATIONS = {"hswish": nn.Hardswish, "relu": nn.ReLU, "silu": nn.SiLU}
+"""Modules of a row's `activation`."""
+
 _GATES = {"hsigmoid": nn.Hardsigmoid, "sigmoid": nn.Sigmoid}
+"""Modules of a row's `se`."""
 
 
 def build_block(row: Block, in_channels: int, kind: Norm = "bn", drop_rate: float = 0.0) -> nn.Module:
-    """The module of one block, maps [N, in_channels, H, W] to [N, row.channels, H', W'].
+    """The module of one block: maps [N, in_channels, H, W] to [N, row.channels, H', W'].
 
     `row.repeats` must be 1; `drop_rate` is the stochastic depth of a residual block.
     Raises `SpecError` for a padding that a residual connection doesn't allow.
@@ -47,7 +50,7 @@ def is_residual(row: Block, in_channels: int) -> bool:
 class MBConv(nn.Module):
     """Inverted residual: expansion, upsampling, depthwise, squeeze-and-excitation, projection.
 
-    Expansion, upsampling and squeeze-and-excitation stand where the row asks for them.
+    Expansion, upsampling and squeeze-and-excitation are there if the row asks for them.
     """
 
     def __init__(self, row: Block, in_channels: int, kind: Norm = "bn", drop_rate: float = 0.0) -> None:

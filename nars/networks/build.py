@@ -1,7 +1,7 @@
-"""From an architecture to a network: `build` a classifier, `features` a backbone.
+"""Builds networks from architectures: `build` makes a classifier, `features` a backbone.
 
-Tensors of a classifier stand in the published order. Module names are ours: the single blocks
-are ``stages.{stage}.{block}`` in both, so that a classifier's weights fit the features.
+The tensors of a classifier are in the published order. Module names are ours: the single blocks
+are ``stages.{stage}.{block}`` in both, so a classifier's weights fit the backbone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def build(
 ) -> nn.Module:
     """A classifier with fresh weights: images [N, C, H, W] to logits [N, num_classes].
 
-    Dropout and stochastic depth are the recipe's, none without one. Raises `UsageError` for
+    Dropout and stochastic depth are the recipe's; without a recipe there are none. Raises `UsageError` for
     fewer than 1 class or an unknown norm, `SpecError` for a resolution that the stages can't take.
     """
     if num_classes < 1:
@@ -44,14 +44,14 @@ def build(
 def features(architecture: Architecture, norm: Norm = "bn") -> nn.Module:
     """A backbone with fresh weights: images [N, C, H, W] to one map per stage, as a list.
 
-    `out_channels` and `strides` of the module list what each map has. A final mbpool is left
-    out. Raises `UsageError` for an unknown norm.
+    The module lists the channels and strides of its maps as `out_channels` and `strides`. A final
+    mbpool is left out. Raises `UsageError` for an unknown norm.
     """
     return Features(_spatial(architecture.stages), architecture.in_channels, norm)
 
 
 class Classifier(nn.Module):
-    """See `build`."""
+    """The classifier that `build` documents."""
 
     def __init__(self, architecture: Architecture, num_classes: int, recipe: Recipe, norm: Norm) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Classifier(nn.Module):
         self.stages = nn.Sequential(*stages)
         classifier = nn.Conv2d(architecture.stages[-1][-1].channels, num_classes, 1)
         self.head = _head(classifier, recipe.dropout)
-        _initialise(self)
+        _initialize(self)
         _zero_residual_branches(self)
         nn.init.normal_(classifier.weight, std=0.01)
 
@@ -73,11 +73,11 @@ class Classifier(nn.Module):
 
 
 class Features(nn.Module):
-    """Stages of an architecture, a map of each: a backbone, or any part of one.
+    """Stages of an architecture with the map of each as output: a backbone, or any part of one.
 
-    Takes maps [N, in_channels, H, W]. `out_channels` and `strides` list the channels of each
-    stage's map and the input pixels (per side) that one of its pixels stands for: a fraction
-    where the stages upsample.
+    It takes maps [N, in_channels, H, W]. `out_channels` and `strides` list, for each stage's map,
+    its channels and how many input pixels (per side) one of its pixels covers: a fraction if the
+    stages upsample.
     """
 
     def __init__(self, stages: Stages, in_channels: int = 3, norm: Norm = "bn") -> None:
@@ -88,7 +88,7 @@ class Features(nn.Module):
         self.out_channels = [stage[-1].channels for stage in stages]
         self.strides = _strides(stages)
         self.stages = nn.ModuleList(_stages(stages, in_channels, norm))
-        _initialise(self)
+        _initialize(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         if not torch.jit.is_scripting():
@@ -101,7 +101,7 @@ class Features(nn.Module):
 
 
 def smallest_side(stages: Stages) -> int:
-    """The fewest pixels per side for which every convolution of `stages` has an output."""
+    """The fewest pixels per side with which every convolution of `stages` has an output."""
     side = 1
     for _, _, row in reversed(list(unroll(stages, 1))):
         if row.kernel is None:
@@ -128,7 +128,7 @@ def _stages(stages: Stages, in_channels: int, norm: Norm, drop_rate: float = 0.0
 
 def _head(classifier: nn.Conv2d, dropout: float) -> nn.Sequential:
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    layers["pool"] = nn.AdaptiveAvgPool2d(1)  # as published, though an mbpool has pooled already
+    layers["pool"] = nn.AdaptiveAvgPool2d(1)  # as published, though an mbpool has already pooled
     layers["dropout"] = nn.Dropout(dropout)
     layers["classifier"] = classifier
     layers["flatten"] = nn.Flatten()
@@ -136,13 +136,13 @@ def _head(classifier: nn.Conv2d, dropout: float) -> nn.Sequential:
 
 
 def _spatial(stages: Stages) -> list[list[Block]]:
-    """The stages without mbpool, and without those that held nothing else."""
+    """The stages without mbpool, and without stages that held nothing else."""
     kept = [[row for row in stage if row.op != "mbpool"] for stage in stages]
     return [stage for stage in kept if stage]
 
 
 def _strides(stages: Stages) -> list[float]:
-    """Cumulative, as whole numbers where they are."""
+    """Cumulative strides of the stages, as ints if they are whole."""
     strides: list[float] = []
     stride = Fraction(1)
     for stage in stages:
@@ -152,7 +152,7 @@ def _strides(stages: Stages) -> list[float]:
     return strides
 
 
-def _initialise(network: nn.Module) -> None:
+def _initialize(network: nn.Module) -> None:
     """Weights N(0, 2 / (kernel area * output channels)), biases 0; norms start as identity."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
@@ -162,7 +162,7 @@ def _initialise(network: nn.Module) -> None:
 
 
 def _zero_residual_branches(network: nn.Module) -> None:
-    """Let residual blocks start as identity, where their last norm can learn otherwise."""
+    """Let residual blocks start as the identity, if their last norm can learn otherwise."""
     for module in network.modules():
         if isinstance(module, MBConv) and module.residual:
             project = module.layers.project
@@ -172,7 +172,7 @@ def _zero_residual_branches(network: nn.Module) -> None:
 
 
 def _check_images(images: Tensor, in_channels: int, least: int) -> None:
-    """Raise `DataError` for a batch that the network can't take; compiled networks don't ask."""
+    """Raise `DataError` for a batch that the network can't take; compiled networks skip this."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return
     if images.dim() != 4 or images.shape[1] != in_channels:

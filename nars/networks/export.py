@@ -1,9 +1,10 @@
-"""Networks as files that run without nars: ONNX, and `torch.export`'s ``pt2``.
+"""Exports networks to files that run without nars: ONNX, and `torch.export`'s ``pt2``.
 
-Every file is opened again, run on fresh images and compared with the network it was made from
-before it is written. ONNX goes through the exporter built on `torch.export`. Against the older one,
-of TorchScript, on fbnetv3_a: the same largest deviation (1e-6) and the same speed in ONNX Runtime; 20 CPU
-seconds against 2 to convert; but the older is deprecated and about to be removed.
+Before a file is written, it is opened again, run on random images and compared with the network it
+was made from. ONNX files come from the exporter that is built on `torch.export`. Measured on
+fbnetv3_a, the older exporter, built on TorchScript, has the same largest deviation (1e-6) and the
+same speed in ONNX Runtime, and converts in 2 CPU seconds instead of 20, but it is deprecated and
+about to be removed.
 
 `trace`, `onnx_file`, `pt2_file`, `run_onnx`, `run_pt2` and `check` are the steps, for any module.
 """
@@ -39,6 +40,7 @@ __all__ = [
     "deviation",
     "export",
     "onnx_file",
+    "onnx_session",
     "pt2_file",
     "run_onnx",
     "run_pt2",
@@ -46,22 +48,28 @@ __all__ = [
 ]
 
 FORMATS = ("onnx", "pt2")
+"""Names of the formats."""
 
 TOLERANCE = 1e-4
-"""Largest deviation accepted, relative to the largest output. Float32 kernels that add up in another
+"""Largest accepted deviation, relative to the largest output. Float32 kernels that sum in another
 order give 1e-6 on the deepest networks; a wrong operator, padding or weight gives 1e-2 and more."""
 
-CHECKED_BATCHES = (1, 3)
-"""Neither is the batch size that is traced, so a size baked into the file shows."""
+_CHECKED_BATCHES = (1, 3)
+"""Batch sizes that a file is run on. Neither is the traced one, so a size fixed in the file shows."""
+
 _TRACED_BATCH = 2
+"""Batch size of the example that is traced."""
 
 _ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+"""Optional packages that writing and checking ONNX takes."""
+
 _CHATTER = ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "onnx_ir")
+"""Loggers of the exporters."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written, and how closely it reproduces the network."""
+    """A written file, and how closely it reproduces the network."""
 
     path: Path
     format: str
@@ -83,20 +91,20 @@ def export(
     resolution: int | None = None,
     num_classes: int | None = None,
 ) -> Exported:
-    """Write a classifier that takes normalised images [N, C, side, side], any N, to logits [N, classes].
+    """Write a classifier: normalized images [N, C, side, side], with any N, to logits [N, classes].
 
-    Its side is `resolution`, the architecture's by default. Without trained weights the network has
-    fresh ones and `num_classes` (1000) outputs. The file says what it is: architecture, recipe,
-    classes and normalisation, as metadata in ONNX and as extra files in pt2.
+    The side is `resolution`, by default the architecture's. Without trained weights the network has
+    fresh ones and `num_classes` (1000) outputs. The file carries a description of architecture,
+    recipe, classes and normalization, as metadata in ONNX and as extra files in pt2.
 
-    Raises `ExportError`, and writes nothing, where the file does not reproduce the network;
-    `UsageError` for an unknown format, a class count that differs from the weights', and where ONNX
-    is not installed; `SpecError` for too few pixels.
+    Raises `ExportError`, and writes nothing, if the file does not reproduce the network;
+    `UsageError` for an unknown format, for a class count that differs from the weights', and if
+    ONNX is not installed; `SpecError` for too few pixels.
     """
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}: {closest(format, FORMATS)}")
     for name in _ONNX_PACKAGES if format == "onnx" else ():
-        _optional(name)  # before the work
+        _optional(name)  # says what is missing before any work is done
     architecture = source if isinstance(source, Architecture) else _candidate(source).architecture
     side = resolution or architecture.resolution
     least = smallest_side(architecture.stages)
@@ -116,13 +124,13 @@ def export(
         data = onnx_file(program, ["images"], ["logits"], describe)
     else:
         data = pt2_file(program, describe)
-    worst = check(format, data, model, [images(count) for count in CHECKED_BATCHES])
+    worst = check(format, data, model, [images(count) for count in _CHECKED_BATCHES])
     write_whole(path, data)
     return Exported(Path(path), format, len(data), side, classes, worst)
 
 
 def trace(model: nn.Module, example: tuple[Tensor, ...], dynamic_shapes: Any) -> torch.export.ExportedProgram:
-    """`model` as a graph; `dynamic_shapes` as `torch.export.export` takes them."""
+    """The graph of `model`; `dynamic_shapes` are as `torch.export.export` takes them."""
     with _quiet():
         return torch.export.export(model.eval(), example, dynamic_shapes=dynamic_shapes)
 
@@ -133,7 +141,7 @@ def onnx_file(
     outputs: Sequence[str],
     description: Mapping[str, str],
 ) -> bytes:
-    """An ONNX file of a traced module, `description` in its metadata. Raises `UsageError`."""
+    """An ONNX file of a traced module, with `description` as its metadata. Raises `UsageError`."""
     onnx, _, _ = map(_optional, _ONNX_PACKAGES)
     with _quiet():
         converted = torch.onnx.export(
@@ -152,21 +160,26 @@ def onnx_file(
 
 
 def pt2_file(program: torch.export.ExportedProgram, description: Mapping[str, str]) -> bytes:
-    """A ``pt2`` archive of a traced module, `description` among its extra files."""
+    """A ``pt2`` archive of a traced module, with `description` as its extra files."""
     buffer = io.BytesIO()
     with _quiet():
         torch.export.save(program, buffer, extra_files=dict(description))
     return buffer.getvalue()
 
 
-def run_onnx(data: bytes, batches: Sequence[tuple[Tensor, ...]]) -> list[list[Tensor]]:
-    """The outputs of an ONNX file in ONNX Runtime on the CPU, for each batch. Raises `UsageError`."""
+def onnx_session(data: bytes) -> Any:
+    """ONNX Runtime on the CPU, with PyTorch's number of threads, for an ONNX file. Raises `UsageError`."""
     onnxruntime = _optional("onnxruntime")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors; its warnings are about its own optimisations
+    options.log_severity_level = 3  # errors only; its warnings are about its own optimizations
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    names = [each.name for each in session.get_inputs()]
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def run_onnx(data: bytes, batches: Sequence[tuple[Tensor, ...]]) -> list[list[Tensor]]:
+    """The outputs of an ONNX file in ONNX Runtime on the CPU, for each batch. Raises `UsageError`."""
+    session = onnx_session(data)
+    names = [argument.name for argument in session.get_inputs()]
     feeds = [dict(zip(names, (tensor.numpy() for tensor in batch), strict=True)) for batch in batches]
     return [[torch.from_numpy(np.asarray(out)) for out in session.run(None, feed)] for feed in feeds]
 
@@ -189,27 +202,26 @@ def check(
 ) -> float:
     """The largest relative deviation of a file's outputs from the model's over all batches.
 
-    Raises `ExportError` where it is above `tolerance` or a shape differs.
+    Raises `ExportError` if it is above `tolerance` or a shape differs.
     """
-    found = (run_onnx if format == "onnx" else run_pt2)(data, batches)
+    results = (run_onnx if format == "onnx" else run_pt2)(data, batches)
     worst = 0.0
-    for batch, outputs in zip(batches, found, strict=True):
-        expected = _listed(model(*batch))
-        for ours, theirs in zip(expected, outputs, strict=True):
-            if ours.shape != theirs.shape:
-                shapes = f"{list(theirs.shape)} instead of {list(ours.shape)}"
+    for batch, outputs in zip(batches, results, strict=True):
+        for expected, output in zip(_listed(model(*batch)), outputs, strict=True):
+            if expected.shape != output.shape:
+                shapes = f"{list(output.shape)} instead of {list(expected.shape)}"
                 raise ExportError(f"the {format} file gives {shapes} on a batch of {len(batch[0])}")
-            worst = max(worst, deviation(ours, theirs))
+            worst = max(worst, deviation(expected, output))
     if not worst <= tolerance:
         rule = f"{tolerance:g} of the largest output is accepted"
         raise ExportError(f"the {format} file deviates from the network by {worst:.2g}, {rule}")
     return worst
 
 
-def deviation(expected: Tensor, found: Tensor) -> float:
-    """Largest absolute difference relative to the largest expected value; NaN where one is."""
+def deviation(expected: Tensor, output: Tensor) -> float:
+    """The largest absolute difference relative to the largest expected value; NaN if any value is."""
     scale = expected.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
-    return float((expected - found).abs().max() / scale)
+    return float((expected - output).abs().max() / scale)
 
 
 def _candidate(source: Weights | Candidate) -> Candidate:
@@ -221,29 +233,29 @@ def _network(
 ) -> nn.Module:
     if isinstance(source, Weights):
         if num_classes not in (None, len(source.classes)):
-            known = f"{source.source} has {len(source.classes)} classes"
-            raise UsageError(f"{known}, {num_classes} were asked for")
+            trained = f"{source.source} has {len(source.classes)} classes"
+            raise UsageError(f"{trained}, {num_classes} were asked for")
         return source.network()
     with seeded(0, torch.device("cpu")):
         return build(architecture, 1000 if num_classes is None else num_classes).eval()
 
 
 def _describe(source: Weights | Candidate | Architecture, resolution: int) -> dict[str, str]:
-    """What a file says of itself: names to YAML or JSON."""
-    about = {"resolution": json.dumps(resolution)}
+    """The description that a file carries: YAML and JSON by name."""
+    description = {"resolution": json.dumps(resolution)}
     recipe: Recipe | None = None
     if isinstance(source, Architecture):
         architecture = source
     else:
         architecture, recipe = _candidate(source).architecture, _candidate(source).recipe
-    about["architecture.yaml"] = architecture.to_yaml()
+    description["architecture.yaml"] = architecture.to_yaml()
     if recipe is not None:
-        about["recipe.yaml"] = recipe.to_yaml()
+        description["recipe.yaml"] = recipe.to_yaml()
     if isinstance(source, Weights):
-        about["classes.json"] = json.dumps(source.classes)
-        about["normalisation.json"] = json.dumps({"mean": source.mean, "std": source.std})
-        about["metrics.json"] = json.dumps(dict(source.metrics))
-    return about
+        description["classes.json"] = json.dumps(source.classes)
+        description["normalisation.json"] = json.dumps({"mean": source.mean, "std": source.std})
+        description["metrics.json"] = json.dumps(dict(source.metrics))
+    return description
 
 
 def _listed(outputs: Any) -> list[Tensor]:
@@ -259,15 +271,15 @@ def _optional(name: str) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Exporters warn and log about their own insides; what matters is checked on the file."""
+    """Silence the exporters, which warn about their own internals; the file itself is checked."""
     loggers = [logging.getLogger(name) for name in _CHATTER]
-    levels = [each.level for each in loggers]
+    levels = [logger.level for logger in loggers]
     try:
-        for each in loggers:
-            each.setLevel(logging.ERROR)
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""Latency of networks on this machine: measured, and predicted for what is not built yet."""
+"""Latency of networks on this machine: measured, or predicted for networks not built yet."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from torch import nn
 from nars.device import memory_errors
 from nars.networks.build import build
 from nars.space import Space, genotypes
+from nars.space.dimensions import Dimensions
 from nars.space.genotypes import Matrix
 from nars.spec import Architecture
 from nars.trials import latency_samples, write_latency_samples
@@ -27,6 +28,7 @@ __all__ = ["Latency", "WithLatency", "latency_domain", "measure", "time_forward"
 logger = logging.getLogger(__name__)
 
 COUNT = 64
+"""Architectures that are measured to fit the prediction of latency."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def measure(
     resolution: int | None = None,
     seconds: float = 0.3,
 ) -> Latency:
-    """Build the network and time it for about `seconds`, with the threads torch is set to.
+    """Build the network and time it for about `seconds`, with as many threads as PyTorch is set to.
 
     Raises `TrialMemoryError`.
     """
@@ -81,12 +83,13 @@ def time_forward(model: nn.Module, images: torch.Tensor, *, seconds: float = 0.3
 
 
 class WithLatency:
-    """A space whose statistics have a predicted ``latency`` in seconds: a `nars.space.genotypes.Domain`.
+    """A space whose statistics include a predicted ``latency`` in seconds.
 
-    A ridge regression of the logarithm on the architecture's features, its MACs and parameters,
-    fitted to measured samples. It is predicted with a margin of one standard error (of samples left
-    out), for a sampler seeks out what is predicted too low. What a limit on latency promises is
-    measured again before a candidate is trained; the prediction only keeps proposals near it.
+    It is a `nars.space.genotypes.Domain`. A ridge regression predicts the logarithm of the latency
+    from an architecture's features, MACs and parameters; it is fitted to measured samples. The
+    prediction adds a margin of one standard error (on samples left out), because a sampler seeks
+    out whatever is predicted too low. A limit on latency is checked by a measurement before a
+    candidate is trained; the prediction only keeps proposals near the limit.
     """
 
     def __init__(self, space: Space, matrix: Matrix, seconds: NDArray[np.float64]) -> None:
@@ -97,6 +100,10 @@ class WithLatency:
     @property
     def distributions(self) -> Mapping[str, BaseDistribution]:
         return self.space.distributions
+
+    @property
+    def dimensions(self) -> Dimensions:
+        return self.space.dimensions
 
     @property
     def fingerprint(self) -> str:
@@ -110,14 +117,14 @@ class WithLatency:
         return self.space.statistics(matrix) | {"latency": latency}
 
     def _inputs(self, matrix: Matrix) -> NDArray[np.float64]:
-        known = np.log(np.stack(list(self.space.statistics(matrix).values()), axis=1))
-        described = genotypes.features(self.space, matrix)
+        statistics = np.log(np.stack(list(self.space.statistics(matrix).values()), axis=1))
+        described = self.space.dimensions.features(matrix)
         architecture = described[:, genotypes.is_architecture_feature(self.space)]
-        return np.concatenate([known, architecture], axis=1)
+        return np.concatenate([statistics, architecture], axis=1)
 
 
 def latency_domain(space: Space, study: Study, device: torch.device) -> WithLatency:
-    """The space with latency, learned from samples that the study keeps; measured if it has none."""
+    """The space with latency, learned from the samples in the study, which are measured if it has none."""
     samples = latency_samples(study)
     if samples is None:
         logger.info("measuring the latency of %d architectures", COUNT)

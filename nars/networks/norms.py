@@ -1,4 +1,4 @@
-"""The normalization layers of the networks, each by its name.
+"""The normalization layers of networks, each by its name.
 
 All keep the channel count and use eps 1e-5; those with running statistics use momentum 0.1.
 `naive_sync_bn` and `naive_sync_bn_weighted` average batch statistics over the workers of a
@@ -20,10 +20,17 @@ from nars.spec import Norm
 
 __all__ = ["NaiveSyncBatchNorm2d", "Norm", "norm"]
 
-EPS = 1e-5
-MOMENTUM = 0.1
-MOST_GROUPS = 32
-LEAST_PER_GROUP = 4
+_EPS = 1e-5
+"""Added to every variance."""
+
+_MOMENTUM = 0.1
+"""Weight of a new batch in the running statistics."""
+
+_MOST_GROUPS = 32
+"""Most groups of a group norm. Source: "Group Normalization" (Wu, He 2018)."""
+
+_LEAST_PER_GROUP = 4
+"""Fewest channels in a group."""
 
 
 def norm(kind: Norm, channels: int) -> nn.Module:
@@ -40,17 +47,17 @@ def norm(kind: Norm, channels: int) -> nn.Module:
     """
     match kind:
         case "bn":
-            return nn.BatchNorm2d(channels, EPS, MOMENTUM)
+            return nn.BatchNorm2d(channels, _EPS, _MOMENTUM)
         case "gn":
-            return nn.GroupNorm(group_count(channels), channels, EPS)
+            return nn.GroupNorm(group_count(channels), channels, _EPS)
         case "sync_bn":
-            return nn.SyncBatchNorm(channels, EPS, MOMENTUM)
+            return nn.SyncBatchNorm(channels, _EPS, _MOMENTUM)
         case "naive_sync_bn":
             return NaiveSyncBatchNorm2d(channels)
         case "naive_sync_bn_weighted":
             return NaiveSyncBatchNorm2d(channels, weighted=True)
         case "frozen_bn":
-            return cast(nn.Module, FrozenBatchNorm2d(channels, EPS))
+            return cast(nn.Module, FrozenBatchNorm2d(channels, _EPS))
         case _:
             raise UsageError(f"no norm is called {kind!r}: {closest(str(kind), get_args(Norm))}")
 
@@ -60,7 +67,7 @@ def group_count(channels: int) -> int:
 
     Groups of fewer channels would erase the content of a map that is pooled to one pixel.
     """
-    most = max(1, min(MOST_GROUPS, channels // LEAST_PER_GROUP))
+    most = max(1, min(_MOST_GROUPS, channels // _LEAST_PER_GROUP))
     return next(groups for groups in range(most, 0, -1) if channels % groups == 0)
 
 
@@ -68,18 +75,18 @@ class NaiveSyncBatchNorm2d(nn.BatchNorm2d):
     """Batch norm whose training statistics are averaged over all workers.
 
     With equal batches everywhere it is batch norm of the joined batch. With unequal ones a
-    worker counts once, or by its batch size where `weighted`; one with an empty batch counts
-    nothing, but takes part. Without other workers, and in evaluation, it is plain batch norm.
+    worker counts once, or by its batch size if `weighted`; one with an empty batch does not count,
+    but takes part. Without other workers, and in evaluation, it is plain batch norm.
     """
 
     momentum: float
 
     def __init__(self, channels: int, weighted: bool = False) -> None:
-        super().__init__(channels, EPS, MOMENTUM)
+        super().__init__(channels, _EPS, _MOMENTUM)
         self.weighted = weighted
 
     def forward(self, input: Tensor) -> Tensor:
-        if torch.jit.is_scripting():  # which knows neither super() nor other workers
+        if torch.jit.is_scripting():  # it supports neither super() nor other workers
             return F.batch_norm(
                 input,
                 self.running_mean,
@@ -92,10 +99,10 @@ class NaiveSyncBatchNorm2d(nn.BatchNorm2d):
             )
         else:  # noqa: RET505  the scripting compiler skips an else, not what follows a return
             if self.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-                return self._synchronised(input)
+                return self._synchronized(input)
             return super().forward(input)
 
-    def _synchronised(self, input: Tensor) -> Tensor:
+    def _synchronized(self, input: Tensor) -> Tensor:
         pixels = input.to(torch.promote_types(input.dtype, torch.float32))  # [N, C, H, W]
         mean, var, total = self._joined_moments(pixels)
         self._track(mean.detach(), var.detach(), total)
@@ -116,14 +123,14 @@ class NaiveSyncBatchNorm2d(nn.BatchNorm2d):
         means, squares, weights, total = cast(Tensor, _SumOverWorkers.apply(moments)).split(
             [channels, channels, 1, 1]
         )
-        weights = weights.clamp(min=1)  # 0 only where every batch is empty
+        weights = weights.clamp(min=1)  # 0 only if every batch is empty
         mean = means / weights
         return mean, (squares / weights - mean * mean).clamp(min=0), total
 
     def _track(self, mean: Tensor, var: Tensor, total: Tensor) -> None:
         running = self.running_mean, self.running_var, self.num_batches_tracked
         running_mean, running_var, batches = cast("tuple[Tensor, Tensor, Tensor]", running)
-        step = self.momentum * total.clamp(max=1)  # no step where every batch is empty
+        step = self.momentum * total.clamp(max=1)  # no step if every batch is empty
         running_mean.lerp_(mean.to(running_mean.dtype), step.to(running_mean.dtype))
         unbiased = var * total / (total - 1).clamp(min=1)
         running_var.lerp_(unbiased.to(running_var.dtype), step.to(running_var.dtype))
@@ -131,7 +138,7 @@ class NaiveSyncBatchNorm2d(nn.BatchNorm2d):
 
 
 class _SumOverWorkers(torch.autograd.Function):
-    """The sum of a tensor over the workers; so is its gradient."""
+    """The sum of a tensor over the workers; its gradient is summed, too."""
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""What a network costs, stage by stage: shape, MACs, parameters, and latency where asked.
+"""The costs of a network, stage by stage: shape, MACs, parameters and, if asked for, latency.
 
-MACs and parameters are in closed form (`nars.space.cost`), so that a profile without latency builds
-no network.
+MACs and parameters are in closed form (`nars.space.cost`), so a profile without latency builds no
+network.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nars.errors import SpecError, UsageError
-from nars.space.cost import Cost, count_classifier, count_rows, rows_of
+from nars.space.block_rows import rows_of
+from nars.space.cost import count_classifier, count_rows
+from nars.space.costs import Cost
 from nars.spec import Architecture
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class Stage:
 
     name: str
     shape: tuple[int, ...]
-    """Of its output for one image: (channels, height, width), or (classes,)."""
+    """Shape of its output for one image: (channels, height, width), or (classes,)."""
     cost: Cost
     latency: float | None = None
     """Median seconds of this stage alone, for one image."""
@@ -47,7 +49,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Profile:
-    """Costs under both countings (see `nars.space.cost`); those of the stages add up to the total's."""
+    """Costs of a network under both countings (see `nars.space.cost`); the stages add up to the total."""
 
     name: str
     resolution: int
@@ -55,7 +57,7 @@ class Profile:
     stages: tuple[Stage, ...]
     total: Cost
     latency: Latency | None = None
-    """Of the whole network; less than its stages' sum by what timing each of them takes."""
+    """Latency of the whole network; the sum over its stages is larger, because timing each takes time."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and names, latency in seconds."""
@@ -69,7 +71,7 @@ class Profile:
         }
 
     def table(self) -> Table:
-        """For a terminal: the stages, then the total under both countings."""
+        """A table for a terminal: the stages, then the total under both countings."""
         from rich.table import Table
 
         table = Table(title=f"{self.name} at {self.resolution} px, {self.num_classes} classes")
@@ -97,7 +99,7 @@ def profile(
     num_classes: int = 1000,
     latency_device: torch.device | None = None,
 ) -> Profile:
-    """The costs of a classifier for one image, and its latency on `latency_device` where given.
+    """The costs of a classifier for one image, and its latency on `latency_device` if that is given.
 
     Raises `UsageError` for a resolution or class count below 1, `SpecError` for a resolution at
     which a stage has no output.
@@ -111,7 +113,8 @@ def profile(
         return Profile(architecture.name, side, num_classes, tuple(stages), total)
     seconds, whole = _latencies(architecture, side, num_classes, latency_device)
     timed = [
-        Stage(stage.name, stage.shape, stage.cost, each) for stage, each in zip(stages, seconds, strict=True)
+        Stage(stage.name, stage.shape, stage.cost, median)
+        for stage, median in zip(stages, seconds, strict=True)
     ]
     return Profile(architecture.name, side, num_classes, tuple(timed), total, whole)
 
@@ -123,19 +126,15 @@ def _stages(architecture: Architecture, resolution: int, num_classes: int) -> li
         cost, side, channels = count_rows(rows_of(rows), side, channels)
         if side[0] < 1:
             raise SpecError(f"{architecture.name} has no output after stage {index} at {resolution} pixels")
-        stages.append(Stage(f"stage {index}", (int(channels[0]), int(side[0]), int(side[0])), _plain(cost)))
+        stages.append(Stage(f"stage {index}", (int(channels[0]), int(side[0]), int(side[0])), cost.at(0)))
     head = count_classifier(side, channels, num_classes)
-    return [*stages, Stage("classifier", (num_classes,), _plain(head))]
-
-
-def _plain(cost: Cost) -> Cost:
-    return Cost(**{name: int(value[0]) for name, value in asdict(cost).items()})
+    return [*stages, Stage("classifier", (num_classes,), head.at(0))]
 
 
 def _latencies(
     architecture: Architecture, resolution: int, num_classes: int, device: torch.device
 ) -> tuple[Sequence[float], Latency]:
-    """Seconds of every stage and of the classifier, each timed alone on its real input, and the whole's."""
+    """Seconds of every stage and of the classifier, each timed alone on its real input, and of the whole."""
     import torch
 
     from nars.device import seeded

@@ -1,26 +1,29 @@
-"""Files of trained weights, with what is needed to use them; reading one runs no code from it."""
+"""Files of a classifier's trained weights, with all that is needed to use them."""
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 
-from nars.data import ImageData
-from nars.errors import SpecError, WeightsError
-from nars.files import write_whole
+from nars.errors import WeightsError
+from nars.networks.build import build
 from nars.spec import Candidate
+from nars.tensors import FileFormat, damage_named, read_tensors
 
-__all__ = ["Weights", "load_into", "load_weights", "save_weights"]
+__all__ = ["WEIGHTS", "Weights", "load_into", "load_weights", "save_weights"]
 
-_FORMAT, _SCHEMA = "nars.weights", 1
-_ZIP = b"PK\x03\x04"
+WEIGHTS = FileFormat(
+    "nars.weights",
+    schema=1,
+    title="nars weights",
+    documents=("candidate",),
+    values=("mean", "std", "classes", "metrics"),
+)
+"""The format of these files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,63 +34,65 @@ class Weights:
     """The architecture, and the recipe it was trained with."""
     classes: tuple[str, ...]
     mean: tuple[float, ...]
-    """Of the images it was trained on, per channel, in 0..1."""
+    """Mean of the images it was trained on, per channel, in 0..1."""
     std: tuple[float, ...]
+    """Their standard deviation."""
     metrics: Mapping[str, float]
     state: Mapping[str, Tensor]
     """The network's state, on the CPU."""
     source: str
+    """The file, for messages."""
+
+    @classmethod
+    def of(cls, content: Any, source: str) -> Self:
+        """Validate what `read_tensors` returned. Raises `WeightsError`."""
+        fields = WEIGHTS.parse(content, source)
+        with damage_named(source):
+            return cls(
+                candidate=Candidate.from_yaml(fields["candidate"], source),
+                classes=tuple(map(str, fields["classes"])),
+                mean=_three(fields["mean"]),
+                std=_three(fields["std"]),
+                metrics=dict(fields["metrics"]),
+                state=fields["state"],
+                source=source,
+            )
 
     def network(self) -> nn.Module:
         """The classifier with these weights, in evaluation mode. Raises `WeightsError`."""
-        from nars.networks.build import build
-
         model = build(self.candidate.architecture, len(self.classes), self.candidate.recipe)
         load_into(model, self.state, self.source)
         return model.eval()
 
 
 def save_weights(
-    path: str | Path, model: nn.Module, candidate: Candidate, data: ImageData, metrics: Mapping[str, float]
+    path: str | Path,
+    model: nn.Module,
+    candidate: Candidate,
+    metrics: Mapping[str, float],
+    *,
+    classes: Sequence[str],
+    mean: Tensor,
+    std: Tensor,
 ) -> None:
-    """Write the weights of `model`, trained on `data`; whole or not at all. Raises `RunError`."""
-    content = {
-        "format": _FORMAT,
-        "schema": _SCHEMA,
+    """Write the weights of `model`, as ``.safetensors`` if `path` ends so, else with `torch.save`.
+
+    `classes`, `mean` [3] and `std` [3], in 0..1, are those of the images it was trained on. The
+    file is written whole or not at all. Raises `RunError`.
+    """
+    fields = {
         "candidate": candidate.to_yaml(),
-        "classes": list(data.classes),
-        "mean": data.mean.tolist(),
-        "std": data.std.tolist(),
+        "classes": list(classes),
+        "mean": mean.tolist(),
+        "std": std.tolist(),
         "metrics": dict(metrics),
-        "state": {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()},
     }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_whole(path, buffer.getvalue())
+    WEIGHTS.write(path, fields, model.state_dict())
 
 
 def load_weights(path: str | Path) -> Weights:
-    """Read what `save_weights` wrote. Raises `WeightsError`; a file with code in it is refused unrun."""
-    content = _read(path)
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise WeightsError(f"{path}: not a file of nars weights")
-    if content.get("schema") != _SCHEMA:
-        raise WeightsError(f"{path}: schema is {content.get('schema')!r}, this version reads {_SCHEMA}")
-    try:
-        state = content["state"]
-        if not all(isinstance(tensor, Tensor) for tensor in state.values()):
-            raise WeightsError(f"{path}: its state is not made of tensors")
-        return Weights(
-            candidate=Candidate.from_yaml(content["candidate"], str(path)),
-            classes=tuple(map(str, content["classes"])),
-            mean=_three(content["mean"]),
-            std=_three(content["std"]),
-            metrics=dict(content["metrics"]),
-            state=state,
-            source=str(path),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, SpecError) as error:
-        raise WeightsError(f"{path}: damaged: {error}") from None
+    """Read what `save_weights` wrote. Raises `WeightsError`; code in a file is refused, not run."""
+    return Weights.of(read_tensors(path), str(path))
 
 
 def load_into(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
@@ -97,28 +102,12 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor], source: str) -> Non
         if name not in state:
             raise WeightsError(f"{source}: has no {name}, which the network has")
         if state[name].shape != tensor.shape:
-            found, wanted = tuple(state[name].shape), tuple(tensor.shape)
-            raise WeightsError(f"{source}: {name} has shape {found}, the network's is {wanted}")
+            given, wanted = tuple(state[name].shape), tuple(tensor.shape)
+            raise WeightsError(f"{source}: {name} has shape {given}, the network's is {wanted}")
     extra = next((name for name in state if name not in own), None)
     if extra is not None:
         raise WeightsError(f"{source}: has {extra}, which the network has not")
     model.load_state_dict(state)
-
-
-def _read(path: str | Path) -> Any:
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
-    if not content.startswith(_ZIP):
-        raise WeightsError(f"{path}: refused: not in the zip format of torch.save")
-    try:
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        rule = "weights are tensors and plain values, and nothing that runs code is opened"
-        raise WeightsError(f"{path}: refused: {rule}") from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path}: not a whole checkpoint: {str(error).splitlines()[0]}") from None
 
 
 def _three(values: Sequence[float]) -> tuple[float, ...]:

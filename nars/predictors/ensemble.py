@@ -1,8 +1,8 @@
 """The accuracy predictor: an ensemble of heads on the pretrained encoder, and the recipe.
 
 From few labels, `AccuracyPredictor` learns what a candidate will score (FBNetV3, CVPR 2021,
-section 3.2). It is a scikit-learn regressor on genotype matrices (see `nars.space.genotypes`); anything
-else with ``fit`` and ``predict(..., return_std, return_cov)`` can stand in for it, such as
+section 3.2). It is a scikit-learn regressor on genotype matrices (see `nars.space.genotypes`); any
+other `nars.predictors.Predictor` can replace it, such as
 `nars.predictors.gaussian.GaussianPredictor`.
 """
 
@@ -22,18 +22,26 @@ from torch import Tensor, nn
 
 from nars.predictors.encoder import Encoder, pretrain, untrained
 from nars.predictors.scores import LabelScale, check_labels, check_matrix
-from nars.space.genotypes import Domain, features, from_unit, is_architecture_feature
+from nars.space.genotypes import Domain, is_architecture_feature
 
 __all__ = ["AccuracyPredictor"]
 
-LEARNING_RATE = 1e-2
-ENCODER_LEARNING_RATE = 1e-3
-WEIGHT_DECAY = 0.3
-SKIP_SCALE = 1 / 3
-"""Of the inputs of the linear path, such that it learns slower than the layers beside it."""
-OUT_SCALE = 0.3
-"""Of the last layer's start: members differ, and still begin near the linear path alone."""
-CHUNK = 4096
+_LEARNING_RATE = 1e-2
+"""Learning rate of the heads at the start, before cosine decay."""
+
+_ENCODER_LEARNING_RATE = 1e-3
+"""Learning rate of the encoder, which is trained already."""
+
+_WEIGHT_DECAY = 0.3
+"""Weight decay of the heads: labels are few."""
+
+_SKIP_SCALE = 1 / 3
+"""Factor on the inputs of the linear path, such that it learns slower than the layers next to it."""
+
+_OUT_SCALE = 0.3
+"""Factor on the last layer's start: members differ, and still begin near the linear path alone."""
+
+_CHUNK = 4096
 """Rows predicted at a time: their activations stay in the processor's cache."""
 
 Floats = NDArray[np.float64]
@@ -45,8 +53,9 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     - `encoder`: a pretrained one; by default that of `pretrain(domain)`, from the cache.
     - `pretrained`: False starts from a random encoder instead, trained from the first step on.
     - `members`: heads, each with its own start and its own bootstrap of the labels.
-    - `steps`: of fine-tuning, on all labels at once; the encoder joins in for the second half.
-    - `scaled`: labels are on a `nars.predictors.scores.LabelScale` already, and so are predictions then.
+    - `hidden`: units of a head.
+    - `steps`: fine-tuning steps, on all labels at once; the encoder joins in for the second half.
+    - `scaled`: labels are on a `nars.predictors.scores.LabelScale` already, and predictions are as well.
 
     Without an open architecture dimension, or without statistics to learn, there is no encoder.
     """
@@ -77,7 +86,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = matrix.shape[1]
         self.scale_ = LabelScale.unit() if self.scaled else LabelScale.of(labels)
         self.encoder_ = self._start()
-        x = torch.from_numpy(features(self.domain, matrix))
+        x = torch.from_numpy(self.domain.dimensions.features(matrix))
         generator = torch.Generator().manual_seed(self.seed)
         self.architecture_ = torch.from_numpy(is_architecture_feature(self.domain))
         self.heads_ = _Heads(*self._widths(), self.members, self.hidden, generator)
@@ -88,8 +97,8 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: ArrayLike, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803 - scikit-learn's name
         """Scores [n]; with their standard deviations [n], or covariances [n, n], over the members."""
         check_is_fitted(self)
-        x = features(self.domain, check_matrix(self.domain, X))
-        chunks = [self.heads_(*self._embed(part)) for part in torch.from_numpy(x).split(CHUNK)]
+        x = self.domain.dimensions.features(check_matrix(self.domain, X))
+        chunks = [self.heads_(*self._embed(part)) for part in torch.from_numpy(x).split(_CHUNK)]
         each = torch.cat(chunks)  # [n, members]
         z = each.mean(dim=1).double().numpy()
         if return_cov:
@@ -108,11 +117,11 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             return None
         if not self.pretrained:
             return untrained(self.domain, self.seed)
-        origin = from_unit(self.domain, np.zeros((1, len(self.domain.distributions))))
+        origin = self.domain.dimensions.from_unit(np.zeros((1, len(self.domain.distributions))))
         return pretrain(self.domain) if self.domain.statistics(origin) else None
 
     def _widths(self) -> tuple[int, int]:
-        """Inputs of the heads' layers, and of their linear path."""
+        """The number of inputs of the heads' layers, and of their linear path."""
         n = len(self.architecture_)
         if self.encoder_ is None:
             return n, n
@@ -120,7 +129,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return self.encoder_.embedding.out_features + recipe, n + len(self.encoder_.names)
 
     def _embed(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What the heads see of features [n, f]: embedding and recipe; features and statistics."""
+        """The inputs of the heads for features [n, f]: embedding and recipe; features and statistics."""
         centred = 2 * x - 1
         if self.encoder_ is None:
             return centred, centred
@@ -137,7 +146,7 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         encoder = self.encoder_
         if encoder is not None:
             parameters = list(encoder.parameters())
-            groups.append({"params": parameters, "lr": ENCODER_LEARNING_RATE, "weight_decay": 0.0})
+            groups.append({"params": parameters, "lr": _ENCODER_LEARNING_RATE, "weight_decay": 0.0})
         optimizer = torch.optim.AdamW(groups)
         cosine = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / self.steps))
@@ -156,33 +165,32 @@ class AccuracyPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 class _Heads(nn.Module):
     """`members` two-layer networks with a linear path around them, evaluated as one.
 
-    The linear path is what carries rankings at a few dozen labels, where the layers overfit.
+    At a few dozen labels the linear path carries the ranking, because the layers overfit.
     """
 
     def __init__(
         self, inputs: int, skips: int, members: int, hidden: int, generator: torch.Generator
     ) -> None:
         super().__init__()
-
         self.shape = (members, hidden)
         layer = torch.randn(inputs, members * hidden, generator=generator) / math.sqrt(max(inputs, 1))
         out = torch.randn(members, hidden, generator=generator) / math.sqrt(hidden)
         self.layer = nn.Parameter(layer)
         self.layer_bias = nn.Parameter(torch.zeros(members * hidden))
-        self.out = nn.Parameter(OUT_SCALE * out)
+        self.out = nn.Parameter(_OUT_SCALE * out)
         self.skip = nn.Parameter(torch.zeros(skips, members))
         self.bias = nn.Parameter(torch.zeros(members))
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Predictions [n, members] of inputs [n, i] and [n, s]."""
         hidden = F.silu(torch.addmm(self.layer_bias, x, self.layer)).unflatten(1, self.shape)
-        linear = torch.addmm(self.bias, skip, self.skip, alpha=SKIP_SCALE)
+        linear = torch.addmm(self.bias, skip, self.skip, alpha=_SKIP_SCALE)
         return torch.einsum("nmh,mh->nm", hidden, self.out) + linear
 
     def groups(self) -> list[dict[str, object]]:
         """Parameter groups of the optimizer; biases do not decay."""
         weights, biases = [self.layer, self.out, self.skip], [self.layer_bias, self.bias]
         return [
-            {"params": weights, "lr": LEARNING_RATE, "weight_decay": WEIGHT_DECAY},
-            {"params": biases, "lr": LEARNING_RATE, "weight_decay": 0.0},
+            {"params": weights, "lr": _LEARNING_RATE, "weight_decay": _WEIGHT_DECAY},
+            {"params": biases, "lr": _LEARNING_RATE, "weight_decay": 0.0},
         ]

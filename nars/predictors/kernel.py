@@ -1,8 +1,8 @@
 """The covariance of the Gaussian process: linear plus Matérn-5/2 over weighted inputs.
 
-Every input has a weight in either part, relative to that of its group (architecture, recipe, ...);
-the labels set them by their marginal likelihood under a prior (MAP), with the gradient in closed
-form: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, section 5.4.1.
+Every input has a weight in either part, relative to that of its group (architecture, recipe, ...).
+The weights maximize the marginal likelihood of the labels under a prior (MAP), with the gradient in
+closed form: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, section 5.4.1.
 """
 
 from __future__ import annotations
@@ -18,33 +18,40 @@ __all__ = ["Kernel"]
 
 Floats = NDArray[np.float64]
 
-ITERATIONS = 60
-NOISE, LINEAR, MATERN = np.log(0.3), np.log(0.7), np.log(0.7)
-"""Prior means of the logarithms of standard deviations, of scores that have about 1."""
-WEIGHT_PRIOR = 0.5
-"""Standard deviation of an input's log weight about that of its group; the group's has 1."""
-BOUND = 3.0
-"""Furthest that a parameter goes from its prior mean: the matrix stays well conditioned."""
 OFFSET = 1e-2
 """Prior variance of the mean."""
-JITTER = 1e-6
+
+_ITERATIONS = 60
+"""Most steps of the optimizer."""
+
+_NOISE, _LINEAR, _MATERN = np.log(0.3), np.log(0.7), np.log(0.7)
+"""Prior means of the log standard deviations of noise and both parts; the scores' own is about 1."""
+
+_WEIGHT_PRIOR = 0.5
+"""Prior standard deviation of an input's log weight about that of its group; the group's has 1."""
+
+_BOUND = 3.0
+"""Furthest that a parameter moves from its prior mean: the matrix stays well conditioned."""
+
+_JITTER = 1e-6
+"""Least variance of the noise."""
 
 
 class _Parameters(NamedTuple):
     noise: float
-    """Variance, as `linear` and `matern`."""
+    """A variance, as are `linear` and `matern`."""
     linear: float
     matern: float
     linear_weights: Floats
-    """[f], as `matern_weights`."""
+    """[f], as are `matern_weights`."""
     matern_weights: Floats
 
 
 class Kernel:
-    """Covariances of inputs [n, f] of groups numbered 0, 1, ... [f].
+    """Covariances of inputs [n, f] whose `groups` [f] are numbered 0, 1, ...
 
-    Parameters `theta` are one vector of logarithms: noise, linear and Matérn standard deviations,
-    then for either part the weight of every group and, relative to it, of every input. `trust` are
+    The parameters `theta` are one vector of logarithms: noise, linear and Matérn standard deviations,
+    then for either part the weight of every group and, relative to it, of every input. `trust` holds
     the prior means of the groups' log weights in the linear part.
     """
 
@@ -53,21 +60,24 @@ class Kernel:
         self.count = len(trust)
         sizes = np.bincount(groups, minlength=self.count)
         # Each group brings the same variance at first, however many inputs it has.
-        self.share = 1 / np.sqrt(sizes[groups] * max(self.count, 1))
+        self._share = 1 / np.sqrt(sizes[groups] * max(self.count, 1))
         own = np.zeros(len(groups))
-        stds = [np.ones(self.count), np.full(len(groups), WEIGHT_PRIOR)]
-        self.prior_mean = np.concatenate([[NOISE, LINEAR, MATERN], trust, own, np.zeros(self.count), own])
+        stds = [np.ones(self.count), np.full(len(groups), _WEIGHT_PRIOR)]
+        self.prior_mean = np.concatenate([[_NOISE, _LINEAR, _MATERN], trust, own, np.zeros(self.count), own])
         self.prior_std = np.concatenate([np.ones(3), *stds, *stds])
 
     def __call__(self, theta: Floats, a: Floats, b: Floats) -> Floats:
         """Covariances [n, m] of noise-free scaled scores."""
-        at = self._parameters(theta)
-        product = (a * at.linear_weights**2) @ b.T
-        return np.asarray(OFFSET + at.linear * product + at.matern * _matern(self._r(at, a, b)))
+        params = self._parameters(theta)
+        product = (a * params.linear_weights**2) @ b.T
+        return np.asarray(OFFSET + params.linear * product + params.matern * _matern(self._r(params, a, b)))
 
     def diagonal(self, theta: Floats, a: Floats) -> Floats:
-        at = self._parameters(theta)
-        return np.asarray(OFFSET + at.linear * (a * at.linear_weights) ** 2 @ np.ones(a.shape[1]) + at.matern)
+        """Variances [n] of noise-free scaled scores."""
+        params = self._parameters(theta)
+        return np.asarray(
+            OFFSET + params.linear * (a * params.linear_weights) ** 2 @ np.ones(a.shape[1]) + params.matern
+        )
 
     def cholesky(self, theta: Floats, x: Floats) -> Floats:
         """Lower factor [n, n] of the covariances with noise."""
@@ -75,57 +85,57 @@ class Kernel:
 
     def tuned(self, x: Floats, z: Floats) -> Floats:
         """The most probable parameters given labels `z` [n] of inputs `x` [n, f]."""
-        found = minimize(
+        optimum = minimize(
             self.loss,
             self.prior_mean,
             (x, z),
             method="L-BFGS-B",
             jac=True,
-            bounds=[(mean - BOUND, mean + BOUND) for mean in self.prior_mean],
-            options={"maxiter": ITERATIONS},
+            bounds=[(mean - _BOUND, mean + _BOUND) for mean in self.prior_mean],
+            options={"maxiter": _ITERATIONS},
         )
-        return np.asarray(found.x)
+        return np.asarray(optimum.x)
 
     def loss(self, theta: Floats, x: Floats, z: Floats) -> tuple[float, Floats]:
         """Negative log posterior of the parameters, up to a constant, and its gradient."""
-        at = self._parameters(theta)
-        product, r = (x * at.linear_weights**2) @ x.T, self._r(at, x, x)
+        params = self._parameters(theta)
+        product, r = (x * params.linear_weights**2) @ x.T, self._r(params, x, x)
         matern = _matern(r)
-        factor = _cholesky(OFFSET + at.linear * product + at.matern * matern, at.noise)
+        factor = _cholesky(OFFSET + params.linear * product + params.matern * matern, params.noise)
         alpha = cho_solve((factor, True), z)
         away = (theta - self.prior_mean) / self.prior_std
         value = 0.5 * z @ alpha + np.log(np.diag(factor)).sum() + 0.5 * away @ away
 
-        slope = 0.5 * (
-            cho_solve((factor, True), np.eye(len(z))) - np.outer(alpha, alpha)
-        )  # of the covariances
-        by_squares = slope * at.matern * -5 / 6 * (1 + r) * np.exp(-r)
-        linear = 2 * at.linear * at.linear_weights**2 * np.einsum("ij,ij->j", x, slope @ x)
+        # By the covariances. One expression: a name for its first part would change the order in which
+        # NumPy lays the result out in memory, and so the last digits of sums over it.
+        slope = 0.5 * (cho_solve((factor, True), np.eye(len(z))) - np.outer(alpha, alpha))
+        by_squares = slope * params.matern * -5 / 6 * (1 + r) * np.exp(-r)
+        linear = 2 * params.linear * params.linear_weights**2 * np.einsum("ij,ij->j", x, slope @ x)
         distances = by_squares.sum(axis=1) @ x**2 - np.einsum("ij,ij->j", x, by_squares @ x)
         scales = [
-            2 * at.noise * np.trace(slope),
-            2 * at.linear * (slope * product).sum(),
-            2 * at.matern * (slope * matern).sum(),
+            2 * params.noise * np.trace(slope),
+            2 * params.linear * (slope * product).sum(),
+            2 * params.matern * (slope * matern).sum(),
         ]
-        weights = [self._by_group(linear), self._by_group(4 * at.matern_weights**2 * distances)]
+        weights = [self._by_group(linear), self._by_group(4 * params.matern_weights**2 * distances)]
         return float(value), np.concatenate([scales, *weights]) + away / self.prior_std
 
     def _parameters(self, theta: Floats) -> _Parameters:
         noise, linear, matern = np.exp(2 * theta[:3])
         weights = [
-            self.share * np.exp(part[: self.count][self.groups] + part[self.count :])
+            self._share * np.exp(part[: self.count][self.groups] + part[self.count :])
             for part in np.split(theta[3:], 2)
         ]
-        return _Parameters(noise + JITTER, linear, matern, *weights)
+        return _Parameters(noise + _JITTER, linear, matern, *weights)
 
-    def _r(self, at: _Parameters, a: Floats, b: Floats) -> Floats:
+    def _r(self, params: _Parameters, a: Floats, b: Floats) -> Floats:
         """Weighted distances [n, m], times the square root of 5."""
-        a, b = a * at.matern_weights, b * at.matern_weights
+        a, b = a * params.matern_weights, b * params.matern_weights
         squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
         return np.asarray(np.sqrt(5 * np.maximum(squares, 1e-12)))
 
     def _by_group(self, gradient: Floats) -> Floats:
-        """The gradient for the groups' log weights and the inputs' own, of that for their sum [f]."""
+        """The gradient for the groups' log weights and the inputs' own, from that for their sum [f]."""
         return np.concatenate([np.bincount(self.groups, gradient, self.count), gradient])
 
 
@@ -134,7 +144,7 @@ def _matern(r: Floats) -> Floats:
 
 
 def _cholesky(covariances: Floats, noise: float) -> Floats:
-    """Raises the noise where rounding has left the matrix indefinite."""
+    """The lower factor [n, n]; more noise if rounding has left the matrix indefinite."""
     identity = np.eye(len(covariances))
     while True:
         try:

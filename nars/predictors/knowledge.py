@@ -1,8 +1,8 @@
-"""What finished searches teach a new one over the same dimensions: other data, other limits.
+"""Knowledge from finished searches over the same dimensions, with other data or other limits.
 
-Each earlier search becomes a predictor of its own, and what that predicts is one more thing known of
-a candidate for free, beside MACs and parameters. How far to trust it the new search learns from its
-own trials; before it has any, half of its first batch is what did best by the earlier ones.
+Each earlier search becomes a predictor of its own. Its prediction is one more thing known about a
+candidate for free, besides MACs and parameters. The new search learns from its own trials how far to
+trust it; before it has any, half of its first batch is what the earlier searches predict to be best.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nars.documents import Frozen
 from nars.predictors.scores import LabelScale
 from nars.space.genotypes import Domain, Matrix, from_genotypes
-from nars.spec import Frozen
 
-__all__ = ["Earlier", "Knowledge"]
+__all__ = ["EarlierSearch", "Knowledge"]
 
-Value = bool | int | float | str
+_Value = bool | int | float | str
+"""A value of one dimension."""
 
 
-class Earlier(Frozen):
-    """The trials of a search: what each candidate scored."""
+class EarlierSearch(Frozen):
+    """The candidates that a search trained, and their scores."""
 
     run: str
-    genotypes: tuple[dict[str, Value], ...]
+    genotypes: tuple[dict[str, _Value], ...]
     scores: tuple[float, ...]
 
     def __str__(self) -> str:
@@ -33,23 +34,20 @@ class Earlier(Frozen):
 
 
 class Knowledge:
-    """What each of `s` earlier searches predicts [n, s] of genotypes [n, d], on a scale of its own.
+    """Predicts genotypes [n, d] by each of s earlier searches: [n, s], each on a scale of its own.
 
-    Units are robust standard deviations of the search's scores, from their median.
+    Units are robust standard deviations of the search's scores, counted from their median.
     """
 
-    def __init__(self, domain: Domain, searches: Sequence[Earlier], seed: int = 0) -> None:
-        from nars.predictors.gaussian import (
-            GaussianPredictor,  # an optimizer, only once a predictor is needed
-        )
+    def __init__(self, domain: Domain, searches: Sequence[EarlierSearch], seed: int = 0) -> None:
+        from nars.predictors.gaussian import GaussianPredictor  # SciPy's optimizer
 
-        known = [(search.genotypes, np.array(search.scores)) for search in searches]
-        self.predictors = [
-            GaussianPredictor(domain, seed, scaled=True).fit(
-                from_genotypes(domain, genotypes), LabelScale.of(scores).forward(scores)
-            )
-            for genotypes, scores in known
-        ]
+        self.predictors = []
+        for search in searches:
+            scores = np.array(search.scores)
+            predictor = GaussianPredictor(domain, seed, scaled=True)
+            predictor.fit(from_genotypes(domain, search.genotypes), LabelScale.of(scores).forward(scores))
+            self.predictors.append(predictor)
 
     def __call__(self, matrix: Matrix) -> NDArray[np.float64]:
-        return np.stack([np.asarray(each.predict(matrix)) for each in self.predictors], axis=1)
+        return np.stack([np.asarray(predictor.predict(matrix)) for predictor in self.predictors], axis=1)

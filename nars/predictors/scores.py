@@ -1,4 +1,4 @@
-"""What predictors learn from: checked genotypes, and scores on a scale that outliers do not set."""
+"""The labels of predictors: checked genotypes, and scores on a scale that outliers do not distort."""
 
 from __future__ import annotations
 
@@ -13,48 +13,53 @@ from nars.space.genotypes import Domain, Matrix
 
 __all__ = ["LabelScale", "check_labels", "check_matrix"]
 
-TAIL = 3.0
+_TAIL = 3.0
 """Robust standard deviations from the median; beyond them the scale is logarithmic."""
+
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class LabelScale:
-    """Scores to about -3..3 and back, in the same order.
+    """Maps scores to about -3..3 and back, in the same order.
 
     A recipe that fails to train scores far below all others. Median and median absolute
-    deviation leave the differences among the rest at scale 1, and the outlier itself is drawn in.
-    On the way back, what lies beyond all scores goes on linearly: extrapolation must not explode.
+    deviation leave the differences among the others at scale 1, and the outlier itself is drawn in.
+    On the way back, the map continues linearly beyond all scores: extrapolation must not explode.
     """
 
     centre: float
     spread: float
-    low: float = -TAIL
-    """The lowest score, scaled, where it is beyond the linear part."""
-    high: float = TAIL
-    """The highest, likewise."""
-    tail: float = TAIL
+    low: float = -_TAIL
+    """The lowest score, scaled, if it is beyond the linear part."""
+    high: float = _TAIL
+    """The highest score, likewise."""
+    tail: float = _TAIL
+    """The end of the linear part, scaled."""
 
     @classmethod
     def of(cls, y: Floats) -> Self:
+        """The scale that suits scores [n]."""
         centre = float(np.median(y))
         deviation = float(y.std())
         spread = max(1.4826 * float(np.median(np.abs(y - centre))), deviation / 10)
-        found = cls(centre, spread if spread > 1e-12 * max(1.0, abs(centre)) else 1.0)
-        z = found.forward(y)
-        return replace(found, low=min(float(z.min()), -TAIL), high=max(float(z.max()), TAIL))
+        scale = cls(centre, spread if spread > 1e-12 * max(1.0, abs(centre)) else 1.0)
+        z = scale.forward(y)
+        return replace(scale, low=min(float(z.min()), -_TAIL), high=max(float(z.max()), _TAIL))
 
     @classmethod
     def unit(cls) -> Self:
-        """Of labels that are scaled already: changes nothing."""
+        """The scale of labels that are scaled already: changes nothing."""
         return cls(0.0, 1.0, -np.inf, np.inf, np.inf)
 
     def forward(self, y: Floats) -> Floats:
+        """Scaled scores [n] from scores [n]."""
         z = (y - self.centre) / self.spread
         far = np.maximum(np.abs(z) - self.tail, 0)
         return np.asarray(np.sign(z) * (np.minimum(np.abs(z), self.tail) + np.log1p(far)))
 
     def inverse(self, z: Floats) -> Floats:
+        """Scores [n] from scaled scores [n]."""
         within = np.clip(z, self.low, self.high)
         far = np.maximum(np.abs(within) - self.tail, 0)
         size = np.minimum(np.abs(within), self.tail) + np.expm1(far)
@@ -76,7 +81,7 @@ def check_matrix(domain: Domain, x: ArrayLike) -> Matrix:
 
 
 def check_labels(y: ArrayLike, n: int) -> Floats:
-    """Scores [n]. Raises `UsageError` where they are missing, not finite or of another number."""
+    """Scores [n]. Raises `UsageError` if they are missing, not finite or of another number."""
     labels = np.asarray(y, dtype=np.float64)
     if labels.shape != (n,) or n == 0:
         raise UsageError(f"needs one score for each of {n} genotypes and at least one, got {labels.shape}")

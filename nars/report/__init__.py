@@ -1,3 +1,3 @@
-"""One HTML file about a search: pictures, insights, tables."""
+"""The report of a search as one HTML file: pictures, insights, tables."""
 
 from __future__ import annotations

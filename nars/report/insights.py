@@ -1,4 +1,4 @@
-"""What a finished search teaches about its space: which dimensions matter, and which recipes suit."""
+"""Lessons of a finished search about its space: which dimensions matter, and which recipes suit."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nars.searching.confirm import Measured, measured
 from nars.space import Space
+from nars.space.dimensions import is_recipe
 from nars.space.genotypes import from_genotypes
 
 __all__ = ["Importance", "calibration", "importance", "recipes_by_size"]
 
 Floats = NDArray[np.float64]
 
-LEAST = 10
-"""Candidates below which nothing is said of importance."""
-SHUFFLES = 3
-GROUP = 6
-"""Candidates in each group of sizes at least."""
+_FEWEST_TRIALS = 10
+"""Trials below which importances are not computed."""
+
+_SHUFFLES = 3
+"""Times that the scores are shuffled to estimate importances that arise by chance."""
+
+_FEWEST_PER_SIZE = 6
+"""Candidates that each of the three sizes needs."""
 
 
 @dataclass(frozen=True)
@@ -35,39 +39,44 @@ class Importance:
     """Shares of the score's variance that each dimension explains alone, by functional ANOVA.
 
     Source: Hutter, Hoos, Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter
-    Importance", ICML 2014; a random forest stands for the score.
+    Importance", ICML 2014. A random forest models the score.
     """
 
     shares: dict[str, float]
-    """Per dimension, the largest first; they add up to 1."""
+    """Share of each dimension, the largest first; all shares add up to 1."""
     chance: float
-    """The largest share that any dimension gets once the scores are shuffled (mean of three shuffles)."""
+    """Largest share of any dimension after the scores are shuffled (mean of three shuffles)."""
     recipe: float
-    """Of all recipe dimensions together; the architecture has the rest."""
+    """Share of all recipe dimensions together; the architecture has the rest."""
     recipe_by_chance: float
-    """The same once the scores are shuffled."""
+    """Share of all recipe dimensions after the scores are shuffled (mean of three shuffles)."""
     trials: int
+    """Number of trials that the shares are computed from."""
 
 
 def importance(study: Study, seed: int = 0) -> Importance | None:
-    """Of every dimension for the first objective; None for fewer than 10 trials, or all equal ones."""
+    """Compute how much each dimension matters for the first objective.
+
+    Returns None for fewer than 10 complete trials, or if all their scores are equal.
+    """
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     scores = np.array([trial.values[0] for trial in complete])
-    if len(scores) < LEAST or np.ptp(scores) == 0:
+    if len(scores) < _FEWEST_TRIALS or np.ptp(scores) == 0:
         return None
     rng = np.random.default_rng(seed)
     shares = _shares(study, complete, scores, seed)
-    shuffled = [_shares(study, complete, rng.permutation(scores), seed) for _ in range(SHUFFLES)]
+    shuffled = [_shares(study, complete, rng.permutation(scores), seed) for _ in range(_SHUFFLES)]
     return Importance(
         shares=shares,
-        chance=float(np.mean([max(each.values()) for each in shuffled])),
+        chance=float(np.mean([max(by_chance.values()) for by_chance in shuffled])),
         recipe=_recipe(shares),
-        recipe_by_chance=float(np.mean([_recipe(each) for each in shuffled])),
+        recipe_by_chance=float(np.mean([_recipe(by_chance) for by_chance in shuffled])),
         trials=len(complete),
     )
 
 
 def _shares(study: Study, trials: Sequence[FrozenTrial], scores: Floats, seed: int) -> dict[str, float]:
+    """Compute the share of each dimension, with these scores [n] of the trials."""
     by_number = {trial.number: float(score) for trial, score in zip(trials, scores, strict=True)}
     shares = optuna.importance.get_param_importances(
         study,
@@ -78,36 +87,42 @@ def _shares(study: Study, trials: Sequence[FrozenTrial], scores: Floats, seed: i
 
 
 def _recipe(shares: Mapping[str, float]) -> float:
-    return sum(share for name, share in shares.items() if name.startswith("recipe."))
+    """Add up the shares of the recipe dimensions."""
+    return sum(share for name, share in shares.items() if is_recipe(name))
 
 
 def recipes_by_size(trials: Sequence[FrozenTrial], space: Space) -> pd.DataFrame | None:
-    """What the best third of small, medium and large candidates (by MACs) were trained with.
+    """Tabulate the typical recipes of the best third of small, medium and large candidates, by MACs.
 
-    One row for each open recipe dimension: the median of numbers, the most frequent of choices, in a
-    column for each size. None where a size would have fewer than 6 candidates.
+    The table has a row for each recipe dimension that is searched and a column for each size, with
+    the median of numbers and the most frequent of choices. Returns None if a size would have fewer
+    than 6 candidates, or if no recipe dimension is searched.
     """
-    known = measured(trials)
-    if len(known) < 3 * GROUP or not space.recipe_names:
+    candidates = measured(trials)
+    if len(candidates) < 3 * _FEWEST_PER_SIZE or not space.recipe_names:
         return None
-    macs = space.statistics(from_genotypes(space, [each.params for each in known]))["macs"]
+    macs = space.statistics(from_genotypes(space, [candidate.params for candidate in candidates]))["macs"]
     by_size = np.array_split(np.argsort(macs, kind="stable"), 3)
     columns = {}
-    for name, rows in zip(("small", "medium", "large"), by_size, strict=True):
-        group = sorted((known[row] for row in rows), key=lambda each: -each.mean[0])
-        label = f"{name}: {macs[rows].min() / 1e6:.1f} to {macs[rows].max() / 1e6:.1f} MMACs"
-        columns[label] = [_typical(space, each, group[: len(group) // 3]) for each in space.recipe_names]
+    for size, rows in zip(("small", "medium", "large"), by_size, strict=True):
+        ranked = sorted((candidates[row] for row in rows), key=lambda candidate: -candidate.mean[0])
+        best = ranked[: len(ranked) // 3]
+        label = f"{size}: {macs[rows].min() / 1e6:.1f} to {macs[rows].max() / 1e6:.1f} MMACs"
+        columns[label] = [_typical(space, dimension, best) for dimension in space.recipe_names]
     return pd.DataFrame(columns, index=pd.Index(space.recipe_names, name="dimension"))
 
 
-def _typical(space: Space, name: str, candidates: Sequence[Measured]) -> Any:
-    values = pd.Series([each.params[name] for each in candidates])
-    is_choice = isinstance(space.distributions[name], CategoricalDistribution)
+def _typical(space: Space, dimension: str, candidates: Sequence[Measured]) -> Any:
+    """Return the most frequent choice of a dimension, or the median of its numbers."""
+    values = pd.Series([candidate.params[dimension] for candidate in candidates])
+    is_choice = isinstance(space.distributions[dimension], CategoricalDistribution)
     return values.mode().tolist()[0] if is_choice else float(values.median())
 
 
 def calibration(guesses: ArrayLike, scores: ArrayLike, spreads: ArrayLike) -> tuple[float, float]:
-    """Share of scores within one and two predicted standard deviations; 0.68 and 0.95 where calibrated."""
-    off = np.abs(np.asarray(scores) - np.asarray(guesses))
-    one, two = (float(np.mean(off <= times * np.asarray(spreads))) for times in (1, 2))
-    return one, two
+    """Return the shares of scores [n] within one and within two predicted standard deviations.
+
+    A calibrated predictor has 0.68 and 0.95.
+    """
+    errors, sd = np.abs(np.asarray(scores) - np.asarray(guesses)), np.asarray(spreads)
+    return float(np.mean(errors <= sd)), float(np.mean(errors <= 2 * sd))

@@ -1,4 +1,4 @@
-"""One HTML file about a search, with everything in it: pictures, tables, settings."""
+"""The report of a search: one HTML file with everything in it, pictures, tables and settings."""
 
 from __future__ import annotations
 
@@ -6,42 +6,49 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
+from matplotlib.figure import Figure
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from nars.errors import RunError
 from nars.files import write_whole
-from nars.networks.profile import profile
 from nars.report import html, plots
 from nars.report.insights import calibration, importance, recipes_by_size
-from nars.sampling.sampler import FIRST_BATCH
+from nars.report.winner import winner_section
+from nars.sampling.rounds import FIRST_BATCH
 from nars.searching.config import SearchConfig
 from nars.searching.confirm import Measured, measured
 from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.searching.ranking import spearman
-from nars.searching.results import best_candidate, front_table, winner
+from nars.searching.results import front_table
 from nars.searching.run import Run
-from nars.spec import Architecture, Block, Recipe
 from nars.trials import Record, counts
 
 __all__ = ["phases", "write_report"]
 
-TOP = 10
-PACKAGES = ("nars", "torch", "torchvision", "optuna", "numpy", "scikit-learn")
+_BEST_SHOWN = 10
+"""Rows in the table of the best candidates."""
+
+_FEWEST_TO_CALIBRATE = 10
+"""Predicted trials below which the report is silent about calibration."""
+
+_PACKAGES = ("nars", "torch", "torchvision", "optuna", "numpy", "scikit-learn")
+"""Packages whose versions a search may depend on."""
+
+_COSTS = {"macs": "MACs", "params": "parameters", "latency": "latency (s)"}
+"""Column titles of costs, by their names in the record of a trial."""
 
 
 def write_report(run: Run, study: Study) -> Path:
-    """Write ``report.html`` of a run folder; it needs no other file. Raises `RunError`.
+    """Write ``report.html`` to a run folder; it needs no other file. Raises `RunError`.
 
-    What a search has too few trials for is left out, and the page says so.
+    Sections that need more trials than the search has are left out or say so.
     """
     trials = [trial for trial in study.get_trials(deepcopy=False) if counts(trial)]
     config = run.config
     body = [
         _head(run, trials),
-        _winner(study, config),
+        winner_section(study, config),
         _pictures(trials, config),
         _front(study, config),
         _candidates(trials, config),
@@ -57,23 +64,23 @@ def write_report(run: Run, study: Study) -> Path:
 
 
 def phases(trials: Sequence[FrozenTrial], config: SearchConfig) -> dict[str, int]:
-    """The parts of a search by name, each with the number of its first trial."""
-    found: dict[str, int] = {}
-    trained = [trial for trial in trials if counts(trial)]
-    for at, trial in enumerate(trained):
+    """Return the phases of a search by name, each with the number of its first trial."""
+    first: dict[str, int] = {}
+    for index, trial in enumerate(trial for trial in trials if counts(trial)):
         if Record.of(trial).confirms is not None:
             name = "confirmation"
         elif config.sampler != "nars":
             name = config.sampler
-        elif at < FIRST_BATCH:
+        elif index < FIRST_BATCH:
             name = "first batch"
         else:
             name = "predictor"
-        found.setdefault(name, trial.number)
-    return found
+        first.setdefault(name, trial.number)
+    return first
 
 
 def _head(run: Run, trials: Sequence[FrozenTrial]) -> str:
+    """Return the title, and a table of what was searched and how far the search is."""
     config = run.config
     states = [trial.state for trial in trials]
     number = {
@@ -82,122 +89,73 @@ def _head(run: Run, trials: Sequence[FrozenTrial]) -> str:
         "failed": states.count(TrialState.FAIL),
         "running": states.count(TrialState.RUNNING),
     }
-    done = ", ".join(f"{count} {name}" for name, count in number.items() if count) or "none"
     hours = sum(Record.of(trial).seconds or 0.0 for trial in trials) / 3600
-    limits = ", ".join(f"{name} <= {limit:g}" for name, limit in config.limits.items()) or "none"
     rows = [
         ("task", f"{config.task} of {config.data}"),
         ("space", f"{config.space.name}, {len(config.space.distributions)} dimensions"),
         ("objectives", ", ".join(config.objectives)),
-        ("limits", limits),
+        ("limits", ", ".join(f"{name} <= {limit:g}" for name, limit in config.limits.items()) or "none"),
         ("budget", str(config.total)),
-        ("trials", done),
+        ("trials", ", ".join(f"{count} {name}" for name, count in number.items() if count) or "none"),
         ("hours of training", f"{hours:.2f}"),
     ]
     return html.heading(run.name) + html.table(["", ""], rows)
 
 
-def _winner(study: Study, config: SearchConfig) -> str:
-    try:
-        found = winner(study, config)
-    except RunError:
-        return html.section("Winner", html.note("No candidate has been trained in full yet."))
-    best = best_candidate(config, found)
-    architecture = best.architecture
-    costs = profile(architecture, num_classes=config.space.num_classes)
-    rows = [
-        (
-            stage.name,
-            _blocks(architecture, at),
-            " x ".join(map(str, stage.shape)),
-            stage.cost.macs,
-            stage.cost.params,
-        )
-        for at, stage in enumerate(costs.stages)
-    ]
-    total = ("total", f"{architecture.resolution} x {architecture.resolution} pixels in", "")
-    rows.append((*total, costs.total.macs, costs.total.params))
-    recipe = [(name, getattr(best.recipe, name)) for name in Recipe.model_fields]
-    return html.section(
-        "Winner",
-        html.paragraph(_score(found, config)),
-        html.table(["stage", "blocks", "output", "MACs", "parameters"], rows),
-        html.table(["recipe", ""], recipe),
-        html.note("As a file that trains: best.yaml in this folder."),
-    )
-
-
-def _score(found: Measured, config: SearchConfig) -> str:
-    metric, mean, spread = config.objectives[0], found.mean[0], found.spread
-    numbers = ", ".join(map(str, found.numbers))
-    runs = (
-        "one run, not confirmed" if spread is None else f"mean of {len(found.runs)} runs, sd {spread[0]:.2%}"
-    )
-    return f"val {metric} {mean:.2%} ({runs}; trial {numbers})"
-
-
-def _blocks(architecture: Architecture, stage: int) -> str:
-    if stage == len(architecture.stages):
-        return "average pool, linear"
-    return "; ".join(map(_row, architecture.stages[stage]))
-
-
-def _row(block: Block) -> str:
-    parts = [f"{block.repeats} x {block.op}" if block.repeats > 1 else block.op]
-    if block.kernel is not None:
-        parts.append(f"{block.kernel}x{block.kernel}")
-    if block.expansion is not None:
-        parts.append(f"expand {block.expansion:g}")
-    if block.se != "none":
-        parts.append("SE")
-    if block.stride != 1:
-        parts.append(f"stride {block.stride}")
-    return f"{' '.join(parts)}, {block.channels} channels"
-
-
 def _pictures(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
     metric = config.objectives[0]
-    costs = [name for name in config.objectives[1:] if name != "macs"]
-    drawn = [plots.front(trials, metric, cost) for cost in ("macs", *costs)]
     history = plots.history(trials, metric, phases(trials, config))
+    costs = dict.fromkeys(["macs", *config.objectives[1:]])
+    fronts = [plots.front(trials, metric, cost) for cost in costs]
     return html.section(
         "Search",
         _image(history, "score of every trial"),
-        *(_image(each, "score against cost") for each in drawn),
+        *(_image(front, "score against cost") for front in fronts),
     )
 
 
 def _front(study: Study, config: SearchConfig) -> str:
     table = front_table(study, config)
     names = ["trial", "runs", *dict.fromkeys([*config.objectives, "macs"]), "sd"]
-    shown = [name for name in names if name in table]
-    rows = table[shown].itertuples(index=False)
-    text = "Candidates that no other beats in every objective; scores of several runs are means."
-    return html.section("Front", html.note(text), html.table(shown, rows))
+    columns = [name for name in names if name in table]
+    rows = table[columns].itertuples(index=False)
+    text = "Candidates that no other candidate dominates; a score of several runs is their mean."
+    return html.section("Front", html.note(text), html.table(columns, rows))
 
 
 def _candidates(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
     by_number = {trial.number: trial for trial in trials}
-    best = sorted(measured(trials), key=lambda each: -each.mean[0])
-    costs = {"macs": "MACs", "params": "parameters", "latency": "latency (s)"}
-    rows = []
-    for each in best[:TOP]:
-        record = Record.of(by_number[each.numbers[0]])
-        sd = each.spread[0] if each.spread else None
-        known = [record.measured.get(name) for name in costs]
-        known += [record.epochs, record.seconds, record.predicted]
-        rows.append((str(each.numbers[0]), len(each.runs), each.mean[0], sd, *known))
-    head = ["trial", "runs", config.objectives[0], "sd", *costs.values()]
+    ranked = sorted(measured(trials), key=lambda candidate: -candidate.mean[0])
+    rows = [
+        _candidate_row(candidate, Record.of(by_number[candidate.numbers[0]]))
+        for candidate in ranked[:_BEST_SHOWN]
+    ]
+    head = ["trial", "runs", config.objectives[0], "sd", *_COSTS.values()]
     head += ["epochs", "training (s)", "predicted"]
     return html.section(
-        f"Best of {len(best)} candidates",
+        f"Best of {len(ranked)} candidates",
         html.table(head, rows),
-        html.note("All trials: trials.csv."),
+        html.note("All trials are in trials.csv."),
         *_failures(trials),
     )
 
 
+def _candidate_row(candidate: Measured, first: Record) -> list[object]:
+    """Return a row on a candidate; `first` is the record of its first trial."""
+    return [
+        str(candidate.numbers[0]),
+        len(candidate.runs),
+        candidate.mean[0],
+        candidate.spread[0] if candidate.spread else None,
+        *(first.measured.get(name) for name in _COSTS),
+        first.epochs,
+        first.seconds,
+        first.predicted,
+    ]
+
+
 def _failures(trials: Sequence[FrozenTrial]) -> list[str]:
+    """Return a folded table of failed trials and their reasons, if there are any."""
     failed = [trial for trial in trials if trial.state == TrialState.FAIL]
     if not failed:
         return []
@@ -206,32 +164,33 @@ def _failures(trials: Sequence[FrozenTrial]) -> list[str]:
 
 
 def _importance(study: Study, config: SearchConfig) -> str:
-    found = importance(study, config.seed)
+    result = importance(study, config.seed)
     title = "What matters"
-    if found is None:
-        return html.section(title, html.note("Too few trials to tell the dimensions apart (10 are needed)."))
-    known = {name: share for name, share in found.shares.items() if share > found.chance}
-    rest = {name: share for name, share in found.shares.items() if name not in known}
+    if result is None:
+        text = "Too few trials to tell the dimensions apart: 10 with different scores are needed."
+        return html.section(title, html.note(text))
+    above = {name: share for name, share in result.shares.items() if share > result.chance}
+    below = {name: share for name, share in result.shares.items() if name not in above}
     text = (
-        f"Shares of the score's variance among {found.trials} trials (functional ANOVA). With shuffled "
-        f"scores all of the recipe gets {found.recipe_by_chance:.0%}, and some single dimension up to "
-        f"{found.chance:.1%}: what is below that is not known to matter."
+        f"Shares of the score's variance among {result.trials} trials (functional ANOVA). With shuffled "
+        f"scores, the recipe as a whole gets {result.recipe_by_chance:.0%} and the largest single dimension "
+        f"{result.chance:.1%}: a dimension below that may not matter at all."
     )
-    parts = {"architecture": 1 - found.recipe, "recipe": found.recipe}
-    folded = html.folded(f"{len(rest)} dimensions not above chance", html.bars(rest))
-    return html.section(title, html.note(text), html.bars(parts), html.bars(known), folded)
+    parts = {"architecture": 1 - result.recipe, "recipe": result.recipe}
+    folded = html.folded(f"{len(below)} dimensions not above chance", html.bars(below))
+    return html.section(title, html.note(text), html.bars(parts), html.bars(above), folded)
 
 
 def _recipes(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
-    found = recipes_by_size(trials, config.space)
-    if found is None:
+    table = recipes_by_size(trials, config.space)
+    if table is None:
         return ""
     text = (
-        "Medians and most frequent choices of the best third of candidates of each size; "
-        "lr as searched, before the optimizer's factor."
+        "Medians and most frequent choices among the best third of the candidates of each size; "
+        "lr is the searched value, before the optimizer's factor."
     )
-    rows = ([name, *row] for name, row in zip(found.index, found.to_numpy(dtype=object), strict=True))
-    return html.section("Recipes that suit", html.note(text), html.table(["", *found.columns], rows))
+    rows = ([name, *row] for name, row in zip(table.index, table.to_numpy(dtype=object), strict=True))
+    return html.section("Recipes that suit", html.note(text), html.table(["", *table.columns], rows))
 
 
 def _trust(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
@@ -243,14 +202,13 @@ def _trust(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
     text = f"{len(scores)} trials, each predicted before it was trained"
     agreement = spearman(guesses, scores)
     if agreement is not None:
-        text += f"; rank correlation {agreement}, in brackets the 95% interval"
-    if len(scores) >= TOP:
-        one, two = calibration(guesses, scores, spreads)
-        text += f"; {one:.0%} lie within one predicted standard deviation and {two:.0%} within two "
-        text += "(calibrated: 68% and 95%)"
-    return html.section(
-        title, html.note(f"{text}."), _image(plots.predicted(trials, metric), "predicted against measured")
-    )
+        text += f"; rank correlation {agreement}, with the 95% interval in brackets"
+    if len(scores) >= _FEWEST_TO_CALIBRATE:
+        within_one, within_two = calibration(guesses, scores, spreads)
+        text += f"; {within_one:.0%} are within one predicted standard deviation and {within_two:.0%} within "
+        text += "two (68% and 95% if calibrated)"
+    picture = _image(plots.predicted(trials, metric), "predicted against measured")
+    return html.section(title, html.note(f"{text}."), picture)
 
 
 def _curves(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
@@ -259,7 +217,7 @@ def _curves(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
 
 
 def _stopping_fraction(trials: Sequence[FrozenTrial], config: SearchConfig) -> float | None:
-    """The part of a training after which the first ones let others be stopped."""
+    """Return the part of a training from which on the first trainings allow others to be stopped."""
     first = trials[:TAUGHT_BY]
     complete = [trial for trial in first if trial.state == TrialState.COMPLETE]
     if not config.early_stopping or not complete:
@@ -269,9 +227,10 @@ def _stopping_fraction(trials: Sequence[FrozenTrial], config: SearchConfig) -> f
 
 
 def _settings(run: Run) -> str:
-    versions = [("python", platform.python_version()), *((name, version(name)) for name in PACKAGES)]
+    versions = [("python", platform.python_version()), *((name, version(name)) for name in _PACKAGES)]
     text = (
-        "config.yaml of this folder: the same search with the same seed and one worker gives the same result."
+        "The search in config.yaml of this folder. Run again with the same seed and one worker, it gives "
+        "the same result."
     )
     return html.section(
         "To repeat it",
@@ -281,5 +240,5 @@ def _settings(run: Run) -> str:
     )
 
 
-def _image(figure: Any, alt: str) -> str:
+def _image(figure: Figure, alt: str) -> str:
     return html.figure(plots.to_png(figure), alt)

@@ -1,183 +1,172 @@
-"""What it is worth to train a candidate, given what predictors say of it."""
+"""Acquisition functions: the value of training a candidate, given what predictors say about it.
+
+With one objective that is its expected improvement, with several what it adds to the front.
+"""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from nars.internals import hypervolume
-from nars.predictors.scores import LabelScale
-from nars.space.genotypes import Domain, Matrix
+from nars.sampling.evolution import Evolution, Population
+from nars.sampling.pareto import hypervolume
+from nars.sampling.predictions import Predictions
+from nars.space.genotypes import Matrix
 
-__all__ = ["Acquisition", "Predictor"]
+__all__ = ["OPTIMISM", "Acquisition", "ExpectedImprovement", "Front", "make_acquisition"]
 
 Floats = NDArray[np.float64]
 
 OPTIMISM = 0.5
-"""Standard deviations added to predictions where objectives are traded against each other."""
-SHORTLIST = 512
-"""Candidates among which a batch is chosen one by one."""
-WIDE = 64
-"""Candidates at the top of a ranking among which those for a front are."""
+"""Standard deviations added to predictions when objectives are traded against each other."""
+
+_SHORTLIST = 512
+"""Candidates from which a batch with one objective is chosen, one by one."""
+
+_FRONTRUNNERS = 64
+"""How many top candidates compete for a place on the front."""
 
 
-class Predictor(Protocol):
-    """A scikit-learn regressor on genotype matrices that knows how sure it is."""
+class Acquisition(Protocol):
+    """Scores candidates for an evolutionary search and chooses a batch among those that it found."""
 
-    def fit(self, X: Matrix, y: Floats) -> Any: ...  # noqa: N803 - scikit-learn's name
-
-    def predict(
-        self,
-        X: Matrix,  # noqa: N803 - scikit-learn's name
-        return_std: bool = False,
-        return_cov: bool = False,
-    ) -> Any: ...
-
-
-class Acquisition:
-    """Worth of genotypes [n, d], larger is better: [n], or [n, k] for k objectives.
-
-    - One objective: the expected improvement on the best measured (Jones et al., Journal of Global
-      Optimization 1998). Which that is the predictor says, for it sees through the noise. It is on the
-      predictor's scale: on that of the scores, where failed trainings are far away, what they leave
-      uncertain would be mistaken for hope. In a batch, what was chosen before counts as measured, with
-      the score predicted and without noise (the "kriging believer": Ginsbourger et al., Computational
-      Intelligence in Expensive Optimization Problems, 2010).
-    - Several: scores, each optimistically, by `OPTIMISM`; `choose` then says which of a front to train.
-
-    `predictors` are fitted to genotypes `measured` [m, d] and scores on `scales`; an objective
-    without one is a statistic of the domain. `signs` [k]: 1 for what is maximised, -1 for the others.
-    """
-
-    def __init__(
-        self,
-        domain: Domain,
-        objectives: Sequence[str],
-        signs: Floats,
-        predictors: Mapping[str, Predictor],
-        scales: Mapping[str, LabelScale],
-        measured: Matrix,
-    ) -> None:
-        self.domain = domain
-        self.objectives = objectives
-        self.signs = signs
-        self.predictors = predictors
-        self.scales = scales
-        self.known = self._predicted(measured)[0]
-        """What `measured` is worth [m, k], by prediction, on the predictors' scales."""
+    @property
+    def measured(self) -> Floats:
+        """Predictions for the measured candidates [m, k], larger is better."""
 
     def __call__(self, matrix: Matrix) -> Floats:
-        mean, std = self._predicted(matrix)
-        if len(self.objectives) > 1:
-            return self._scores(mean + OPTIMISM * std)
-        return _expected_improvement(mean[:, 0], std[:, 0], self.known.max())
+        """Scores [n, k] of genotypes [n, d], larger is better; k is 1 unless a front is sought."""
 
-    def choose(self, matrix: Matrix, worth: Floats, pending: Matrix, count: int) -> Matrix:
-        """The `count` of genotypes [n, d] to train together, beside those `pending`; most worth first."""
-        choose = self._believing if worth.ndim == 1 else self._front
-        return np.asarray(matrix[choose(matrix, worth, pending, count)])
+    def contenders(self, evolution: Evolution) -> Population:
+        """The candidates to choose from, with their scores."""
 
-    def _believing(self, matrix: Matrix, worth: Floats, pending: Matrix, count: int) -> NDArray[np.int64]:
-        """Each improves most on what is known, those `pending` and those before it."""
-        shortlist = _shortlist(worth)
-        mean, covariance = self._joint(np.concatenate([pending, matrix[shortlist]]))
-        best, order = self.known.max(), list(range(len(pending)))
-        left = np.arange(len(mean)) >= len(pending)
-        for at in order:
-            best, covariance = max(best, mean[at]), _given(covariance, at)
-        while left.any() and len(order) < len(pending) + count:
-            std = np.sqrt(np.maximum(covariance.diagonal(), 0))
-            at = int(np.argmax(np.where(left, _expected_improvement(mean, std, best), -1.0)))
-            best, covariance = max(best, mean[at]), _given(covariance, at)
-            left[at] = False
-            order.append(at)
-        return shortlist[np.array(order[len(pending) :], dtype=np.int64) - len(pending)]
+    def choose(self, contenders: Population, pending: Matrix, count: int) -> Matrix:
+        """At most `count` genotypes [n, d] to train together, the most valuable first.
 
-    def _front(self, matrix: Matrix, worth: Floats, pending: Matrix, count: int) -> NDArray[np.int64]:
-        """Each adds most to the hypervolume of what is known, those `pending` and those before it.
-
-        What a candidate adds only shrinks as others are chosen, so that what it added when last looked at
-        bounds it: only those are looked at again whose bound is the largest ("lazy greedy": Minoux,
-        Optimization Techniques 1978).
+        `pending` [p, d] are being trained already.
         """
-        known = self._scores(np.concatenate([self.known, self._predicted(pending)[0]]))
-        every = np.concatenate([known, worth])
-        low, high = every.min(axis=0), every.max(axis=0)
-        front, candidates = (
-            1 - (values - low) / np.maximum(high - low, 1e-12) for values in (known, worth[:WIDE])
-        )  # losses in 0..1, as Optuna's hypervolume takes them
-        reference = np.full(len(low), 1.1)
-        order: list[int] = []
-        waiting = [(-np.inf, at) for at in range(len(candidates))]
-        while waiting and len(order) < count:
+
+
+def make_acquisition(predictions: Predictions, measured: Matrix) -> Acquisition:
+    """`ExpectedImprovement` for one objective, `Front` for several."""
+    several = len(predictions.signs) > 1
+    return Front(predictions, measured) if several else ExpectedImprovement(predictions, measured)
+
+
+class ExpectedImprovement:
+    """The expected improvement on the best measured candidate [n, 1].
+
+    Source: Jones et al., Journal of Global Optimization 1998. The predictor decides which measured
+    candidate is best, because it smooths the noise. The improvement is on the predictor's scale: on
+    that of the scores, the uncertainty of failed trainings, which are far away, would look like
+    promise.
+
+    In a batch, a candidate that was chosen counts as measured, with the score predicted and without
+    noise: the "kriging believer" (Ginsbourger et al., Computational Intelligence in Expensive
+    Optimization Problems, 2010).
+    """
+
+    def __init__(self, predictions: Predictions, measured: Matrix) -> None:
+        self.measured = predictions(measured)[0]
+        self._predictions = predictions
+
+    def __call__(self, matrix: Matrix) -> Floats:
+        mean, std = self._predictions(matrix)
+        return _improvement(mean, std, self.measured.max())
+
+    def contenders(self, evolution: Evolution) -> Population:
+        return evolution.scored
+
+    def choose(self, contenders: Population, pending: Matrix, count: int) -> Matrix:
+        """Choose one by one what improves most on everything measured, pending or chosen before."""
+        shortlist = contenders.matrix[_shortlist(contenders.scores[:, 0])]
+        mean, covariance = self._predictions.joint(np.concatenate([pending, shortlist]))
+        best = self.measured.max()
+        for row in range(len(pending)):
+            best, covariance = max(best, mean[row]), _conditioned(covariance, row)
+        chosen: list[int] = []
+        available = np.arange(len(mean)) >= len(pending)
+        while available.any() and len(chosen) < count:
+            std = np.sqrt(np.maximum(covariance.diagonal(), 0))
+            row = int(np.argmax(np.where(available, _improvement(mean, std, best), -1.0)))
+            best, covariance = max(best, mean[row]), _conditioned(covariance, row)
+            available[row] = False
+            chosen.append(row - len(pending))
+        return np.asarray(shortlist[chosen])
+
+
+class Front:
+    """The objectives [n, k] as scores, each by `optimism` standard deviations better than predicted."""
+
+    def __init__(self, predictions: Predictions, measured: Matrix, optimism: float = OPTIMISM) -> None:
+        self.measured = predictions(measured)[0]
+        self._predictions = predictions
+        self._optimism = optimism
+
+    def __call__(self, matrix: Matrix) -> Floats:
+        mean, std = self._predictions(matrix)
+        return self._predictions.scores(mean + self._optimism * std)
+
+    def contenders(self, evolution: Evolution) -> Population:
+        return evolution.population
+
+    def choose(self, contenders: Population, pending: Matrix, count: int) -> Matrix:
+        """Choose one by one what adds most to the hypervolume of the measured, pending and chosen candidates.
+
+        Gains only shrink as others are chosen, so the last computed gain is an upper bound: only the
+        candidate with the largest bound is computed again ("lazy greedy": Minoux, Optimization
+        Techniques 1978).
+        """
+        measured = self._predictions.scores(np.concatenate([self.measured, self._predictions(pending)[0]]))
+        everything = np.concatenate([measured, contenders.scores])
+        low, high = everything.min(axis=0), everything.max(axis=0)
+
+        def scaled(scores: Floats) -> Floats:
+            """Scores in -1..0."""
+            return np.asarray((scores - low) / np.maximum(high - low, 1e-12) - 1)
+
+        front, candidates = scaled(measured), scaled(contenders.scores[:_FRONTRUNNERS])
+        reference = np.full(len(low), -1.1)
+        chosen: list[int] = []
+        bounds = [(-np.inf, row) for row in range(len(candidates))]  # a heap of negative gains
+        while bounds and len(chosen) < count:
             volume = hypervolume(front, reference)
-            current: set[int] = set()
-            while (best := waiting[0][1]) not in current:
-                added = hypervolume(np.vstack([front, candidates[best]]), reference) - volume
-                heapq.heapreplace(waiting, (-added, best))
-                current.add(best)
-            heapq.heappop(waiting)
-            order.append(best)
-            front = np.vstack([front, candidates[best]])
-        return np.array(order, dtype=np.int64)
-
-    def _joint(self, matrix: Matrix) -> tuple[Floats, Floats]:
-        """Mean [n] and covariance [n, n] of the one objective, larger is better."""
-        mean, std = self._predicted(matrix)
-        if not self.predictors or not len(matrix):
-            return mean[:, 0], np.zeros((len(mean), len(mean)))
-        (predictor,) = self.predictors.values()
-        covariance = predictor.predict(matrix, return_cov=True)[1]
-        kept = std[:, 0] / np.sqrt(np.maximum(covariance.diagonal(), 1e-24))
-        return mean[:, 0], kept[:, None] * covariance * kept
-
-    def _predicted(self, matrix: Matrix) -> tuple[Floats, Floats]:
-        """Mean and standard deviation [n, k] on the predictors' scales, larger is better."""
-        means, stds = np.zeros((2, len(matrix), len(self.objectives)))
-        if not len(matrix):
-            return means, stds
-        statistics = self.domain.statistics(matrix) if len(self.predictors) < len(self.objectives) else {}
-        for at, name in enumerate(self.objectives):
-            if name in self.predictors:
-                means[:, at], stds[:, at] = self.predictors[name].predict(matrix, return_std=True)
-            else:
-                means[:, at] = statistics[name]
-        return self.signs * means, stds
-
-    def _scores(self, values: Floats) -> Floats:
-        """Values [n, k] on the predictors' scales as scores, larger is better still."""
-        given = values * self.signs
-        for name, scale in self.scales.items():
-            at = self.objectives.index(name)
-            given[:, at] = scale.inverse(given[:, at])
-        return np.asarray(given * self.signs)
+            computed: set[int] = set()
+            while (row := bounds[0][1]) not in computed:
+                gain = hypervolume(np.vstack([front, candidates[row]]), reference) - volume
+                heapq.heapreplace(bounds, (-gain, row))
+                computed.add(row)
+            heapq.heappop(bounds)
+            chosen.append(row)
+            front = np.vstack([front, candidates[row]])
+        return np.asarray(contenders.matrix[chosen])
 
 
-def _expected_improvement(mean: Floats, std: Floats, best: float) -> Floats:
+def _improvement(mean: Floats, std: Floats, best: float) -> Floats:
+    """The expectation of how much normal variables exceed `best`; 0 if they do not."""
     above = mean - best
     z = above / np.maximum(std, 1e-12)
     return np.asarray(above * ndtr(z) + std * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
 
 
-def _given(covariance: Floats, at: int) -> Floats:
-    """What is left of covariances [n, n] once the expectation of one candidate is known."""
-    variance = covariance[at, at]
+def _conditioned(covariance: Floats, row: int) -> Floats:
+    """The covariances [n, n] that remain once the value of one candidate is known."""
+    variance = covariance[row, row]
     if variance <= 1e-9 * max(covariance.diagonal().max(), 1e-300):  # known already, up to rounding
         return covariance
-    return np.asarray(covariance - np.outer(covariance[:, at], covariance[at]) / variance)
+    return np.asarray(covariance - np.outer(covariance[:, row], covariance[row]) / variance)
 
 
-def _shortlist(worth: Floats) -> NDArray[np.int64]:
-    """The best of candidates worth [n], and as many from all over the rest.
+def _shortlist(scores: Floats) -> NDArray[np.int64]:
+    """The best candidates by scores [n], and as many spread evenly over the ranking of the others.
 
     The best of a converged evolution are alike: once one of them is chosen, the next may be elsewhere.
     """
-    order = np.argsort(-worth, kind="stable")
-    best, rest = order[: SHORTLIST // 2], order[SHORTLIST // 2 :]
-    evenly = np.linspace(0, len(rest) - 1, min(len(rest), SHORTLIST // 2)).astype(np.int64)
+    order = np.argsort(-scores, kind="stable")
+    best, rest = order[: _SHORTLIST // 2], order[_SHORTLIST // 2 :]
+    evenly = np.linspace(0, len(rest) - 1, min(len(rest), _SHORTLIST // 2)).astype(np.int64)
     return np.concatenate([best, rest[evenly]])

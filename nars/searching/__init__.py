@@ -1,3 +1,3 @@
-"""Everything about one search that is not a worker: configuration, budget, run folder, results."""
+"""Everything about a search but its workers: configuration, budget, run folder, results."""
 
 from __future__ import annotations

@@ -16,18 +16,19 @@ from nars.trials import Record, counts
 __all__ = ["Budget"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+"""Seconds in each unit of time that a budget can be given in."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """So many trained candidates, seconds of training, or epochs."""
+    """A number of trained candidates, of seconds of training, or of epochs."""
 
     amount: float
     unit: Literal["trials", "seconds", "epochs"] = "trials"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """``64`` trials, ``500ep`` epochs, ``90s``, ``30m``, ``2h`` or ``1d``. Raises `UsageError`."""
+        """Read ``64`` (trials), ``500ep`` (epochs), ``90s``, ``30m``, ``2h``, ``1d``. Raises `UsageError`."""
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ep|s|m|h|d)?", text.strip())
         if not match or float(match[1]) <= 0:
             raise UsageError(f"budget {text!r}: give trials (64), a time (90s, 30m, 2h) or epochs (500ep)")
@@ -42,7 +43,7 @@ class Budget:
         return f"{self.amount:g} {self.unit}"
 
     def spent(self, trials: Sequence[FrozenTrial], now: datetime | None = None) -> float:
-        """What the trials have used, those still running included."""
+        """Return how much the trials have used, including those still running."""
         used = [trial for trial in trials if counts(trial)]
         if self.unit == "trials":
             return len(used)
@@ -50,21 +51,25 @@ class Budget:
             return float(sum(Record.of(trial).epochs or 0 for trial in used))
         return _busy_seconds(used, now or datetime.now())
 
+    def is_spent(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether no further trial may start."""
+        return self.spent(trials) >= self.amount
+
     def progress(self, trials: Sequence[FrozenTrial], now: datetime | None = None) -> float:
-        """The share of the budget that is spent, 0..1."""
+        """Return the share of the budget that is spent, 0..1."""
         return min(1.0, self.spent(trials, now) / self.amount)
 
     def grants(self, trials: Sequence[FrozenTrial], number: int) -> bool:
-        """Whether the trial of this number may train, for everybody who asks alike.
+        """Whether the trial with this number may train; every worker gets the same answer.
 
-        Only trials with a smaller number count against it, so that of two workers that ask at the
-        same moment one is refused.
+        Only trials with a smaller number count against it, so if two workers ask at the same moment
+        and the budget has room for one trial, exactly one of them is granted it.
         """
         return self.spent([trial for trial in trials if trial.number < number]) < self.amount
 
 
 def _busy_seconds(trials: Sequence[FrozenTrial], now: datetime) -> float:
-    """Time during which at least one of the trials ran: pauses between runs are free."""
+    """Return the time during which at least one trial ran, so pauses between runs are free."""
     spans = sorted(
         (trial.datetime_start, trial.datetime_complete or now) for trial in trials if trial.datetime_start
     )

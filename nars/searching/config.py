@@ -1,4 +1,4 @@
-"""What a search is: everything that its run folder, its workers and its resumption agree on."""
+"""A search, as its run folder, its workers and its resumption agree on it."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from typing import Annotated, ClassVar
 from optuna.study import StudyDirection
 from pydantic import Field, model_validator
 
+from nars.documents import Document
 from nars.errors import RunError
-from nars.predictors.knowledge import Earlier
-from nars.sampling.sampler import PredictorName
+from nars.predictors.knowledge import EarlierSearch
 from nars.searching.budget import Budget
+from nars.searching.request import STATISTICS, PredictorName
 from nars.space import Space
-from nars.spec import Document
 
 __all__ = ["STATISTICS", "SearchConfig", "space_difference"]
 
-STATISTICS = ("macs", "params", "latency")
-"""Objectives and limits that are minimised and need no training; latency is in seconds."""
-
 _CHANGEABLE = {"budget", "device"}
-"""Fields that may differ when a run goes on."""
+"""Fields that may change when a run continues."""
+
+_SHOWN = 3
+"""Dimensions that `space_difference` names."""
 
 
 class SearchConfig(Document):
-    """A search, but for how far it goes and on what it runs.
+    """Everything that defines a search.
 
-    `space` already holds the number of classes of the data, and what ``--fix`` holds.
+    `space` already has the number of classes of the data, and holds what ``--fix`` names. `budget` and
+    `device` may change when the search continues. Raises `SpecError`, and `UsageError` for a wrong budget.
     """
 
     kind: ClassVar[str] = "search"
@@ -37,7 +38,7 @@ class SearchConfig(Document):
     task: str = "classification"
     data: str = "digits"
     data_fingerprint: str
-    """Of the task's data, as the task computes it."""
+    """Identifies the content of the data, as the task computes it."""
     drop_bad: bool = False
     objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("accuracy",)
     """The task's metric first, then statistics to be traded against it."""
@@ -45,9 +46,9 @@ class SearchConfig(Document):
     """Largest allowed ``macs``, ``params`` and ``latency`` (seconds) of a trained candidate."""
     sampler: str = "nars"
     predictor: PredictorName = "gaussian"
-    """Of the sampler ``nars``; others have none."""
-    warm_start: tuple[Earlier, ...] = ()
-    """What earlier searches measured, for the sampler ``nars``."""
+    """Model that guides the sampler ``nars``; the other samplers have none."""
+    warm_start: tuple[EarlierSearch, ...] = ()
+    """Measurements of earlier searches that the sampler ``nars`` learns from."""
     pruner: str = "none"
     early_stopping: bool = True
     seed: Annotated[int, Field(ge=0)] = 0
@@ -72,15 +73,18 @@ class SearchConfig(Document):
 
     @property
     def total(self) -> Budget:
+        """The budget, parsed."""
         return Budget.parse(self.budget)
 
     @property
     def directions(self) -> list[StudyDirection]:
+        """One direction per objective: the metric is maximized, the statistics are minimized."""
         others = [StudyDirection.MINIMIZE] * (len(self.objectives) - 1)
         return [StudyDirection.MAXIMIZE, *others]
 
     @property
     def needs_latency(self) -> bool:
+        """Whether the latency of candidates has to be measured."""
         return "latency" in self.objectives or "latency" in self.limits
 
     @property
@@ -90,7 +94,7 @@ class SearchConfig(Document):
         return hashlib.sha256(same.to_yaml().encode()).hexdigest()[:8]
 
     def check_continues(self, earlier: SearchConfig, where: str) -> None:
-        """Raise `RunError` with the differences where this search is not the `earlier` one."""
+        """Raise `RunError` with the differences if this search is not the `earlier` one."""
         changes = list(_differences(earlier, self))
         if changes:
             raise RunError(f"{where} holds another search: {'; '.join(changes)} (choose another --run)")
@@ -105,7 +109,7 @@ def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
         if name == "space":
             changes.append(space_difference(before, after))
         elif name == "warm_start":
-            shown = [", ".join(map(str, each)) or "nothing" for each in (before, after)]
+            shown = [", ".join(map(str, runs)) or "nothing" for runs in (before, after)]
             changes.append(f"warm start was {shown[0]}, now {shown[1]}")
         else:
             changes.append(f"{name} was {before!r}, now {after!r}")
@@ -113,11 +117,11 @@ def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
 
 
 def space_difference(old: Space, new: Space) -> str:
-    """The first few dimensions in which two spaces differ."""
+    """A clause that names the first few dimensions in which two spaces differ."""
     before, after = (
         {"num_classes": space.num_classes, **space.distributions, **space.fixed} for space in (old, new)
     )
     names = [name for name in before | after if before.get(name) != after.get(name)]
-    shown = ", ".join(f"{name} was {before.get(name)}, now {after.get(name)}" for name in names[:3])
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    shown = ", ".join(f"{name} was {before.get(name)}, now {after.get(name)}" for name in names[:_SHOWN])
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"space {old.name} is not {new.name}: {shown or 'its structure'}{more}"

@@ -1,8 +1,7 @@
-"""From what a user asks for to a `SearchConfig`: names resolved, data opened, space restricted."""
+"""Turn a request into a `SearchConfig`: resolve its names, restrict its space, open its data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,80 +9,76 @@ from typing import Any
 import numpy as np
 
 from nars import tasks
-from nars.errors import UsageError, closest
-from nars.predictors.knowledge import Earlier
-from nars.searching.config import STATISTICS, SearchConfig, space_difference
+from nars.errors import UsageError
+from nars.predictors.knowledge import EarlierSearch
+from nars.searching.config import SearchConfig, space_difference
 from nars.searching.earlier import learned
-from nars.searching.pruners import PRUNERS
+from nars.searching.request import SearchRequest, check_first_objective
 from nars.searching.run import open_run
 from nars.searching.wrappers import check_sampler
 from nars.space import Space, feasible
-from nars.space.feasible import Remaining
+from nars.space.feasible import FeasiblePart
 from nars.spec import Architecture, Candidate, Recipe, read
 
 __all__ = ["candidate", "configure", "published_names", "recipe", "what_is_left"]
 
 
-def configure(
-    *,
-    space: str,
-    task: str = "classification",
-    data: str = "digits",
-    fix: Sequence[str] = (),
-    objectives: str | None = None,
-    limits: Mapping[str, float] | None = None,
-    warm_start: Sequence[Path] = (),
-    options: Mapping[str, Any] | None = None,
-) -> SearchConfig:
-    """A search over the space of this name or file, for a task on its data.
+def configure(request: SearchRequest) -> SearchConfig:
+    """The search that `request` asks for. Its data are opened after everything else is checked.
 
-    `fix` holds ``recipe=FILE`` or ``arch=FILE`` (or a published name); `objectives` are separated by
-    commas; `warm_start` are run folders of searches over the same dimensions; `options` are further
-    fields of `SearchConfig`. Raises `UsageError`, `SpecError`, `DataError`, `RunError`.
+    Raises `UsageError`, `SpecError`, `DataError`, `RunError`.
     """
-    options = dict(options or {})
-    _check_name("pruner", options.get("pruner", "none"), PRUNERS)
-    found: Space = _catalogue().space(space)
-    for part in fix:
-        found = _hold(found, part)
-    if not found.distributions:
-        raise UsageError("nothing is left to search: both architecture and recipe are fixed")
-    opened = tasks.load(task, data, options.get("device", "auto"), drop_bad=options.get("drop_bad", False))
-    names = tuple(name.strip() for name in (objectives or opened.metric).split(","))
-    if names[0] != opened.metric:
-        raise UsageError(f"the first objective of {task} is {opened.metric}, got {names[0]!r}")
-    for name in names[1:]:
-        _check_name("objective", name, STATISTICS)
-    check_sampler(options.get("sampler", "nars"), names)
+    check_sampler(request.sampler, request.objectives)
+    space = _space(request)
+    warm_start = tuple(_earlier(folder, space) for folder in request.warm_start)
+    task = tasks.load(request.task, request.data, request.device, drop_bad=request.drop_bad)
+    objectives = request.objectives or (task.metric,)
+    check_first_objective(request.task, task.metric, objectives[0])
     return SearchConfig(
-        space=found.replace(num_classes=opened.num_classes),
-        task=task,
-        data=data,
-        data_fingerprint=opened.fingerprint,
-        objectives=names,
-        limits=dict(limits or {}),
-        warm_start=tuple(_earlier(folder, found) for folder in warm_start),
-        **options,
+        space=space.replace(num_classes=task.num_classes),
+        task=request.task,
+        data=request.data,
+        data_fingerprint=task.fingerprint,
+        drop_bad=request.drop_bad,
+        objectives=objectives,
+        limits=request.limits,
+        sampler=request.sampler,
+        predictor=request.predictor,
+        warm_start=warm_start,
+        pruner=request.pruner,
+        early_stopping=request.early_stopping,
+        seed=request.seed,
+        budget=request.budget,
+        device=request.device,
     )
 
 
-def _earlier(folder: Path, space: Space) -> Earlier:
+def _space(request: SearchRequest) -> Space:
+    space: Space = _catalogue().space(request.space)
+    for part in request.fix:
+        space = _hold(space, part)
+    if not space.distributions:
+        raise UsageError("nothing is left to search: both architecture and recipe are fixed")
+    return space
+
+
+def _earlier(folder: Path, space: Space) -> EarlierSearch:
+    """The measurements in a run folder. Raises `UsageError` if its dimensions are not those of `space`."""
     run = open_run(folder)
-    if run.config.space.distributions != space.distributions:
-        difference = space_difference(
-            run.config.space, space.replace(num_classes=run.config.space.num_classes)
-        )
+    earlier = run.config.space
+    if earlier.distributions != space.distributions:
+        difference = space_difference(earlier, space.replace(num_classes=earlier.num_classes))
         raise UsageError(f"no warm start from {folder}: {difference}")
     return learned(run.study(), run.name, list(space.distributions))
 
 
-def what_is_left(config: SearchConfig) -> Remaining:
-    """What the limits leave of the space; latency is left out, for it has to be measured first.
+def what_is_left(config: SearchConfig) -> FeasiblePart:
+    """The part of the space within the limits, except that on latency, which has to be measured first.
 
-    Raises `InfeasibleError` with the smallest possible.
+    Raises `InfeasibleError` with the smallest possible values.
     """
     limits = {name: limit for name, limit in config.limits.items() if name != "latency"}
-    return feasible.remaining(config.space, limits, np.random.default_rng(0))
+    return feasible.feasible_part(config.space, limits, np.random.default_rng(0))
 
 
 def candidate(name_or_file: str) -> Candidate:
@@ -93,11 +88,11 @@ def candidate(name_or_file: str) -> Candidate:
     """
     if not name_or_file.endswith((".yaml", ".yml")):
         return Candidate(architecture=_catalogue().published(name_or_file))
-    found = read(name_or_file)
-    if isinstance(found, Candidate):
-        return found
-    if isinstance(found, Architecture):
-        return Candidate(architecture=found)
+    document = read(name_or_file)
+    if isinstance(document, Candidate):
+        return document
+    if isinstance(document, Architecture):
+        return Candidate(architecture=document)
     raise UsageError(f"{name_or_file} is a recipe: it has no architecture")
 
 
@@ -109,13 +104,14 @@ def published_names() -> list[str]:
 
 def recipe(file: str) -> Recipe:
     """The recipe in a YAML file of a recipe or a candidate. Raises `UsageError`, `SpecError`."""
-    found = read(file)
-    if isinstance(found, Architecture):
+    document = read(file)
+    if isinstance(document, Architecture):
         raise UsageError(f"{file} is an architecture: it has no recipe")
-    return found.recipe if isinstance(found, Candidate) else found
+    return document.recipe if isinstance(document, Candidate) else document
 
 
 def _hold(space: Space, part: str) -> Space:
+    """The space with the ``recipe=FILE`` or ``arch=FILE`` of `part` held fixed."""
     what, equals, file = part.partition("=")
     if not equals or what not in ("recipe", "arch"):
         raise UsageError(f"--fix {part!r}: give recipe=FILE or arch=FILE")
@@ -124,11 +120,6 @@ def _hold(space: Space, part: str) -> Space:
     return space.fix(architecture=candidate(file).architecture)
 
 
-def _check_name(what: str, name: str, valid: Sequence[str]) -> None:
-    if name not in valid:
-        raise UsageError(f"no {what} {name!r}: {closest(name, valid)}")
-
-
 def _catalogue() -> Any:
-    """`search_spaces`, which stands on top of nars and so is found only when asked for."""
+    """The package `search_spaces`, imported late because it is built on nars."""
     return import_module("search_spaces")

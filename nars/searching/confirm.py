@@ -1,7 +1,7 @@
 """Confirmation: the last part of a budget trains the best candidates again, with other seeds.
 
-The mean decides, not one lucky run. Everything here is a function of the study's trials, so
-that every worker, and a resumed search, comes to the same choice.
+The mean over runs decides, not one lucky run. Everything here is a function of the study's trials,
+so all workers, and a resumed search, make the same choice.
 """
 
 from __future__ import annotations
@@ -23,45 +23,49 @@ from nars.trials import counts
 __all__ = ["Measured", "confirmations", "front", "is_confirmation", "measured", "next_to_confirm", "winner"]
 
 CONTENDERS = 3
-SHARE = 0.15
+"""Best candidates that are trained again in a search with one objective; for a front, all on it are."""
+
+_SHARE = 0.15
+"""Share of a budget that is kept for confirmation."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A candidate with all its complete runs."""
+    """A candidate with all its complete trainings, called runs."""
 
     numbers: tuple[int, ...]
-    """Of its trials, in order."""
+    """Numbers of its trials, in order."""
     params: dict[str, Any]
     runs: tuple[tuple[float, ...], ...]
-    """Values of every run [runs, objectives]."""
+    """Objective values of every run, [runs, objectives]."""
 
     @property
     def mean(self) -> tuple[float, ...]:
+        """Mean of each objective over runs."""
         return tuple(float(mean) for mean in np.mean(self.runs, axis=0))
 
     @property
     def spread(self) -> tuple[float, ...] | None:
-        """Standard deviation over runs, None of a single one."""
+        """Standard deviation of each objective over runs; None for a single run."""
         if len(self.runs) < 2:
             return None
         return tuple(float(sd) for sd in np.std(self.runs, axis=0, ddof=1))
 
 
 def confirmations(budget: Budget) -> int:
-    """How many trials a budget keeps back; none where there would be no search left."""
-    return int(min(2 * CONTENDERS, budget.amount * SHARE)) if budget.unit == "trials" else 0
+    """Return how many trials a budget keeps for confirmation; 0 for small ones and units besides trials."""
+    return int(min(2 * CONTENDERS, budget.amount * _SHARE)) if budget.unit == "trials" else 0
 
 
 def is_confirmation(budget: Budget, earlier: Sequence[FrozenTrial]) -> bool:
-    """Whether the trial after these falls into the part kept for confirmation."""
+    """Whether the trial after the `earlier` ones belongs to the part kept for confirmation."""
     if budget.unit == "trials":
         return budget.spent(earlier) >= budget.amount - confirmations(budget)
-    return len(measured(earlier)) >= 2 * CONTENDERS and budget.progress(earlier) >= 1 - SHARE
+    return len(measured(earlier)) >= 2 * CONTENDERS and budget.progress(earlier) >= 1 - _SHARE
 
 
 def measured(trials: Sequence[FrozenTrial]) -> list[Measured]:
-    """Every candidate with complete runs, in the order of their first trials."""
+    """Group complete trials by candidate, in the order of their first trials."""
     groups: dict[str, list[FrozenTrial]] = {}
     for trial in trials:
         if trial.state == TrialState.COMPLETE:
@@ -73,7 +77,7 @@ def measured(trials: Sequence[FrozenTrial]) -> list[Measured]:
 
 
 def next_to_confirm(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> Measured | None:
-    """The candidate most worth another run: of the best, the one with the fewest."""
+    """Return the best candidate with the fewest runs, counting those in progress; None without any."""
     best = front(trials, directions) if len(directions) > 1 else _ranked(trials, directions)[:CONTENDERS]
     running = [trial.params for trial in trials if trial.state == TrialState.RUNNING and counts(trial)]
 
@@ -84,9 +88,9 @@ def next_to_confirm(trials: Sequence[FrozenTrial], directions: Sequence[StudyDir
 
 
 def winner(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> Measured | None:
-    """The best mean of the first objective among the candidates that were run more than once.
+    """Return the candidate with the best mean of the first objective; None if none was trained in full.
 
-    A candidate with a single run wins only where nothing was confirmed.
+    A candidate with a single run wins only if no candidate has more than one.
     """
     ranked = _ranked(trials, directions)
     confirmed = [candidate for candidate in ranked if len(candidate.runs) > 1]
@@ -94,18 +98,21 @@ def winner(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) 
 
 
 def front(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[Measured]:
-    """The candidates whose mean values no other dominates, best of the first objective first."""
+    """Return the candidates with nondominated means, sorted from the best in the first objective."""
     ranked = _ranked(trials, directions)
     if not ranked:
         return []
     values = np.array([candidate.mean for candidate in ranked]) * _signs(directions)
-    return [candidate for candidate, worse in zip(ranked, dominated(values), strict=True) if not worse]
+    beaten = dominated(values)
+    return [candidate for candidate, is_beaten in zip(ranked, beaten, strict=True) if not is_beaten]
 
 
 def _ranked(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[Measured]:
+    """Sort the candidates from the best mean of the first objective."""
     sign = _signs(directions)[0]
     return sorted(measured(trials), key=lambda candidate: -sign * candidate.mean[0])
 
 
 def _signs(directions: Sequence[StudyDirection]) -> NDArray[np.float64]:
+    """Return 1 for each objective to maximize and -1 for each to minimize, [objectives]."""
     return np.array([1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in directions])

@@ -1,4 +1,4 @@
-"""What a finished search leaves for a warm start: its candidates and their scores."""
+"""The lessons of a finished search for a warm start: its candidates and their scores."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ from collections.abc import Sequence
 from optuna.study import Study
 
 from nars.errors import UsageError
-from nars.predictors.knowledge import Earlier
+from nars.predictors.knowledge import EarlierSearch
 from nars.space.genotypes import Genotype
 from nars.trials import labels
 
 __all__ = ["learned"]
 
-LEAST = 8
-"""Trials from which on a search teaches anything."""
+_FEWEST_TRIALS = 8
+"""Scored trials below which a search is too small to learn from."""
 
 
-def learned(study: Study, run: str, names: Sequence[str]) -> Earlier:
-    """What a study of these dimensions measured. Raises `UsageError` where that is too little."""
-    known = [
-        (trial.params, found[0])
-        for trial in study.get_trials(deepcopy=False)
-        if set(names) <= trial.params.keys() and (found := labels(study, trial)) is not None
-    ]
-    if len(known) < LEAST:
-        raise UsageError(f"{run} has {len(known)} scored trials; a warm start needs {LEAST} or more")
-    genotypes: list[Genotype] = [{name: params[name] for name in names} for params, _ in known]
-    return Earlier(run=run, genotypes=tuple(genotypes), scores=tuple(score for _, score in known))
+def learned(study: Study, run: str, names: Sequence[str]) -> EarlierSearch:
+    """Return the scores of a study's candidates, with these dimensions of their genotypes.
+
+    `run` is what messages call the study. Raises `UsageError` if too few trials have all dimensions
+    and a score.
+    """
+    genotypes: list[Genotype] = []
+    scores: list[float] = []
+    for trial in study.get_trials(deepcopy=False):
+        values = labels(study, trial)
+        if values is not None and set(names) <= trial.params.keys():
+            genotypes.append({name: trial.params[name] for name in names})
+            scores.append(values[0])
+    if len(scores) < _FEWEST_TRIALS:
+        needed = f"a warm start needs {_FEWEST_TRIALS} or more"
+        raise UsageError(f"{run} has {len(scores)} scored trials; {needed}")
+    return EarlierSearch(run=run, genotypes=tuple(genotypes), scores=tuple(scores))

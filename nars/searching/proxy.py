@@ -1,7 +1,7 @@
-"""Does the short training of a search rank candidates like a long one?
+"""The proxy check: does the short training of a search rank candidates like a long one?
 
 A dozen candidates are trained both ways. If the ranks disagree, a search with this short training
-finds what is best after a short training, and its compute is better not spent.
+finds candidates that are best after a short training only, and its compute is better saved.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from joblib import Parallel, delayed, parallel_config
 from nars import tasks
 from nars.errors import RunError, TrialError, UsageError
 from nars.searching.config import SearchConfig
-from nars.searching.ranking import Agreement, kendall
+from nars.searching.ranking import FEWEST_PAIRS, Agreement, kendall
 from nars.space import feasible, genotypes
 from nars.space.cost import count
 from nars.spec import Candidate
@@ -25,58 +25,63 @@ from nars.tasks.base import Task
 
 __all__ = ["Pair", "ProxyCheck", "proxy_check"]
 
-LEAST = 4
-"""Pairs without which ranks say nothing."""
-GOOD, POOR = 0.6, 0.3
-"""Kendall's tau: 0.6 orders 80 % of pairs alike, 0.3 only 65 %."""
+_TRUSTED_TAU = 0.6
+"""Kendall's tau from which on the short training can be trusted: 80 % of pairs are ordered alike."""
+
+_POOR_TAU = 0.3
+"""Kendall's tau below which the short training does not rank: only 65 % of pairs are ordered alike."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One candidate, trained both ways."""
+    """A candidate, trained both ways."""
 
     name: str
     macs: int
     epochs: tuple[int, int]
-    """Of the short and of the long training."""
+    """Epochs of the short and of the long training."""
     short: float | None
+    """Score after the short training."""
     long: float | None
+    """Score after the long training."""
     reason: str | None = None
     """Why a score is missing."""
 
 
 @dataclass(frozen=True)
 class ProxyCheck:
-    """What the trainings gave; seconds of training are summed over processes."""
+    """The result of a proxy check."""
 
     metric: str
     factor: float
+    """Epochs of the long training over those of the short one."""
     pairs: tuple[Pair, ...]
     agreement: Agreement
-    """Kendall's tau between both rankings."""
+    """Kendall's tau between the two rankings."""
     loss: float
-    """How much worse than the best, after the long training, is the candidate that the short one picks."""
+    """Score lost, after the long training, by picking the candidate that is best after the short one."""
     seconds: float
+    """Duration of all trainings, summed over processes."""
 
     @property
     def verdict(self) -> str:
-        """In plain words."""
+        """The conclusion in plain words."""
         tau = self.agreement
         alike = f"{(1 + tau.value) / 2:.0%} of pairs are ordered alike"
-        if tau.low >= GOOD:
+        if tau.low >= _TRUSTED_TAU:
             return f"the short training can be trusted: {alike}"
-        if tau.value >= GOOD:
+        if tau.value >= _TRUSTED_TAU:
             return f"the short training most likely ranks well ({alike}); more candidates would tell"
-        if tau.low < POOR and tau.high >= GOOD:
+        if tau.low < _POOR_TAU and tau.high >= _TRUSTED_TAU:
             return f"{tau.pairs} candidates cannot tell ({alike}): take more of them, or train longer"
-        if tau.value >= POOR:
+        if tau.value >= _POOR_TAU:
             return f"the short training tells good from bad, not good from best ({alike}): train longer"
         return f"the short training does not rank like the long one ({alike}): train longer"
 
     def __str__(self) -> str:
         failed = sum(pair.reason is not None for pair in self.pairs)
         lines = [
-            f"Kendall's tau {self.agreement}, in brackets the 95% interval",
+            f"Kendall's tau {self.agreement}, with the 95% interval in brackets",
             f"picking by the short training costs {self.loss:.2%} {self.metric} after the long one",
             self.verdict,
         ]
@@ -85,6 +90,7 @@ class ProxyCheck:
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain values, for JSON."""
         pairs = [vars(pair) for pair in self.pairs]
         fields = {"metric": self.metric, "factor": self.factor, "tau": self.agreement.to_dict()}
         return fields | {"loss": self.loss, "verdict": self.verdict, "seconds": self.seconds, "pairs": pairs}
@@ -92,14 +98,19 @@ class ProxyCheck:
 
 @dataclass(frozen=True)
 class _Job:
+    """One training."""
+
     candidate: Candidate
     seed: int
-    at: int
+    index: int
+    """Position of the candidate among those sampled."""
     long: bool
 
 
 @dataclass(frozen=True)
-class _Done:
+class _Result:
+    """The score of one training, or the reason why there is none."""
+
     job: _Job
     score: float | None
     seconds: float
@@ -115,44 +126,48 @@ def proxy_check(
     task: Task | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> ProxyCheck:
-    """Train candidates of the search's space and limits for their epochs, and for `factor` times as many.
+    """Train random candidates of a search for their own epochs, and again for `factor` times as many.
 
-    Trainings run in `workers` processes of one thread each, or in this process for one worker.
-    `task` is the search's task where it is open already. `on_done` is called after each training
-    with how many are done and how many there are. Both trainings have their own seed, as a search
-    and the training of its winner have. Raises `UsageError` for too few candidates or a factor of 1
-    or less, `InfeasibleError`, and `RunError` where too few could be trained.
+    Candidates come from the search's space, within its limits. One worker trains in this process;
+    more are processes with one thread each. `task` is the search's task if it is open already.
+    `on_done` is called after each training with the number of trainings done and of all. The two
+    trainings of a candidate have different seeds, as a search and the training of its winner have.
+    Raises `UsageError` for too few candidates or a factor of 1 or less, `InfeasibleError`, and
+    `RunError` if too few candidates could be trained.
     """
-    if candidates < LEAST or factor <= 1:
+    if candidates < FEWEST_PAIRS or factor <= 1:
         raise UsageError(
-            f"give {LEAST} candidates or more and a factor above 1, got {candidates}, {factor:g}"
+            f"give {FEWEST_PAIRS} candidates or more and a factor above 1, got {candidates}, {factor:g}"
         )
     if config.needs_latency:
         raise UsageError("latency is not measured here: limit macs or params instead")
     task = task or tasks.load(config.task, config.data, config.device, drop_bad=config.drop_bad)
-    chosen = _choose(config, candidates)
-    jobs = _jobs(chosen, factor, config.seed)
-    done: list[_Done] = []
-    for each in _train(task, jobs, workers):
-        done.append(each)
+    sampled = _sample(config, candidates)
+    jobs = _jobs(sampled, factor, config.seed)
+    results: list[_Result] = []
+    for result in _train(task, jobs, workers):
+        results.append(result)
         if on_done is not None:
-            on_done(len(done), len(jobs))
-    pairs = _pairs(chosen, config.space.num_classes, done)
-    return _conclude(task.metric, factor, pairs, sum(each.seconds for each in done))
+            on_done(len(results), len(jobs))
+    pairs = _pairs(sampled, config.space.num_classes, results)
+    return _conclude(task.metric, factor, pairs, sum(result.seconds for result in results))
 
 
-def _choose(config: SearchConfig, n: int) -> list[Candidate]:
+def _sample(config: SearchConfig, n: int) -> list[Candidate]:
+    """Draw `n` random candidates within the limits."""
     space = config.space
     matrix = feasible.sample(space, config.limits, n, np.random.default_rng(config.seed))
-    found = genotypes.to_genotypes(space, matrix)
-    return [space.decode(genotype, name=f"candidate{at}") for at, genotype in enumerate(found)]
+    rows = genotypes.to_genotypes(space, matrix)
+    return [space.decode(genotype, name=f"candidate{index}") for index, genotype in enumerate(rows)]
 
 
 def _jobs(candidates: Sequence[Candidate], factor: float, seed: int) -> list[_Job]:
-    """Long trainings first, so that none is left over at the end."""
-    seeds = np.random.default_rng(seed).integers(2**31, size=(2, len(candidates))).tolist()
-    long = [_Job(_longer(each, factor), seeds[1][at], at, True) for at, each in enumerate(candidates)]
-    return long + [_Job(each, seeds[0][at], at, False) for at, each in enumerate(candidates)]
+    """List all trainings, the long ones first so that the last to finish is a short one."""
+    rng = np.random.default_rng(seed)
+    short_seeds, long_seeds = rng.integers(2**31, size=(2, len(candidates))).tolist()
+    numbered = list(enumerate(candidates))
+    long = [_Job(_longer(candidate, factor), long_seeds[i], i, long=True) for i, candidate in numbered]
+    return long + [_Job(candidate, short_seeds[i], i, long=False) for i, candidate in numbered]
 
 
 def _longer(candidate: Candidate, factor: float) -> Candidate:
@@ -160,18 +175,18 @@ def _longer(candidate: Candidate, factor: float) -> Candidate:
     return candidate.replace(recipe=candidate.recipe.replace(epochs=epochs))
 
 
-def _train(task: Task, jobs: Sequence[_Job], workers: int) -> Iterator[_Done]:
-    """Results as they come. Closing the iterator, as Ctrl-C does, ends the processes."""
+def _train(task: Task, jobs: Sequence[_Job], workers: int) -> Iterator[_Result]:
+    """Yield results in the order they finish. Closing the iterator, as Ctrl-C does, ends the processes."""
     if workers == 1:
         yield from (_run(task, job) for job in jobs)
         return
     with parallel_config(backend="loky", inner_max_num_threads=1):
         parallel = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
-        yield from parallel(delayed(_run_apart)(task, job) for job in jobs)
+        yield from parallel(delayed(_run_in_child)(task, job) for job in jobs)
 
 
-def _run_apart(task: Task, job: _Job) -> _Done:
-    """In a process of its own, which the parent ends on Ctrl-C."""
+def _run_in_child(task: Task, job: _Job) -> _Result:
+    """Run a training in a child process, which its parent ends on Ctrl-C."""
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -179,33 +194,37 @@ def _run_apart(task: Task, job: _Job) -> _Done:
     return _run(task, job)
 
 
-def _run(task: Task, job: _Job) -> _Done:
+def _run(task: Task, job: _Job) -> _Result:
     try:
         outcome = task.run(job.candidate, seed=job.seed)
     except TrialError as error:
-        return _Done(job, None, 0.0, str(error))
-    return _Done(job, outcome.score, outcome.seconds, None)
+        return _Result(job, None, 0.0, str(error))
+    return _Result(job, outcome.score, outcome.seconds, None)
 
 
-def _pairs(candidates: Sequence[Candidate], num_classes: int, done: Sequence[_Done]) -> list[Pair]:
-    by_job = {(each.job.at, each.job.long): each for each in done}
+def _pairs(candidates: Sequence[Candidate], num_classes: int, results: Sequence[_Result]) -> list[Pair]:
+    """Put both results of each candidate together."""
+    by_job = {(result.job.index, result.job.long): result for result in results}
     pairs = []
-    for at, candidate in enumerate(candidates):
-        short, long = by_job[at, False], by_job[at, True]
-        architecture, epochs = candidate.architecture, candidate.recipe.epochs
-        macs = count(architecture, num_classes=num_classes).macs
-        both = (epochs, long.job.candidate.recipe.epochs)
-        reason = short.reason or long.reason
-        pairs.append(Pair(architecture.name, macs, both, short.score, long.score, reason))
+    for index, candidate in enumerate(candidates):
+        short, long = by_job[index, False], by_job[index, True]
+        pair = Pair(
+            name=candidate.architecture.name,
+            macs=count(candidate.architecture, num_classes=num_classes).macs,
+            epochs=(candidate.recipe.epochs, long.job.candidate.recipe.epochs),
+            short=short.score,
+            long=long.score,
+            reason=short.reason or long.reason,
+        )
+        pairs.append(pair)
     return pairs
 
 
 def _conclude(metric: str, factor: float, pairs: Sequence[Pair], seconds: float) -> ProxyCheck:
+    """Compare the rankings of the pairs with both scores. Raises `RunError` if there are too few."""
     scored = [(pair.short, pair.long) for pair in pairs if pair.short is not None and pair.long is not None]
-    agreement = None
-    if len(scored) >= LEAST:
-        short, long = map(np.array, zip(*scored, strict=True))
-        agreement = kendall(short, long)
+    short, long = np.array(scored, dtype=np.float64).reshape(-1, 2).T
+    agreement = kendall(short, long)
     if agreement is None:
         reason = next((pair.reason for pair in pairs if pair.reason), "all scores are equal")
         raise RunError(f"only {len(scored)} of {len(pairs)} candidates can be ranked: {reason}")

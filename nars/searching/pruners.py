@@ -14,7 +14,7 @@ PRUNERS = ("none", "median", "percentile", "hyperband", "halving")
 
 
 def make_pruner(name: str) -> BasePruner:
-    """The Optuna pruner of a name in `PRUNERS`; steps are percents of a training. Raises `UsageError`."""
+    """Make the pruner called `name`; its steps are percents of a training. Raises `UsageError`."""
     pruners: dict[str, BasePruner] = {
         "none": optuna.pruners.NopPruner(),
         "median": optuna.pruners.MedianPruner(n_startup_trials=8, n_warmup_steps=25),

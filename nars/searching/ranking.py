@@ -1,4 +1,4 @@
-"""How well two lists of scores agree on the order of things, and how sure that is."""
+"""Rank correlations: how far two lists of scores agree on the order, and how sure that is."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-__all__ = ["Agreement", "kendall", "spearman"]
+__all__ = ["FEWEST_PAIRS", "Agreement", "kendall", "spearman"]
 
-RESAMPLES = 1000
-LEAST = 4
-"""Pairs below which nothing is said: three can be in the right order by chance one time in six."""
+FEWEST_PAIRS = 4
+"""Pairs below which ranks say nothing: three are in the right order by chance one time in six."""
+
+_RESAMPLES = 1000
+"""Bootstrap samples that an interval is computed from."""
 
 Floats = NDArray[np.float64]
 
@@ -35,43 +37,56 @@ class Agreement:
 
 
 def kendall(a: ArrayLike, b: ArrayLike, seed: int = 0) -> Agreement | None:
-    """Kendall's tau-b of two lists of scores [n]; None below 4 pairs or where all of one are equal."""
-    return _agreement(_signs, a, b, seed)
+    """Return Kendall's tau-b of two lists of scores [n].
+
+    Returns None for fewer than 4 pairs, or if all scores of a list are equal. `seed` is that of the
+    bootstrap.
+    """
+    return _agreement(_tau, a, b, seed)
 
 
 def spearman(a: ArrayLike, b: ArrayLike, seed: int = 0) -> Agreement | None:
-    """Spearman's rank correlation of two lists of scores [n]; None as for `kendall`."""
-    return _agreement(_ranks, a, b, seed)
+    """Return Spearman's rank correlation of two lists of scores [n]; None as for `kendall`."""
+    return _agreement(_rho, a, b, seed)
 
 
 def _agreement(
-    features: Callable[[Floats], Floats], a: ArrayLike, b: ArrayLike, seed: int
+    correlation: Callable[[Floats, Floats], float], a: ArrayLike, b: ArrayLike, seed: int
 ) -> Agreement | None:
-    """Both are the cosine between something computed from either list."""
+    """Compute a correlation and its bootstrap interval."""
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     assert x.shape == y.shape, (x.shape, y.shape)
-    if len(x) < LEAST or _constant(x, y):
+    if len(x) < FEWEST_PAIRS or not _can_be_ranked(x, y):
         return None
     rng = np.random.default_rng(seed)
-    draws = (rng.integers(len(x), size=len(x)) for _ in range(RESAMPLES))
-    values = [
-        _cosine(features(x[drawn]), features(y[drawn]))
-        for drawn in draws
-        if not _constant(x[drawn], y[drawn])
-    ]
+    values = []
+    for _ in range(_RESAMPLES):
+        rows = rng.integers(len(x), size=len(x))
+        if _can_be_ranked(x[rows], y[rows]):
+            values.append(correlation(x[rows], y[rows]))
     low, high = np.quantile(values, [0.025, 0.975])
-    return Agreement(_cosine(features(x), features(y)), float(low), float(high), len(x))
+    return Agreement(correlation(x, y), float(low), float(high), len(x))
+
+
+def _tau(x: Floats, y: Floats) -> float:
+    """Return Kendall's tau-b: the cosine between the signs of all pairwise differences."""
+    return _cosine(_signs(x), _signs(y))
+
+
+def _rho(x: Floats, y: Floats) -> float:
+    """Return Spearman's correlation: the cosine between centred ranks."""
+    return _cosine(_ranks(x), _ranks(y))
 
 
 def _signs(values: Floats) -> Floats:
-    """Which of every two is larger, [n (n - 1) / 2] of -1, 0, 1."""
-    one, other = np.triu_indices(len(values), 1)
-    signs: Floats = np.sign(values[one] - values[other])
+    """Return the signs of all pairwise differences: -1, 0 or 1, [n (n - 1) / 2]."""
+    first, second = np.triu_indices(len(values), 1)
+    signs: Floats = np.sign(values[first] - values[second])
     return signs
 
 
 def _ranks(values: Floats) -> Floats:
-    """Ranks [n] around 0, equal values sharing theirs."""
+    """Return ranks [n] centred at 0; equal values share their mean rank."""
     centred: Floats = rankdata(values) - (len(values) + 1) / 2
     return centred
 
@@ -80,6 +95,6 @@ def _cosine(a: Floats, b: Floats) -> float:
     return float(a @ b / np.sqrt((a @ a) * (b @ b)))
 
 
-def _constant(*lists: Floats) -> bool:
-    """Whether one of them has nothing to rank."""
-    return any(np.ptp(values) == 0 for values in lists)
+def _can_be_ranked(x: Floats, y: Floats) -> bool:
+    """Whether both lists have values that differ."""
+    return bool(np.ptp(x) != 0 and np.ptp(y) != 0)

@@ -1,9 +1,12 @@
-"""What a search found: the winner, the front and the table of trials, as values and as files."""
+"""The results of a search: the winner, the front and the table of trials, as values and as files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import pandas as pd
 from optuna.study import Study
@@ -23,10 +26,12 @@ from nars.spec import Candidate
 from nars.trials import Record
 
 __all__ = [
+    "Best",
+    "Summary",
     "best_candidate",
+    "best_yaml",
     "front_table",
     "rank_correlation",
-    "summary",
     "trials_table",
     "winner",
     "write_results",
@@ -34,50 +39,59 @@ __all__ = [
 
 
 def winner(study: Study, config: SearchConfig, limits: feasible.Limits | None = None) -> Measured:
-    """The best candidate measured, within tighter `limits` where given.
+    """Return the best candidate trained in full, within tighter `limits` if given.
 
-    Raises `RunError` where there is none.
+    Raises `RunError` if there is none.
     """
-    found = confirm.winner(_within(study.get_trials(deepcopy=False), limits or {}), config.directions)
-    if found is None:
-        asked = "".join(f" with {name} <= {limit:g}" for name, limit in (limits or {}).items())
-        raise RunError(f"study {study.study_name} has no trained candidate{asked} yet")
-    return found
+    best = confirm.winner(_within(study.get_trials(deepcopy=False), limits or {}), config.directions)
+    if best is None:
+        condition = "".join(f" with {name} <= {limit:g}" for name, limit in (limits or {}).items())
+        raise RunError(f"study {study.study_name} has no trained candidate{condition} yet")
+    return best
 
 
-def best_candidate(config: SearchConfig, found: Measured, name: str = "best") -> Candidate:
-    return config.space.decode(found.params, name=name)
+def best_candidate(config: SearchConfig, best: Measured, name: str = "best") -> Candidate:
+    """Decode a measured candidate, called `name`, with the data that it was searched on."""
+    return config.space.decode(best.params, name=name).replace(data=config.data)
 
 
 def front_table(study: Study, config: SearchConfig, limits: feasible.Limits | None = None) -> pd.DataFrame:
-    """One row for each candidate that no other dominates in the objectives.
+    """Return one row for each candidate that no other dominates in the objectives.
 
-    With a single objective, the front of accuracy against MACs.
+    With a single objective, MACs are the second one. `limits` leave out candidates that exceed them.
     """
     trials = _within(study.get_trials(deepcopy=False), limits or {})
     objectives = config.objectives if len(config.objectives) > 1 else (*config.objectives, "macs")
-    known = confirm.measured(trials)
-    rows = [_front_row(config, objectives, found) for found in known]
+    rows = [_front_row(config, objectives, candidate) for candidate in confirm.measured(trials)]
     table = pd.DataFrame(rows, columns=["trial", "runs", *objectives, "sd", *config.space.distributions])
     if table.empty:
         return table
     larger_is_better = table[list(objectives)].to_numpy(float).copy()
     larger_is_better[:, 1:] *= -1
-    kept = table[~dominated(larger_is_better)]
-    return kept.sort_values(objectives[1]).reset_index(drop=True)
+    front = table[~dominated(larger_is_better)]
+    return front.sort_values(objectives[1]).reset_index(drop=True)
 
 
-def _front_row(config: SearchConfig, objectives: Sequence[str], found: Measured) -> dict[str, Any]:
-    matrix = from_genotypes(config.space, [found.params])
-    free = {name: int(values[0]) for name, values in config.space.statistics(matrix).items()}
-    values = free | dict(zip(config.objectives, found.mean, strict=True))
-    spread = found.spread[0] if found.spread else None
-    shown = {name: values[name] for name in objectives}
-    return {"trial": found.numbers[0], "runs": len(found.runs), **shown, "sd": spread, **found.params}
+def _front_row(config: SearchConfig, objectives: Sequence[str], candidate: Measured) -> dict[str, Any]:
+    means = zip(config.objectives, candidate.mean, strict=True)
+    values: dict[str, float] = {**_statistics(config, candidate), **dict(means)}
+    return {
+        "trial": candidate.numbers[0],
+        "runs": len(candidate.runs),
+        **{name: values[name] for name in objectives},
+        "sd": candidate.spread[0] if candidate.spread else None,
+        **candidate.params,
+    }
+
+
+def _statistics(config: SearchConfig, candidate: Measured) -> dict[str, int]:
+    """Return the MACs and the parameters of a candidate."""
+    matrix = from_genotypes(config.space, [candidate.params])
+    return {name: int(values[0]) for name, values in config.space.statistics(matrix).items()}
 
 
 def trials_table(study: Study, config: SearchConfig) -> pd.DataFrame:
-    """One row for each trial, in order: state, values, costs, what was predicted, genotype."""
+    """Return one row for each trial, in order: state, values, costs, prediction, genotype."""
     measured = list(dict.fromkeys([*config.objectives, "macs", "params", "latency"]))
     rows = [_trial_row(trial, measured) for trial in study.get_trials(deepcopy=False)]
     columns = ["trial", "state", *measured, *_RECORDED, *config.space.distributions]
@@ -91,52 +105,105 @@ _RECORDED = ("epochs", "seconds", "seed", "predicted", "predicted_sd", "estimate
 
 def _trial_row(trial: FrozenTrial, measured: Sequence[str]) -> dict[str, Any]:
     record = Record.of(trial)
-    known = {name: getattr(record, name) for name in _RECORDED}
-    known["estimate"] = record.estimate[0] if record.estimate else None
-    state = "void" if record.void else trial.state.name.lower()
+    recorded = {name: getattr(record, name) for name in _RECORDED}
+    recorded["estimate"] = record.estimate[0] if record.estimate else None
     numbers = {name: record.measured.get(name) for name in measured}
-    return {"trial": trial.number, "state": state, **numbers, **known, **trial.params}
+    return {"trial": trial.number, "state": _state(trial), **numbers, **recorded, **trial.params}
 
 
 def rank_correlation(trials: Sequence[FrozenTrial], metric: str) -> Agreement | None:
-    """Spearman's of predictions made before a training with what it gave; None where `ranking` has none."""
+    """Return Spearman's correlation of predicted with measured scores; None as for `spearman`."""
     records = [Record.of(trial) for trial in trials if trial.state == TrialState.COMPLETE]
-    pairs = [(each.predicted, each.measured[metric]) for each in records if each.predicted is not None]
-    return spearman([guess for guess, _ in pairs], [score for _, score in pairs])
+    pairs = [(item.predicted, item.measured[metric]) for item in records if item.predicted is not None]
+    return spearman([predicted for predicted, _ in pairs], [score for _, score in pairs])
 
 
-def summary(run: Run, study: Study) -> dict[str, Any]:
-    """The outcome of a search in numbers: budget, states, winner, trust in the predictor."""
-    config = run.config
-    trials = study.get_trials(deepcopy=False)
-    table = trials_table(study, config)
-    states = table["state"].value_counts().to_dict() if len(table) else {}
-    found: dict[str, Any] = {
-        "run": str(run.folder),
-        "budget": str(config.total),
-        "spent": round(config.total.spent(trials), 1),
-        "trials": states,
-        "predictor_rank_correlation": None,
-        "best": None,
-    }
-    trust = rank_correlation(trials, config.objectives[0])
-    if trust is not None:
-        found["predictor_rank_correlation"] = {"spearman": trust.value, "trials": trust.pairs}
-    best = confirm.winner(trials, config.directions)
-    if best is not None:
-        matrix = from_genotypes(config.space, [best.params])
-        found["best"] = {
-            config.objectives[0]: best.mean[0],
-            "sd": best.spread[0] if best.spread else None,
-            "trials": list(best.numbers),
-            **{name: int(values[0]) for name, values in config.space.statistics(matrix).items()},
-            "file": str(run.folder / "best.yaml"),
+@dataclass(frozen=True)
+class Best:
+    """The winner of a search in numbers."""
+
+    metric: str
+    score: float
+    """Mean on val over its runs."""
+    sd: float | None
+    """Standard deviation over runs; None for a single run."""
+    trials: tuple[int, ...]
+    """Numbers of the trials that are its runs."""
+    costs: Mapping[str, int]
+    """MACs and parameters."""
+    file: Path
+    """The winner as YAML."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The results of a search in numbers: budget, trials, winner, trust in the predictor."""
+
+    run: Path
+    """The run folder."""
+    budget: str
+    spent: float
+    """Amount of the budget used, in its unit."""
+    trials: Mapping[str, int]
+    """Number of trials by state; void trials cost no budget."""
+    agreement: Agreement | None
+    """Rank correlation of predictions with the scores measured later; None for too few trials."""
+    best: Best | None
+
+    @classmethod
+    def of(cls, run: Run, study: Study) -> Self:
+        """Sum up the study of a run so far."""
+        config = run.config
+        trials = study.get_trials(deepcopy=False)
+        return cls(
+            run=run.folder,
+            budget=str(config.total),
+            spent=round(config.total.spent(trials), 1),
+            trials=dict(Counter(map(_state, trials)).most_common()),
+            agreement=rank_correlation(trials, config.objectives[0]),
+            best=_best(run, confirm.winner(trials, config.directions)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the results as plain values, for JSON."""
+        trust, best = self.agreement, self.best
+        return {
+            "run": str(self.run),
+            "budget": self.budget,
+            "spent": self.spent,
+            "trials": dict(self.trials),
+            "predictor_rank_correlation": trust and {"spearman": trust.value, "trials": trust.pairs},
+            "best": best
+            and {
+                best.metric: best.score,
+                "sd": best.sd,
+                "trials": list(best.trials),
+                **best.costs,
+                "file": str(best.file),
+            },
         }
-    return found
+
+
+def _best(run: Run, winner: Measured | None) -> Best | None:
+    if winner is None:
+        return None
+    return Best(
+        metric=run.config.objectives[0],
+        score=winner.mean[0],
+        sd=winner.spread[0] if winner.spread else None,
+        trials=winner.numbers,
+        costs=_statistics(run.config, winner),
+        file=run.folder / "best.yaml",
+    )
+
+
+def _state(trial: FrozenTrial) -> str:
+    """Return Optuna's state in lower case, or ``void`` for a trial that costs no budget."""
+    return "void" if Record.of(trial).void else trial.state.name.lower()
 
 
 def write_results(run: Run, study: Study) -> None:
-    """Bring ``best.yaml``, ``pareto.csv`` and ``trials.csv`` of the run folder up to date."""
+    """Write ``trials.csv`` and, once a candidate is trained in full, ``pareto.csv`` and ``best.yaml``."""
     config = run.config
     write_whole(run.folder / "trials.csv", trials_table(study, config).to_csv(index=False))
     if any(trial.state == TrialState.COMPLETE for trial in study.get_trials(deepcopy=False)):
@@ -144,19 +211,18 @@ def write_results(run: Run, study: Study) -> None:
         write_whole(run.folder / "best.yaml", best_yaml(run, study, winner(study, config)))
 
 
-def best_yaml(run: Run, study: Study, found: Measured) -> str:
-    """The candidate as YAML, with where it comes from in comments on top."""
+def best_yaml(run: Run, study: Study, best: Measured) -> str:
+    """Return a candidate as YAML, below a comment that says where it comes from."""
     config = run.config
-    metric, mean, spread = config.objectives[0], found.mean[0], found.spread
-    runs = f"{len(found.runs)} runs, sd {spread[0]:.4f}" if spread else "1 run"
-    trials = ", ".join(map(str, found.numbers))
-    head = (
-        f"# val {metric} {mean:.4f} ({runs}): trial {trials} of {run.name}, {config.task} of {config.data}\n"
-    )
-    return head + best_candidate(config, found).to_yaml()
+    metric, mean, spread = config.objectives[0], best.mean[0], best.spread
+    runs = f"{len(best.runs)} runs, sd {spread[0]:.4f}" if spread else "1 run"
+    trials = ", ".join(map(str, best.numbers))
+    origin = f"trial {trials} of {run.name}, {config.task} of {config.data}"
+    return f"# val {metric} {mean:.4f} ({runs}): {origin}\n" + best_candidate(config, best).to_yaml()
 
 
 def _within(trials: Sequence[FrozenTrial], limits: feasible.Limits) -> list[FrozenTrial]:
+    """Return the trials whose measured costs are within the limits; an unmeasured cost is not."""
     return [
         trial
         for trial in trials

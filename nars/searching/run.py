@@ -1,9 +1,12 @@
 """A run folder: everything that one search leaves behind.
 
-    config.yaml      the search; `nars search` with the same settings goes on from here
+    config.yaml      the search; `nars search` with the same settings continues from here
     study.journal    Optuna's journal (or the storage that ``storage.txt`` names)
-    best.yaml        the winner, `pareto.csv` the front, `trials.csv` every trial
-    report.html      pictures; log.txt the log
+    best.yaml        the winner
+    pareto.csv       the front
+    trials.csv       every trial
+    report.html      pictures and tables
+    log.txt          the log
 
 Files are written whole or not at all.
 """
@@ -27,28 +30,30 @@ from nars.searching.config import SearchConfig
 from nars.searching.storage import open_storage
 from nars.trials import config_text, write_config_text
 
-__all__ = ["RUNS", "Run", "config_of", "latest", "open_run", "start_run"]
+__all__ = ["RUNS", "Run", "config_of", "default_folder", "latest", "open_run", "start_run"]
 
 RUNS = Path("runs")
-"""Where runs without ``--run`` go."""
+"""Parent of the run folders of searches without ``--run``."""
 
-STORAGE = "storage.txt"
-"""Names the run's storage; written first, so that a run with a `config.yaml` has it."""
+_STORAGE_FILE = "storage.txt"
+"""File with the run's storage and study name; written first, so every run with a `config.yaml` has it."""
 
 
 @dataclass(frozen=True)
 class Run:
+    """A search, its folder and its storage."""
+
     folder: Path
     config: SearchConfig
     storage: str
-    """A path of a journal file, or an Optuna URL."""
+    """Path of a journal file, or an Optuna URL."""
     name: str
-    """Of the study in its storage: the folder's when it was made."""
+    """Name of the study in its storage, which is the name that the folder had when it was made."""
 
     def study(self) -> Study:
-        """The study, opened without a sampler; it is made if it is not there yet.
+        """Open the study, without a sampler of the search; create it if there is none yet.
 
-        Raises `RunError` where the storage has another study of that name.
+        Raises `RunError` if the storage has another search's study of that name.
         """
         study = optuna.create_study(
             storage=open_storage(self.storage),
@@ -70,15 +75,20 @@ class Run:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Alone among the processes of this machine that work on this folder."""
+        """Hold the folder's lock, which only one process at a time has."""
         with FileLock(self.folder / ".lock"):
             yield
 
 
-def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
-    """Make a run folder, or go on with the one that is there.
+def default_folder(config: SearchConfig) -> Path:
+    """Return the folder of a search without ``--run``, equal for commands that continue each other."""
+    return RUNS / f"{config.space.name}-{Path(config.data).stem}-{config.identity}"
 
-    Raises `RunError` where the folder holds another search, an older schema or other files.
+
+def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
+    """Create a run folder, or continue the search in an existing one.
+
+    Raises `RunError` if the folder holds another search, an older schema or other files.
     """
     file, name = folder / "config.yaml", folder.resolve().name
     if file.exists():
@@ -87,17 +97,17 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
         if storage is not None and storage != run.storage:
             raise RunError(f"{folder} is stored in {run.storage}, not in {storage}")
         storage, name = run.storage, run.name
-    elif folder.exists() and any(map(_is_strange, folder.iterdir())):
+    elif folder.exists() and any(map(_is_foreign, folder.iterdir())):
         raise RunError(f"{folder} is not empty and holds no search")
     storage = storage or str(folder / "study.journal")
-    write_whole(folder / STORAGE, f"{storage}\n{name}\n")
+    write_whole(folder / _STORAGE_FILE, f"{storage}\n{name}\n")
     write_whole(file, config.to_yaml())
     return Run(folder, config, storage, name)
 
 
-def _is_strange(file: Path) -> bool:
-    """Not of those that a kill can leave before the search is written down."""
-    return file.name != STORAGE and not file.name.startswith(".")
+def _is_foreign(file: Path) -> bool:
+    """Whether a file cannot come from a search that was killed before it wrote its `config.yaml`."""
+    return file.name != _STORAGE_FILE and not file.name.startswith(".")
 
 
 def open_run(folder: Path) -> Run:
@@ -108,18 +118,23 @@ def open_run(folder: Path) -> Run:
     try:
         config = SearchConfig.load(file)
     except SpecError as error:
-        raise RunError(f"not a search that this version can go on with: {error}") from None
-    stored = folder / STORAGE
-    lines = stored.read_text(encoding="utf-8").splitlines() if stored.exists() else []
-    storage, name = (*lines, "", "")[:2]
+        raise RunError(f"this version cannot continue the search: {error}") from None
+    storage, name = _stored(folder)
     journal = folder / "study.journal"
-    # A folder that was moved keeps its own journal.
-    storage = str(journal) if journal.exists() or not storage else storage
+    if journal.exists() or not storage:  # a folder that was moved still has its own journal
+        storage = str(journal)
     return Run(folder, config, storage, name or folder.resolve().name)
 
 
+def _stored(folder: Path) -> tuple[str, str]:
+    """Read a run's storage and study name; each is empty if it was not written."""
+    file = folder / _STORAGE_FILE
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return lines[0] if lines else "", lines[1] if len(lines) > 1 else ""
+
+
 def latest() -> Run:
-    """The run that was started or continued last below ``runs/``. Raises `UsageError`."""
+    """Open the run below ``runs/`` that was started or continued last. Raises `UsageError` without any."""
     configs = sorted(RUNS.glob("*/config.yaml"), key=lambda file: file.stat().st_mtime)
     if not configs:
         raise UsageError(f"no run in {RUNS}/: give --run DIR, or start one with `nars search`")
@@ -127,7 +142,7 @@ def latest() -> Run:
 
 
 def config_of(study: Study) -> SearchConfig:
-    """The search that a study was made for. Raises `RunError` where nars did not make it."""
+    """Read the search that a study was made for. Raises `RunError` if nars did not make the study."""
     text = config_text(study)
     if text is None:
         raise RunError(f"study {study.study_name!r} was not made by `nars search`")

@@ -1,4 +1,4 @@
-"""Where a study lives: a journal file that survives any kill, or any storage Optuna knows."""
+"""The storage of a study: a journal file that survives any kill, or any storage that Optuna knows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["JournalLock", "open_storage"]
 
 
 class JournalLock(JournalFileOpenLock):
-    """An exclusive lock that the system releases when its process dies, however it dies.
+    """An exclusive lock that the operating system releases when its process dies, however it dies.
 
-    Optuna's own locks are files, which a killed process leaves behind for half a minute. Whoever
-    gets the lock also cuts off a last line that a kill or a full disk left unfinished: nobody
-    else can be writing it, and a line appended to it would make the journal unreadable.
+    Optuna's own locks are files, which a killed process leaves behind for half a minute. Acquiring
+    this lock also cuts off a last line that a kill or a full disk left unfinished: no other process
+    can be writing it, and the next line appended to it would make the journal unreadable.
     """
 
     def __init__(self, journal: Path) -> None:
@@ -36,6 +36,7 @@ class JournalLock(JournalFileOpenLock):
         self._lock.release()
 
     def _mend(self) -> None:
+        """Cut off a last line without an end."""
         with self._journal.open("r+b") as journal:
             end = journal.seek(0, os.SEEK_END)
             if end == 0:
@@ -48,13 +49,13 @@ class JournalLock(JournalFileOpenLock):
 
 
 def open_storage(where: str | Path) -> BaseStorage:
-    """The storage at a path of a ``.journal`` file or at an Optuna URL. Raises `RunError`."""
+    """Open a ``.journal`` file, or the storage at an Optuna URL. Raises `RunError`."""
     text = str(where)
     try:
         if text.endswith(".journal"):
             path = Path(text)
             return JournalStorage(JournalFileBackend(text, lock_obj=JournalLock(path)))
         return get_storage(text)
-    except Exception as error:  # each database's driver has its own kinds
+    except Exception as error:  # each database driver raises its own exceptions
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise RunError(f"cannot open storage {text}: {reason}") from None

@@ -1,8 +1,8 @@
 """The cost of many genotypes of a space at once: a matrix in, arrays of block rows out.
 
-A generation of an evolution is a hundred genotypes, counted more often than anything else that a
-search does. Going through the values of its space one by one would take longer than the
-arithmetic, so that where each of them is found is worked out once.
+A generation of an evolution is a hundred genotypes, and a search counts costs more often than it does
+anything else. Going through the values of the space one by one would take longer than the
+arithmetic, so `SpaceCost` works out once in which column each value is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from nars.space.cost import Cost, Rows, count_classifier, count_rows
+from nars.space.block_rows import BlockRows
+from nars.space.cost import count_classifier, count_rows
+from nars.space.costs import Costs
+from nars.space.dimensions import is_recipe
 from nars.space.genotypes import Matrix
 from nars.space.rows import RowSpace
 
@@ -25,7 +28,7 @@ Ints = NDArray[np.int64]
 CHUNK = 2048
 """Genotypes counted at a time: their rows stay in the processor's cache."""
 
-NUMBERS: dict[str, Callable[[Any], float]] = {
+_NUMBERS: dict[str, Callable[[Any], float]] = {
     "resolution": float,
     "channels": float,
     "depth": float,
@@ -34,11 +37,11 @@ NUMBERS: dict[str, Callable[[Any], float]] = {
     "se": lambda gate: gate != "none",
     "padding": lambda padding: -1 if padding is None else padding,
 }
-"""What the values that enter the cost are there, as numbers."""
+"""The values that enter the cost, by their key in a row, and how each becomes a number."""
 
 
 class SpaceCost:
-    """Counts genotypes of a space; equal for all instances of one space."""
+    """Counts the cost of genotypes of one space."""
 
     def __init__(
         self,
@@ -53,43 +56,42 @@ class SpaceCost:
         self._values = _Values(distributions, fixed)
         self._parts = list(_parts(rows))
         self._rest = np.array([part == "rest" for _, part in self._parts], dtype=bool)
-        self._places = {key: self._places_of(key) for key in NUMBERS if key != "resolution"}
+        self._rows_of = {key: self._find_rows(key) for key in _NUMBERS if key != "resolution"}
 
-    def __call__(self, matrix: Matrix) -> Cost:
-        """MACs and parameters of every genotype [n, d]: a `Cost` of arrays [n]."""
+    def __call__(self, matrix: Matrix) -> Costs:
+        """MACs and parameters [n] of genotypes [n, d]."""
         starts = range(0, max(len(matrix), 1), CHUNK)
-        parts = [self._count(matrix[start : start + CHUNK]) for start in starts]
-        return Cost(*map(np.concatenate, zip(*map(_fields, parts), strict=True)))
+        return Costs.joined([self._count(matrix[start : start + CHUNK]) for start in starts])
 
-    def _count(self, matrix: Matrix) -> Cost:
+    def _count(self, matrix: Matrix) -> Costs:
         values = self._values(matrix)
-        side = values[self._values.place["resolution"]].astype(np.int64)
-        cost, side, channels = count_rows(self._rows(values), side, self._in_channels)
-        return cost + count_classifier(side, channels, self._classes)
+        side = values[self._values.rows["resolution"]].astype(np.int64)
+        costs, side, channels = count_rows(self._rows(values), side, self._in_channels)
+        return costs + count_classifier(side, channels, self._classes)
 
-    def _rows(self, values: NDArray[np.float64]) -> Rows:
+    def _rows(self, values: NDArray[np.float64]) -> BlockRows:
         def whole(key: str) -> Ints:
-            return values[self._places[key]].astype(np.int64)
+            return values[self._rows_of[key]].astype(np.int64)
 
         rest = self._rest[:, None]
-        return Rows(
+        return BlockRows(
             op=[row.op for row, _ in self._parts],
             stride=[row.stride if part == "first" else 1 for row, part in self._parts],
             channels=whole("channels"),
             kernel=whole("kernel"),
             repeats=np.where(rest, whole("depth") - 1, 1),
-            expansion=values[self._places["expansion"]],
-            se=values[self._places["se"]] == 1,
+            expansion=values[self._rows_of["expansion"]],
+            se=values[self._rows_of["se"]] == 1,
             padding=np.where(rest, -1, whole("padding")),
             squeeze_hidden=np.array([[row.squeeze == "hidden"] for row, _ in self._parts]),
             bare_depthwise=np.array([[row.depthwise == "bare"] for row, _ in self._parts]),
         )
 
-    def _places_of(self, key: str) -> Ints:
-        """Where the values of all rows are that have this key [rows]."""
+    def _find_rows(self, key: str) -> Ints:
+        """The row of `_Values` [parts] that has the value under `key` of each part."""
         names = ((f"{row.name}.{key}", part) for row, part in self._parts)
-        place = self._values.place
-        return np.array([place[name if name in place else f"{name}.{part}"] for name, part in names])
+        rows = self._values.rows
+        return np.array([rows[name if name in rows else f"{name}.{part}"] for name, part in names])
 
 
 def _parts(rows: Sequence[RowSpace]) -> Iterator[tuple[RowSpace, str]]:
@@ -101,30 +103,32 @@ def _parts(rows: Sequence[RowSpace]) -> Iterator[tuple[RowSpace, str]]:
 
 
 class _Values:
-    """The numbers that stand for a genotype's values, open and fixed."""
+    """Genotypes as numbers: one row for each value that enters the cost, open or fixed."""
 
     def __init__(self, distributions: Mapping[str, BaseDistribution], fixed: Mapping[str, Any]) -> None:
         entering = {name: number for name in [*distributions, *fixed] if (number := _number_of(name))}
         searched = [name for name in distributions if name in entering]
         held = [name for name in fixed if name in entering]
         columns = list(distributions)
-        self.place = {name: at for at, name in enumerate([*searched, *held])}
-        """The row of each in what is returned."""
+        self.rows = {name: row for row, name in enumerate([*searched, *held])}
+        """The row of each value."""
         self._columns = np.array([columns.index(name) for name in searched], dtype=np.int64)
         self._fixed = np.array([[entering[name](fixed[name])] for name in held], dtype=np.float64)
         tables = {
-            self.place[name]: [entering[name](choice) for choice in dist.choices]
+            self.rows[name]: [entering[name](choice) for choice in dist.choices]
             for name, dist in distributions.items()
             if name in entering and isinstance(dist, CategoricalDistribution)
         }
         self._choices = np.array(list(tables), dtype=np.int64)
-        """Rows that hold a choice's index, and where the numbers of each one's choices begin in `_table`."""
+        """Rows that hold the index of a choice."""
         self._starts = np.cumsum([0, *map(len, tables.values())], dtype=np.int64)[:-1, None]
+        """The first entry in `_table` [choices, 1] of each such row."""
         self._table = np.array([number for table in tables.values() for number in table], dtype=np.float64)
+        """The numbers of all choices, row after row."""
 
     def __call__(self, matrix: Matrix) -> NDArray[np.float64]:
         """The numbers [values, n] of genotypes [n, d]."""
-        numbers = np.empty((len(self.place), len(matrix)))
+        numbers = np.empty((len(self.rows), len(matrix)))
         searched = numbers[: len(self._columns)]
         searched[:] = matrix.T[self._columns]
         searched[self._choices] = self._table[self._starts + searched[self._choices].astype(np.int64)]
@@ -133,10 +137,9 @@ class _Values:
 
 
 def _number_of(name: str) -> Callable[[Any], float] | None:
-    """By a flat name: ``resolution``, ``ROW.KEY`` or ``ROW.KEY.PART``; None where it does not enter."""
+    """How a value becomes a number; None if it does not enter the cost.
+
+    Its flat name is ``resolution``, ``ROW.KEY`` or ``ROW.KEY.PART``.
+    """
     first, *rest = name.split(".")
-    return None if first == "recipe" else NUMBERS.get(rest[0] if rest else first)
-
-
-def _fields(cost: Cost) -> Sequence[NDArray[np.int64]]:
-    return cost.macs, cost.params, cost.published_flops, cost.published_params
+    return None if is_recipe(name) else _NUMBERS.get(rest[0] if rest else first)

@@ -1,8 +1,8 @@
 """Genotypes by the hundred thousand: sample, encode and vary them as matrices.
 
 A matrix [n, d] holds n genotypes in Optuna's internal representation, one column per
-dimension: the index of a choice, or the number itself. The functions here know nothing of
-networks; they take any `Domain`, of which `nars.space.Space` is the one that describes networks.
+dimension: the index of a choice, or the number itself. The functions here know nothing about
+networks; they take any `Domain`. `nars.space.Space` is the domain that describes networks.
 """
 
 from __future__ import annotations
@@ -21,23 +21,20 @@ from optuna.distributions import (
 from optuna.trial import Trial
 from scipy.stats import qmc
 
-from nars.space.dimensions import Columns, columns
+from nars.space.dimensions import Dimensions
 
 __all__ = [
     "Domain",
     "Genotype",
     "Matrix",
     "crossover",
-    "features",
     "from_genotypes",
-    "from_unit",
     "is_architecture_feature",
     "mutate",
     "numbers",
     "sample",
     "suggest",
     "to_genotypes",
-    "to_unit",
 ]
 
 Genotype = dict[str, Any]
@@ -45,11 +42,15 @@ Matrix = NDArray[np.float64]
 
 
 class Domain(Protocol):
-    """What is searched: named distributions, and what is known of a genotype for free."""
+    """A searched domain: named distributions, and what is known about a genotype for free."""
 
     @property
     def distributions(self) -> Mapping[str, BaseDistribution]:
         """Every dimension; the names of those that train a network start with ``recipe.``."""
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """The distributions as arrays, made once."""
 
     @property
     def fingerprint(self) -> str:
@@ -88,16 +89,11 @@ def sample(domain: Domain, n: int, rng: np.random.Generator, *, quasi: bool = Tr
         unit = qmc.Sobol(d, rng=rng).random_base2(bits)[:n]
     else:
         unit = rng.random((n, d))
-    return domain.canonical(from_unit(domain, unit))
-
-
-def from_unit(domain: Domain, unit: NDArray[np.float64]) -> Matrix:
-    """Genotypes [n, d] of points in the unit cube."""
-    return _columns(domain).from_unit(unit)
+    return domain.canonical(domain.dimensions.from_unit(unit))
 
 
 def suggest(domain: Domain, trial: Trial) -> Genotype:
-    """Ask an Optuna trial for every dimension: the way into ``study.optimize``."""
+    """Ask an Optuna trial for every dimension, for use in ``study.optimize``."""
     genotype: Genotype = {}
     for name, dist in domain.distributions.items():
         if isinstance(dist, CategoricalDistribution):
@@ -110,19 +106,9 @@ def suggest(domain: Domain, trial: Trial) -> Genotype:
     return genotype
 
 
-def features(domain: Domain, matrix: Matrix) -> NDArray[np.float32]:
-    """Inputs for a predictor [n, f] in 0..1: choices one-hot, numbers scaled (log where they are).
-
-    An integer range of at most `nars.space.dimensions.STEPS` values has one more column for every value
-    above its lowest, 1 from there on: one more block need not bring the same at every step.
-    """
-    return _columns(domain).features(matrix)
-
-
 def is_architecture_feature(domain: Domain) -> NDArray[np.bool_]:
-    """Which columns [f] of `features` describe the architecture rather than the recipe."""
-    architecture = np.array([not name.startswith("recipe.") for name in domain.distributions], dtype=bool)
-    return architecture[_columns(domain).source]
+    """A mask [f] of the columns of `Dimensions.features` that describe the architecture, not the recipe."""
+    return ~domain.dimensions.recipe[domain.dimensions.source]
 
 
 def mutate(domain: Domain, matrix: Matrix, rng: np.random.Generator, rate: float | None = None) -> Matrix:
@@ -135,12 +121,12 @@ def mutate(domain: Domain, matrix: Matrix, rng: np.random.Generator, rate: float
         return matrix
     chosen = rng.random((n, d)) < (rate or 1 / d)
     chosen[np.arange(n), rng.integers(d, size=n)] = True
-    unit = to_unit(domain, matrix)
+    unit = domain.dimensions.to_unit(matrix)
     step = unit + rng.normal(0, 0.25, size=(n, d))
     step = np.abs(step)
     step = np.where(step > 1, 2 - step, step).clip(0, 1)  # reflected at both ends
-    fresh = np.where(_columns(domain).choice, rng.random((n, d)), step)
-    return domain.canonical(np.where(chosen, from_unit(domain, fresh), matrix))
+    fresh = np.where(domain.dimensions.choice, rng.random((n, d)), step)
+    return domain.canonical(np.where(chosen, domain.dimensions.from_unit(fresh), matrix))
 
 
 def crossover(domain: Domain, a: Matrix, b: Matrix, rng: np.random.Generator) -> Matrix:
@@ -148,19 +134,10 @@ def crossover(domain: Domain, a: Matrix, b: Matrix, rng: np.random.Generator) ->
     return domain.canonical(np.where(rng.random(a.shape) < 0.5, a, b))
 
 
-def to_unit(domain: Domain, matrix: Matrix) -> NDArray[np.float64]:
-    """Points in the unit cube that `from_unit` maps back to `matrix`."""
-    return _columns(domain).to_unit(matrix)
-
-
 def numbers(domain: Domain, matrix: Matrix, name: str) -> NDArray[np.float64]:
-    """The values [n] of one dimension, whose choices are numbers where it has any."""
+    """The values [n] of one dimension; its choices, if it has any, must be numbers."""
     column = matrix[:, list(domain.distributions).index(name)]
     dist = domain.distributions[name]
     if isinstance(dist, CategoricalDistribution):
         return np.array(dist.choices, dtype=np.float64)[column.astype(np.int64)]
     return column
-
-
-def _columns(domain: Domain) -> Columns:
-    return columns(list(domain.distributions.values()))

@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from nars.space.values import Split, SplitValue, Value
-from nars.spec import Block, Frozen
+from nars.documents import Frozen
+from nars.errors import SpecError
+from nars.space.values import FirstRest, FirstRestValue, Value
+from nars.spec import Block
 
-__all__ = ["RowSpace"]
+__all__ = ["RowSpace", "row_space"]
 
 
 class RowSpace(Frozen):
@@ -19,8 +21,8 @@ class RowSpace(Frozen):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     op: Literal["conv", "mbconv", "mbpool"]
     channels: Value
-    kernel: SplitValue = None
-    expansion: SplitValue = None
+    kernel: FirstRestValue = None
+    expansion: FirstRestValue = None
     depth: Value = 1
     stride: Literal[1, 2] = 1
     se: Value = "none"
@@ -33,14 +35,14 @@ class RowSpace(Frozen):
         """Every value, open or fixed, under its flat name."""
         for key in ("channels", "kernel", "expansion", "depth", "se", "activation", "padding"):
             value = getattr(self, key)
-            if isinstance(value, Split):
+            if isinstance(value, FirstRest):
                 yield f"{self.name}.{key}.first", value.first
                 yield f"{self.name}.{key}.rest", value.rest
             else:
                 yield f"{self.name}.{key}", value
 
     def rows(self, values: Mapping[str, Any]) -> list[Block]:
-        """One row where all its blocks are equal, else the first block and the rest."""
+        """One row if all its blocks are equal, else the first block and the rest."""
         first, rest = self._block(values, "first"), self._block(values, "rest")
         depth = values[f"{self.name}.depth"]
         if depth == 1 or (first.kernel, first.expansion) == (rest.kernel, rest.expansion):
@@ -57,3 +59,14 @@ class RowSpace(Frozen):
         return Block(
             op=self.op, squeeze=self.squeeze, depthwise=self.depthwise, **{key: value(key) for key in keys}
         )
+
+
+def row_space(name: str, row: Block) -> RowSpace:
+    """The space with nothing open that holds exactly this row.
+
+    Raises `SpecError` for a row that upsamples, which no space describes.
+    """
+    if row.stride == -2:
+        raise SpecError("an architecture that upsamples cannot be searched around")
+    fields = row.model_dump()
+    return RowSpace(name=name, depth=fields.pop("repeats"), **fields)

@@ -1,8 +1,8 @@
-"""Values of a space file: fixed, one of a list, a range, or split by place in a row."""
+"""Values of a space file: fixed, one of a list, a range, or one for the first block and one for the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
 from optuna.distributions import (
@@ -13,15 +13,27 @@ from optuna.distributions import (
 )
 from pydantic import Discriminator, Tag, model_validator
 
-from nars.spec import Frozen
+from nars.documents import Frozen
 
-__all__ = ["Range", "Scalar", "Split", "SplitValue", "Value", "distribution", "ends", "only"]
+__all__ = [
+    "FirstRest",
+    "FirstRestValue",
+    "Range",
+    "Scalar",
+    "Value",
+    "contains",
+    "distribution",
+    "extremes",
+    "first_values",
+    "fixed_value",
+]
 
 Scalar = bool | int | float | str | None
+"""A value of one dimension."""
 
 
 class Range(Frozen):
-    """Numbers from `low` to `high`, both included; integers where both are integers."""
+    """Numbers from `low` to `high`, both included; integers if both are integers."""
 
     low: int | float
     high: int | float
@@ -41,9 +53,10 @@ class Range(Frozen):
 
 
 def _form(value: Any) -> str:
+    """The tag of the kind of value, which pydantic then validates."""
     if isinstance(value, Range) or (isinstance(value, dict) and "first" not in value):
         return "range"
-    if isinstance(value, Split | dict):
+    if isinstance(value, FirstRest | dict):
         return "split"
     return "choices" if isinstance(value, list | tuple) else "scalar"
 
@@ -56,16 +69,16 @@ Value = Annotated[
 ]
 
 
-class Split(Frozen):
+class FirstRest(Frozen):
     """A value for the first block of a row and one for the blocks after it."""
 
     first: Value
     rest: Value
 
 
-SplitValue = Annotated[
+FirstRestValue = Annotated[
     Annotated[Range, Tag("range")]
-    | Annotated[Split, Tag("split")]
+    | Annotated[FirstRest, Tag("split")]
     | Annotated[tuple[Scalar, ...], Tag("choices")]
     | Annotated[Scalar, Tag("scalar")],
     Discriminator(_form),
@@ -73,7 +86,10 @@ SplitValue = Annotated[
 
 
 def distribution(name: str, value: Value) -> BaseDistribution | None:
-    """The Optuna distribution of an open value, None of a fixed one."""
+    """The Optuna distribution of an open value, None for a fixed one.
+
+    Raises `ValueError` if choices repeat.
+    """
     if isinstance(value, Range):
         if value.low == value.high:
             return None
@@ -87,16 +103,36 @@ def distribution(name: str, value: Value) -> BaseDistribution | None:
     return None
 
 
-def only(value: Value) -> Scalar:
+def fixed_value(value: Value) -> Scalar:
+    """The only value that a fixed one can have."""
     if isinstance(value, Range):
         return value.low
     return value[0] if isinstance(value, tuple) else value
 
 
-def ends(distribution: BaseDistribution) -> Iterator[Any]:
+def extremes(distribution: BaseDistribution) -> Iterator[Any]:
     """All choices, or the two ends of a range."""
     if isinstance(distribution, CategoricalDistribution):
         yield from distribution.choices
     else:
         assert isinstance(distribution, IntDistribution | FloatDistribution)
         yield from (distribution.low, distribution.high)
+
+
+def first_values(distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    """The first choice, or the low end, of every dimension."""
+    return {name: next(extremes(dist)) for name, dist in distributions.items()}
+
+
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a distribution has a value; numbers may be off by rounding."""
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    if value is None or isinstance(value, str):
+        return False
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    slack = 1e-9 * abs(value) if isinstance(distribution, FloatDistribution) else 0
+    if not distribution.low - slack <= value <= distribution.high + slack:
+        return False
+    steps = (value - distribution.low) / (distribution.step or 1)
+    return distribution.step is None or abs(steps - round(steps)) <= 1e-8

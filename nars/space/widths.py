@@ -1,7 +1,7 @@
 """Channel arithmetic of the FBNetV3 blocks, for numbers and for arrays alike.
 
 Source: the rounding and squeeze rules of the published networks
-(facebookresearch/mobile-vision, ``fbnet_v2``), where every width is a multiple of 8.
+(facebookresearch/mobile-vision, ``fbnet_v2``), in which every width is a multiple of 8.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["hidden_width", "round8", "squeeze_width"]
 
-SQUEEZE_RATIO = 0.25
+_SQUEEZE_RATIO = 0.25
+"""Channels inside squeeze-and-excitation as a share of those around it."""
 
 
 def round8(width: ArrayLike) -> NDArray[np.int64]:
-    """The multiple of 8 nearest to `width`, halves up; one more where that loses over 5 %."""
+    """The multiple of 8 nearest to `width`, halves up; the next one if that loses over 5 %."""
     target = np.asarray(width, dtype=np.float64)
     nearest = np.maximum(8, np.floor((target + 4) / 8) * 8)
     return np.asarray(np.where(nearest < 0.95 * target, nearest + 8, nearest), dtype=np.int64)
@@ -29,8 +30,8 @@ def hidden_width(in_channels: ArrayLike, expansion: ArrayLike) -> NDArray[np.int
 def squeeze_width(hidden: ArrayLike, expansion: ArrayLike, of_hidden: ArrayLike) -> NDArray[np.int64]:
     """Channels inside squeeze-and-excitation.
 
-    A quarter of the hidden channels where `of_hidden`, else that divided by the expansion,
+    A quarter of the hidden channels if `of_hidden`, else that divided by the expansion,
     which is about a quarter of the block's input.
     """
     divisor = np.where(of_hidden, 1.0, np.asarray(expansion, dtype=np.float64))
-    return round8(np.floor(np.asarray(hidden) * (SQUEEZE_RATIO / divisor)))
+    return round8(np.floor(np.asarray(hidden) * (_SQUEEZE_RATIO / divisor)))

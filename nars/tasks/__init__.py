@@ -1,4 +1,4 @@
-"""Tasks that a search can be run for, resolved by name when one is asked for."""
+"""Tasks that a search can train for. A task's module is imported when the task is loaded."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ TASKS = {
     "classification": "nars.tasks.classification:Classification",
     "detection": "detector.task:Detection",
 }
-"""Name -> module:class. A class is opened with (source, device, drop_bad=)."""
+"""Module and class of each task, by name. `load` calls the class's ``open(source, device, drop_bad=)``."""
 
 
 def load(name: str, source: str | Path, device: str | torch.device, *, drop_bad: bool = False) -> Task:
-    """The task called `name` on the data of `source`. Raises `UsageError`, `DataError`."""
+    """Open the task called `name` on the data at `source`. Raises `UsageError`, `DataError`."""
     from nars.device import resolve  # which imports torch
 
     if name not in TASKS:

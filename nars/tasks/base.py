@@ -1,4 +1,4 @@
-"""The contract between a search and what it searches for."""
+"""The contract between a search and its task: train a candidate, return its score."""
 
 from __future__ import annotations
 
@@ -16,44 +16,47 @@ __all__ = ["Outcome", "Task"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one training of a candidate gave."""
+    """The result of one training of a candidate."""
 
     score: float
-    """The task's metric on val after the last epoch trained, in 0..1."""
+    """Metric of the task on val after the last epoch trained, in 0..1."""
     epochs: int
-    """Epochs trained; fewer than the recipe's where `on_epoch` stopped it."""
+    """Epochs trained; fewer than the recipe's if `on_epoch` ended the training."""
     curve: tuple[tuple[float, float], ...]
-    """(share of the recipe's epochs done, score then), one pair for each measurement."""
+    """Pairs of (share of the recipe's epochs done, score then), one for each measurement."""
     seconds: float
+    """Duration of the training."""
 
 
 class Task(ABC):
-    """Trains and scores candidates. It has no state that one training leaves to the next."""
+    """Trains and scores candidates. No training leaves state behind for the next."""
 
     name: str
     metric: str
+    """Name of the score, such as ``accuracy``."""
     device: torch.device
+    """Device that trainings run on."""
 
     @property
     @abstractmethod
     def num_classes(self) -> int:
-        """Outputs that the network of a candidate needs."""
+        """Number of classes, which are the outputs that a candidate's network needs."""
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """Changes with the data and with the task, so that no search goes on with another."""
+        """Text that changes with the data and the task, so no search continues on other data."""
 
     @abstractmethod
     def describe(self) -> str:
-        """One line: which data, how many images and classes."""
+        """Describe the data in one line: its name, and how many images and classes it has."""
 
     @abstractmethod
     def run(
         self, candidate: Candidate, *, seed: int, on_epoch: Callable[[Progress], bool] | None = None
     ) -> Outcome:
-        """Train `candidate` on train and score it on val; test is not looked at.
+        """Train `candidate` on train and score it on val, without ever looking at test.
 
         `on_epoch` is called after each measurement and ends the training by returning False.
-        Raises `TrialError` where this candidate cannot be trained.
+        Raises `TrialError` if this candidate cannot be trained.
         """

@@ -19,7 +19,7 @@ __all__ = ["Classification"]
 
 
 class Classification(Task):
-    """Which of the classes an image shows."""
+    """The task of telling which class an image shows."""
 
     name = "classification"
     metric = "accuracy"
@@ -30,6 +30,7 @@ class Classification(Task):
 
     @classmethod
     def open(cls, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Self:
+        """Load the data at `source`; `drop_bad` leaves unreadable images out. Raises `DataError`."""
         return cls(load(source, drop_bad=drop_bad), device)
 
     @property

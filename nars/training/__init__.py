@@ -1,3 +1,3 @@
-"""Trains one classifier: the loop, what a recipe means, evaluation, checkpoints."""
+"""Trains one classifier: the loop, the parts that a recipe chooses, evaluation, checkpoints."""
 
 from __future__ import annotations

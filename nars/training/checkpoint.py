@@ -1,17 +1,15 @@
-"""Where an interrupted training goes on: everything that its next step depends on."""
+"""Checkpoints of a training: everything that its next step depends on."""
 
 from __future__ import annotations
 
-import io
-import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from nars.errors import RunError
-from nars.files import write_whole
+from nars.errors import RunError, WeightsError
+from nars.tensors import read_tensors, write_tensors
 
 __all__ = ["Stateful", "restore", "save"]
 
@@ -33,7 +31,8 @@ def save(
 ) -> None:
     """Write the states of `parts`, of `generator` and of the global generators, whole or not at all.
 
-    `identity` says which training this is; `curve` has an entry for each epoch done.
+    `identity` tells this training from others; `curve` has an entry for each epoch done. Raises
+    `RunError`.
     """
     content = {
         "identity": dict(identity),
@@ -43,9 +42,7 @@ def save(
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
         "curve": [dict(entry) for entry in curve],
     }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_whole(path, buffer.getvalue())
+    write_tensors(path, content)
 
 
 def restore(
@@ -55,21 +52,21 @@ def restore(
     generator: torch.Generator,
     device: torch.device,
 ) -> list[dict[str, Any]]:
-    """Put the states of `save` back and return its `curve`; an empty one where no file is.
+    """Put the states of `save` back and return its `curve`; an empty one if there is no file.
 
-    Raises `RunError` where the file is of another training, with the first difference, or
+    Raises `RunError` if the file belongs to another training, with the first difference, or
     cannot be read.
     """
     if not path.exists():
         return []
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        found = content["identity"]
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
+        content = read_tensors(path)
+        saved = content["identity"]
+    except (WeightsError, KeyError, TypeError):
         raise RunError(f"{path} is not a checkpoint that can be read; delete it to start anew") from None
     for key, value in identity.items():
-        if found.get(key) != value:
-            change = f"{key} was {found.get(key)!r}, is {value!r}"
+        if saved.get(key) != value:
+            change = f"{key} was {saved.get(key)!r}, is {value!r}"
             raise RunError(f"{path} is of another training: {change}; delete it to start anew")
     try:
         for name, part in parts.items():

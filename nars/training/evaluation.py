@@ -1,4 +1,4 @@
-"""How well a network does, and what must be put right before that is measured."""
+"""Measures a network, and recalibrates its batch norms before that."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm
 """Norms that keep running statistics."""
 
 _BATCH = 256
+"""Images in a batch of an evaluation, and those that norms are recalibrated on."""
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """How well a network does on one split; shares are in 0..1."""
+    """Scores of a network on one split; shares are in 0..1."""
 
     accuracy: float
     balanced_accuracy: float
-    """Mean recall of the classes that the split has."""
+    """Mean recall of the classes that are in the split."""
     top5: float | None
     """None below ten classes."""
     loss: float
     """Mean cross entropy, nats."""
     recall: tuple[float | None, ...]
-    """Per class; None for a class of which the split has no image."""
+    """Recall per class; None for a class without an image in the split."""
     images: int
 
 
@@ -39,15 +40,18 @@ class Metrics:
 def evaluate(
     model: nn.Module, data: ImageData, split: str, *, resolution: int, device: torch.device
 ) -> Metrics:
-    """Measure `model`, which lies on `device`, on the ``train``, ``val`` or ``test`` images."""
-    images_of = data.split(split)
+    """Measure `model`, which is on `device`, on the ``train``, ``val`` or ``test`` images.
+
+    Raises `TrialMemoryError`, and `DataError` for images that cannot be read.
+    """
+    part = data.split(split)
     mean, std, half = data.mean.to(device), data.std.to(device), half_precision(device)
     was_training = model.training
     model.eval()
     outputs, targets = [], []
-    groups = in_order(len(images_of), _BATCH)
+    groups = in_order(len(part), _BATCH)
     with memory_errors(f"evaluating at {resolution} px"):
-        for images, labels in images_of.batches(resolution, device, groups):
+        for images, labels in part.batches(resolution, device, groups):
             with torch.autocast(device.type, dtype=half, enabled=half is not None):
                 outputs.append(model(normalise(images, mean, std)))
             targets.append(labels)
@@ -57,11 +61,11 @@ def evaluate(
 
 @torch.inference_mode()
 def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: torch.device) -> None:
-    """Set the statistics of batch norms to those of 256 training images under the present weights.
+    """Set the statistics of batch norms to those of 256 training images with the present weights.
 
-    Running averages lag behind weights that change fast: in the first epochs of a short
-    training they make a network that has learnt measure as chance, and an averaged network has
-    none of its own. Source: "Rethinking Batch in BatchNorm" (Wu, Johnson 2021), section 3.
+    Running averages lag behind weights that change fast: in the first epochs of a short training
+    they make a network that has learnt score like chance, and an averaged network has no
+    statistics of its own. Source: "Rethinking Batch in BatchNorm" (Wu, Johnson 2021), section 3.
     """
     norms = [module for module in model.modules() if isinstance(module, _BATCH_NORMS)]
     if not norms:
@@ -83,12 +87,12 @@ def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: t
 
 
 def _metrics(logits: Tensor, labels: Tensor) -> Metrics:
-    """`logits` are [N,K], `labels` [N]."""
+    """The scores of `logits` [N, K] against `labels` [N]."""
     count, classes = logits.shape
     right = logits.argmax(1) == labels
-    per_class = torch.bincount(labels, minlength=classes).tolist()
-    right_per_class = torch.bincount(labels[right], minlength=classes).tolist()
-    recall = tuple(hit / all_ if all_ else None for hit, all_ in zip(right_per_class, per_class, strict=True))
+    images = torch.bincount(labels, minlength=classes).tolist()
+    hits = torch.bincount(labels[right], minlength=classes).tolist()
+    recall = tuple(hit / all_ if all_ else None for hit, all_ in zip(hits, images, strict=True))
     present = [value for value in recall if value is not None]
     top5 = None
     if classes >= 10:

@@ -1,4 +1,4 @@
-"""Training of a classifier: one loop, in the open."""
+"""Trains a classifier: one loop, in the open."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from nars.data import ImageData, augment, normalise, shuffled
 from nars.device import half_precision, memory_errors, seeded
 from nars.errors import NonFiniteLossError
 from nars.spec import Recipe
-from nars.training import checkpoint as checkpoints
-from nars.training import optim as recipes
+from nars.training import optim
+from nars.training.checkpoint import Stateful, restore, save
 from nars.training.evaluation import Metrics, evaluate, recalibrate
 from nars.training.small_maps import widened
 
@@ -27,18 +27,18 @@ __all__ = ["Progress", "Trained", "train"]
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands after an epoch."""
+    """The state of a training after an epoch, in numbers."""
 
     epoch: int
     """Epochs done, from 1."""
     epochs: int
     """Epochs of the recipe."""
     accuracy: float
-    """On val, in 0..1."""
+    """Accuracy on val, in 0..1; another task puts its own score here."""
     loss: float
     """Mean training loss of the epoch."""
     seconds: float
-    """Since the start; of a resumed training, the time before it was interrupted included."""
+    """Seconds since the start, including those before an interruption."""
 
     @property
     def fraction(self) -> float:
@@ -50,10 +50,10 @@ class Trained:
     """A training that is finished or was stopped."""
 
     model: nn.Module
-    """In evaluation mode; the averaged one where the recipe has EMA."""
+    """The trained network in evaluation mode; the averaged one if the recipe has EMA."""
     val: Metrics
     curve: tuple[Progress, ...]
-    """One entry for each epoch trained."""
+    """One entry per epoch."""
 
 
 def train(
@@ -67,22 +67,22 @@ def train(
     on_epoch: Callable[[Progress], bool] | None = None,
     checkpoint: Path | None = None,
 ) -> Trained:
-    """Train `model` in place on data.train, measuring it on data.val after every epoch.
+    """Train `model` in place on data.train, and measure it on data.val after every epoch.
 
-    Same seed, same result, bit for bit on one CPU thread. `on_epoch` returning False ends the
-    training there. A `checkpoint` is written after every epoch and, where there is one already,
-    gone on from, to the same result. Raises `NonFiniteLossError`, `TrialMemoryError`, and
-    `RunError` where the checkpoint is of another training.
+    The same seed gives the same result, bit for bit on one CPU thread. `on_epoch` ends the
+    training by returning False. If `checkpoint` exists, the training continues from it, to the
+    same result as without the interruption; it is rewritten after every epoch. Raises
+    `NonFiniteLossError`, `TrialMemoryError`, and `RunError` for a checkpoint of another training.
     """
     with ExitStack() as during:
         during.enter_context(seeded(seed, device))
         during.enter_context(memory_errors(f"training at {resolution} px in batches of {recipe.batch_size}"))
         model = model.to(device).to(memory_format=torch.channels_last)
-        optimizer = recipes.optimizer(model, recipe)
-        ema = recipes.averaged(model, recipe)
-        during.enter_context(widened(model, device))  # the average, copied above, has no need of it
+        optimizer = optim.optimizer(model, recipe)
+        ema = optim.averaged(model, recipe)
+        during.enter_context(widened(model, device))  # the average, copied above, needs none of it
         measured = model if ema is None else ema.module
-        mix = recipes.mixer(recipe, len(data.classes))
+        mix = optim.mixer(recipe, len(data.classes))
         half = half_precision(device)
         scaler = torch.amp.GradScaler(device.type, enabled=half is torch.float16)
         generator = torch.Generator().manual_seed(seed)
@@ -94,13 +94,12 @@ def train(
             "resolution": resolution,
             "seed": seed,
         }
-        parts: dict[str, checkpoints.Stateful] = {"model": model, "optimizer": optimizer, "scaler": scaler}
-        if ema is not None:
-            parts["ema"] = ema
+        parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "scaler": scaler}
+        parts |= {} if ema is None else {"ema": ema}
         curve: list[Progress] = []
         if checkpoint is not None:
-            done = checkpoints.restore(checkpoint, identity, parts, generator, device)
-            curve = [Progress(**entry) for entry in done]
+            entries = restore(checkpoint, identity, parts, generator, device)
+            curve = [Progress(**entry) for entry in entries]
         start = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
 
         val = None
@@ -109,15 +108,13 @@ def train(
             losses: list[Tensor] = []
             groups = shuffled(len(data.train), recipe.batch_size, generator)
             for step, (images, labels) in enumerate(data.train.batches(resolution, device, groups)):
-                lr = recipes.learning_rate(recipe, (epoch + step / len(groups)) / recipe.epochs)
-                for group in optimizer.param_groups:
-                    group["lr"] = lr
+                optim.set_learning_rate(optimizer, recipe, (epoch + step / len(groups)) / recipe.epochs)
                 images = normalise(augment(images, recipe.augmentation, generator), mean, std)
                 images, labels = mix(images, labels)
                 with torch.autocast(device.type, dtype=half, enabled=half is not None):
                     loss = F.cross_entropy(model(images), labels, label_smoothing=recipe.label_smoothing)
                 losses.append(loss.detach())
-                if device.type == "cpu" and not loss.isfinite():  # a GPU would have to be waited for
+                if device.type == "cpu" and not loss.isfinite():  # a GPU would have to synchronize for it
                     break
                 optimizer.zero_grad()
                 scaler.scale(loss).backward()
@@ -129,30 +126,35 @@ def train(
                 if ema is not None:
                     ema.update_parameters(model)
 
-            _check_finite(losses, epoch, len(groups), recipe)
+            _check_training(losses, epoch, len(groups), recipe)
             recalibrate(measured, data, resolution=resolution, device=device)
             val = evaluate(measured, data, "val", resolution=resolution, device=device)
-            if not math.isfinite(val.loss):
-                raise NonFiniteLossError(f"loss on val is {val.loss} after epoch {epoch + 1}")
+            _check_val(val, epoch)
             mean_loss = torch.stack(losses).mean().item()
             seconds = time.perf_counter() - start
             curve.append(Progress(epoch + 1, recipe.epochs, val.accuracy, mean_loss, seconds))
             if checkpoint is not None:
                 entries = [asdict(entry) for entry in curve]
-                checkpoints.save(checkpoint, identity, parts, generator, device, entries)
+                save(checkpoint, identity, parts, generator, device, entries)
             if on_epoch is not None and not on_epoch(curve[-1]):
                 break
 
-        if val is None:  # the checkpoint was of a finished training
+        if val is None:  # the checkpoint is of a finished training
             val = evaluate(measured, data, "val", resolution=resolution, device=device)
         return Trained(measured.eval(), val, tuple(curve))
 
 
-def _check_finite(losses: Sequence[Tensor], epoch: int, steps: int, recipe: Recipe) -> None:
-    """Raise `NonFiniteLossError` for the first loss of the epoch that is infinite or not a number."""
+def _check_val(val: Metrics, epoch: int) -> None:
+    """Raise `NonFiniteLossError` if the loss on val is infinite or NaN."""
+    if not math.isfinite(val.loss):
+        raise NonFiniteLossError(f"loss on val is {val.loss} after epoch {epoch + 1}")
+
+
+def _check_training(losses: Sequence[Tensor], epoch: int, steps: int, recipe: Recipe) -> None:
+    """Raise `NonFiniteLossError` for the first loss of the epoch that is infinite or NaN."""
     bad = (~torch.stack(list(losses)).isfinite()).nonzero()
     if len(bad):
         step = int(bad[0])
-        lr = recipes.learning_rate(recipe, (epoch + step / steps) / recipe.epochs)
+        lr = optim.learning_rate(recipe, (epoch + step / steps) / recipe.epochs)
         where = f"epoch {epoch + 1} of {recipe.epochs}, step {step + 1} of {steps}"
         raise NonFiniteLossError(f"loss is {losses[step].item()} in {where}, at learning rate {lr:.4g}")

@@ -1,4 +1,4 @@
-"""From a recipe to what the training loop calls: optimizer, schedule, averaging, mixing."""
+"""Builds the parts of a training that a recipe chooses: optimizer, schedule, averaging, mixup."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torchvision.transforms import v2
 
 from nars.spec import Recipe
 
-__all__ = ["averaged", "learning_rate", "mixer", "optimizer"]
+__all__ = ["averaged", "learning_rate", "mixer", "optimizer", "set_learning_rate"]
 
 _Tensors = tuple[Tensor, ...] | list[Tensor]
 
-# Decay and epsilon with which MobileNetV3 and its successors train under RMSProp; the epsilon
-# is the square root of theirs because PyTorch adds it outside the root.
-# Source: EfficientNet (ICML 2019), section 5.2; torchvision's classification reference.
 _RMSPROP_ALPHA, _RMSPROP_EPS = 0.9, 0.0316
+"""Decay and epsilon with which MobileNetV3 and its successors train under RMSProp. The epsilon is the
+square root of theirs, because PyTorch adds it outside the root. Source: EfficientNet (ICML 2019),
+section 5.2; torchvision's classification reference."""
 
 
 def optimizer(model: nn.Module, recipe: Recipe) -> optim.Optimizer:
-    """The recipe's optimizer; norms and biases, the vectors of a model, are not decayed."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    """The recipe's optimizer; weight decay leaves out norms and biases, the vectors of a model."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [each for each in parameters if each.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [each for each in parameters if each.ndim <= 1], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
     match recipe.optimizer:
@@ -48,7 +48,7 @@ def optimizer(model: nn.Module, recipe: Recipe) -> optim.Optimizer:
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:
-    """The rate at `progress` in 0..1 of the training: linear warm-up, then cosine to zero.
+    """The learning rate at `progress` in 0..1 of the training: linear warm-up, then cosine to zero.
 
     A warm-up longer than half of the training is cut to half of it.
     """
@@ -58,8 +58,15 @@ def learning_rate(recipe: Recipe, progress: float) -> float:
     return recipe.lr * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
+def set_learning_rate(optimizer: optim.Optimizer, recipe: Recipe, progress: float) -> None:
+    """Give all parameters of `optimizer` the `learning_rate` at `progress`."""
+    rate = learning_rate(recipe, progress)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
 def averaged(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
-    """The exponential moving average of parameters and buffers, None where the recipe has none.
+    """The exponential moving average of parameters and buffers; None if the recipe has none.
 
     The decay rises as (1 + n) / (10 + n) over the updates n until it is the recipe's, so that
     the initial weights do not linger in a short training. Source: ``num_updates`` of
@@ -75,7 +82,7 @@ def averaged(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
             for old, new in zip(average, current, strict=True):
                 old.copy_(new)
             return
-        updates = int(ema.n_averaged)  # this one lies on the CPU, the argument on the device
+        updates = int(ema.n_averaged)  # a copy on the CPU; the argument is on the device
         decay = min(recipe.ema_decay, (1 + updates) / (10 + updates))
         get_ema_multi_avg_fn(decay)(average, current, updates)
 
@@ -84,9 +91,10 @@ def averaged(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
 
 
 def mixer(recipe: Recipe, num_classes: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Mixup of a batch: (images, labels) -> (images, class probabilities), or both unchanged.
+    """Mixup: a function from (images, labels) to (images, class probabilities).
 
-    Draws from PyTorch's global generator; see `nars.device.seeded`.
+    Without mixup in the recipe it returns both unchanged. Otherwise it draws from PyTorch's global
+    generator; see `nars.device.seeded`.
     """
     if not recipe.mixup:
         return lambda images, labels: (images, labels)

@@ -1,3 +1,3 @@
-"""Workers ask, train and tell; what starts, supervises and replaces them."""
+"""Workers, which ask, train and tell; how they are started, supervised and replaced."""
 
 from __future__ import annotations

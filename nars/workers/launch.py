@@ -1,4 +1,4 @@
-"""Workers on this machine: start them, see to it that they go on, stop them."""
+"""Starts, supervises and stops the workers of a search on this machine."""
 
 from __future__ import annotations
 
@@ -14,82 +14,83 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
+import torch
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nars.device import resolve
 from nars.errors import RunError
+from nars.networks.latency import latency_domain
 from nars.searching.results import write_results
 from nars.searching.run import Run
 from nars.trials import Record, counts, write
-from nars.workers.liveness import reap
 
-__all__ = ["default_workers", "launch"]
+__all__ = ["default_workers", "supervise"]
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-RESTARTS = 8
-"""Workers that may die one after the other without a finished trial before a search gives up."""
+"""Seconds between two checks of the workers."""
+
+_MOST_DEATHS = 8
+"""Workers that may die without a finished trial in between before a search gives up."""
+
+_STOP_SECONDS = 20
+"""Seconds that a worker has to return its trial and exit before it is killed."""
+
+_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+"""Environment that limits a worker to one thread, since threads on busy cores slow each other down."""
 
 
 def default_workers(device: str) -> int:
-    """One per GPU where the search runs on GPUs, else one per core."""
-    import torch
-
+    """Return the default number of workers: one per GPU if the search runs on GPUs, else one per core."""
     if device in ("auto", "cuda") and torch.cuda.is_available():
         return torch.cuda.device_count()
     if device.startswith("cuda"):
         return 1
-    return (
-        len(psutil.Process().cpu_affinity())
-        if hasattr(psutil.Process, "cpu_affinity")
-        else os.cpu_count() or 1
-    )
+    if hasattr(psutil.Process, "cpu_affinity"):
+        return len(psutil.Process().cpu_affinity())
+    return os.cpu_count() or 1
 
 
-def launch(
-    run: Run, workers: int, on_poll: Callable[[Study], None] | None = None, log: Path | None = None
-) -> Study:
-    """Search with `workers` processes to the end of the budget, from where the run was left.
+def supervise(
+    run: Run,
+    study: Study,
+    workers: int,
+    watch: Callable[[Study], None] | None = None,
+    log: Path | None = None,
+) -> None:
+    """Run `workers` processes until the budget is spent.
 
-    A worker that dies takes only its trial with it, which fails with a reason; another worker is started.
-    `on_poll` is called with the study about twice a second.
+    If a worker dies, its trial fails with a reason and another worker is started. `watch` is called
+    with the study about twice a second; the output of workers is appended to `log`. Raises
+    `RunError` if workers die again and again, or if one exits because of a user's mistake.
     """
-    study = run.study()
-    with run.locked():
-        reap(study)
-        if run.config.needs_latency:
-            _measure_latency(run, study)
+    if run.config.needs_latency:
+        _measure_latency(run, study)
     team = [_start(run, index, log) for index in range(workers)]
     deaths = 0
     finished = _finished(study)
     try:
         while any(process.poll() != 0 for process in team):
             time.sleep(POLL_SECONDS)
-            if on_poll is not None:
-                on_poll(study)
+            if watch is not None:
+                watch(study)
             if _finished(study) != finished:
                 finished, deaths = _finished(study), 0
                 write_results(run, study)
             for index, process in enumerate(team):
                 if process.poll() not in (None, 0):
                     deaths += 1
-                    _bury(study, process)
+                    _fail_trials_of(study, process)
                     _give_up(process, deaths, log)
                     team[index] = _start(run, index, log)
     finally:
         _stop(team)
-    write_results(run, study)
-    return study
 
 
 def _measure_latency(run: Run, study: Study) -> None:
-    """Once for all workers and before they start, on a quiet machine and with a worker's one thread."""
-    import torch
-
-    from nars.device import resolve
-    from nars.networks.latency import latency_domain
-
+    """Measure latency for all workers before they start: on a quiet machine, with one thread like theirs."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -99,8 +100,7 @@ def _measure_latency(run: Run, study: Study) -> None:
 
 
 def _start(run: Run, index: int, log: Path | None) -> subprocess.Popen[bytes]:
-    """A worker of its own session, so that Ctrl-C reaches it only through us."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    """Start a worker in a session of its own, so Ctrl-C reaches it only through this process."""
     gpu = _gpu(index) if run.config.device in ("auto", "cuda") else {}
     command = [sys.executable, "-m", "nars", "worker", "--storage", run.storage, "--study", run.name]
     command += ["--parent", str(os.getpid()), "--device", run.config.device]
@@ -108,7 +108,7 @@ def _start(run: Run, index: int, log: Path | None) -> subprocess.Popen[bytes]:
         stream = stack.enter_context(log.open("ab")) if log else None
         return subprocess.Popen(
             command,
-            env={**os.environ, **threads, **gpu},
+            env={**os.environ, **_THREADS, **gpu},
             stdout=stream,
             stderr=stream,
             start_new_session=True,
@@ -116,62 +116,62 @@ def _start(run: Run, index: int, log: Path | None) -> subprocess.Popen[bytes]:
 
 
 def _gpu(index: int) -> dict[str, str]:
-    """The environment in which a worker sees one GPU, of those that we see."""
-    import torch
-
+    """Return the environment in which a worker sees only one of the GPUs that this process sees."""
     count = torch.cuda.device_count()
     if count < 2:
         return {}
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")
-    return {"CUDA_VISIBLE_DEVICES": seen[index % count]}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")
+    return {"CUDA_VISIBLE_DEVICES": visible[index % count]}
 
 
 def _finished(study: Study) -> int:
-    """Trials that came to an end of their own; one given back by a dying worker is no progress."""
+    """Count the trials that finished; those that an exiting worker returned are no progress."""
     trials = study.get_trials(deepcopy=False)
     return sum(trial.state.is_finished() and counts(trial) for trial in trials)
 
 
-def _bury(study: Study, process: subprocess.Popen[bytes]) -> None:
-    """Fail the trial of a worker that died by itself: it would most likely die again."""
+def _fail_trials_of(study: Study, process: subprocess.Popen[bytes]) -> None:
+    """Fail the trial of a worker that died by itself, since another worker would most likely die of it."""
     code = process.returncode
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     memory = " (most likely out of memory)" if code == -signal.SIGKILL else ""
-    for trial in _left_behind(study, process):
+    for trial in _running_in(study, process):
         logger.warning("trial %d: its worker died with %s%s", trial.number, how, memory)
         write(study, trial, Record(reason=f"worker died with {how}{memory}"))
         study.tell(trial.number, state=TrialState.FAIL)
 
 
-def _left_behind(study: Study, process: subprocess.Popen[bytes]) -> Sequence[FrozenTrial]:
-    mine = f"{socket.gethostname()}:{process.pid}:"
+def _running_in(study: Study, process: subprocess.Popen[bytes]) -> Sequence[FrozenTrial]:
+    """Return the trials that a process of this machine has left running."""
+    signature = f"{socket.gethostname()}:{process.pid}:"
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return [trial for trial in running if (Record.of(trial).worker or "").startswith(mine)]
+    return [trial for trial in running if (Record.of(trial).worker or "").startswith(signature)]
 
 
 def _give_up(process: subprocess.Popen[bytes], deaths: int, log: Path | None) -> None:
+    """Raise `RunError` if another worker would most likely end like the one that died."""
     where = f"see {log}" if log else "see above"
-    if process.returncode == 2:  # it has said why: an error that every worker would meet
+    if process.returncode == 2:  # a user's mistake, which every worker would meet
         raise RunError(f"a worker stopped: {_last_error(log) or where}")
-    if deaths >= RESTARTS:
+    if deaths >= _MOST_DEATHS:
         code = process.returncode
         raise RunError(f"{deaths} workers died one after the other, the last with exit code {code}; {where}")
 
 
 def _last_error(log: Path | None) -> str | None:
-    """The last line that the command line of a worker wrote to the log before it ended."""
+    """Return the last error message of a worker in the log; None without a log or a message."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log else []
     return next((line.removeprefix("nars: ") for line in reversed(lines) if line.startswith("nars: ")), None)
 
 
 def _stop(team: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Ask the workers that are left to give their trials back, then end them."""
+    """Ask the remaining workers to return their trials and exit; kill those that do not."""
     for process in team:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
     for process in team:
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

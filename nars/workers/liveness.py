@@ -1,4 +1,4 @@
-"""Who trains a trial, and what happens to the trial when they are gone."""
+"""Liveness of workers: who trains a trial, and how a trial is repeated if its worker is gone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import psutil
@@ -14,75 +15,98 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nars.searching.run import config_of
+from nars.space import Space
 from nars.trials import INTERRUPTED, Record, write
 
-__all__ = ["Heartbeat", "give_back", "is_alive", "reap", "worker_name"]
+__all__ = ["Heartbeat", "interrupt", "is_alive", "reap", "returned_if_interrupted", "worker_name"]
 
 BEAT_SECONDS = 30.0
+"""Seconds between two heartbeats of a worker."""
+
 SILENCE_SECONDS = 4 * BEAT_SECONDS
+"""Seconds without a heartbeat after which a worker on another machine counts as dead."""
+
 NAMELESS_SECONDS = 10.0
-"""Within which a worker has put its name on a trial that it asked for."""
-CLOCK_SECONDS = 5.0
-"""By which the system's account of when a process started may shift with its clock."""
+"""Grace period for a worker to sign a new trial."""
+
+_CLOCK_SECONDS = 5.0
+"""Tolerance for a process's start time, which the system derives from a clock that may be adjusted."""
 
 
 def worker_name() -> str:
-    """Host, process and its start, which no later process shares."""
+    """Return host, process number and start time of this process, which no other process shares."""
     return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
 
 
 def is_alive(trial: FrozenTrial) -> bool:
     """Whether the worker of a running trial still works on it.
 
-    On this machine the process table tells; of other machines we hear heartbeats.
+    The process table answers for this machine; other machines are only known by their heartbeats.
     """
     record = Record.of(trial)
-    worker = record.worker or ""
     started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-    if not worker:
+    if record.worker is None:
         return time.time() - started < NAMELESS_SECONDS
-    host, _, process = worker.partition(":")
-    if host == socket.gethostname():
-        pid, _, created = process.partition(":")
-        try:
-            found = psutil.Process(int(pid))
-            same = abs(found.create_time() - float(created)) < CLOCK_SECONDS
-            return same and found.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
-    return time.time() - max(started, record.heartbeat or 0.0) < SILENCE_SECONDS
+    host, _, process = record.worker.partition(":")
+    if host != socket.gethostname():
+        return time.time() - max(started, record.heartbeat or 0.0) < SILENCE_SECONDS
+    number, _, created = process.partition(":")
+    try:
+        running = psutil.Process(int(number))
+        is_same = abs(running.create_time() - float(created)) < _CLOCK_SECONDS
+        return is_same and running.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
-def reap(study: Study) -> list[int]:
-    """End the trials whose worker has died and line each up to be trained again.
+def reap(study: Study, space: Space) -> list[int]:
+    """End the trials whose worker has died and queue each to be trained again.
 
-    Returns their numbers. A trial that died before it had its genotype is only ended: the sampler
-    proposes the same again.
+    Returns their numbers. A trial without its complete genotype is ended but not queued, because the
+    sampler will propose the same genotype again.
     """
     trials = study.get_trials(deepcopy=False)
     dead = [trial for trial in trials if trial.state == TrialState.RUNNING and not is_alive(trial)]
     repeated = {Record.of(trial).repeats for trial in trials}
     for trial in dead:
-        give_back(study, trial, repeat=trial.number not in repeated)
+        interrupt(study, trial, space, repeat=trial.number not in repeated)
     return [trial.number for trial in dead]
 
 
-def give_back(study: Study, trial: FrozenTrial, *, repeat: bool = True) -> None:
-    """End an interrupted trial; it costs no budget and is repeated with the same seed.
+def interrupt(study: Study, trial: FrozenTrial, space: Space, *, repeat: bool = True) -> None:
+    """End an interrupted trial, which costs no budget, and queue it again with the same seed.
 
-    The repetition is lined up first: a kill in between leaves a trial that `reap` finds again. A
-    trial without its whole genotype is not repeated: the sampler proposes the same again.
+    The repetition is queued first, so a kill in between leaves a running trial that `reap` will find.
+    A trial without its complete genotype is not queued, because the sampler will propose the same
+    genotype again.
     """
-    if repeat and config_of(study).space.distributions.keys() <= trial.params.keys():
-        repetition = Record(repeats=trial.number, seed=Record.of(trial).seed)
+    if repeat and space.distributions.keys() <= trial.params.keys():
+        record = Record.of(trial)
+        repetition = Record(
+            repeats=trial.number,
+            seed=record.seed,
+            predicted=record.predicted,
+            predicted_sd=record.predicted_sd,
+        )
         study.enqueue_trial(trial.params, user_attrs=repetition.attributes)
     write(study, trial, Record(void=INTERRUPTED, reason="interrupted"))
     study.tell(trial.number, state=TrialState.FAIL)
 
 
+@contextlib.contextmanager
+def returned_if_interrupted(study: Study, space: Space) -> Iterator[None]:
+    """Interrupt this worker's trials if the block raises; finished trials keep their result."""
+    try:
+        yield
+    except BaseException:
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if Record.of(trial).worker == worker_name():
+                interrupt(study, trial, space)
+        raise
+
+
 class Heartbeat(AbstractContextManager["Heartbeat"]):
-    """Says every half minute that a trial is being trained, from a thread of its own."""
+    """Reports every half minute, from a thread of its own, that a trial is being trained."""
 
     def __init__(self, study: Study, trial: Trial) -> None:
         self._study = study
@@ -100,5 +124,5 @@ class Heartbeat(AbstractContextManager["Heartbeat"]):
 
     def _beat(self) -> None:
         while not self._done.wait(BEAT_SECONDS):
-            with contextlib.suppress(UpdateFinishedTrialError):  # told while we were about to
+            with contextlib.suppress(UpdateFinishedTrialError):  # the trial finished in the meantime
                 write(self._study, self._trial, Record(heartbeat=time.time()))

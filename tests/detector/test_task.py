@@ -1,4 +1,4 @@
-"""Detection in the loop of a search; what every task promises is in tests/test_tasks.py."""
+"""Detection in the loop of a search; the contract of all tasks is in tests/nars/tasks/test_tasks.py."""
 
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ from experiments.search_benchmark.run import Job, Row, chosen, main, read_rows, 
 from experiments.search_benchmark.tasks import HELD_OUT, TASKS, load, ofa, toy
 from experiments.search_benchmark.tasks.table import PlainDomain
 from nars.errors import InfeasibleError, UsageError
+from nars.space.values import contains
 
 BUDGET = 14  # two beyond the random start of the longest
 NEEDS = {"smac": "smac", "cma-es": "cmaes"}
@@ -67,7 +68,7 @@ def test_every_opponent_proposes_valid_candidates_that_its_seed_decides(name: st
     assert task.problem.feasible(first).all()
     assert np.isfinite(scores).all()
     for column, dist in zip(first.T, task.problem.domain.distributions.values(), strict=True):
-        assert all(dist._contains(value) for value in column)
+        assert all(contains(dist, dist.to_external_repr(value)) for value in column.tolist())
 
 
 def test_cma_es_takes_part_where_every_dimension_has_an_order() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nars.errors import RunError
-from nars.files import write_whole
+from nars.files import cache_folder, write_whole
 
 
 @pytest.mark.parametrize(("content", "expected"), [("käse\n", "käse\n".encode()), (b"\x00\xff", b"\x00\xff")])
@@ -64,3 +64,14 @@ def test_killed_before_the_rename_leaves_the_old_file(
 def test_a_folder_in_the_way_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot write"):
         write_whole(tmp_path, "text")
+
+
+def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("NARS_CACHE", "")
+    assert cache_folder() == tmp_path / ".cache" / "nars"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
+    assert cache_folder() == tmp_path / "x" / "nars"
+    monkeypatch.setenv("NARS_CACHE", str(tmp_path / "n"))
+    assert cache_folder() == tmp_path / "n"

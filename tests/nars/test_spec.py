@@ -36,6 +36,15 @@ def test_yaml_round_trip_is_identical(document: Architecture | Recipe | Candidat
     assert read(path) == document
 
 
+def test_a_candidate_names_its_data_only_if_it_has_some() -> None:
+    bare = DOCUMENTS[2]
+    assert "data" not in bare.to_yaml()
+    assert Candidate.from_yaml(bare.to_yaml()).data is None  # as in every file of version 0.1
+    named = bare.replace(data="photos/")
+    assert "data: photos/\n" in named.to_yaml()
+    assert Candidate.from_yaml(named.to_yaml()) == named
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -1,6 +1,6 @@
 """Every optimizer of the benchmark by name.
 
-A new one is one more line of `OPPONENTS`, and the contract tests then cover it too.
+A new optimizer is one more line in `OPPONENTS`, and the contract tests then cover it too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from experiments.search_benchmark.opponents.optuna_samplers import CubeOptimizer
 from experiments.search_benchmark.opponents.simple import AgingEvolution, LocalMutation, Random
 from experiments.search_benchmark.opponents.smac import Smac
 from experiments.search_benchmark.problem import Problem
-from nars.sampling.sampler import NarsSampler, PredictorName
+from nars.predictors import PredictorName
+from nars.sampling.rounds import FIRST_BATCH
+from nars.sampling.sampler import NarsSampler
+from nars.sampling.strategy import Strategy
 
 __all__ = ["OPPONENTS", "Opponent", "Optimizer"]
 
@@ -27,17 +30,21 @@ def _study(sampler: Callable[[int], BaseSampler], attempts: int = 30) -> Make:
     return lambda problem, budget, seed: StudyOptimizer(problem, seed, lambda: sampler(seed), attempts)
 
 
-def _nars(predictor: PredictorName = "gaussian", sampler: type[NarsSampler] = NarsSampler) -> Make:
+def _nars(
+    predictor: PredictorName = "gaussian", strategy: Strategy | None = None, first_batch: int = FIRST_BATCH
+) -> Make:
     def optimizer(problem: Problem, budget: int, seed: int) -> Optimizer:
         objectives = ["accuracy"] if problem.cost is None else ["accuracy", problem.cost]
 
         def make() -> NarsSampler:
-            return sampler(
+            return NarsSampler(
                 problem.domain,
                 limits=problem.limits,
                 objectives=objectives,
+                first_batch=first_batch,
                 predictor=predictor,
                 seed=seed,
+                strategy=strategy,
             )
 
         return StudyOptimizer(problem, seed, make)
@@ -56,12 +63,12 @@ def _variant(make: Make) -> Opponent:
 OPPONENTS: dict[str, Opponent] = {
     "nars": Opponent(_nars()),
     "nars-ensemble": _variant(_nars("ensemble")),
-    "nars-greedy": _variant(_nars(sampler=ablations.Greedy)),
-    "nars-alone": _variant(_nars(sampler=ablations.Alone)),
-    "nars-pool": _variant(_nars(sampler=ablations.Pool)),
-    "nars-random-start": _variant(_nars(sampler=ablations.RandomStart)),
-    "nars-first-12": _variant(_nars(sampler=ablations.Twelve)),
-    "nars-of-scores": _variant(_nars(sampler=ablations.OfScores)),
+    "nars-greedy": _variant(_nars(strategy=ablations.GREEDY)),
+    "nars-alone": _variant(_nars(strategy=ablations.ALONE)),
+    "nars-pool": _variant(_nars(strategy=ablations.POOL)),
+    "nars-random-start": _variant(_nars(strategy=ablations.RANDOM_START)),
+    "nars-first-12": _variant(_nars(first_batch=12)),
+    "nars-of-scores": _variant(_nars(strategy=ablations.OF_SCORES)),
     "random": Opponent(Random),
     "qmc": Opponent(_study(lambda seed: QMCSampler(qmc_type="sobol", scramble=True, seed=seed))),
     "tpe": Opponent(_study(lambda seed: TPESampler(multivariate=True, seed=seed))),

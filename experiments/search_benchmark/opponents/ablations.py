@@ -1,92 +1,104 @@
-"""`NarsSampler` without one of its parts each: what does the part bring?"""
+"""Strategies of `NarsSampler` that lack one part each: what does the part contribute?"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from experiments.search_benchmark.problem import Array
-from nars.sampling.acquisition import Acquisition
-from nars.sampling.evolution import best_first
-from nars.sampling.sampler import EVALUATIONS, NarsSampler
+from nars.predictors import Fitted
+from nars.predictors.scores import LabelScale
+from nars.sampling.acquisition import Acquisition, ExpectedImprovement, Front, make_acquisition
+from nars.sampling.evolution import Evolution, Population
+from nars.sampling.predictions import Predictions
+from nars.sampling.strategy import EVALUATIONS, Strategy
+from nars.space.feasible import Reservoir
 from nars.space.genotypes import Matrix
 
-__all__ = ["Alone", "Greedy", "OfScores", "Pool", "RandomStart", "Twelve"]
+__all__ = ["ALONE", "GREEDY", "OF_SCORES", "POOL", "RANDOM_START"]
 
-FRONT = 128
+_FRONT = 128
 """Candidates kept for a front: as many as the evolution's population."""
 
 
-class _Mean(Acquisition):
+@dataclass(frozen=True)
+class _EachAlone:
+    """Chooses the largest scores of one objective, each candidate for itself."""
+
+    measured: Array
+    score: Callable[[Matrix], Array]
+
     def __call__(self, matrix: Matrix) -> Array:
-        mean = self._predicted(matrix)[0]
-        return self._scores(mean) if len(self.objectives) > 1 else mean[:, 0]
+        return self.score(matrix)
 
-    def _believing(self, matrix: Matrix, worth: Array, pending: Matrix, count: int) -> NDArray[np.int64]:
-        return np.argsort(-worth, kind="stable")[:count]
+    def contenders(self, evolution: Evolution) -> Population:
+        return evolution.scored
 
-
-class _EachAlone(Acquisition):
-    def _believing(self, matrix: Matrix, worth: Array, pending: Matrix, count: int) -> NDArray[np.int64]:
-        return np.argsort(-worth, kind="stable")[:count]
+    def choose(self, contenders: Population, pending: Matrix, count: int) -> Matrix:
+        return contenders.best(count).matrix
 
 
-class _OfScores(Acquisition):
-    def _predicted(self, matrix: Matrix) -> tuple[Array, Array]:
-        means, stds = super()._predicted(matrix)
-        for name, scale in self.scales.items():
-            at = self.objectives.index(name)
-            z, sign = self.signs[at] * means[:, at], self.signs[at]
-            means[:, at], stds[:, at] = sign * scale.inverse(z), scale.inverse_std(z, stds[:, at])
-        return means, stds
+@dataclass(frozen=True)
+class _OnScores:
+    """A predictor of scaled scores that predicts the scores themselves."""
 
-    def _scores(self, values: Array) -> Array:
-        return values
+    predictor: Fitted
+    scale: LabelScale
 
-
-class Greedy(NarsSampler):
-    """The best predictions, whatever is uncertain."""
-
-    acquisition = _Mean
+    def predict(self, X: Matrix, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803 - scikit-learn's name
+        if return_cov:  # only how candidates vary together is asked of it
+            return self.predictor.predict(X, return_cov=True)
+        z, std = self.predictor.predict(X, return_std=True)
+        return self.scale.inverse(z), self.scale.inverse_std(z, std)
 
 
-class Alone(NarsSampler):
-    """The best expected improvements, each for itself, whatever else a round or a worker trains."""
-
-    acquisition = _EachAlone
-
-
-class OfScores(NarsSampler):
-    """Expected improvement of the scores, where failed trainings stretch what is uncertain."""
-
-    acquisition = _OfScores
+def _greedy(predictions: Predictions, measured: Matrix) -> Acquisition:
+    if len(predictions.signs) > 1:
+        return Front(predictions, measured, optimism=0.0)
+    return _EachAlone(predictions(measured)[0], lambda matrix: predictions(matrix)[0])
 
 
-class Pool(NarsSampler):
-    """The best of as many random candidates, in place of the evolution."""
-
-    def _candidates(
-        self, worth: Acquisition, measured: Matrix, rng: np.random.Generator
-    ) -> tuple[Matrix, Array]:
-        matrix = self._reservoir.draw(EVALUATIONS, rng)
-        promise = worth(matrix)
-        if promise.ndim > 1:
-            matrix = best_first(matrix, promise, FRONT)
-            promise = worth(matrix)
-        return matrix, promise
+def _alone(predictions: Predictions, measured: Matrix) -> Acquisition:
+    if len(predictions.signs) > 1:
+        return Front(predictions, measured)
+    improvement = ExpectedImprovement(predictions, measured)
+    return _EachAlone(improvement.measured, improvement)
 
 
-class RandomStart(NarsSampler):
-    """A first batch at random, in place of an even one."""
+def _of_scores(predictions: Predictions, measured: Matrix) -> Acquisition:
+    predictors = {
+        name: _OnScores(predictor, predictions.scales[name])
+        for name, predictor in predictions.predictors.items()
+    }
+    return make_acquisition(replace(predictions, predictors=predictors, scales={}), measured)
 
-    def _first_candidates(self) -> Matrix:
-        return self._reservoir.draw(2 * self.first_batch, np.random.default_rng(self.seed))
+
+def _pool(
+    acquisition: Acquisition, measured: Matrix, reservoir: Reservoir, rng: np.random.Generator
+) -> Evolution:
+    matrix = reservoir.draw(EVALUATIONS, rng)
+    drawn = Population(matrix, acquisition(matrix))
+    return Evolution(drawn.best(_FRONT), drawn, generations=1, evaluations=len(drawn))
 
 
-class Twelve(NarsSampler):
-    """A first batch of twelve, in place of six."""
+def _random_start(reservoir: Reservoir, count: int, rng: np.random.Generator) -> Matrix:
+    return reservoir.draw(count, rng)
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, first_batch=12, **options)
+
+GREEDY = Strategy(acquisition=_greedy)
+"""Trains the best predictions, whatever their uncertainty."""
+
+ALONE = Strategy(acquisition=_alone)
+"""Trains the best expected improvements, each for itself, whatever else a round or a worker trains."""
+
+OF_SCORES = Strategy(acquisition=_of_scores)
+"""Improves scores that are not scaled, although failed trainings stretch their uncertainty."""
+
+POOL = Strategy(search=_pool)
+"""Takes the best of as many random candidates in place of the evolution."""
+
+RANDOM_START = Strategy(start=_random_start)
+"""Draws the first batch at random in place of an even one."""

@@ -30,14 +30,16 @@ class Optimizer(ABC):
 
 
 def always(problem: Problem) -> bool:
+    """Serves optimizers that take any problem."""
     return True
 
 
 def single_objective(problem: Problem) -> bool:
+    """Whether there is one objective, for optimizers that take no more."""
     return problem.cost is None
 
 
-EVERY = 100_000
+_EVERY = 100_000
 """More trainings than any budget has."""
 
 
@@ -46,24 +48,24 @@ class Opponent:
     """How to make an optimizer, and how much of the benchmark it takes part in."""
 
     make: Callable[[Problem, int, int], Optimizer]
-    """Of a problem, a budget of trainings and a seed."""
+    """Makes the optimizer for a problem, a budget of trainings and a seed."""
     applies: Callable[[Problem], bool] = always
     most_seeds: int = 1000
-    most_budget: int = EVERY
-    """Slow ones run with fewer seeds, and not to the end."""
+    most_budget: int = _EVERY
+    """Slow opponents run with fewer seeds, and not to the end."""
     variant: bool = False
     """`nars` without one of its parts: for the table of ablations, not among the opponents."""
 
     @property
     def slow(self) -> bool:
-        """Whether it takes part in less than the whole; then it has a table of its own."""
-        return self.most_budget < EVERY and not self.variant
+        """Whether it takes part in less than the whole benchmark; then it has a table of its own."""
+        return self.most_budget < _EVERY and not self.variant
 
 
 def scalarisation(values: Array, rng: np.random.Generator) -> Callable[[Array], Array]:
-    """One number [n], to be maximised, for objectives [n, k] (score up, cost down).
+    """A function from objectives [n, k] (score up, cost down) to one number [n] to maximize.
 
-    With two objectives: the augmented Chebyshev distance to the best of each, in units of the range
+    With two objectives that is the augmented Chebyshev distance to the best of each, in units of the range
     of `values` [m, 2] and under a random weight, as in ParEGO (Knowles, 2006).
     """
     if values.shape[1] == 1:
@@ -72,8 +74,8 @@ def scalarisation(values: Array, rng: np.random.Generator) -> Callable[[Array], 
     spread = np.maximum(np.ptp(values, axis=0), 1e-12) * [-1, 1]
     weight = rng.random()
 
-    def worth(measured: Array) -> Array:
+    def scalar(measured: Array) -> Array:
         losses = (measured - best) / spread * [weight, 1 - weight]
         return np.asarray(-(losses.max(axis=1) + 0.05 * losses.sum(axis=1)))
 
-    return worth
+    return scalar

@@ -1,10 +1,10 @@
 """Ridge regression and a Gaussian process on one-hot features and MACs: the strongest simple ones.
 
 Both start with random candidates, then fit everything measured and train the most promising,
-batch after batch. The most promising are sought by climbing: random candidates and the best
+batch after batch. They look for the most promising by climbing: random candidates and the best
 measured, then mutants of the most promising of these, round after round. On ofa-imagenet (280 M,
-ten seeds, 64 trainings) climbing left a regret of 0.18 to ridge and 0.20 to the process, the best of a
-random pool of 20 000 one of 0.26 to both.
+ten seeds, 64 trainings) climbing left a regret of 0.18 to ridge and 0.20 to the process; the best of
+a random pool of 20 000 left 0.26 to both.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from experiments.search_benchmark import gaussian_process
 from experiments.search_benchmark.gaussian_process import Hyperparameters
 from experiments.search_benchmark.opponents.base import Optimizer, scalarisation
 from experiments.search_benchmark.problem import Array, Problem
-from nars.space.genotypes import Matrix, features, mutate, to_unit
+from nars.space.genotypes import Matrix, mutate
 
 __all__ = ["ExpectedImprovement", "Ridge", "UpperConfidence"]
 
 Promise = Callable[[Matrix], Array]
+"""The expected gain [n] from training candidates [n, d]."""
 
 
 class _ModelBased(Optimizer):
@@ -55,10 +56,10 @@ class _ModelBased(Optimizer):
 
     @abstractmethod
     def _promise(self) -> Promise:
-        """Fit what was measured: what is to be gained [n] by training candidates [n, d]."""
+        """Fit what was measured."""
 
     def _climb(self, promise: Promise) -> tuple[Matrix, Array]:
-        """Candidates of much promise, each once."""
+        """Promising candidates [n, d], each once, and their promise [n]."""
         domain, rng = self._problem.domain, self._rng
         incumbents = np.argsort(-scalarisation(self._values, rng)(self._values))[: self.parents]
         pool = np.concatenate([self._problem.sample(self.pool, rng), self._matrix[incumbents]])
@@ -74,7 +75,7 @@ class _ModelBased(Optimizer):
 
     def _distinct(self, ranked: Matrix, count: int) -> Matrix:
         """The first `count` of a ranking [n, d], each apart from the others in two dimensions."""
-        unit = to_unit(self._problem.domain, ranked)
+        unit = self._problem.domain.dimensions.to_unit(ranked)
         chosen: list[int] = []
         for i in range(len(unit)):
             if (np.sum(np.abs(unit[chosen] - unit[i]) > 0.1, axis=1) >= 2).all():
@@ -84,13 +85,13 @@ class _ModelBased(Optimizer):
         return ranked[chosen]
 
     def _groups(self, matrix: Matrix) -> list[Array]:
-        encoded = features(self._problem.domain, matrix).astype(np.float64)
+        encoded = self._problem.domain.dimensions.features(matrix).astype(np.float64)
         macs = self._problem.domain.statistics(matrix).get("macs")
         return [encoded] if macs is None else [encoded, (macs[:, None] - self._centre) / self._spread]
 
 
 def _unique(matrix: Matrix) -> tuple[Matrix, NDArray[np.int64]]:
-    """The rows [n, d] in order, each once, and where each was first, as `numpy.unique` does in more time."""
+    """The sorted distinct rows [m, d] and the index of each one's first; faster than `numpy.unique`."""
     order = np.lexsort(matrix.T[::-1])
     ranked = matrix[order]
     new = np.concatenate([[True], (ranked[1:] != ranked[:-1]).any(axis=1)])
@@ -103,7 +104,7 @@ def _rows_in(matrix: Matrix, other: Matrix) -> NDArray[np.bool_]:
 
 
 class Ridge(_ModelBased):
-    """The largest prediction of a linear model; no account of what is uncertain."""
+    """The largest prediction of a linear model, which has no uncertainty."""
 
     penalty = 1.0
 
@@ -112,24 +113,24 @@ class Ridge(_ModelBased):
         centre, mean = x.mean(axis=0), y.mean()
         x = x - centre
         weights = x.T @ np.linalg.solve(x @ x.T + self.penalty * np.eye(len(y)), y - mean)
-        worth = scalarisation(self._values, self._rng)
+        scalar = scalarisation(self._values, self._rng)
 
         def promise(candidates: Matrix) -> Array:
             predicted = mean + (np.concatenate(self._groups(candidates), axis=1) - centre) @ weights
-            return worth(self._problem.values(candidates, predicted))
+            return scalar(self._problem.values(candidates, predicted))
 
         return promise
 
 
 class ExpectedImprovement(_ModelBased):
-    """A Gaussian process; its expected improvement over the best that it predicts of the measured."""
+    """A Gaussian process; its expected improvement over the best prediction for a measured candidate."""
 
     _hyper: Hyperparameters | None = None
     _fitted_on = 0
 
     def _promise(self) -> Promise:
         groups, y = self._groups(self._matrix), scalarisation(self._values, self._rng)(self._values)
-        changing = self._problem.cost is not None  # the target, with its weight
+        changing = self._problem.cost is not None  # the scalarisation changes with its random weight
         if self._hyper is None or changing or len(y) >= 1.2 * self._fitted_on:
             self._hyper = gaussian_process.fit_hyperparameters(groups, y, self._hyper)
             self._fitted_on = len(y)
@@ -148,7 +149,7 @@ class ExpectedImprovement(_ModelBased):
 
 
 class UpperConfidence(ExpectedImprovement):
-    """A Gaussian process; its mean and one standard deviation."""
+    """A Gaussian process; its mean plus one standard deviation."""
 
     def _acquisition(self, mean: Array, sd: Array, best: float) -> Array:
         return mean + sd

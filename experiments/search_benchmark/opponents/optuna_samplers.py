@@ -1,8 +1,8 @@
 """Any Optuna sampler as an optimizer.
 
-A proposal beyond a limit costs nothing to recognise: it is told to the study as pruned, with its
+A proposal beyond a limit costs nothing to recognize: it is told to the study as pruned, with its
 violation as Optuna's constraint, and the sampler is asked again; after some attempts a random
-candidate within the limits stands in.
+candidate within the limits takes its place.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from optuna.trial import Trial, TrialState
 
 from experiments.search_benchmark.opponents.base import Optimizer
 from experiments.search_benchmark.problem import Array, Problem
-from nars.space.genotypes import Matrix, from_genotypes, from_unit, to_genotypes, to_unit
+from nars.space.genotypes import Matrix, from_genotypes, to_genotypes
 
 __all__ = ["CubeOptimizer", "StudyOptimizer", "ordinal"]
 
@@ -77,7 +77,7 @@ class StudyOptimizer(Optimizer):
 
 
 class CubeOptimizer(StudyOptimizer):
-    """For samplers of continuous dimensions only: every ordered dimension becomes an interval."""
+    """Serves samplers of continuous dimensions only: every ordered dimension becomes an interval."""
 
     uses_constraints = False  # CMA-ES warns where there are any
 
@@ -86,10 +86,12 @@ class CubeOptimizer(StudyOptimizer):
 
     def _matrix(self, parameters: Mapping[str, object]) -> Matrix:
         unit = np.array([[parameters[name] for name in self._distributions]], dtype=np.float64)
-        return self.problem.domain.canonical(from_unit(self.problem.domain, unit))
+        return self.problem.domain.canonical(self.problem.domain.dimensions.from_unit(unit))
 
     def _parameters(self, matrix: Matrix) -> dict[str, object]:
-        return dict(zip(self._distributions, to_unit(self.problem.domain, matrix)[0].tolist(), strict=True))
+        return dict(
+            zip(self._distributions, self.problem.domain.dimensions.to_unit(matrix)[0].tolist(), strict=True)
+        )
 
 
 def ordinal(problem: Problem) -> bool:

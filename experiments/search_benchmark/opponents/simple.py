@@ -11,9 +11,12 @@ from nars.space.genotypes import Matrix, mutate
 __all__ = ["AgingEvolution", "LocalMutation", "Random", "feasible_mutant"]
 
 _ATTEMPTS = 64
+"""Mutants drawn in search of a feasible one."""
 
 
 class Random(Optimizer):
+    """Draws candidates uniformly at random."""
+
     def __init__(self, problem: Problem, budget: int, seed: int) -> None:
         self._problem, self._rng = problem, np.random.default_rng(seed)
 
@@ -63,7 +66,7 @@ class LocalMutation(AgingEvolution):
 
 
 def feasible_mutant(problem: Problem, parent: Array, rng: np.random.Generator) -> Matrix:
-    """The first mutant [1, d] of a candidate [d] within the limits; a random one where none is."""
+    """The first mutant [1, d] of a candidate [d] within the limits; a random candidate if none is."""
     mutants = mutate(problem.domain, np.repeat(parent[None], _ATTEMPTS, axis=0), rng)
     mutants = mutants[problem.feasible(mutants) & (mutants != parent).any(axis=1)]
     return mutants[:1] if len(mutants) else problem.sample(1, rng)

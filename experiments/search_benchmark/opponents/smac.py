@@ -29,10 +29,11 @@ from nars.space.genotypes import Matrix
 __all__ = ["Smac"]
 
 _ATTEMPTS = 30
+"""Proposals beyond the limits before a random candidate is taken."""
 
 
 class Smac(Optimizer):
-    """Its facade for hyperparameters, driven by ask and tell."""
+    """SMAC3's facade for hyperparameters, driven by ask and tell."""
 
     def __init__(self, problem: Problem, budget: int, seed: int) -> None:
         try:
@@ -90,7 +91,7 @@ class Smac(Optimizer):
 
 
 def _single_thread(forest: Any) -> Any:
-    """Its trees are fitted by as many threads as there are cores, which only slows ten of them."""
+    """The forest, fitted by one thread: as many as there are cores only slow its ten trees down."""
     forest._rf_opts["n_jobs"] = 1
     return forest
 
@@ -100,7 +101,7 @@ def _unused(config: Any, seed: int = 0) -> float:
 
 
 def _hyperparameter(name: str, dist: BaseDistribution) -> Any:
-    """The same range in ConfigSpace; choices by their index, as a matrix holds them."""
+    """The same range in ConfigSpace; choices by their index, as in a matrix."""
     import ConfigSpace
 
     if isinstance(dist, CategoricalDistribution):

@@ -1,4 +1,4 @@
-"""Tasks by name; `load` opens one, `available` says which can be opened here and why others cannot."""
+"""Tasks by name. `load` opens one; `available` tells which can be opened here, and why others cannot."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from nars.errors import DataError, UsageError, closest
 __all__ = ["DEFAULT_DATA", "HELD_OUT", "TASKS", "available", "load"]
 
 DEFAULT_DATA = Path(__file__).parents[3].parent / "shared" / "data"
+"""Data sets, a sibling of the repository by default."""
 
 _FAMILIES = {
     **dict.fromkeys(toy.NAMES, toy.load),
@@ -21,7 +22,10 @@ _FAMILIES = {
     **dict.fromkeys(lcbench.NAMES, lcbench.load),
     **dict.fromkeys(joint.NAMES, joint.load),
 }
+"""Name -> the function that loads the task."""
+
 TASKS = tuple(_FAMILIES)
+"""Names of all tasks."""
 
 HELD_OUT = frozenset(
     [
@@ -31,12 +35,12 @@ HELD_OUT = frozenset(
         *(name for name in joint.NAMES if name.startswith("micro-fashion")),
     ]
 )
-"""Half of the tasks; nobody looks at their results while a sampler is being improved."""
+"""Half of the tasks. Their results are not looked at while a sampler is being improved."""
 
 
 @cache
 def load(name: str, data_root: Path = DEFAULT_DATA) -> Task:
-    """Raises `UsageError` for an unknown name, `DataError` where the data is not there."""
+    """The task called `name`. Raises `UsageError` for an unknown name, `DataError` if its data is absent."""
     if name not in _FAMILIES:
         raise UsageError(f"unknown task {name!r}: {closest(name, TASKS)}")
     task = _FAMILIES[name](name, data_root)
@@ -44,7 +48,7 @@ def load(name: str, data_root: Path = DEFAULT_DATA) -> Task:
 
 
 def available(names: list[str], data_root: Path = DEFAULT_DATA) -> tuple[list[str], dict[str, str]]:
-    """The names whose data is there, and for the others the reason."""
+    """The names whose data is present, and for the others the reason."""
     reasons: dict[str, str] = {}
     for name in names:
         try:

@@ -1,9 +1,9 @@
-"""Our own joint tables: candidates of the `micro` space, architecture and recipe, really trained.
+"""The joint tables of this project: architecture and recipe of `micro`, every candidate really trained.
 
-The truth is gradient-boosted trees fitted to the accuracies of experiments/joint_table, as in
-NAS-Bench-301 (Zela et al., ICLR 2022); the noise put back on top is what repeated trainings with another
-seed showed. Trees promise little beyond what was measured; a Gaussian process fitted to the same table
-has its best candidates where next to none was trained, far above all that were.
+The truth is a model of gradient-boosted trees fitted to the accuracies of experiments/joint_table, as in
+NAS-Bench-301 (Zela et al., ICLR 2022). The noise added to it is the one that repeated trainings with
+another seed showed. Trees extrapolate little; a Gaussian process fitted to the same table has its best
+candidates far above all that were trained, in regions where almost none was.
 """
 
 from __future__ import annotations
@@ -22,15 +22,24 @@ from experiments.joint_table import CANDIDATES, table_space
 from experiments.search_benchmark.problem import Array, Problem, Task
 from experiments.search_benchmark.tasks.table import digest
 from nars.errors import DataError
-from nars.space.genotypes import Domain, Matrix, features, from_genotypes
+from nars.space.genotypes import Domain, Matrix, from_genotypes
 
 __all__ = ["FOLDER", "NAMES", "Noise", "Surrogate", "load", "matrix_of"]
 
 FOLDER = Path(__file__).parents[2] / "joint_table"
-_LIMIT = 2e6  # a sixth of random candidates are below
-_EDGE = 0.0014
-_MEMBERS = 4
+"""The joint tables."""
+
 NAMES = tuple(f"micro-{data}{kind}" for data in ("digits", "fashion") for kind in ("", "-2M", "-pareto"))
+"""The tasks of this family."""
+
+_LIMIT = 2e6
+"""Most MACs of the tasks with a limit; a sixth of random candidates is below."""
+
+_EDGE = 0.0014
+"""Least distance of an accuracy from 0 and 1, half an image of the digits, so that its odds are finite."""
+
+_MEMBERS = 4
+"""Seeds of the trees whose predictions are averaged."""
 
 
 def load(name: str, data_root: Path) -> Task:
@@ -40,9 +49,7 @@ def load(name: str, data_root: Path) -> Task:
         raise DataError(f"no table {path.name}: run python -m experiments.joint_table.train {table}")
     surrogate = _surrogate(path)
     if surrogate.candidates < CANDIDATES:
-        raise DataError(
-            f"{path.name} has {surrogate.candidates} of {CANDIDATES} candidates: go on with it first"
-        )
+        raise DataError(f"{path.name} has {surrogate.candidates} of {CANDIDATES} candidates: finish it first")
 
     task = Task(table, Problem(surrogate.domain), surrogate.score, surrogate.train, f"{digest(path)}-trees")
     limits = {"macs": _LIMIT} if name.endswith("-2M") else None
@@ -51,20 +58,26 @@ def load(name: str, data_root: Path) -> Task:
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard deviation of the log odds between trainings of one candidate that differ in the seed.
+    """Standard deviation of the log odds between trainings of a candidate that differ only in the seed.
 
-    It is log-linear in the candidate's log odds: seeds of good candidates differ less than those of bad ones.
-    Outside of what was measured it is that of the nearest end.
+    Its logarithm is linear in the candidate's log odds, because trainings of good candidates differ less
+    than those of bad ones. Outside of the measured range it is constant.
     """
 
     log_sd: float
     slope: float
     low: float
+    """The least log odds measured."""
     high: float
+    """The greatest log odds measured."""
 
     @classmethod
     def fit(cls, means: Array, variances: Array, freedom: Array) -> Noise:
-        """By maximum likelihood from the log odds [n] of repeated candidates; 0 where there are none."""
+        """Fit by maximum likelihood to repeated candidates; without any, the noise is 0.
+
+        `means` and `variances` [n] are those of a candidate's log odds over seeds, `freedom` [n] its
+        degrees of freedom.
+        """
         if not len(means):
             return cls(-np.inf, 0.0, 0.0, 0.0)
 
@@ -82,9 +95,9 @@ class Noise:
 
 @dataclass(frozen=True)
 class Surrogate:
-    """Accuracy in per cent of a candidate: boosted trees of its log odds, the mean over seeds of the fit.
+    """Predicts the accuracy of a candidate in per cent: boosted trees of its log odds, averaged over seeds.
 
-    Accuracies near 100 and those of trainings that failed are then on one scale, and so is their noise.
+    Log odds put accuracies near 100, failed trainings and their noise on one scale.
     """
 
     domain: Domain
@@ -94,7 +107,7 @@ class Surrogate:
 
     @classmethod
     def fit(cls, domain: Domain, table: pd.DataFrame) -> Surrogate:
-        """`table` has a column for every dimension, ``seed`` and ``accuracy`` in 0..1."""
+        """Fit to a table with a column per dimension, ``seed`` and ``accuracy`` in 0..1."""
         matrix, odds = matrix_of(domain, table), logit(_inside(table["accuracy"].to_numpy(np.float64)))
         _, first, group = np.unique(matrix, axis=0, return_index=True, return_inverse=True)
         counts = np.bincount(group)
@@ -108,10 +121,11 @@ class Surrogate:
         return cls(domain, members, noise, len(means))
 
     def score(self, matrix: Matrix) -> Array:
+        """True accuracy [n] in per cent."""
         return 100 * expit(self._odds(matrix))
 
     def train(self, matrix: Matrix, rng: np.random.Generator) -> tuple[Array, Array]:
-        """`score`, and what a training of each would give [n]."""
+        """The scores [n], and the observed scores [n] of one training each."""
         odds = self._odds(matrix)
         return 100 * expit(odds), 100 * expit(odds + self.noise(odds) * rng.normal(size=len(matrix)))
 
@@ -121,7 +135,7 @@ class Surrogate:
 
 
 def _inside(accuracy: Array) -> Array:
-    """0 and 1 have no odds; half an image of the digits away from them, they have."""
+    """Accuracies moved away from 0 and 1, whose log odds are infinite."""
     return np.asarray(np.clip(accuracy, _EDGE, 1 - _EDGE))
 
 
@@ -138,7 +152,7 @@ def _surrogate(path: Path) -> Surrogate:
 
 
 def _boosted(seed: int) -> HistGradientBoostingRegressor:
-    """Settings chosen by cross-validation on the table of Fashion-MNIST."""
+    """Trees with settings that were chosen by cross-validation on the table of Fashion-MNIST."""
     return HistGradientBoostingRegressor(
         max_iter=100,
         learning_rate=0.12,
@@ -152,4 +166,4 @@ def _boosted(seed: int) -> HistGradientBoostingRegressor:
 def _inputs(domain: Domain, matrix: Matrix) -> Array:
     """The encoded candidate and the logarithms of its statistics [n, f]."""
     statistics = [np.log(values) for values in domain.statistics(matrix).values()]
-    return np.column_stack([features(domain, matrix), *statistics])
+    return np.column_stack([domain.dimensions.features(matrix), *statistics])

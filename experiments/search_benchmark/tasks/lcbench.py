@@ -1,8 +1,8 @@
 """LCBench: MLPs on tabular data; seven dimensions of architecture and training together.
 
-A neural surrogate of YAHPO Gym predicts the validation accuracy in per cent after 52 epochs. It
-is taken as it is, truth and observation alike, since its authors give no noise of a training.
-Source: slds-lmu/yahpo_data (Pfisterer et al., AutoML 2022), Apache-2.0.
+A neural surrogate of YAHPO Gym predicts the validation accuracy in per cent after 52 epochs. Its
+prediction is both truth and observation, because its authors give no noise of a training. Source:
+slds-lmu/yahpo_data (Pfisterer et al., AutoML 2022), Apache-2.0.
 """
 
 from __future__ import annotations
@@ -23,8 +23,14 @@ from nars.space.genotypes import Matrix
 __all__ = ["NAMES", "load"]
 
 _OPENML = ("3945", "7593", "34539", "126026", "146212", "167168", "168331", "168908", "189873", "189906")
+"""OpenML tasks, the data sets of the surrogate that are used."""
+
 NAMES = tuple(f"lcbench-{task}" for task in _OPENML)
-_EPOCHS = 52  # the most that the surrogate was fitted to
+"""The tasks of this family."""
+
+_EPOCHS = 52
+"""Epochs of a training, the most that the surrogate was fitted to."""
+
 _DIMENSIONS = {
     "recipe.batch_size": IntDistribution(16, 512, log=True),
     "recipe.lr": FloatDistribution(1e-4, 0.1, log=True),
@@ -34,10 +40,11 @@ _DIMENSIONS = {
     "units": IntDistribution(64, 1024, log=True),
     "recipe.dropout": FloatDistribution(0.0, 1.0),
 }
-"""In the order of the surrogate's inputs (its config_space.json), after the epoch."""
+"""Dimensions in the order of the surrogate's inputs (its config_space.json), which begin with the epoch."""
 
 
 def load(name: str, data_root: Path) -> Task:
+    """The task of one data set. Raises `DataError` if the surrogate is absent."""
     folder = data_root / "nas" / "yahpo_lcbench"
     model = existing(folder / "model.onnx")
     codes = json.loads((folder / "encoding.json").read_text())["OpenML_task_id"]

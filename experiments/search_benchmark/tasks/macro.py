@@ -1,6 +1,6 @@
 """NAS-Bench-Macro: 3^8 networks, each trained three times on CIFAR-10. Architecture only.
 
-One of the three test accuracies, drawn at random, is the observation; their mean is the truth.
+The observation is one of the three test accuracies, drawn at random; the truth is their mean.
 Source: xiusu/NAS-Bench-Macro (Su et al., CVPR 2021), Apache-2.0.
 """
 
@@ -19,11 +19,17 @@ from nars.space.genotypes import Matrix
 __all__ = ["NAMES", "load"]
 
 NAMES = ("macro", "macro-40M", "macro-pareto")
+"""The tasks of this family."""
+
 _LAYERS = 8
+"""Layers of a network."""
+
 _BLOCKS = ["identity", "mbconv_k3_e3", "mbconv_k5_e6"]
+"""Choices for a layer, in the table's order."""
 
 
 def load(name: str, data_root: Path) -> Task:
+    """One of `NAMES`. Raises `DataError` if the table is absent."""
     path = data_root / "nas" / "nasbench_macro_cifar10.parquet"
     table = read_parquet(path).sort_values("arch", ignore_index=True)
     seeds = table[[f"test_acc_seed{i}" for i in range(3)]].to_numpy(np.float64)
@@ -46,5 +52,5 @@ def load(name: str, data_root: Path) -> Task:
 
 
 def _rows(matrix: Matrix) -> NDArray[np.int64]:
-    """The table's rows [n], which are sorted by their ternary code."""
+    """Rows [n] of the table, which is sorted by ternary code."""
     return (matrix @ 3.0 ** np.arange(_LAYERS - 1, -1, -1)).astype(np.int64)

@@ -1,9 +1,9 @@
 """Sub-networks of OFA-MobileNetV3 on ImageNet: 45 dimensions, architecture only.
 
-The truth is a Gaussian process fitted to 2162 distinct networks evaluated with shared weights
-(on held-out networks: Kendall tau 0.97, RMSE 0.05 points); noise of a training is put back on
-top. The networks measured have 123 to 506 M MACs, so limits inside that range are safe.
-Source: IntelLabs/DyNAS-T, notebooks/data, Apache-2.0 (its README asks for non-commercial use).
+The truth is a Gaussian process fitted to 2162 distinct networks evaluated with shared weights (on
+held-out networks: Kendall's tau 0.97, RMSE 0.05 points). The observation adds the noise of a training.
+The measured networks have 123 to 506 M MACs, so limits inside that range are safe. Source:
+IntelLabs/DyNAS-T, notebooks/data, Apache-2.0 (its README asks for non-commercial use).
 """
 
 from __future__ import annotations
@@ -26,16 +26,26 @@ from nars.spec import Architecture, Block
 
 __all__ = ["NAMES", "decode", "domain", "load", "statistics"]
 
-_STAGES, _BLOCKS = 5, 4  # blocks are the most of a stage
+_STAGES, _BLOCKS = 5, 4
+"""Stages, and most blocks of a stage."""
+
 _KERNELS, _EXPANSIONS, _DEPTHS = (3, 5, 7), (3, 4, 6), (2, 3, 4)
+"""Choices of a block's kernel and expansion, and of a stage's depth."""
+
 _WIDTHS, _STRIDES, _SE = (24, 40, 80, 112, 160), (2, 2, 2, 1, 2), (False, True, False, True, True)
+"""Channels, stride and squeeze-and-excitation of each stage, which are fixed."""
+
 _VARIANTS = {
     f"ofa-imagenet-{limit}M-n{noise}": (limit * 1e6, noise) for limit in (280, 230) for noise in (0.1, 0.3)
 }
+"""Name -> most MACs and the noise's standard deviation in points."""
+
 NAMES = tuple(_VARIANTS)
+"""The tasks of this family."""
 
 
 def load(name: str, data_root: Path) -> Task:
+    """One of `NAMES`. Raises `DataError` if the table is absent."""
     path = data_root / "nas" / "ofa_mbv3_imagenet.parquet"
     limit, noise = _VARIANTS[name]
     source, truth = digest(path) if path.exists() else "", _surrogate(path)
@@ -59,7 +69,7 @@ def domain() -> PlainDomain:
 
 
 def decode(genotype: Genotype) -> Architecture:
-    """The network, without its weights. Hard swish throughout: the source has ReLU in two stages."""
+    """The architecture of a genotype, with hard swish everywhere; the source has ReLU in two stages."""
     stem = Block(op="conv", kernel=3, channels=16, stride=2)
     stages = [[stem, Block(op="mbconv", kernel=3, channels=16, expansion=1)]]
     for stage in range(_STAGES):
@@ -83,19 +93,18 @@ def decode(genotype: Genotype) -> Architecture:
 
 
 def statistics(matrix: Matrix) -> dict[str, Array]:
-    """MACs and parameters [n] of whole networks: those of the source's columns, to the last digit."""
+    """MACs and parameters [n] of complete networks, equal to the source's columns to the last digit."""
     indices = matrix.astype(np.int64)
     outside, blocks = _costs()
     absent = _absent(matrix)
-    each = blocks[:, np.arange(len(blocks[0])), indices[:, _STAGES::2], indices[:, _STAGES + 1 :: 2]]
-    macs, params = outside[:, None] + (each * ~absent).sum(axis=2)
+    per_block = blocks[:, np.arange(len(blocks[0])), indices[:, _STAGES::2], indices[:, _STAGES + 1 :: 2]]
+    macs, params = outside[:, None] + (per_block * ~absent).sum(axis=2)
     return {"macs": macs, "params": params}
 
 
 @cache
 def _costs() -> tuple[Array, Array]:
-    """MACs and parameters [2] beside the blocks, and of every block with any kernel and expansion
-    [2, blocks, kernels, expansions]."""
+    """MACs and parameters outside the blocks [2], and of each block [2, blocks, kernels, expansions]."""
     side, channels = 112, 16
     first = 27 * 16 + 9 * 16 + 16 * 16  # stem and first block
     outside = np.array([first * side**2, first + 3 * 2 * 16])
@@ -116,7 +125,7 @@ def _costs() -> tuple[Array, Array]:
 
 
 class _Surrogate:
-    """Accuracy from one-hot blocks (zero where absent) and MACs."""
+    """Predicts accuracy from MACs and one-hot choices, which are zero for absent blocks."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         matrix, top1 = _canonical(_read(table)), table["top1"].to_numpy(np.float64)
@@ -125,7 +134,7 @@ class _Surrogate:
         macs = statistics(distinct)["macs"]
         self._centre, self._spread = macs.mean(), macs.std()
         groups = self._groups(distinct)
-        some = np.random.default_rng(0).permutation(len(distinct))[:500]  # enough for three numbers
+        some = np.random.default_rng(0).permutation(len(distinct))[:500]  # enough for three hyperparameters
         hyper = gaussian_process.fit_hyperparameters([group[some] for group in groups], means[some])
         self._process: GaussianProcess = gaussian_process.fit(groups, means, hyper)
 
@@ -149,13 +158,13 @@ def _positions() -> Iterator[tuple[int, int]]:
 
 
 def _absent(matrix: Matrix) -> NDArray[np.bool_]:
-    """Whether a block is beyond its stage's depth [n, blocks]."""
+    """Whether blocks [n, blocks] are beyond their stage's depth."""
     depth = np.array(_DEPTHS)[matrix[:, :_STAGES].astype(np.int64)]
     return np.asarray((np.arange(_BLOCKS) >= depth[:, :, None]).reshape(len(matrix), _STAGES * _BLOCKS))
 
 
 def _canonical(matrix: Matrix) -> Matrix:
-    """Blocks beyond a stage's depth at their first values."""
+    """Genotypes [n, d] with absent blocks at their first values."""
     blocks = np.where(np.repeat(_absent(matrix), 2, axis=1), 0.0, matrix[:, _STAGES:])
     return np.concatenate([matrix[:, :_STAGES], blocks], axis=1)
 
@@ -171,6 +180,6 @@ def _read(table: pd.DataFrame) -> Matrix:
 
 
 def _round8(width: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The nearest multiple of 8, halves up; one more where that loses over 10 %."""
+    """The nearest multiple of 8, halves up; the next one if that loses more than 10 %."""
     nearest = np.maximum(8, (width + 4) // 8 * 8)
     return np.where(nearest < 0.9 * width, nearest + 8, nearest)

@@ -1,10 +1,11 @@
-"""A search domain given by its parts, for tasks that are no `nars.space.Space`."""
+"""A search domain given by its parts, for tasks without a `nars.space.Space`, and readers of their data."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from optuna.distributions import BaseDistribution, distribution_to_json
 
 from experiments.search_benchmark.problem import Array
 from nars.errors import DataError, UsageError
+from nars.space.dimensions import Dimensions
 from nars.space.genotypes import Matrix
 
 __all__ = ["PlainDomain", "digest", "existing", "read_parquet"]
@@ -19,11 +21,17 @@ __all__ = ["PlainDomain", "digest", "existing", "read_parquet"]
 
 @dataclass(frozen=True)
 class PlainDomain:
-    """Distributions, and functions of a matrix [n, d] where the domain has any."""
+    """Distributions, with optional functions of a matrix of genotypes [n, d]."""
 
     distributions: Mapping[str, BaseDistribution]
     canonical_of: Callable[[Matrix], Matrix] | None = None
+    """Sets dimensions without effect to their first values."""
     statistics_of: Callable[[Matrix], Mapping[str, Array]] | None = None
+    """Statistics [n] by name that cost no training."""
+
+    @cached_property
+    def dimensions(self) -> Dimensions:
+        return Dimensions.of(self.distributions)
 
     @property
     def fingerprint(self) -> str:
@@ -38,14 +46,14 @@ class PlainDomain:
 
 
 def existing(path: Path) -> Path:
-    """`path` itself. Raises `DataError` where nothing is there."""
+    """`path` itself. Raises `DataError` if it does not exist."""
     if not path.exists():
         raise DataError(f"no data at {path}: give its root with --data-root")
     return path
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
-    """Raises `DataError` where the file is missing, `UsageError` where its reader is."""
+    """A parquet table. Raises `DataError` if the file is missing, `UsageError` if its reader is."""
     try:
         return pd.read_parquet(existing(path))
     except ImportError as error:
@@ -53,4 +61,5 @@ def read_parquet(path: Path) -> pd.DataFrame:
 
 
 def digest(path: Path) -> str:
+    """A short hash of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

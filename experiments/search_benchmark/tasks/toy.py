@@ -1,8 +1,8 @@
-"""A task whose optimum is known, to catch mistakes: choices, integers, a rate, one interaction.
+"""A task with a known optimum, to catch mistakes: choices, integers, a rate and one interaction.
 
-Every layer wants the kernel of its neighbour and a width of 5; more is costlier and no better.
-The learning rate has its best value at 0.1 for a shallow net and 0.03 for a deep one, so that
-architecture and recipe have to be searched together.
+The best kernel of every layer is 5 and the best width is 5; larger ones cost more and are no better. The
+best learning rate is 0.1 for a shallow network and 0.03 for a deep one, so that architecture and recipe
+have to be searched together.
 """
 
 from __future__ import annotations
@@ -19,10 +19,17 @@ from nars.space.genotypes import Matrix
 __all__ = ["BEST", "LIMIT", "NAMES", "load"]
 
 NAMES = ("toy", "toy-limit", "toy-pareto")
+"""The tasks of this family."""
+
 BEST = 1.0
 """The score at widths 5, kernels 5, depth 3, rate 0.03; its MACs are 375."""
+
 LIMIT = 250.0
+"""Most MACs of the task with a limit."""
+
 _NOISE = 0.01
+"""Standard deviation of an observed score."""
+
 _DIMENSIONS = {
     **{f"layer{i}.kernel": CategoricalDistribution([3, 5, 7]) for i in range(4)},
     "width": IntDistribution(1, 8),
@@ -30,9 +37,11 @@ _DIMENSIONS = {
     "recipe.lr": FloatDistribution(1e-3, 1.0, log=True),
     "recipe.optimizer": CategoricalDistribution(["sgd", "adam", "rmsprop"]),
 }
+"""Dimensions by name; the columns of a matrix are in this order."""
 
 
 def load(name: str, data_root: Path) -> Task:
+    """One of `NAMES`; it needs no data."""
     domain = PlainDomain(_DIMENSIONS, canonical_of=_canonical, statistics_of=_statistics)
     task = Task("toy", Problem(domain), _truth, _train, source="1")
     limits = {"macs": LIMIT} if name == "toy-limit" else None
@@ -40,7 +49,7 @@ def load(name: str, data_root: Path) -> Task:
 
 
 def _canonical(matrix: Matrix) -> Matrix:
-    """Kernels beyond the depth at their first value."""
+    """Genotypes [n, d] with kernels beyond the depth at their first value."""
     absent = np.arange(4) >= matrix[:, 5:6]
     return np.concatenate([np.where(absent, 0.0, matrix[:, :4]), matrix[:, 4:]], axis=1)
 

@@ -35,7 +35,7 @@ def _without(key: str, image_id: int) -> Spoil:
     )
 
 
-# What is spoiled in the training annotations, the codes found, and the id with the first of them.
+# The change to the training annotations, the codes expected, and the id with the first of them.
 SPOILED: dict[str, tuple[Spoil, dict[str, int], int | None]] = {
     "nothing": (lambda document: None, {}, None),
     "box left of its image": (_box(-30, 5, 20, 5), {"box-outside": 1}, 2),
@@ -171,7 +171,7 @@ def test_no_more_is_dropped_than_must_be(tmp_path: Path, name: str, boxes: int, 
     assert (len(data.train.annotations), len(data.train.images)) == (boxes, images)
 
 
-def test_a_transposed_size_is_mended_only_where_the_boxes_fit(tmp_path: Path) -> None:
+def test_a_transposed_size_is_mended_only_if_the_boxes_fit(tmp_path: Path) -> None:
     def spoil(document: folders.Document) -> None:
         for image in document["images"][:2]:
             image.update(width=48, height=64)
@@ -261,7 +261,7 @@ def test_an_orientation_that_the_size_cannot_tell_is_a_warning(tmp_path: Path) -
     assert [(finding.code, finding.id) for finding in check(folder)] == [("orientation", 1)]
 
 
-def test_evaluation_needs_only_its_own_part(tmp_path: Path) -> None:
+def test_evaluation_needs_only_its_own_split(tmp_path: Path) -> None:
     folder = folders.coco(tmp_path, _box(5, 5, 0, 0))
     assert len(usable(folder, needs=("val",)).val.images) == 2
     with pytest.raises(DataError, match="box-empty"):

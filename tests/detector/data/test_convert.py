@@ -50,7 +50,7 @@ def _yolo(folder: Path, labels: str = "1 0.5 0.5 0.25 0.5\n") -> Path:
 @pytest.mark.parametrize(("train", "val"), [("train", "val"), ("trainval", "test")])
 def test_voc_devkit(tmp_path: Path, train: str, val: str) -> None:
     data = coco.load(_devkit(tmp_path, train, val))
-    assert [[image.file for image in split.images] for split in data.splits] == [
+    assert [[image.file for image in subset.images] for subset in data.subsets] == [
         ["JPEGImages/a.png", "JPEGImages/b.png"],
         ["JPEGImages/c.png"],
     ]
@@ -66,21 +66,21 @@ def test_voc_in_split_folders_may_repeat_names(tmp_path: Path) -> None:
     for part in ("train", "valid"):
         _voc(tmp_path / part, tmp_path / part, "a")
     data = coco.load(tmp_path)
-    assert [split.images[0].file for split in data.splits] == ["train/a.png", "valid/a.png"]
+    assert [subset.images[0].file for subset in data.subsets] == ["train/a.png", "valid/a.png"]
 
 
 def test_voc_without_lists_is_divided(tmp_path: Path) -> None:
     for name in "abcdefghij":
         _voc(tmp_path / "Annotations", tmp_path / "images", name)
     data = coco.load(tmp_path)
-    assert [len(split.images) for split in data.splits] == [8, 2]
+    assert [len(subset.images) for subset in data.subsets] == [8, 2]
 
 
 def test_voc_image_is_found_under_the_name_of_its_xml_and_measured(tmp_path: Path) -> None:
     _voc(tmp_path, tmp_path, "a", width=0, file="C:/photos/other.JPG")
     _voc(tmp_path, tmp_path, "b")
     data = coco.load(tmp_path)
-    assert sorted(image for split in data.splits for image in split.images) == [
+    assert sorted(image for subset in data.subsets for image in subset.images) == [
         (1, "a.png", 64, 48),
         (2, "b.png", 64, 48),
     ]
@@ -121,7 +121,7 @@ def test_voc_list_with_a_missing_file(tmp_path: Path) -> None:
 
 def test_yolo_boxes_are_fractions_of_the_image(tmp_path: Path) -> None:
     data = coco.load(_yolo(tmp_path))
-    assert [len(split.images) for split in data.splits] == [3, 1]
+    assert [len(subset.images) for subset in data.subsets] == [3, 1]
     assert data.classes == ("cup", "spoon")
     assert data.labels == {0: 1, 1: 2}
     assert data.train.annotations[0].box == (24, 12, 16, 24)
@@ -187,8 +187,8 @@ def _one_part(folder: Path) -> None:
 def test_yolo_layouts(tmp_path: Path, arrange: Callable[[Path], None]) -> None:
     arrange(_yolo(tmp_path))
     data = coco.load(tmp_path)
-    assert [len(split.images) for split in data.splits] == [3, 1]
-    assert [len(split.annotations) for split in data.splits] == [3, 1]
+    assert [len(subset.images) for subset in data.subsets] == [3, 1]
+    assert [len(subset.annotations) for subset in data.subsets] == [3, 1]
     assert data.classes == ("cup", "spoon")
 
 

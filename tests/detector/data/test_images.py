@@ -104,7 +104,7 @@ def test_truncated_files_are_named(tmp_path: Path, suffix: str, share: float) ->
 @pytest.mark.parametrize(
     ("content", "words"), [(None, "no such file"), (b"", "not an image"), (b"<html>", "not an image")]
 )
-def test_what_is_no_image_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
+def test_a_file_that_is_no_image_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "x.jpg"
     if content is not None:
         path.write_bytes(content)

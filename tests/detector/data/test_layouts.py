@@ -12,8 +12,8 @@ from pycocotools.coco import COCO
 
 from detector.data import images, masks
 from detector.data import layouts as coco
-from detector.data.coco import read_split, to_dict, write
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Split, divide
+from detector.data.coco import read_subset, to_dict, write
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset, divide
 from nars.errors import DataError
 
 
@@ -23,7 +23,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _by_image_folder(folder: Path, annotations: str, pictures: str) -> None:
-    """From train/ and val/ to another of COCO's layouts; {} is the split."""
+    """Move train/ and val/ to another of COCO's layouts; {} is replaced by the split."""
     for split in ("train", "val"):
         _move(folder / split / "annotations.json", folder / annotations.format(split))
         for path in sorted((folder / split).glob("*.png")):
@@ -45,9 +45,9 @@ def _by_image_folder(folder: Path, annotations: str, pictures: str) -> None:
 def test_layouts(tmp_path: Path, annotations: str, pictures: str) -> None:
     _by_image_folder(folders.coco(tmp_path), annotations, pictures)
     data = coco.load(tmp_path)
-    assert [len(split.images) for split in data.splits] == [4, 2]
-    assert [len(split.annotations) for split in data.splits] == [8, 4]
-    assert all(split.path(image).is_file() for split in data.splits for image in split.images)
+    assert [len(subset.images) for subset in data.subsets] == [4, 2]
+    assert [len(subset.annotations) for subset in data.subsets] == [8, 4]
+    assert all(subset.path(image).is_file() for subset in data.subsets for image in subset.images)
 
 
 def test_validation_may_be_called_valid(tmp_path: Path) -> None:
@@ -68,10 +68,10 @@ def test_category_that_only_names_a_group_is_no_class() -> None:
     categories = (Category(0, "tools", "none"), Category(1, "saw", "tools"), Category(2, "axe", "tools"))
     place = Path("x")
     box = Annotation(1, 1, 1, (0, 0, 5, 5), 25)
-    train = Split("train", place, place, (ImageRecord(1, "a", 9, 9),), (box,), categories)
-    empty = Split("val", place, place, categories=categories)
+    train = Subset("train", place, place, (ImageRecord(1, "a", 9, 9),), (box,), categories)
+    empty = Subset("val", place, place, categories=categories)
     assert CocoData(train, empty).classes == ("saw", "axe")
-    used = Split("train", place, place, train.images, (box._replace(category_id=0),), categories)
+    used = Subset("train", place, place, train.images, (box._replace(category_id=0),), categories)
     assert CocoData(used, empty).classes == ("tools", "saw", "axe")
 
 
@@ -79,8 +79,8 @@ def test_without_validation_a_fifth_is_set_aside_always_the_same(tmp_path: Path)
     folders.coco(tmp_path)
     shutil.rmtree(tmp_path / "val")
     data = coco.load(tmp_path)
-    assert [len(split.images) for split in data.splits] == [3, 1]
-    assert [len(split.annotations) for split in data.splits] == [6, 2]
+    assert [len(subset.images) for subset in data.subsets] == [3, 1]
+    assert [len(subset.annotations) for subset in data.subsets] == [6, 2]
     again = divide(coco.load(tmp_path).train, 0.4)
     assert {image.file for image in data.train.images}.isdisjoint(image.file for image in data.val.images)
     assert len(again.val.images) == 1
@@ -148,7 +148,7 @@ def test_written_data_read_back_equal_and_open_in_pycocotools(tmp_path: Path) ->
     data = coco.load(folders.coco(tmp_path / "in", spoil))
     write(data, tmp_path / "out")
     again = coco.load(tmp_path / "out")
-    for before, after in zip(data.splits, again.splits, strict=True):
+    for before, after in zip(data.subsets, again.subsets, strict=True):
         assert to_dict(before) == to_dict(after)
         for image in before.images:
             assert before.path(image).read_bytes() == after.path(image).read_bytes()
@@ -163,7 +163,7 @@ def test_writing_keeps_inside_the_folder_and_apart(tmp_path: Path) -> None:
     folders.picture(outside, 64, 48, seed=9)
     first, second, *others = data.train.images
     renamed = (first._replace(file="../../1.png"), second._replace(file="1.png"), *others)
-    train = Split("train", data.train.source, data.train.root, renamed, data.train.annotations)
+    train = Subset("train", data.train.source, data.train.root, renamed, data.train.annotations)
     write(CocoData(train, data.val), tmp_path / "out")
     written = coco.load(tmp_path / "out").train
     assert [image.file for image in written.images[:2]] == ["1.png", "2-1.png"]
@@ -226,6 +226,6 @@ def test_the_size_of_coco_is_read_in_seconds(tmp_path: Path) -> None:
     path = tmp_path / "instances_train.json"
     path.write_text(json.dumps(content))
     start = time.process_time()
-    split = read_split("train", path, [tmp_path])
+    split = read_subset("train", path, [tmp_path])
     assert len(split.by_image) == 118_287
     assert time.process_time() - start < 60

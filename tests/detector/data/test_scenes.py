@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from detector.data import masks, scenes
 from detector.data.check import check, examine
-from detector.data.coco import to_dict
+from detector.data.coco import to_dict, write
 from detector.data.findings import summary
 from detector.data.images import load as load_image
 from detector.data.layouts import load
@@ -24,11 +24,11 @@ def data() -> CocoData:
 
 def _digest(data: CocoData) -> str:
     digest = hashlib.sha256()
-    for split in data.splits:
-        assert split.pixels is not None
-        digest.update(repr(to_dict(split)).encode())
-        for image in split.images:
-            digest.update(split.pixels[image.id].tobytes())
+    for subset in data.subsets:
+        assert subset.pixels is not None
+        digest.update(repr(to_dict(subset)).encode())
+        for image in subset.images:
+            digest.update(subset.pixels[image.id].tobytes())
     return digest.hexdigest()
 
 
@@ -50,28 +50,28 @@ def test_the_check_finds_nothing_but_background(data: CocoData) -> None:
 
 
 def test_boxes_are_tight_around_masks_of_the_stated_area_and_do_not_touch(data: CocoData) -> None:
-    for split in data.splits:
-        for image in split.images:
+    for subset in data.subsets:
+        for image in subset.images:
             taken = np.zeros((image.height, image.width), dtype=int)
-            for one in split.by_image[image.id]:
-                mask = masks.decode(one.segmentation, image.height, image.width)
+            for annotation in subset.by_image[image.id]:
+                mask = masks.decode(annotation.segmentation, image.height, image.width)
                 rows, columns = np.nonzero(mask)
-                left, top, width, height = one.box
+                left, top, width, height = annotation.box
                 assert (left, top) == (columns.min(), rows.min())
                 assert (left + width, top + height) == (columns.max() + 1, rows.max() + 1)
-                assert one.area == mask.sum()
+                assert annotation.area == mask.sum()
                 taken += mask
             assert taken.max(initial=0) <= 1
 
 
 def test_digits_stand_out_from_their_ground(data: CocoData) -> None:
-    """Mean grey of digit and of the ground in its box differ by 40 of 255 at the least."""
-    split = data.train
-    for image in split.images:
-        grey = split.pixels[image.id].mean(2)
-        for one in split.by_image[image.id]:
-            mask = masks.decode(one.segmentation, image.height, image.width).astype(bool)
-            left, top, width, height = (int(number) for number in one.box)
+    """The mean grey of a digit and of the ground in its box differ by at least 40 of 255."""
+    subset = data.train
+    for image in subset.images:
+        grey = subset.pixels[image.id].mean(2)
+        for annotation in subset.by_image[image.id]:
+            mask = masks.decode(annotation.segmentation, image.height, image.width).astype(bool)
+            left, top, width, height = (int(number) for number in annotation.box)
             window = slice(top, top + height), slice(left, left + width)
             ground = grey[window][~mask[window]]
             if ground.size:
@@ -79,7 +79,7 @@ def test_digits_stand_out_from_their_ground(data: CocoData) -> None:
 
 
 def test_scales_shapes_and_classes_vary(data: CocoData) -> None:
-    sides = [max(one.box[2:]) for one in data.train.annotations]
+    sides = [max(annotation.box[2:]) for annotation in data.train.annotations]
     assert min(sides) < 24
     assert max(sides) > 56
     assert {(image.width, image.height) for image in data.train.images} == {
@@ -87,30 +87,30 @@ def test_scales_shapes_and_classes_vary(data: CocoData) -> None:
         (160, 128),
         (128, 160),
     }
-    assert {one.category_id for one in data.train.annotations} == set(range(1, 11))
+    assert {annotation.category_id for annotation in data.train.annotations} == set(range(1, 11))
     assert data.classes == tuple("0123456789")
     assert {len(boxes) for boxes in data.train.by_image.values()} == {0, 1, 2, 3, 4, 5}
 
 
 def test_training_and_validation_have_no_digit_in_common(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each pool is handed its own digits; together they are all there are."""
+    """Each split gets its own digits, and together they are all digits there are."""
     pools = {}
 
     def spy(name: str, glyphs: scenes._Glyphs, count: int, side: int, seed: int) -> object:
         pools[name] = {image.tobytes() for image in glyphs.images}
         return original(name, glyphs, 0, side, seed)
 
-    original = scenes._split
-    monkeypatch.setattr(scenes, "_split", spy)
+    original = scenes._subset
+    monkeypatch.setattr(scenes, "_subset", spy)
     scenes.make()
     assert pools["train"].isdisjoint(pools["val"])
     assert len(pools["train"] | pools["val"]) == len({image.tobytes() for image in load_digits().images})
 
 
 def test_written_scenes_are_read_back_equal(data: CocoData, tmp_path: Path) -> None:
-    scenes.write(tmp_path / "scenes", data)
+    write(data, tmp_path / "scenes")
     again = load(tmp_path / "scenes")
-    for made, read in zip(data.splits, again.splits, strict=True):
+    for made, read in zip(data.subsets, again.subsets, strict=True):
         assert made.images == read.images
         assert made.annotations == read.annotations
         for image in made.images[:5]:
@@ -119,8 +119,8 @@ def test_written_scenes_are_read_back_equal(data: CocoData, tmp_path: Path) -> N
 
 
 def test_the_default_size_is_made_quickly() -> None:
-    """Some 2 seconds; 20 leave room for a loaded machine, and catch a mistake in the order of growth."""
+    """It takes some 2 seconds; 20 leave room for a loaded machine, and still catch quadratic growth."""
     start = time.process_time()
     data = scenes.make()
     assert time.process_time() - start < 20
-    assert [len(split.images) for split in data.splits] == [400, 100]
+    assert [len(subset.images) for subset in data.subsets] == [400, 100]

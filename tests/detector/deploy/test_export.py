@@ -1,4 +1,4 @@
-"""Exported detectors find in real images what the detector finds, whatever runs them."""
+"""Exported detectors find the same objects in real images as the detector, in every runtime."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def data() -> CocoData:
 
 @cache
 def saved(mask: bool = False) -> SavedDetector:
-    """A detector that finds something: trained for a few seconds."""
+    """Return a detector that finds something, after a few seconds of training."""
     training = toys.TRAINING.replace(epochs=8, lr=0.05, evaluate_every=8)
     model = toys.model(mask=mask, score_threshold=0.05 if mask else 0.2)
     train(model, data(), training, device=CPU, seed=0)
@@ -49,7 +49,7 @@ def saved(mask: bool = False) -> SavedDetector:
 
 @pytest.fixture(scope="module")
 def onnx_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shared, for the exporter takes some twenty seconds."""
+    """Export once for all tests, because the exporter takes some twenty seconds."""
     path = tmp_path_factory.mktemp("onnx") / "toy.onnx"
     assert export(saved(), data(), path, "onnx").deviation <= 1e-4
     return path
@@ -69,13 +69,13 @@ RUN: dict[str, Callable[..., list[list[Tensor]]]] = {
 
 
 def check_file(form: str, content: bytes) -> None:
-    """On sizes that the exporter has not seen, from nothing found to many."""
+    """Compare on sizes that the exporter has not seen, from no detection to many."""
     model = saved().detector()
     shapes = ((48, 48), (60, 48), (52, 64))
     batches = [0.4 + 0.2 * torch.rand(1, 3, *shape) for shape in shapes]
     batches += [fitted(model, torch.from_numpy(pixels).permute(2, 0, 1) / 255) for pixels in _pixels()]
     counts = set()
-    found = RUN[form](content, [(each,) for each in batches])
+    found = RUN[form](content, [(batch,) for batch in batches])
     for batch, outputs in zip(batches, found, strict=True):
         with torch.no_grad():
             expected = Deployed(model)(batch)
@@ -110,7 +110,7 @@ def test_batches_and_masks(tmp_path: Path) -> None:
     model = saved(mask=True).detector()
     images = [fitted(model, torch.from_numpy(pixels).permute(2, 0, 1) / 255) for pixels in _pixels()]
     first = images[0]
-    second = next(each for each in images[1:] if each.shape == first.shape)
+    second = next(image for image in images[1:] if image.shape == first.shape)
     pair = torch.cat([first, second])
     found = run_scripted((tmp_path / "toy").read_bytes(), [(pair,)])[0]
     with torch.no_grad():
@@ -122,7 +122,7 @@ def test_batches_and_masks(tmp_path: Path) -> None:
 
 
 def test_deployed_is_the_detector() -> None:
-    """Resized outside and inside, boxes are the same."""
+    """Boxes are the same whether images are resized outside or inside."""
     model = saved().detector()
     for pixels in _pixels():
         image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
@@ -135,12 +135,12 @@ def test_deployed_is_the_detector() -> None:
         torch.testing.assert_close(scores, inside["scores"])
 
 
-def test_onnx_says_what_it_is(onnx_file: Path) -> None:
+def test_onnx_describes_itself(onnx_file: Path) -> None:
     proto = onnx.load(onnx_file)
-    about = {each.key: each.value for each in proto.metadata_props}
+    about = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(about["classes.json"]) == list(toys.CLASSES)
     assert "kind: detector-settings" in about["settings.yaml"]
-    assert [each.name for each in proto.graph.output] == ["boxes", "labels", "scores", "image"]
+    assert [output.name for output in proto.graph.output] == ["boxes", "labels", "scores", "image"]
     sides = proto.graph.input[0].type.tensor_type.shape.dim
     assert [bool(side.dim_param) for side in sides] == [False, False, True, True]
 
@@ -148,7 +148,7 @@ def test_onnx_says_what_it_is(onnx_file: Path) -> None:
 def test_onnx_runtime_reaches_the_same_ap(onnx_file: Path) -> None:
     model = saved().detector()
     runtime = OnnxDetector(onnx_file.read_bytes(), model)
-    found, expected = (evaluate(each, data(), device=CPU).boxes for each in (runtime, model))
+    found, expected = (evaluate(candidate, data(), device=CPU).boxes for candidate in (runtime, model))
     assert found.ap == pytest.approx(expected.ap, abs=0.005)
     assert expected.ap > 0.05
 
@@ -169,18 +169,18 @@ def test_mistakes(tmp_path: Path) -> None:
         export(saved(), empty, tmp_path / "toy", "pt2")
 
 
-def test_comparison_sees_what_differs() -> None:
+def test_the_comparison_notices_differences() -> None:
     boxes, labels = torch.tensor([[0.0, 0, 10, 10], [20, 20, 40, 40]]), torch.tensor([1, 2])
     scores, owners = torch.tensor([0.9, 0.5]), torch.tensor([0, 0])
     found = (boxes, labels, scores, owners)
-    swapped = tuple(each.flip(0) for each in found)
+    swapped = tuple(values.flip(0) for values in found)
     assert compare(found, swapped, 0.05, 100) == 0
     assert compare(found, (boxes + 1, labels, scores, owners), 0.05, 100) == pytest.approx(0.01)
     assert compare(found, (boxes, labels, scores - 0.2, owners), 0.05, 100) == pytest.approx(0.2)
     assert compare(found, (boxes, labels + 1, scores, owners), 0.05, 100) == float("inf")
-    assert compare(found, tuple(each[:1] for each in found), 0.05, 100) == float("inf")
+    assert compare(found, tuple(values[:1] for values in found), 0.05, 100) == float("inf")
     unsure = (boxes, labels, torch.tensor([0.9, 0.055]), owners)
-    assert compare(unsure, tuple(each[:1] for each in unsure), 0.05, 100) == 0
+    assert compare(unsure, tuple(values[:1] for values in unsure), 0.05, 100) == 0
 
 
 @pytest.mark.slow

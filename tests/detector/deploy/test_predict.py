@@ -1,4 +1,4 @@
-"""Detections in files of every kind, the pictures drawn of them, and what COCO reads of them."""
+"""Prediction in files of every kind, the pictures drawn of it, and its results read by COCO."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""COCO's numbers: against the tools that define them, and on detections whose numbers are known."""
+"""COCO's numbers, compared with the tools that define them and with known values."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def untrained(data: CocoData) -> Evaluation:
 
 
 def truth(data: CocoData, shift: float = 0.0, score: float = 0.9) -> list[dict[str, Any]]:
-    """A detection of every object in val, moved to the right by a share of its width."""
+    """Return a detection of every object in val, moved to the right by a share of its width."""
     return [
         {
-            "image_id": one.image_id,
-            "category_id": one.category_id,
-            "bbox": [one.box[0] + shift * one.box[2], *one.box[1:]],
+            "image_id": annotation.image_id,
+            "category_id": annotation.category_id,
+            "bbox": [annotation.box[0] + shift * annotation.box[2], *annotation.box[1:]],
             "score": score,
-            "segmentation": one.segmentation,
+            "segmentation": annotation.segmentation,
         }
-        for one in data.val.annotations
+        for annotation in data.val.annotations
     ]
 
 
@@ -79,7 +79,7 @@ def test_no_detection_at_all(data: CocoData) -> None:
 
 
 def test_classes_without_objects_do_not_count(data: CocoData) -> None:
-    only = tuple(one for one in data.val.annotations if one.category_id != 2)
+    only = tuple(annotation for annotation in data.val.annotations if annotation.category_id != 2)
     part = CocoData(data.train, replace(data.val, annotations=only))
     scores, precision = score(part, part.val, truth(part))
     assert scores.per_class["green"] is None
@@ -119,9 +119,9 @@ def test_detector_is_measured_in_pixels_of_the_images(data: CocoData) -> None:
                 assert image.min() >= 0
                 assert image.max() <= 1
                 self.seen += 1
-                boxes = torch.tensor([one.box for one in data.val.by_image[record.id]])
+                boxes = torch.tensor([annotation.box for annotation in data.val.by_image[record.id]])
                 boxes[:, 2:] += boxes[:, :2]
-                labels = torch.tensor([one.category_id for one in data.val.by_image[record.id]])
+                labels = torch.tensor([annotation.category_id for annotation in data.val.by_image[record.id]])
                 outputs.append({"boxes": boxes, "labels": labels, "scores": torch.ones(len(labels))})
             return outputs
 
@@ -140,7 +140,8 @@ def test_masks_are_measured_too(untrained: Evaluation) -> None:
 
 def test_masks_need_segmentations(data: CocoData) -> None:
     bare = replace(
-        data.val, annotations=tuple(one._replace(segmentation=None) for one in data.val.annotations)
+        data.val,
+        annotations=tuple(annotation._replace(segmentation=None) for annotation in data.val.annotations),
     )
     with pytest.raises(DataError, match="an annotation has no segmentation"):
         score(data, bare, truth(data), kind="segm")

@@ -34,7 +34,7 @@ FACTORS = {
     "roi_heads.box_predictor.cls_score.": 2.0,
     "roi_heads.box_predictor.bbox_pred.": 0.5,
 }
-"""What rule v1 is multiplied with, so that boxes and scores are of a usual size."""
+"""The factor on rule v1 at which boxes and scores have a usual size."""
 
 SMALL = Parts(
     name="small",
@@ -89,13 +89,13 @@ TARGETS = [target([4, 4, 40, 40], [20, 8, 60, 30]), target(size=(64, 96))]
 
 
 def describe(x: Tensor, first: Tensor | None = None) -> list[Any]:
-    """As the golden numbers are recorded: shape, mean, deviation, and the first 16 numbers."""
+    """Describe a tensor as in the golden numbers: shape, mean, deviation, and the first 16 numbers."""
     flat = (x if first is None else first).flatten()[:16]
     return [[list(x.shape), x.mean().item(), x.std(correction=0).item()], flat]
 
 
 class Watch:
-    """What flows between the parts of a detector in one forward pass."""
+    """Record the tensors between the parts of a detector in one forward pass."""
 
     def __init__(self, model: Detector) -> None:
         self.seen: dict[str, Any] = {}
@@ -126,7 +126,7 @@ class Watch:
 
 @cache
 def run(config: str, dtype: torch.dtype) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """A published detector with rule v1 on the golden image: what flowed, and what came out."""
+    """Run a published detector with rule v1 on the golden image; return its inner tensors and its output."""
     settings = published_settings(config).replace(shortest=(224,), longest=320)
     model = Detector(published(config), 80, settings).to(dtype)
     golden.fill(model, GOLDEN["gain"])
@@ -192,7 +192,7 @@ def test_size_of_published_detector(config: str) -> None:
     expected = CONFIGS[config]
     with torch.device("meta"):
         model = Detector(published(config), 80, published_settings(config))
-    assert sum(each.numel() for each in model.parameters()) == expected["params"]
+    assert sum(parameter.numel() for parameter in model.parameters()) == expected["params"]
     assert golden.shapes_hash(model) == expected["shapes"]
     heads = model.roi_heads
     parts = {
@@ -203,7 +203,7 @@ def test_size_of_published_detector(config: str) -> None:
         "mask_head": [each for each in (heads.mask_head, heads.mask_predictor) if each is not None],
     }
     for part, modules in parts.items():
-        count = sum(each.numel() for module in modules for each in module.parameters())
+        count = sum(parameter.numel() for module in modules for parameter in module.parameters())
         assert count == expected["params_by_part"].get(part, 0)
 
 
@@ -421,7 +421,7 @@ def test_labels_and_boxes_reach_the_right_columns() -> None:
 
 
 def test_overlaps_between_the_bounds_are_ignored() -> None:
-    """In both heads: below is background, above an object, between neither."""
+    """In both heads, a low overlap means background, a high one an object, and one between is ignored."""
     box = torch.tensor([[0.0, 0, 10, 10]])
     others = torch.tensor([[0.0, 0, 10, 9], [0, 0, 10, 6], [0, 0, 10, 2]])  # overlaps of .9, .6 and .2
     bounds = {"background_iou": 0.4, "object_iou": 0.7}
@@ -437,7 +437,9 @@ def test_frozen_stages_keep_weights_and_statistics() -> None:
     model = quick(freeze=2).train()
     stages = model.backbone.trunk.stages
     before = [{name: each.clone() for name, each in stage.state_dict().items()} for stage in stages]
-    optimizer = torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=0.1)
+    optimizer = torch.optim.SGD(
+        [parameter for parameter in model.parameters() if parameter.requires_grad], lr=0.1
+    )
     sum(model(BATCH, TARGETS).values()).backward()
     optimizer.step()
     for index, stage in enumerate(stages):
@@ -445,7 +447,7 @@ def test_frozen_stages_keep_weights_and_statistics() -> None:
             name for name, each in stage.state_dict().items() if not torch.equal(each, before[index][name])
         }
         assert bool(changed) == (index >= 2), changed
-        assert all(each.requires_grad == (index >= 2) for each in stage.parameters())
+        assert all(parameter.requires_grad == (index >= 2) for parameter in stage.parameters())
         assert stage.training == (index >= 2)
 
 
@@ -466,7 +468,7 @@ def test_boxes_are_decoded_in_float32_under_autocast(dtype: torch.dtype) -> None
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 def test_proposals_that_are_not_finite_name_their_image(bad: float) -> None:
-    model = quick(norm="gn").train()  # so that images do not meet in a norm
+    model = quick(norm="gn").train()  # keeps images apart, which a norm would mix
     broken = BATCH[1].clone()
     broken[0, 0, 0] = bad
     with pytest.raises(NonFiniteLossError, match="image 1 of the batch"):
@@ -516,7 +518,7 @@ def test_pasted_masks_follow_their_boxes() -> None:
 
 
 class Single(nn.Module):
-    """One image in, tensors out: as exporters want it."""
+    """Takes one image and returns tensors, as exporters want it."""
 
     def __init__(self, model: Detector) -> None:
         super().__init__()
@@ -530,7 +532,7 @@ class Single(nn.Module):
 @pytest.mark.filterwarnings("ignore:.create_unbacked_symint:FutureWarning")  # torchvision's nms uses it
 @pytest.mark.parametrize("mask", [False, True])
 def test_exports(mask: bool) -> None:
-    """The graph made with one image finds on another, with other counts, what the model finds."""
+    """A graph traced with one image agrees with the model on another image with other counts."""
     model = quick(mask=mask, score_threshold=0.2).eval()
     model.transform.pastes_masks = False
     first, second = picture(64, 96), picture(64, 96, seed=5)
@@ -553,13 +555,13 @@ def test_suppression_keeps_groups_apart_and_ties_in_order() -> None:
 
 
 def test_the_pooler_knows_its_strides() -> None:
-    """A linear ramp is reproduced at the centres of the bins, whatever the image's size."""
+    """A linear ramp is reproduced at the centres of the bins, for any size of the image."""
     pooler = Pooler(["c4"], [16], 2)
     ramp = torch.arange(20.0).expand(1, 1, 14, 20)
     box = torch.tensor([[64.0, 64, 192, 128]])
     for shape in [(224, 320), (219, 315)]:
         pooled = pooler({"c4": ramp}, [box], [shape])
-        # bins are centred at x = 96 and 160 pixels; the cell i stands for (i + 0.5) * 16
+        # bins are centred at x = 96 and 160 pixels; the centre of cell i is (i + 0.5) * 16
         assert pooled[0, 0, 0].tolist() == pytest.approx([96 / 16 - 0.5, 160 / 16 - 0.5])
 
 

@@ -20,7 +20,7 @@ CASES = [(name, part) for name, parts in GOLDEN["parts"].items() for part in par
 
 
 def stages(name: str, part: str) -> list[list[Block]]:
-    """Of a published detector; a "no_se" one is the same without squeeze-and-excitation."""
+    """Return the parts of a published detector; "no_se" means without squeeze-and-excitation."""
     parts = published(name.replace("no_se", "c4"))
     rows = parts.trunk if part == "trunk" else (getattr(parts, part),)
     change = {"se": "none"} if "no_se" in name else {}
@@ -56,7 +56,7 @@ def test_size_of_published_part(name: str, part: str) -> None:
     with torch.device("meta"):
         network = Features(stages(name, part), expected["in_channels"]).eval()
     assert golden.shapes_hash(network) == expected["shapes"]
-    assert sum(each.numel() for each in network.parameters()) == expected["params"]
+    assert sum(parameter.numel() for parameter in network.parameters()) == expected["params"]
     convolutions = [each.weight.numel() for each in network.modules() if isinstance(each, nn.Conv2d)]
     assert sum(convolutions) == expected["conv_weights"]
     assert network.out_channels == expected["channels"]
@@ -206,7 +206,7 @@ def test_impossible_parts_are_refused(change: dict[str, object], message: str) -
 
 
 def test_rule_v1_covers_every_kind_of_tensor() -> None:
-    """A part whose fill is trivial would make the golden numbers blind."""
+    """Golden numbers would notice nothing in a part that rule v1 fills trivially."""
     network = golden.fill(Features(stages("fbnetv3a_c4", "rpn"), 112), GOLDEN["gain"])
     spreads = [float(np.std(each.numpy())) for each in network.state_dict().values() if each.numel() > 1]
     assert min(spreads) > 0.01

@@ -37,7 +37,7 @@ def test_defaults_are_the_published_ones() -> None:
     settings = Settings()
     assert {name: getattr(settings, name) for name in PUBLISHED} == PUBLISHED
     assert settings.pixels == Pixels(order="bgr", mean=(103.53, 116.28, 123.675), std=(1, 1, 1))
-    assert settings.anchors_per_place == 15
+    assert settings.anchors_per_cell == 15
     assert published_settings("fbnetv3a_c4") == settings
 
 
@@ -46,7 +46,7 @@ def test_the_pyramid_has_its_own() -> None:
     assert settings.shortest == (640, 672, 704, 736, 768, 800)
     assert settings.longest == 1333
     assert settings.anchor_sizes == ((32,), (64,), (128,), (256,), (512,))
-    assert settings.anchors_per_place == 3
+    assert settings.anchors_per_cell == 3
     assert (settings.test_candidates, settings.test_proposals) == (1000, 1000)
 
 

@@ -12,11 +12,11 @@ from torchvision import tv_tensors
 
 from detector.data import layouts as coco
 from detector.data import scenes
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Split
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
 from detector.model.resizing import resized
 from detector.training.augment import Augmentation, Resize, Sample, mosaic, pipeline
-from detector.training.batches import Draw, GroupedBatches
-from detector.training.dataset import DetectionDataset, evaluation_loader, training_loader
+from detector.training.batches import GroupedBatches, SampleIndex
+from detector.training.dataset import DetectionDataset, training_loader
 from nars.errors import DataError, SpecError
 
 EVERYTHING = Augmentation(shortest=(96, 128), longest=160, jitter=(0.5, 2), photometric=0.5, mosaic=0.3)
@@ -35,7 +35,7 @@ def _equal(first: Sample, second: Sample) -> bool:
 
 
 def _boxes_of(masks: torch.Tensor) -> torch.Tensor:
-    """Tight boxes of masks (N, H, W) as torchvision's pixels: the last one included."""
+    """Return tight boxes [N, 4] of masks [N, H, W]; right and bottom are one past the last pixel."""
     rows = [mask.nonzero() for mask in masks]
     return torch.tensor(
         [[*points.amin(0).flip(0).tolist(), *(points.amax(0).flip(0) + 1).tolist()] for points in rows]
@@ -64,7 +64,7 @@ def test_a_sample_has_the_form_that_torchvision_takes(data: CocoData) -> None:
 
 def test_boxes_are_scaled_with_their_image(tmp_path: Path) -> None:
     data = coco.load(folders.coco(tmp_path))
-    image, target = DetectionDataset.validation(data, Augmentation(shortest=(96,), longest=200))[0]
+    image, target = DetectionDataset.training(data, Augmentation(shortest=(96,), longest=200, flip=0))[0]
     assert image.shape == (3, 96, 128)
     assert target["boxes"].tolist() == [[8, 12, 48, 32], [60, 16, 85, 76]]
     assert target["labels"].tolist() == [2, 1]
@@ -74,7 +74,9 @@ def test_boxes_are_scaled_with_their_image(tmp_path: Path) -> None:
 def test_crowds_are_left_out_and_an_image_without_boxes_is_background(tmp_path: Path) -> None:
     def spoil(document: folders.Document) -> None:
         document["annotations"][0]["iscrowd"] = 1
-        document["annotations"] = [one for one in document["annotations"] if one["image_id"] != 2]
+        document["annotations"] = [
+            annotation for annotation in document["annotations"] if annotation["image_id"] != 2
+        ]
 
     data = coco.load(folders.coco(tmp_path, spoil))
     for settings in (Augmentation(), EVERYTHING.replace(mosaic=0)):
@@ -82,7 +84,7 @@ def test_crowds_are_left_out_and_an_image_without_boxes_is_background(tmp_path: 
         assert dataset[0][1]["labels"].tolist() == [1]
         assert dataset[1][1]["boxes"].shape == (0, 4)
         assert dataset[1][1]["labels"].shape == dataset[1][1]["area"].shape == (0,)
-    assert len(dataset.boxes) == 5
+        assert sum(len(target["boxes"]) for _, target in dataset) == 5
 
 
 @pytest.mark.parametrize(
@@ -104,13 +106,14 @@ def test_records_that_were_not_checked_are_refused_by_name(
 def test_boxes_over_the_border_are_clipped(tmp_path: Path) -> None:
     spoil = lambda document: document["annotations"][0].update(bbox=[-10, -10, 90, 90])  # noqa: E731
     dataset = DetectionDataset.training(coco.load(folders.coco(tmp_path, spoil)), PLAIN)
-    assert dataset.boxes[0].tolist() == [0, 0, 64, 48]
+    image, target = dataset[0]
+    assert target["boxes"][0].tolist() == [0, 0, image.shape[2], image.shape[1]]
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (10_000, 20), (5, 10_000)])
 def test_extreme_images_go_through(tmp_path: Path, width: int, height: int) -> None:
     Image.new("L", (width, height), 255).save(tmp_path / "a.png")
-    split = Split(
+    split = Subset(
         "train",
         tmp_path,
         tmp_path,
@@ -122,7 +125,7 @@ def test_extreme_images_go_through(tmp_path: Path, width: int, height: int) -> N
     assert image.shape[1:] == resized(height, width, 128, 160)
     assert target["boxes"].tolist() == [[0, 0, image.shape[2], image.shape[1]]]
     for epoch in range(5):
-        image, target = DetectionDataset(split, {1: 1}, EVERYTHING)[Draw(epoch, 0)]
+        image, target = DetectionDataset(split, {1: 1}, EVERYTHING)[SampleIndex(epoch, 0)]
         assert max(image.shape[1:]) <= 160
 
 
@@ -148,7 +151,7 @@ def test_jitter_covers_its_range_and_never_exceeds_the_size(data: CocoData) -> N
     plain = DetectionDataset.training(data, PLAIN)
     heights = []
     for epoch in range(30):
-        image, target = dataset[Draw(epoch, 0)]
+        image, target = dataset[SampleIndex(epoch, 0)]
         assert image.shape[1] <= plain[0][0].shape[1]
         heights.append(image.shape[1] / plain[0][0].shape[1])
         if len(target["boxes"]):
@@ -191,18 +194,18 @@ def test_a_mosaic_holds_the_boxes_of_four(data: CocoData) -> None:
     assert target["masks"].sum(0).max() == 1, "masks of four quarters do not overlap"
 
 
-def test_what_a_sample_is_hangs_on_seed_epoch_and_index_alone(data: CocoData) -> None:
+def test_a_sample_depends_only_on_seed_epoch_and_index(data: CocoData) -> None:
     dataset = DetectionDataset.training(data, EVERYTHING, masks=True, seed=1)
-    first = dataset[Draw(3, 5)]
+    first = dataset[SampleIndex(3, 5)]
     state = torch.get_rng_state()
     torch.manual_seed(99)
-    assert _equal(dataset[Draw(3, 5)], first)
+    assert _equal(dataset[SampleIndex(3, 5)], first)
     assert not torch.equal(torch.get_rng_state(), state), "seeded by the test itself"
     before = torch.get_rng_state()
-    assert not torch.equal(dataset[Draw(4, 5)][0], first[0])
+    assert not torch.equal(dataset[SampleIndex(4, 5)][0], first[0])
     assert torch.equal(torch.get_rng_state(), before), "the global generator is left as it was"
     other = DetectionDataset.training(data, EVERYTHING, masks=True, seed=2)
-    assert not torch.equal(other[Draw(3, 5)][0], first[0])
+    assert not torch.equal(other[SampleIndex(3, 5)][0], first[0])
     torch.set_rng_state(state)
 
 
@@ -223,16 +226,11 @@ def test_workers_and_restarts_give_the_same_batches(data: CocoData) -> None:
             assert len(targets) == len(images)
 
 
-def test_evaluation_sees_every_image_once_in_order(data: CocoData) -> None:
-    loader = evaluation_loader(DetectionDataset.validation(data, EVERYTHING), batch_size=4)
-    assert [int(target["image_id"]) for _, targets in loader for target in targets] == [1, 2, 3, 4, 5, 6]
-    assert all(min(image.shape[1:]) >= 102 for images, _ in loader for image in images)
-
-
 def test_files_can_be_named(tmp_path: Path) -> None:
     dataset = DetectionDataset.training(coco.load(folders.coco(tmp_path)), PLAIN)
-    assert dataset.file(2) == dataset.file_of(3) == tmp_path / "train" / "3.png"
-    dataset.file(2).write_bytes(b"")
+    file = dataset.file_of(3)
+    assert file == tmp_path / "train" / "3.png"
+    file.write_bytes(b"")
     with pytest.raises(DataError, match=r"3\.png"):
         dataset[2]
     with pytest.raises(IndexError):
@@ -271,7 +269,7 @@ def test_ranks_share_the_batches_of_one_process(world_size: int) -> None:
         assert len({len(part) for part in parts}) == 1
 
 
-def test_a_plain_iteration_goes_on_from_the_place_that_was_set() -> None:
+def test_an_iteration_begins_at_the_position_that_was_set() -> None:
     batches = GroupedBatches(RATIOS, 4)
     batches.start(3, 2)
     drawn = list(batches)
@@ -296,7 +294,6 @@ def test_settings_that_cannot_work_are_refused(fields: dict[str, object], words:
         Augmentation(**fields)
 
 
-def test_evaluation_settings_change_nothing_but_the_size() -> None:
-    assert EVERYTHING.off() == Augmentation(shortest=(128,), longest=160, flip=0)
-    steps = [type(step).__name__ for step in pipeline(EVERYTHING.off()).transforms]
+def test_without_augmentation_an_image_is_only_resized() -> None:
+    steps = [type(step).__name__ for step in pipeline(PLAIN).transforms]
     assert steps == ["Resize", "ToDtype", "SanitizeBoundingBoxes", "ToPureTensor"]

@@ -1,4 +1,4 @@
-"""Several processes train as one does on the joined batch, on a CPU by gloo."""
+"""Several processes train like one process on the joined batch, on a CPU by gloo."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_two_processes_equal_the_double_batch(tmp_path: Path) -> None:
     # float32 sums in another order differ by 1e-6, and near-zero means by some more.
     assert furthest(one, two) < 1e-4
     assert two["scores"]["ap"] == pytest.approx(one["scores"]["ap"], abs=0.01)
-    # With statistics of each process alone they do not agree: the comparison can fail.
+    # With statistics of each process alone they differ, which proves that the comparison can fail.
     assert furthest(step(1, tmp_path, "bn"), step(2, tmp_path, "bn")) > 1e-2
 
 

@@ -1,4 +1,4 @@
-"""The training loop: that it learns, goes on after a kill, and shares its work."""
+"""The training loop learns, continues after a kill, and shares its work."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from detector.data import scenes
 from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation, evaluate
 from detector.model.catalogue import published
-from detector.training.hyperparameters import LR, Training
-from detector.training.loop import Run, Trained, train
+from detector.training.hyperparameters import _SHARED, LR, Training
+from detector.training.loop import Outputs, TrainedDetector, train
 from detector.training.plan import plan
 from detector.training.progress import Epoch, Step
 from detector.weights.saved import load_detector
@@ -60,15 +60,15 @@ class KilledError(Exception):
     pass
 
 
-def fit(data: CocoData, training: Training = TRAINING, seed: int = 0, **run: Any) -> Trained:
-    return train(model(), data, training, device=CPU, seed=seed, run=Run(**run))
+def fit(data: CocoData, training: Training = TRAINING, seed: int = 0, **outputs: Any) -> TrainedDetector:
+    return train(model(), data, training, device=CPU, seed=seed, outputs=Outputs(**outputs))
 
 
-def curve(trained: Trained) -> list[tuple[Any, ...]]:
-    return [(each.lr, each.losses, each.samples, each.scores) for each in trained.history]
+def curve(trained: TrainedDetector) -> list[tuple[Any, ...]]:
+    return [(epoch.lr, epoch.losses, epoch.samples, epoch.scores) for epoch in trained.history]
 
 
-def states_equal(one: Trained, other: Trained) -> bool:
+def states_equal(one: TrainedDetector, other: TrainedDetector) -> bool:
     mine, theirs = one.model.state_dict(), other.model.state_dict()
     return all(torch.equal(mine[name], theirs[name]) for name in mine)
 
@@ -78,13 +78,13 @@ def test_learns_squares(data: CocoData) -> None:
     # Untrained detectors reach 0.00 to 0.03 here.
     assert trained.evaluation.boxes.ap50 > 0.5
     assert trained.history[-1].losses["loss"] < 0.6 * trained.history[0].losses["loss"]
-    assert trained.best.ap == max(each.ap or 0 for each in trained.history)
+    assert trained.best.ap == max(epoch.ap or 0 for epoch in trained.history)
     assert not trained.model.training
 
 
 @pytest.mark.slow
 def test_overfits_eight_scenes() -> None:
-    """All eight in every batch: with fewer, batch statistics differ from those of the measurement."""
+    """Every batch has all eight, because fewer have other statistics than the measurement."""
     whole = scenes.make(train=8, val=1)
     data = CocoData(whole.train, replace(whole.train, name="val"))
     planned = plan(SCENES, data, CPU, settings={"shortest": (128,), "longest": 160, "norm": "bn"})
@@ -97,7 +97,7 @@ def test_overfits_eight_scenes() -> None:
 
 @pytest.mark.parametrize("stop", [1, 4, 7])
 def test_resumed_equals_uninterrupted(data: CocoData, tmp_path: Path, stop: int) -> None:
-    """Killed after step `stop` of 12; checkpoints lie every 3 steps and after each epoch of 4."""
+    """Killed after step `stop` of 12; checkpoints are written every 3 steps and after each epoch of 4."""
     steps = 0
 
     def kill(_: Step) -> None:
@@ -122,9 +122,12 @@ def test_seed_decides(data: CocoData) -> None:
 
 
 def numbers_of(evaluation: Evaluation) -> NDArray[np.float64]:
-    """Image, class, score and box of every detection [n, 7]."""
+    """Return image, class, score and box of every detection [n, 7]."""
     return np.array(
-        [[one["image_id"], one["category_id"], one["score"], *one["bbox"]] for one in evaluation.results]
+        [
+            [result["image_id"], result["category_id"], result["score"], *result["bbox"]]
+            for result in evaluation.results
+        ]
     )
 
 
@@ -186,13 +189,13 @@ def test_tensorboard_gets_the_numbers_of_the_table(
 def test_early_stopping(data: CocoData) -> None:
     # At this rate the AP never rises above its first value.
     trained = fit(data, TRAINING.replace(lr=1e-9, epochs=30, patience=2, ema=False))
-    aps = [each.ap for each in trained.history]
-    assert len(aps) == aps.index(max(each or 0 for each in aps)) + 3
+    aps = [epoch.ap for epoch in trained.history]
+    assert len(aps) == aps.index(max(ap or 0 for ap in aps)) + 3
 
 
 def test_measures_when_asked_and_at_the_end(data: CocoData) -> None:
     trained = fit(data, TRAINING.replace(evaluate_every=2))
-    assert [each.scores is not None for each in trained.history] == [False, True, True]
+    assert [epoch.scores is not None for epoch in trained.history] == [False, True, True]
     stopped = fit(data, TRAINING.replace(evaluate_every=2), on_epoch=lambda _: False)
     assert len(stopped.history) == 1
     assert stopped.evaluation.boxes.ap >= 0
@@ -202,8 +205,8 @@ def test_measures_when_asked_and_at_the_end(data: CocoData) -> None:
 def test_every_optimizer_learns(data: CocoData, optimizer: Any) -> None:
     lr = 0.05 if optimizer == "sgd" else 5e-3
     trained = fit(data, TRAINING.replace(optimizer=optimizer, lr=lr, epochs=5, evaluate_every=5))
-    # Better proposals give the box head more to do, so that the sum of losses rises at first.
-    losses = [each.losses["loss_objectness"] for each in trained.history]
+    # Better proposals give the box head more to do, so the sum of losses rises at first.
+    losses = [epoch.losses["loss_objectness"] for epoch in trained.history]
     assert losses[-1] < 0.9 * losses[0]
 
 
@@ -252,6 +255,11 @@ def test_recipe_of_a_search_applies() -> None:
     assert Training.of_recipe(recipe.replace(augmentation="flip_shift")).flip == 0.5
 
 
+def test_every_field_of_both_a_recipe_and_a_training_is_accounted_for() -> None:
+    both = Recipe.model_fields.keys() & Training.model_fields.keys()
+    assert both == {*_SHARED, "lr", "batch_size"}
+
+
 @pytest.mark.parametrize(("optimizer", "factor"), [("sgd", 4.0), ("adamw", 2.0), ("rmsprop", 2.0)])
 def test_rate_scales_with_the_batch(optimizer: Any, factor: float) -> None:
     training = Training(optimizer=optimizer)
@@ -272,7 +280,7 @@ def test_plan_fits_sizes_and_anchors_to_the_data(data: CocoData) -> None:
     assert given.parts == published("fbnetv3a_dsmask_c4")
 
 
-def test_on_cuda_the_published_numbers_of_regions_hold(data: CocoData) -> None:
+def test_cuda_keeps_the_published_numbers_of_regions(data: CocoData) -> None:
     planned = plan("fbnetv3a_c4", data, torch.device("cuda"))
     assert (planned.settings.box_samples, planned.settings.train_proposals) == (512, 2000)
 
@@ -286,9 +294,9 @@ def test_progress_counts_down(data: CocoData) -> None:
         on_step=steps.append,
         on_epoch=lambda epoch: epochs.append(epoch) is None,
     )
-    assert [(each.epoch, each.step) for each in steps] == [(e, s) for e in (1, 2) for s in (1, 2, 3, 4)]
-    assert steps[-1].left == 0
-    assert [each.epoch for each in epochs] == [1, 2]
+    assert [(step.epoch, step.step) for step in steps] == [(e, s) for e in (1, 2) for s in (1, 2, 3, 4)]
+    assert steps[-1].seconds_left == 0
+    assert [epoch.epoch for epoch in epochs] == [1, 2]
 
 
 @pytest.mark.gpu
@@ -302,10 +310,10 @@ def test_learns_squares_on_a_gpu(data: CocoData) -> None:
 
 
 @pytest.mark.gpu
-def test_goes_on_from_a_checkpoint_on_a_gpu(data: CocoData, tmp_path: Path) -> None:
+def test_continues_from_a_checkpoint_on_a_gpu(data: CocoData, tmp_path: Path) -> None:
     device = torch.device("cuda")
-    run = Run(folder=tmp_path, on_epoch=lambda epoch: epoch.epoch < 2)
-    first = train(model(), data, TRAINING, device=device, seed=0, run=run)
-    resumed = train(model(), data, TRAINING, device=device, seed=0, run=Run(folder=tmp_path))
+    outputs = Outputs(folder=tmp_path, on_epoch=lambda epoch: epoch.epoch < 2)
+    first = train(model(), data, TRAINING, device=device, seed=0, outputs=outputs)
+    resumed = train(model(), data, TRAINING, device=device, seed=0, outputs=Outputs(folder=tmp_path))
     assert curve(resumed)[:2] == curve(first)
     assert len(resumed.history) == TRAINING.epochs

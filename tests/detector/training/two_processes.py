@@ -1,8 +1,8 @@
-"""One step of training, in one process or in several; `test_distributed.py` starts it by torchrun.
+"""Does one step of training, in one process or in several; `test_distributed.py` starts it by torchrun.
 
     torchrun --nproc-per-node 2 tests/detector/training/two_processes.py OUT BATCH NORM
 
-Writes the weights, the gradients' effect included, and what was measured to OUT.
+Writes the weights after the step and the scores to OUT.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import toys
 
 from detector import distributed
-from detector.data.records import CocoData, Split
+from detector.data.records import CocoData, Subset
 from detector.training.hyperparameters import Training
 from detector.training.loop import train
 
 
-def even(split: Split, count: int) -> Split:
-    """Images of one size with two squares each, so that every process has as much to do."""
-    fit = [image for image in split.images if len(split.by_image[image.id]) == 2 and image.width == 60]
+def even(subset: Subset, count: int) -> Subset:
+    """Return images of one size with two squares each, so every process has the same work."""
+    fit = [image for image in subset.images if len(subset.by_image[image.id]) == 2 and image.width == 60]
     assert len(fit) >= count
     images = tuple(fit[:count])
-    annotations = tuple(one for image in images for one in split.by_image[image.id])
-    return replace(split, images=images, annotations=annotations)
+    annotations = tuple(annotation for image in images for annotation in subset.by_image[image.id])
+    return replace(subset, images=images, annotations=annotations)
 
 
 def main(out: Path, batch: int, norm: str) -> None:

@@ -8,7 +8,6 @@ import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.error import URLError
 
@@ -25,7 +24,7 @@ from detector.model.parts import Parts
 from detector.model.settings import Pixels, Settings
 from detector.weights import zoo
 from detector.weights.checkpoints import read_checkpoint
-from detector.weights.matching import load_checkpoint
+from detector.weights.loading import load_checkpoint
 from detector.weights.saved import load_detector, save_detector
 from nars.errors import UsageError, WeightsError
 from nars.networks.weights import save_weights
@@ -302,15 +301,14 @@ def test_where_timm_differs_from_the_published_network(tmp_path: Path) -> None:
     )
 
 
-@pytest.fixture
-def searched(tmp_path: Path) -> tuple[nn.Module, Path]:
+@pytest.fixture(params=[".pt", ".safetensors"])
+def searched(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[nn.Module, Path]:
     """A classifier as `nars train` leaves it."""
     model = scrambled(nars.build(SMALL, 2))
-    data: Any = SimpleNamespace(
-        classes=("a", "b"), mean=torch.tensor([0.1, 0.2, 0.3]), std=torch.tensor([0.5, 0.25, 1.0])
-    )
-    path = tmp_path / "best.pt"
-    save_weights(path, model, Candidate(architecture=SMALL), data, {"accuracy": 0.9})
+    mean, std = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.5, 0.25, 1.0])
+    path = tmp_path / f"best{request.param}"
+    metrics = {"accuracy": 0.9}
+    save_weights(path, model, Candidate(architecture=SMALL), metrics, classes=("a", "b"), mean=mean, std=std)
     return model, path
 
 
@@ -349,8 +347,9 @@ def test_a_searched_classifier_gives_its_detector_the_same_trunk(searched: tuple
     torch.testing.assert_close(seen, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_saved_detectors_come_back(small: nn.Module, tmp_path: Path) -> None:
-    path = tmp_path / "best.pt"
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_saved_detectors_come_back(suffix: str, small: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / f"best{suffix}"
     save_detector(path, small, ("cat", "dog", "cow"), {"AP": 0.5})
     content = load_detector(path)
     assert content.classes == ("cat", "dog", "cow")
@@ -523,11 +522,14 @@ def test_a_download_is_kept_whole_or_not_at_all(cache: Path, monkeypatch: pytest
         return io.BytesIO(b"numbers")
 
     monkeypatch.setattr(zoo, "urlopen", answer)
-    path = zoo.fetch("fbnetv3_b_timm")
-    assert zoo.fetch("fbnetv3_b_timm") == path
+    path = zoo.fetch("fbnetv3_b_imagenet")
+    assert zoo.fetch("fbnetv3_b_imagenet") == path
     assert path.read_bytes() == b"numbers"
-    assert asked == [(zoo.entries()["fbnetv3_b_timm"].address, 30)]
-    assert {each.name for each in cache.iterdir()} == {"fbnetv3_b_timm.pth", "fbnetv3_b_timm.pth.sha256"}
+    assert asked == [(zoo.entries()["fbnetv3_b_imagenet"].address, 30)]
+    assert {each.name for each in cache.iterdir()} == {
+        "fbnetv3_b_imagenet.pth",
+        "fbnetv3_b_imagenet.pth.sha256",
+    }
 
     class Interrupted(io.BytesIO):
         def read(self, *_: object) -> bytes:
@@ -535,8 +537,35 @@ def test_a_download_is_kept_whole_or_not_at_all(cache: Path, monkeypatch: pytest
 
     monkeypatch.setattr(zoo, "urlopen", lambda *_, **__: Interrupted())
     with pytest.raises(WeightsError, match="timed out"):
-        zoo.fetch("fbnetv3_d_timm")
-    assert {each.name for each in cache.iterdir()} == {"fbnetv3_b_timm.pth", "fbnetv3_b_timm.pth.sha256"}
+        zoo.fetch("fbnetv3_d_imagenet")
+    assert {each.name for each in cache.iterdir()} == {
+        "fbnetv3_b_imagenet.pth",
+        "fbnetv3_b_imagenet.pth.sha256",
+    }
+
+
+def test_published_hashes_are_checked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """timm's file names end in the first digits of the hash."""
+    for name, entry in zoo.entries().items():
+        if entry.licence == "timm":
+            assert entry.sha256 is not None
+            assert entry.address.endswith(f"-{entry.sha256}.pth"), name
+    digest = hashlib.sha256(b"numbers").hexdigest()
+    entry = zoo.entries()["fbnetv3_b_timm"]
+    monkeypatch.setattr(zoo, "urlopen", lambda *_, **__: io.BytesIO(b"numbers"))
+    rule = f"is not what was published: its SHA-256 is {digest}, expected one that starts with ead5d2a1"
+    with pytest.raises(
+        WeightsError, match=rf"^https://.*_224-ead5d2a1.pth {rule}; the download was not kept"
+    ):
+        zoo.fetch("fbnetv3_b_timm")
+    assert list(cache.iterdir()) == []
+    path = cache / "fbnetv3_b_timm.pth"
+    path.write_bytes(b"numbers")
+    with pytest.raises(WeightsError, match=rf"{path} {rule}; delete it to download it again"):
+        zoo.fetch("fbnetv3_b_timm")
+    right = entry.replace(sha256=digest[:8])
+    monkeypatch.setattr(zoo, "entries", lambda: {"fbnetv3_b_timm": right})
+    assert zoo.fetch("fbnetv3_b_timm") == path
 
 
 def test_an_unknown_name_shows_the_closest(cache: Path) -> None:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
-import nars
-from nars.cli import COMMANDS, main
+from nars import __version__
+from nars.cli import main, nars, search
+from nars.cli.export import weights_command
+from nars.data import load
+from nars.networks.build import build
+from nars.networks.weights import save_weights
+from nars.searching.request import SearchRequest
 from nars.spec import Candidate
+from search_spaces import published
 
 TINY = """
 kind: space
@@ -36,17 +46,66 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-@pytest.mark.parametrize("word", COMMANDS)
-def test_every_command_has_help_with_an_example(word: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([word, "--help"]) == 0
-    assert f"Example: nars {word.split()[0]}" in " ".join(capsys.readouterr().out.split())
+def commands(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of a command and of all below it."""
+    yield words
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            below = command.get_command(context, word)
+            assert below is not None
+            yield from commands(below, (*words, word))
 
 
-def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"nars, version {nars.__version__}\n"
-    pyproject = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
-    assert nars.__version__ == pyproject["project"]["version"]
+EVERY = [*commands(nars), ("export", "FILE")]
+
+
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+def test_every_command_has_help_with_an_example(
+    words: tuple[str, ...], tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("FILE").touch()
+    assert main([*words, "--help"]) == 0
+    shown = capsys.readouterr().out
+    example = " ".join(("Example: nars", *words)).replace("FILE", "best.pt")
+    assert example in " ".join(shown.split())
+    assert all(len(line) <= 80 for line in shown.splitlines())
+
+
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+def test_every_option_has_a_help_text(words: tuple[str, ...]) -> None:
+    command: click.Command = nars
+    for word in words:
+        if word == "FILE":
+            command = weights_command
+        elif isinstance(command, click.Group):
+            below = command.get_command(click.Context(command), word)
+            assert below is not None
+            command = below
+    mute = {
+        str(option.name)
+        for option in command.params
+        if isinstance(option, click.Option) and not option.help and not option.hidden
+    }
+    assert mute == set()
+
+
+@pytest.mark.parametrize("word", ["", "export", "detect"])
+def test_a_group_alone_shows_its_help(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(word.split()) == 2
+    assert "\nCommands:\n" in capsys.readouterr().err
+
+
+def test_options_of_a_search_are_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--help"]) == 0
+    shown = capsys.readouterr().out
+    titles = re.findall(r"^(\w+):$", shown, re.MULTILINE)
+    assert titles == ["Data", "Space", "Limits", "Search", "Run", "Output"]
+    for name in SearchRequest.model_fields:
+        assert f"--{name.replace('_', '-').replace('objectives', 'objective')} " in shown, name
+    assert shown.index("--max-latency") < shown.index("Search:") < shown.index("--sampler")
+    in_groups = {name for names in search.GROUPS.values() for name in names}
+    assert in_groups == {option.name for option in search.search_command.params}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +119,12 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
         ("search --max-macs big", "'big' is not a positive amount such as 60M or 400k"),
         ("search --objective accuracy,macc", "no objective 'macc': did you mean 'macs'?"),
         ("search --objective macs", "the first objective of classification is accuracy, got 'macs'"),
+        ("search --objective acuracy", "the first objective of classification is accuracy, got 'acuracy'"),
         ("search --sampler tpee", "no sampler 'tpee': did you mean 'tpe'?"),
+        ("search --sampler x", "'x' is not one of 'nars', 'random'"),
+        ("search --predictor gausian", "no predictor 'gausian': did you mean 'gaussian'?"),
+        ("search --seed -1", "'--seed': Input should be greater than or equal to 0, got -1"),
+        ("search --seed x", "'--seed': 'x' is not a valid integer"),
         ("search --pruner mediann", "no pruner 'mediann': did you mean 'median'?"),
         ("search --task clasification", "did you mean 'classification'?"),
         ("search --fix recip=x", "give recipe=FILE or arch=FILE"),
@@ -68,14 +132,23 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
         ("search --data nowhere", "no data 'nowhere'"),
         ("profile fbnetv3_aa", "did you mean 'fbnetv3_a'?"),
         ("train missing.yaml", "cannot read missing.yaml: No such file or directory"),
+        ("train fbnetv3_a", "fbnetv3_a does not say which data it is for: name them with --data"),
+        ("train elsewhere.yaml", "no data 'elsewhere'"),
+        ("train elsewhere.yaml", "elsewhere.yaml records these data, name others with --data"),
         ("export best-arch --run nothing", "nothing is no run folder"),
         ("export best-arch", "no run in runs/"),
+        ("export paretto", "no file or command 'paretto': did you mean 'pareto'?"),
+        ("export missing.pt -o x.onnx", "missing.pt"),
+        ("export tiny.yaml", "Missing option '-o'"),
+        ("export tiny.yaml -o x.onnx", "tiny.yaml: refused"),
         ("evaluate missing.pt", "missing.pt"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(
     arguments: str, message: str, tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    elsewhere = Candidate(architecture=published("fbnetv3_a"), data="elsewhere")
+    Path("elsewhere.yaml").write_text(elsewhere.to_yaml())
     assert main(arguments.split()) == 2
     captured = capsys.readouterr()
     assert message in captured.err
@@ -84,16 +157,53 @@ def test_a_mistake_is_one_line_and_exit_2(
     assert not captured.out
 
 
+TYPOS = """
+search --sampler tpee
+search --predictor gausian
+search --pruner mediann
+search --budget 4x
+search --task clasification
+search --objective acuracy
+search --objective accuracy,macc
+search --space mirco
+search --max-macs big
+proxy-check --task clasification
+export best-arch --format onx
+train fbnetv3_aa
+train fbnetv3_a
+evaluate missing.pt
+detect train fbnetv3_a
+detect train fbnetv3_a --optimizer sdg
+detect evaluate missing.pt
+"""
+
+
+def test_a_typo_is_answered_before_torch_is_imported(tiny: Path) -> None:
+    script = f"""
+import sys
+from nars.cli import main
+for line in {TYPOS.strip().splitlines()!r}:
+    assert main(line.split()) == 2, line
+    assert "torch" not in sys.modules, line
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stderr.splitlines()) == len(TYPOS.split("\n")) - 2  # one line each
+
+
 def test_search_export_train_evaluate(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["search", "--space", str(tiny), "--budget", "3", "--workers", "1", "--run", "first"]
     assert main([*command, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    captured = capsys.readouterr()
+    assert captured.err == "no --data given: using digits, which comes with nars\n"
+    found = json.loads(captured.out)
     assert found["trials"] == {"complete": 3}
     assert found["best"]["accuracy"] > 0.1  # chance for ten classes
 
     assert main(["export", "best-arch", "--run", "first", "-o", "best.yaml"]) == 0
     best = Candidate.load("best.yaml")
     assert best.recipe.epochs == 1
+    assert best.data == "digits"
     for what in ("pareto", "trials"):
         assert main(["export", what, "--run", "first", "-o", f"{what}.csv"]) == 0
     assert len(Path("trials.csv").read_text().splitlines()) == 4
@@ -103,6 +213,11 @@ def test_search_export_train_evaluate(tiny: Path, capsys: pytest.CaptureFixture[
     trained = json.loads(capsys.readouterr().out)
     assert main(["evaluate", "best.pt", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["accuracy"] == trained["test_accuracy"]
+    network = ["--format", "pt2", "--json", "-o"]
+    assert main(["export", "best.pt", *network, "new.pt2"]) == 0
+    exported = json.loads(capsys.readouterr().out)
+    assert main(["export", "best-arch", "--weights", "best.pt", *network, "old.pt2"]) == 0  # as in 0.1
+    assert json.loads(capsys.readouterr().out) == exported | {"path": "old.pt2"}
 
     # The same command again finds nothing left to do; a larger budget goes on; another limit may not.
     assert main([*command, "--json"]) == 0
@@ -141,6 +256,21 @@ def test_data_is_described(capsys: pytest.CaptureFixture[str]) -> None:
     assert [split["images"] for split in found["splits"].values()] == [1079, 359, 359]
 
 
+def test_weights_of_an_unnamed_data_set_need_data(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    candidate, digits = Candidate(architecture=published("fbnetv3_a")), load("digits")
+    save_weights(
+        "old.pt",
+        build(candidate.architecture, 10),
+        candidate,
+        {},
+        classes=digits.classes,
+        mean=digits.mean,
+        std=digits.std,
+    )
+    assert main(["evaluate", "old.pt"]) == 2
+    assert "old.pt does not say which data it is for: name them with --data" in capsys.readouterr().err
+
+
 @pytest.mark.gpu
 def test_search_export_train_evaluate_on_a_gpu(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["search", "--space", str(tiny), "--budget", "3", "--run", "first", "--device", "cuda"]
@@ -158,3 +288,10 @@ def test_search_export_train_evaluate_on_a_gpu(tiny: Path, capsys: pytest.Captur
     assert abs(accuracies[0] - accuracies[1]) <= 0.02  # half precision may turn single answers of the 359
     assert main(["profile", "fbnetv3_a", "--latency", "--device", "cuda", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["latency"]
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"nars, version {__version__}\n"
+    pyproject = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    assert __version__ == pyproject["project"]["version"]

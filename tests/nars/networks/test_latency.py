@@ -75,7 +75,7 @@ def test_a_network_too_large_to_time_fails_alone(monkeypatch: pytest.MonkeyPatch
 
 def first(domain: Any) -> genotypes.Genotype:
     return genotypes.to_genotypes(
-        domain, genotypes.from_unit(domain, np.zeros((1, len(domain.distributions))))
+        domain, domain.dimensions.from_unit(np.zeros((1, len(domain.distributions))))
     )[0]
 
 

@@ -51,10 +51,16 @@ def network() -> nn.Module:
     return model
 
 
-def test_weights_round_trip(data: ImageData, tmp_path: Path) -> None:
+def save(path: Path, model: nn.Module, data: ImageData, metrics: dict[str, float] | None = None) -> None:
+    about = {"classes": data.classes, "mean": data.mean, "std": data.std}
+    save_weights(path, model, CANDIDATE, metrics or {}, **about)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_weights_round_trip(suffix: str, data: ImageData, tmp_path: Path) -> None:
     trained = network()
-    path = tmp_path / "weights.pt"
-    save_weights(path, trained, CANDIDATE, data, {"accuracy": 0.5})
+    path = tmp_path / f"weights{suffix}"
+    save(path, trained, data, {"accuracy": 0.5})
     weights = load_weights(path)
     assert weights.candidate == CANDIDATE
     assert weights.classes == data.classes
@@ -87,7 +93,7 @@ def test_weights_that_cannot_be_used_say_why(data: ImageData, tmp_path: Path) ->
     path = tmp_path / "weights.pt"
     with pytest.raises(WeightsError, match=r"cannot read .*weights.pt: No such file"):
         load_weights(path)
-    save_weights(path, network(), CANDIDATE, data, {})
+    save(path, network(), data)
     whole = path.read_bytes()
     content = torch.load(path, weights_only=True)
     path.write_bytes(whole[: len(whole) // 2])

@@ -23,7 +23,7 @@ FEW = 1024  # enough to tell one encoder from another
 
 def inputs(matrix: Matrix) -> torch.Tensor:
     chosen = genotypes.is_architecture_feature(MICRO)
-    return torch.from_numpy(genotypes.features(MICRO, matrix)[:, chosen])
+    return torch.from_numpy(MICRO.dimensions.features(matrix)[:, chosen])
 
 
 def same(one: Encoder, two: Encoder) -> bool:

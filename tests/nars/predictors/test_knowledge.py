@@ -10,31 +10,31 @@ import optuna
 import pytest
 from optuna.study import Study
 from optuna.trial import Trial
-from stub_task import SPACE, TINY, StubTask, config, expected_score, score
+from stub_task import SPACE, TINY, StubTask, config, expected_score, score, search
 
 from nars.cli import main
 from nars.errors import RunError, SpecError, UsageError
 from nars.predictors.gaussian import GaussianPredictor
-from nars.predictors.knowledge import Earlier, Knowledge
+from nars.predictors.knowledge import EarlierSearch, Knowledge
 from nars.sampling.sampler import NarsSampler
 from nars.searching.config import SearchConfig
 from nars.searching.configure import configure
 from nars.searching.earlier import learned
+from nars.searching.request import SearchRequest
 from nars.searching.run import open_run
 from nars.space import genotypes
-from nars.workers.worker import search
 
 NAMES = list(SPACE.distributions)
 DRAWN = genotypes.sample(SPACE, 400, np.random.default_rng(7), quasi=False)
 TRUE = expected_score(SPACE.statistics(DRAWN)["macs"], genotypes.numbers(SPACE, DRAWN, "recipe.lr"))
 
 
-def earlier(n: int = 40, factor: float = 1.0) -> Earlier:
+def earlier(n: int = 40, factor: float = 1.0) -> EarlierSearch:
     """Another task: its scores have another level and spread."""
     rng = np.random.default_rng(1)
     matrix = genotypes.sample(SPACE, n, rng)
     scores = expected_score(SPACE.statistics(matrix)["macs"], genotypes.numbers(SPACE, matrix, "recipe.lr"))
-    return Earlier(
+    return EarlierSearch(
         run="before",
         genotypes=tuple(genotypes.to_genotypes(SPACE, matrix)),
         scores=tuple(float(0.2 + factor * 0.3 * each) for each in scores),
@@ -91,7 +91,7 @@ def test_only_finite_scores_of_these_dimensions_are_learned_from(
     found = learned(study, "run", NAMES)
     assert str(found) == f"{len(found.scores)} trials of run"
     assert 8 <= len(found.scores) <= 14
-    assert Earlier(**found.model_dump(mode="json")) == found  # as it is read from a file
+    assert EarlierSearch(**found.model_dump(mode="json")) == found  # as it is read from a file
     empty = optuna.create_study()
     with pytest.raises(UsageError, match="run has 0 scored trials; a warm start needs 8 or more"):
         learned(empty, "run", NAMES)
@@ -105,12 +105,9 @@ def test_a_search_that_starts_warm_goes_on_without_the_run_it_learned_from(
     space.write_text(TINY)
 
     def warm(*folders: str) -> SearchConfig:
+        runs = [tmp_path / folder for folder in folders]
         return configure(
-            space=str(space),
-            task="stub",
-            data="other",
-            warm_start=[tmp_path / folder for folder in folders],
-            options={"budget": "6", "device": "cpu"},
+            SearchRequest(space=space, task="stub", data="other", warm_start=runs, budget="6", device="cpu")
         )
 
     given = warm("one")

@@ -14,8 +14,9 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from nars.errors import UsageError
+from nars.predictors import make_predictor
 from nars.predictors.ensemble import AccuracyPredictor
-from nars.predictors.gaussian import LARGEST, GaussianPredictor
+from nars.predictors.gaussian import MOST_LABELS, GaussianPredictor
 from nars.predictors.scores import LabelScale
 from nars.space import Space, genotypes
 from nars.space.genotypes import Matrix
@@ -159,9 +160,9 @@ def test_uncertainty_grows_with_distance() -> None:
 
 
 def test_more_labels_than_the_process_holds() -> None:
-    train = draw(MICRO, LARGEST + 200)
+    train = draw(MICRO, MOST_LABELS + 200)
     predictor = GaussianPredictor(MICRO).fit(train, accuracy(train, noise=0.01))
-    assert len(predictor.inputs_) == LARGEST
+    assert len(predictor.inputs_) == MOST_LABELS
     test = draw(MICRO, 300, seed=1)
     assert kendalltau(predictor.predict(test), accuracy(test)).statistic > 0.8
 
@@ -198,6 +199,13 @@ def test_what_lies_beyond_all_labels_goes_on_linearly() -> None:
     assert np.abs(beyond[2]) < 1e-12
     within, outside = scale.inverse_std(np.array([scale.low + 0.5, 9.0]), np.ones(2))
     assert within > outside == pytest.approx(scale.spread)
+
+
+def test_a_predictor_by_name() -> None:
+    assert isinstance(make_predictor("gaussian", MICRO), GaussianPredictor)
+    assert isinstance(make_predictor("ensemble", MICRO), AccuracyPredictor)
+    with pytest.raises(UsageError, match="no predictor 'gausian': did you mean 'gaussian'"):
+        make_predictor("gausian", MICRO)  # type: ignore[arg-type]
 
 
 def test_cache_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

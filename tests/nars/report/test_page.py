@@ -15,14 +15,14 @@ from PIL import Image
 from nars.report import html
 from nars.report.insights import calibration, importance, recipes_by_size
 from nars.report.page import phases, write_report
-from nars.sampling.sampler import FIRST_BATCH
+from nars.sampling.rounds import FIRST_BATCH
 from nars.searching.results import winner
 from nars.searching.run import Run
 from nars.trials import Record
 
 
 class Page(HTMLParser):
-    """Text, images and the balance of tags of a document."""
+    """Collects the text, images and links of a document, and checks that its tags are balanced."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ def test_report_states_the_winner_and_how_to_repeat_it(page: Page) -> None:
 
 
 def test_text_is_escaped(page: Page) -> None:
-    assert any("<script>" in text for text in page.text)  # of a failed trial's reason, as text
+    assert any("<script>" in text for text in page.text)  # a failed trial's reason, as text
     assert any("a <b> run" in text for text in page.text)  # the name of the folder
 
 
@@ -121,7 +121,7 @@ def test_phases_of_a_search() -> None:
 
 
 def study_of(dimension: str, n: int = 40) -> optuna.Study:
-    """Scores that follow one dimension alone."""
+    """Make a study whose scores follow one dimension alone."""
     search = studies.config(n)
     study = studies.finished(search, n, troubles=False)
     choices = search.space.distributions[dimension]
@@ -140,7 +140,7 @@ def test_importance_finds_the_dimension_that_matters(dimension: str) -> None:
     assert found is not None
     first, share = next(iter(found.shares.items()))
     assert first == dimension
-    assert share > 0.8 > found.chance  # it explains all; the forest sees it through 40 trials
+    assert share > 0.8 > found.chance  # it explains everything, as seen by a forest of 40 trials
     assert sum(found.shares.values()) == pytest.approx(1)
     assert (found.recipe > 0.8) == dimension.startswith("recipe.")
 
@@ -163,7 +163,7 @@ def test_recipes_by_size() -> None:
     assert list(table.index) == search.space.recipe_names
     assert [column.partition(":")[0] for column in table.columns] == ["small", "medium", "large"]
     assert set(table.loc["recipe.optimizer"]) <= {"sgd", "rmsprop", "adamw"}
-    # the best are those near 0.1, the optimum of these scores; the range is 0.02 to 0.6
+    # the scores are best at 0.1; the range is 0.02 to 0.6
     assert all(0.05 < lr < 0.25 for lr in table.loc["recipe.lr"])
     assert recipes_by_size(trials[:17], search.space) is None
 

@@ -28,7 +28,7 @@ def legend(figure: Figure) -> set[str]:
 
 
 def points(figure: Figure, label: str) -> np.ndarray:
-    """Coordinates [n, 2] of the points drawn under a legend entry."""
+    """Return the coordinates [n, 2] of the points drawn for a legend entry."""
     (found,) = [each for each in figure.axes[0].collections if each.get_label() == label]
     return np.asarray(found.get_offsets())
 

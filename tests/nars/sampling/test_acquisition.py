@@ -6,11 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from optuna._hypervolume import compute_hypervolume
 from stub_task import SPACE
 
+from nars.internals import hypervolume
 from nars.predictors.scores import LabelScale
-from nars.sampling.acquisition import OPTIMISM, Acquisition, Floats
+from nars.sampling.acquisition import (
+    OPTIMISM,
+    Acquisition,
+    ExpectedImprovement,
+    Floats,
+    Front,
+    make_acquisition,
+)
+from nars.sampling.evolution import Evolution, Population
+from nars.sampling.predictions import Predictions
 from nars.space import genotypes
 from nars.space.genotypes import Matrix
 
@@ -44,14 +53,31 @@ def acquisition(
     sign: float = 1.0,
     measured: int = 8,
     correlation: Any = None,
-) -> Acquisition:
+) -> ExpectedImprovement:
     predictors = {"accuracy": Table(mean, std, correlation)}
-    return Acquisition(SPACE, ["accuracy"], np.array([sign]), predictors, UNIT, ROWS[:measured])
+    return ExpectedImprovement(Predictions(SPACE, {"accuracy": sign}, predictors, UNIT), ROWS[:measured])
 
 
-def front(mean: Any, std: Any = 0.0, scales: Any = UNIT) -> Acquisition:
-    signs = np.array([1.0, -1.0])
-    return Acquisition(SPACE, ["accuracy", "macs"], signs, {"accuracy": Table(mean, std)}, scales, ROWS[:8])
+def front(mean: Any, std: Any = 0.0, scales: Any = UNIT) -> Front:
+    signs = {"accuracy": 1.0, "macs": -1.0}
+    return Front(Predictions(SPACE, signs, {"accuracy": Table(mean, std)}, scales), ROWS[:8])
+
+
+def choose(made: Acquisition, pending: Matrix, count: int) -> Matrix:
+    return made.choose(Population(ROWS[8:], made(ROWS[8:])), pending, count)
+
+
+def test_one_objective_is_improved_and_several_make_a_front() -> None:
+    table = {"accuracy": Table(0.0, 1.0)}
+    one = make_acquisition(Predictions(SPACE, {"accuracy": 1.0}, table, UNIT), ROWS[:8])
+    two = make_acquisition(Predictions(SPACE, {"accuracy": 1.0, "macs": -1.0}, table, UNIT), ROWS[:8])
+    assert (type(one), type(two)) == (ExpectedImprovement, Front)
+    assert one(ROWS).shape == (64, 1)
+    assert two(ROWS).shape == (64, 2)
+    last, scored = Population(ROWS[:1], one(ROWS[:1])), Population(ROWS, one(ROWS))
+    evolution = Evolution(last, scored, generations=1, evaluations=64)
+    assert one.contenders(evolution) is scored
+    assert two.contenders(evolution) is last
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -61,12 +87,12 @@ def test_expected_improvement_is_that_of_many_draws(sign: float) -> None:
     best = (sign * mean[:8]).max()
     drawn = rng.normal(sign * mean, std, size=(200_000, 64))
     expected = np.maximum(drawn - best, 0).mean(axis=0)
-    np.testing.assert_allclose(acquisition(mean, std, sign)(ROWS), expected, atol=0.01)
+    np.testing.assert_allclose(acquisition(mean, std, sign)(ROWS)[:, 0], expected, atol=0.01)
 
 
 def test_what_is_certain_is_worth_what_it_gains() -> None:
     mean = np.linspace(0, 1, 64)
-    np.testing.assert_allclose(acquisition(mean, 0.0)(ROWS), np.maximum(mean - mean[7], 0), atol=1e-12)
+    np.testing.assert_allclose(acquisition(mean, 0.0)(ROWS)[:, 0], np.maximum(mean - mean[7], 0), atol=1e-12)
 
 
 def test_no_hope_is_put_in_what_is_far_below() -> None:
@@ -90,8 +116,7 @@ def twins() -> Any:
 
 
 def chosen_rows(made: Acquisition, pending: Matrix, count: int) -> list[int]:
-    chosen = made.choose(ROWS[8:], made(ROWS[8:]), pending, count)
-    return [int(np.flatnonzero((row == ROWS).all(axis=1))[0]) for row in chosen]
+    return [int(np.flatnonzero((row == ROWS).all(axis=1))[0]) for row in choose(made, pending, count)]
 
 
 def test_a_batch_takes_what_it_chose_before_for_measured() -> None:
@@ -99,7 +124,7 @@ def test_a_batch_takes_what_it_chose_before_for_measured() -> None:
     mean = np.zeros(64)
     mean[10:14] = [0.5, 0.49, 0.4, 0.39]
     made = acquisition(mean, 0.3, correlation=twins())
-    assert np.argsort(-made(ROWS))[:4].tolist() == [10, 11, 12, 13]
+    assert np.argsort(-made(ROWS)[:, 0])[:4].tolist() == [10, 11, 12, 13]
     first = chosen_rows(made, NONE, 4)
     assert first[:2] == [10, 12]
     assert not {11, 13} & set(first)
@@ -124,7 +149,7 @@ def test_the_improvement_of_a_batch_is_that_of_many_draws() -> None:
     mean[20:23] = [0.3, 0.29, 0.25]
     made = acquisition(mean, 0.5, correlation=correlation)
     drawn = rng.multivariate_normal(mean, 0.25 * correlation, size=200_000)
-    best = made.known.max()
+    best = made.measured.max()
     gains = {at: np.maximum(drawn[:, [20, at]].max(axis=1) - best, 0).mean() for at in (21, 22)}
     assert gains[22] > gains[21]
     assert chosen_rows(made, NONE, 2) == [20, 22]
@@ -148,11 +173,11 @@ def test_several_objectives_are_optimistic_where_they_are_predicted() -> None:
 def test_a_batch_for_a_front_is_that_of_looking_at_every_candidate_each_time(seed: int) -> None:
     made = front(np.random.default_rng(seed).random(64))
     worth = made(ROWS[8:])
-    every = np.concatenate([made.known, worth])
+    every = np.concatenate([made.measured, worth])
     losses = 1 - (every - every.min(axis=0)) / np.ptp(every, axis=0)
     known, left, expected = list(range(8)), list(range(8, 64)), []
     while len(expected) < 12:
-        volumes = [compute_hypervolume(losses[[*known, at]], np.full(2, 1.1)) for at in left]
+        volumes = [hypervolume(losses[[*known, at]], np.full(2, 1.1)) for at in left]
         expected.append(left.pop(int(np.argmax(volumes))))
         known.append(expected[-1])
     assert chosen_rows(made, NONE, 12) == expected
@@ -164,9 +189,7 @@ def test_a_batch_for_a_front_is_spread_along_it() -> None:
     mean = np.empty(64)
     mean[order] = np.sqrt(np.linspace(0, 1, 64))  # all nondominated
     made = front(mean)
-    candidates = ROWS[8:]
-    chosen = made.choose(candidates, made(candidates), NONE, 6)
-    cost = np.sort(SPACE.statistics(chosen)["macs"])
+    cost = np.sort(SPACE.statistics(choose(made, NONE, 6))["macs"])
     assert cost[0] < np.quantile(MACS, 0.35)
     assert cost[-1] > np.quantile(MACS, 0.65)
 
@@ -175,11 +198,11 @@ def test_what_runs_is_part_of_the_front() -> None:
     mean = np.empty(64)
     mean[np.argsort(MACS)] = np.sqrt(np.linspace(0, 1, 64))  # all nondominated
     made = front(mean)
-    first = made.choose(ROWS[8:], made(ROWS[8:]), NONE, 1)
-    second = made.choose(ROWS[8:], made(ROWS[8:]), first, 1)
+    first = choose(made, NONE, 1)
+    second = choose(made, first, 1)
     assert not np.array_equal(first, second)
 
 
 def test_nothing_to_choose_from() -> None:
-    assert acquisition(0.0, 1.0).choose(NONE, np.zeros(0), NONE, 3).shape == NONE.shape
-    assert front(0.0).choose(NONE, np.zeros((0, 2)), NONE, 3).shape == NONE.shape
+    assert acquisition(0.0, 1.0).choose(Population(NONE, np.zeros((0, 1))), NONE, 3).shape == NONE.shape
+    assert front(0.0).choose(Population(NONE, np.zeros((0, 2))), NONE, 3).shape == NONE.shape

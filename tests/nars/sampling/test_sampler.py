@@ -12,13 +12,15 @@ from optuna.trial import Trial, TrialState
 from stub_task import FEW, SPACE, StubPredictor, expected_score, score
 
 from nars.errors import InfeasibleError, UsageError
+from nars.predictors import Predictor, PredictorName
 from nars.predictors.ensemble import AccuracyPredictor
 from nars.predictors.gaussian import GaussianPredictor
-from nars.sampling.sampler import NarsSampler, Predictor, PredictorName
+from nars.sampling.rounds import Rounds
+from nars.sampling.sampler import NarsSampler
 from nars.space import genotypes
 from nars.space.feasible import feasible
 from nars.space.genotypes import suggest
-from nars.trials import INTERRUPTED, labels
+from nars.trials import INTERRUPTED, Record, labels
 
 WHOLE = dict(SPACE.distributions)
 
@@ -71,11 +73,11 @@ def test_any_predictor_of_the_contract_guides(predictor: Predictor) -> None:
     study = study_of(sampler(predictor=predictor))
     study.optimize(objective, n_trials=9)
     assert len(np.unique(rows(study), axis=0)) == 9
-    known = study.sampler.prediction(study, study.trials[-1])
-    assert known is not None
-    mean, std = known
-    assert 0 <= mean <= 1
-    assert std > 0
+    record = Record.of(study.trials[-1])
+    assert record.predicted is not None
+    assert record.predicted_sd is not None
+    assert 0 <= record.predicted <= 1
+    assert record.predicted_sd > 0
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,28 @@ def test_a_predictor_by_name_is_made_once_one_is_needed(
     assert made == [(SPACE, 5)]
 
 
+def test_a_prediction_is_noted_when_it_is_made_and_from_the_rounds_before() -> None:
+    study = study_of(sampler(first_batch=48))
+    study.optimize(objective, n_trials=56)
+    records = [Record.of(trial) for trial in study.trials]
+    assert [record.predicted is None for record in records] == [True] * 48 + [False] * 8
+    for number, start in ((48, 48), (50, 48), (51, 51), (55, 54)):  # rounds of three trials
+        predictions = sampler().predictions(study, study.trials[:start])
+        expected = predictions.score(rows(study)[[number]])
+        assert (records[number].predicted, records[number].predicted_sd) == pytest.approx(expected)
+
+
+def test_the_prediction_of_an_enqueued_trial_is_that_of_its_own_genotype() -> None:
+    study = study_of(sampler())
+    study.optimize(objective, n_trials=8)
+    study.enqueue_trial({"recipe.lr": 0.02})  # the sampler proposes the rest
+    study.optimize(objective, n_trials=1)
+    assert study.trials[8].params["recipe.lr"] == 0.02
+    expected = sampler().predictions(study, study.trials[:8]).score(rows(study)[[8]])
+    assert expected is not None
+    assert Record.of(study.trials[8]).predicted == pytest.approx(expected[0])
+
+
 @pytest.mark.slow
 def test_the_pretrained_predictor_from_end_to_end(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NARS_CACHE", str(tmp_path))
@@ -110,19 +134,19 @@ def test_the_pretrained_predictor_from_end_to_end(tmp_path: Any, monkeypatch: py
     assert feasible(SPACE, rows(study), {"macs": 1e5}).all()
     assert len(np.unique(rows(study), axis=0)) == 20
     assert [file.suffix for file in tmp_path.iterdir()] == [".pt"]  # the pretrained encoder
-    assert study.sampler.prediction(study, study.trials[-1]) is not None
+    assert Record.of(study.trials[-1]).predicted is not None
 
 
 def test_an_even_first_batch_then_rounds_that_grow() -> None:
     made = sampler()
     study = study_of(made)
     study.optimize(objective, n_trials=18)
-    np.testing.assert_array_equal(rows(study)[:6], made._first_candidates()[:6])
-    starts = [made._round(place) for place in range(70)]
+    np.testing.assert_array_equal(rows(study)[:6], made.first_candidates[:6])
+    starts = [Rounds().start(place) for place in range(70)]
     assert starts[:9] == [0] * 6 + [6, 7, 8]
     assert starts[31:38] == [31, 32, 32, 34, 34, 36, 36]
     assert starts[63:70] == [63, 63, 63, 66, 66, 66, 66]
-    late = sorted({made._round(place) for place in range(3000, 3200)})
+    late = sorted({Rounds().start(place) for place in range(3000, 3200)})
     assert set(np.diff(late)) == {32}
 
 
@@ -258,7 +282,7 @@ def test_trials_of_another_space_are_left_out() -> None:
     for value in range(20):
         study.add_trial(optuna.create_trial(value=value))
     first = study.ask(WHOLE)
-    np.testing.assert_array_equal(rows_of(first), sampler()._first_candidates()[:1])
+    np.testing.assert_array_equal(rows_of(first), sampler().first_candidates[:1])
 
 
 def rows_of(trial: Trial) -> genotypes.Matrix:
@@ -285,8 +309,8 @@ def test_a_front_of_a_predicted_and_a_known_objective() -> None:
     made = sampler(objectives=("accuracy", "macs"))
     study = study_of(made, ("maximize", "minimize"))
     study.optimize(both, n_trials=30)
-    predictors, scales = made.fitted(study, study.trials)
-    assert set(predictors) == set(scales) == {"accuracy"}  # MACs are known, not predicted
+    predictions = made.predictions(study, study.trials)
+    assert set(predictions.predictors) == set(predictions.scales) == {"accuracy"}  # MACs are known
     spread = [trial.values[1] for trial in study.best_trials]
     assert len(study.best_trials) >= 6
     assert max(spread) > 4 * min(spread)

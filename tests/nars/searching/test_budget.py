@@ -1,4 +1,4 @@
-"""One amount for all workers: what is granted, what is spent, what costs nothing."""
+"""The budget, one amount for all workers: what it grants, what spends it, what costs nothing."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_waiting_and_void_trials_cost_nothing() -> None:
 
 @pytest.mark.parametrize("amount", range(1, 7))
 def test_workers_that_ask_at_the_same_moment_get_what_is_left_and_no_more(amount: int) -> None:
-    """However many ask, and in whatever order they look, as many train as the budget has."""
+    """As many trials train as the budget has, however many workers ask and in whatever order they look."""
     for done, asking in itertools.product(range(4), range(1, 6)):
         trials = [trial(number) for number in range(done)]
         trials += [trial(done + nth, RUNNING) for nth in range(asking)]
@@ -80,7 +80,7 @@ def test_epochs_go_over_by_less_than_one_trial() -> None:
         if not budget.grants(trials, number):
             break
         trials.append(trial(number, epochs=6))
-    assert budget.spent(trials) == 24  # the trial granted at 18 of 20 is the one over
+    assert budget.spent(trials) == 24  # the trial granted at 18 of 20 exceeds it
 
 
 def test_time_counts_once_where_trials_overlap_and_not_at_all_between_runs() -> None:
@@ -100,5 +100,5 @@ def test_place_counts_an_interrupted_trial_and_its_repetition_once() -> None:
 
 
 def test_place_moves_on_after_a_refusal() -> None:
-    """Else a sampler seeded by its place would propose what was refused again and again."""
+    """Otherwise a sampler seeded by the place would propose the refused candidate again and again."""
     assert place([trial(0), trial(1, FAIL, void=REFUSED)], 2) == 2

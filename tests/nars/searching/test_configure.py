@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from stub_task import TINY, StubTask
 
+from nars import tasks
 from nars.errors import DataError, InfeasibleError, NarsError, SpecError, UsageError
-from nars.searching import wrappers as proposals
+from nars.predictors import PREDICTORS
+from nars.searching import request as request_module
+from nars.searching import wrappers
+from nars.searching.config import SearchConfig
 from nars.searching.configure import candidate, configure, recipe, what_is_left
+from nars.searching.pruners import PRUNERS
+from nars.searching.request import PredictorName, PrunerName, SamplerName, SearchRequest
 from nars.spec import Candidate, Recipe
 from search_spaces import published, space
 
@@ -22,26 +29,60 @@ def tiny(tmp_path: Path) -> str:
 
 
 def test_defaults(stub: type[StubTask]) -> None:
-    found = configure(space="micro", task="stub", data="here")
-    assert found.space == space("micro").replace(num_classes=10)
-    assert (found.task, found.data, found.data_fingerprint) == ("stub", "here", "stub:here")
-    assert (found.objectives, found.limits, found.sampler, found.budget) == (("accuracy",), {}, "nars", "64")
+    config = configure(SearchRequest(task="stub", data="here"))
+    assert config.space == space("micro").replace(num_classes=10)
+    assert (config.task, config.data, config.data_fingerprint) == ("stub", "here", "stub:here")
+    assert (config.objectives, config.limits, config.sampler, config.budget) == (
+        ("accuracy",),
+        {},
+        "nars",
+        "64",
+    )
+
+
+def test_a_request_has_the_defaults_of_a_search(stub: type[StubTask]) -> None:
+    """A file without a field, and a command without its option, mean the same."""
+    for name, field in SearchConfig.model_fields.items():
+        if name in SearchRequest.model_fields and name not in ("space", "objectives"):
+            assert field.get_default(call_default_factory=True) == getattr(SearchRequest(), name), name
 
 
 def test_the_real_task_sets_classes_and_fingerprint(tiny: str) -> None:
-    found = configure(space=tiny, data="digits")
-    assert found.space.num_classes == 10
-    assert found.data_fingerprint.startswith("classification:")
+    config = configure(SearchRequest(space=tiny, data="digits"))
+    assert config.space.num_classes == 10
+    assert config.data_fingerprint.startswith("classification:")
 
 
 def test_everything_said_is_in_the_search(stub: type[StubTask], tiny: str) -> None:
-    options = {"budget": "90s", "sampler": "gp", "pruner": "none", "early_stopping": False, "seed": 4}
-    found = configure(
-        space=tiny, task="stub", objectives="accuracy, params", limits={"macs": 5e4}, options=options
-    )
-    assert found.objectives == ("accuracy", "params")
-    assert found.limits == {"macs": 5e4}
-    assert {name: getattr(found, name) for name in options} == options
+    said: dict[str, Any] = {
+        "objectives": ("accuracy", "params"),
+        "budget": "90s",
+        "sampler": "gp",
+        "predictor": "ensemble",
+        "pruner": "none",
+        "early_stopping": False,
+        "seed": 4,
+        "drop_bad": True,
+        "device": "cpu",
+    }
+    config = configure(SearchRequest(space=tiny, task="stub", max_macs=5e4, max_latency=0.01, **said))
+    assert config.limits == {"macs": 5e4, "latency": 0.01}
+    assert {name: getattr(config, name) for name in said} == said
+
+
+def test_numbers_and_paths_are_taken_as_they_are() -> None:
+    request = SearchRequest(budget=64, data=Path("photos"), space=Path("my.yaml"))
+    assert (request.budget, request.data, request.space) == ("64", "photos", "my.yaml")
+
+
+def test_the_names_of_a_request_are_those_that_can_be_made() -> None:
+    """They are spelled out where nothing heavy is imported."""
+    assert get_args(SamplerName) == wrappers.SAMPLERS
+    assert get_args(PrunerName) == PRUNERS
+    assert get_args(PredictorName) == PREDICTORS
+    for name, home in tasks.TASKS.items():
+        module, _, cls = home.partition(":")
+        assert request_module._METRICS[name] == getattr(import_module(module), cls).metric
 
 
 @pytest.mark.parametrize(
@@ -55,17 +96,22 @@ def test_everything_said_is_in_the_search(stub: type[StubTask], tiny: str) -> No
             "unknown task 'clasification': did you mean 'classification'",
         ),
         ({"task": "classification", "data": "nowhere/at/all"}, DataError, "nowhere/at/all"),
-        ({"objectives": "macs"}, UsageError, "the first objective of stub is accuracy, got 'macs'"),
-        ({"objectives": "accuracy,mac"}, UsageError, "no objective 'mac': did you mean 'macs'?"),
-        ({"options": {"sampler": "tpee"}}, UsageError, "no sampler 'tpee': did you mean 'tpe'?"),
-        ({"options": {"pruner": "medain"}}, UsageError, "no pruner 'medain': did you mean 'median'?"),
+        ({"objectives": ["macs"]}, UsageError, "the first objective of stub is accuracy, got 'macs'"),
+        ({"objectives": ["accuracy", "mac"]}, UsageError, "no objective 'mac': did you mean 'macs'?"),
         (
-            {"options": {"bugdet": "3"}},
-            SpecError,
-            "unknown key 'bugdet' of searchconfig: did you mean 'budget'?",
+            {"task": "detection", "objectives": ["accuracy"]},
+            UsageError,
+            "the first objective of detection is ap, got 'accuracy'",
         ),
+        ({"sampler": "tpee"}, UsageError, "no sampler 'tpee': did you mean 'tpe'?"),
+        ({"sampler": 3}, UsageError, "no sampler 3: valid: "),
+        ({"predictor": "gausian"}, UsageError, "no predictor 'gausian': did you mean 'gaussian'?"),
+        ({"pruner": "medain"}, UsageError, "no pruner 'medain': did you mean 'median'?"),
+        ({"budget": "4 hours"}, UsageError, "budget '4 hours': give trials (64), a time"),
+        ({"max_macs": 0}, SpecError, "searchrequest max_macs: Input should be greater than 0, got 0"),
+        ({"bugdet": "3"}, SpecError, "unknown key 'bugdet' of searchrequest: did you mean 'budget'?"),
         (
-            {"objectives": "accuracy,macs", "options": {"sampler": "cmaes"}},
+            {"objectives": ["accuracy", "macs"], "sampler": "cmaes"},
             UsageError,
             "cmaes has one objective",
         ),
@@ -83,17 +129,42 @@ def test_mistakes_are_named(
     stub: type[StubTask], words: dict[str, Any], error: type[NarsError], message: str
 ) -> None:
     with pytest.raises(error) as caught:
-        configure(**({"space": "micro", "task": "stub"} | words))
+        configure(SearchRequest(**({"task": "stub"} | words)))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"sampler": "tpee"},
+        {"predictor": "gausian"},
+        {"pruner": "medain"},
+        {"task": "detecton"},
+        {"budget": "4x"},
+        {"objectives": ["acuracy"]},
+        {"space": "mirco"},
+        {"fix": ["recipes=best.yaml"]},
+        {"warm_start": ["gone"]},
+    ],
+)
+def test_names_are_checked_before_data_are_opened(
+    words: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("data were opened")
+
+    monkeypatch.setattr(tasks, "load", load)
+    with pytest.raises(NarsError):
+        configure(SearchRequest(**words))
 
 
 def test_without_its_package_cmaes_says_what_to_install(
     stub: type[StubTask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proposals, "find_spec", lambda name: None)
+    monkeypatch.setattr(wrappers, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"sampler cmaes needs a package .*pip install 'nars\[cmaes\]'"):
-        configure(space="micro", task="stub", options={"sampler": "cmaes"})
+        configure(SearchRequest(task="stub", sampler="cmaes"))
 
 
 def test_parts_held_by_file_or_published_name(stub: type[StubTask], tmp_path: Path) -> None:
@@ -101,15 +172,15 @@ def test_parts_held_by_file_or_published_name(stub: type[StubTask], tmp_path: Pa
     whole = Candidate(architecture=published("fbnetv3_a"), recipe=Recipe(lr=0.3))
     (tmp_path / "whole.yaml").write_text(whole.to_yaml())
     for file, lr in (("recipe.yaml", 0.2), ("whole.yaml", 0.3)):
-        found = configure(space="micro", task="stub", fix=[f"recipe={tmp_path / file}"]).space
-        assert found.recipe_names == []
-        assert found.fixed["recipe.lr"] == lr
+        held = configure(SearchRequest(task="stub", fix=[f"recipe={tmp_path / file}"])).space
+        assert held.recipe_names == []
+        assert held.fixed["recipe.lr"] == lr
     for name in ("fbnetv3_a", str(tmp_path / "whole.yaml")):
-        found = configure(space="micro", task="stub", fix=[f"arch={name}"]).space
-        assert found.architecture_names == []
-        assert found.recipe_names == space("micro").recipe_names
+        held = configure(SearchRequest(task="stub", fix=[f"arch={name}"])).space
+        assert held.architecture_names == []
+        assert held.recipe_names == space("micro").recipe_names
     with pytest.raises(UsageError, match="nothing is left to search"):
-        configure(space="micro", task="stub", fix=["arch=fbnetv3_a", f"recipe={tmp_path / 'recipe.yaml'}"])
+        configure(SearchRequest(task="stub", fix=["arch=fbnetv3_a", f"recipe={tmp_path / 'recipe.yaml'}"]))
 
 
 def test_candidates_and_recipes_by_file(tmp_path: Path) -> None:
@@ -125,9 +196,10 @@ def test_candidates_and_recipes_by_file(tmp_path: Path) -> None:
 
 
 def test_what_is_left_leaves_out_what_must_be_measured(stub: type[StubTask], tiny: str) -> None:
-    free = configure(space=tiny, task="stub", limits={"latency": 1e-9})
-    assert what_is_left(free).share == 1
-    tight = configure(space=tiny, task="stub", limits={"macs": 5e4, "latency": 1e-9})
-    assert 0 < what_is_left(tight).share < 1
+    def share(**limits: float) -> float:
+        return what_is_left(configure(SearchRequest(space=tiny, task="stub", **limits))).share
+
+    assert share(max_latency=1e-9) == 1
+    assert 0 < share(max_macs=5e4, max_latency=1e-9) < 1
     with pytest.raises(InfeasibleError, match="no candidate meets macs <= 10: the smallest possible is macs"):
-        what_is_left(configure(space=tiny, task="stub", limits={"macs": 10}))
+        share(max_macs=10)

@@ -1,4 +1,4 @@
-"""The last part of the budget repeats the best, and the mean of all runs decides."""
+"""The last part of the budget repeats the best candidates, and the mean of all runs decides."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX, MIN = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
 
 
 def trials(*runs: tuple[int, Any]) -> list[FrozenTrial]:
-    """Trials of candidates given as (x, values): a number, several, a state, or None of a running one."""
+    """Make trials of (x, values); values are a number, several, a state, or None for a running trial."""
     made = []
     for number, (x, values) in enumerate(runs):
         state = TrialState.RUNNING if values is None else TrialState.COMPLETE

@@ -1,18 +1,18 @@
-"""When ranks are known, who is stopped then, and what they would have reached."""
+"""Early stopping: from when on ranks are known, who is stopped then, and how final scores are estimated."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from nars.searching.early_stopping import FEWEST, GRID, KEEP, THRESHOLD, EarlyStopping, score_at
+from nars.searching.early_stopping import FEWEST_CURVES, GRID, KEEP, THRESHOLD, EarlyStopping, score_at
 from nars.trials import Curve
 
 EPOCHS = 10
 
 
 def curves(count: int = 12, settles_at: float = 0.5, seed: int = 0) -> list[Curve]:
-    """Scores in reverse order before `settles_at` of the training, in their final order from there on."""
+    """Make scores in reverse order before `settles_at` of a training and in their final order after it."""
     finals = np.random.default_rng(seed).permutation(np.linspace(0.5, 0.9, count))
     shares = [(epoch + 1) / EPOCHS for epoch in range(EPOCHS)]
     return [
@@ -25,12 +25,12 @@ def curves(count: int = 12, settles_at: float = 0.5, seed: int = 0) -> list[Curv
 def test_the_fraction_is_where_ranks_settle(settles_at: float) -> None:
     fraction = EarlyStopping(curves(settles_at=settles_at)).fraction
     assert fraction is not None
-    # Between two epochs the score is interpolated, so that ranks settle within the one before.
+    # Scores between epochs are interpolated, so ranks settle within the epoch before.
     assert settles_at - 1 / EPOCHS <= fraction <= settles_at + 1e-9
 
 
 def test_ranks_that_agree_early_by_chance_do_not_count() -> None:
-    """The correlation must hold from the fraction on, not only there."""
+    """The correlation must hold from the fraction on, not only at it."""
     found = [
         [(share, score if not 0.35 < share < 0.65 else 1 - score) for share, score in curve]
         for curve in curves(settles_at=0)
@@ -42,9 +42,9 @@ def test_ranks_that_agree_early_by_chance_do_not_count() -> None:
 
 def test_no_fraction_without_enough_curves_or_correlation() -> None:
     assert EarlyStopping([]).fraction is None
-    assert EarlyStopping(curves(FEWEST - 1)).fraction is None
-    assert EarlyStopping(curves(FEWEST)).fraction is not None
-    assert EarlyStopping([[(1.0, 0.5)]] * 10).fraction is None  # all equal: there are no ranks
+    assert EarlyStopping(curves(FEWEST_CURVES - 1)).fraction is None
+    assert EarlyStopping(curves(FEWEST_CURVES)).fraction is not None
+    assert EarlyStopping([[(1.0, 0.5)]] * 10).fraction is None  # all equal, so there are no ranks
     settled_at_the_end = EarlyStopping(curves(settles_at=1.0))
     assert settled_at_the_end.fraction is None
     assert not settled_at_the_end.should_stop([(0.9, 0.0)], curves())
@@ -74,7 +74,7 @@ def test_nobody_is_stopped_before_the_fraction_or_at_the_end_or_alone() -> None:
     assert rule.should_stop(bad[:5], peers)
     assert not rule.should_stop(bad, peers)
     assert not rule.should_stop(bad[:5], [])
-    assert not rule.should_stop(bad[:5], [curve[:2] for curve in peers])  # they have not come so far
+    assert not rule.should_stop(bad[:5], [curve[:2] for curve in peers])  # none has come so far
 
 
 @pytest.mark.parametrize("epochs", [2, 3, 5, 9])
@@ -85,7 +85,7 @@ def test_estimates_follow_the_curves_wherever_they_end(epochs: int) -> None:
 
 
 def test_estimates_need_curves_and_are_never_below_zero() -> None:
-    assert EarlyStopping(curves(FEWEST - 1)).final([(0.5, 0.4)]) is None
+    assert EarlyStopping(curves(FEWEST_CURVES - 1)).final([(0.5, 0.4)]) is None
     assert EarlyStopping(curves(12, settles_at=0.0)).final([(0.5, -9.0)]) == 0
 
 

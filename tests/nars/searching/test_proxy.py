@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -26,7 +27,7 @@ SEEN = list[tuple[str, int, int]]
 
 
 class Stub(Task):
-    """A score that follows the resolution, and in short trainings `bias` times the dropout."""
+    """Scores follow the resolution, and in short trainings also `bias` times the dropout."""
 
     name = "stub"
     metric = "accuracy"
@@ -83,7 +84,7 @@ def test_a_short_training_that_ranks_alike(config: SearchConfig) -> None:
 
 def test_a_short_training_that_misleads(config: SearchConfig) -> None:
     found = proxy_check(config, factor=10, task=Stub(bias=100))
-    assert found.agreement.value < 0.3  # of unrelated ranks; 12 of them scatter by 0.2 around 0
+    assert found.agreement.value < 0.3  # unrelated ranks of 12 candidates scatter by 0.2 around 0
     assert found.loss > 0
     assert found.verdict.endswith("train longer")
     assert found.agreement.low < found.agreement.value < found.agreement.high
@@ -156,7 +157,7 @@ def test_an_interrupt_ends_all_processes() -> None:
         print("started", flush=True)
         proxy_check(studies.config(32), candidates=4, task=stub, workers=2)
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program)],
         env=environment,
@@ -166,7 +167,7 @@ def test_an_interrupt_ends_all_processes() -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"started\n"
-    time.sleep(10)  # both trainings run
+    time.sleep(10)  # until both trainings run
     os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C on a terminal does
     _, errors = process.communicate(timeout=20)  # far less than the trainings take
     assert process.returncode != 0

@@ -1,4 +1,4 @@
-"""What a search found, as values and as files."""
+"""The results of a search, as values and as files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from optuna.study import Study
 from nars.errors import RunError
 from nars.searching.config import SearchConfig
 from nars.searching.results import (
+    Summary,
     best_candidate,
     best_yaml,
     front_table,
     rank_correlation,
-    summary,
     trials_table,
     winner,
     write_results,
@@ -137,6 +137,7 @@ def test_files_are_written_whole_and_read_back(run: Run, study: Study) -> None:
     assert isinstance(best, Candidate)
     assert best == best_candidate(SEARCH, winner(study, SEARCH))
     assert best.architecture.name == "best"
+    assert best.data == SEARCH.data
 
 
 def test_without_a_trained_candidate_there_is_only_the_table(run: Run) -> None:
@@ -159,7 +160,7 @@ def test_best_yaml_says_where_it_comes_from(run: Run, study: Study) -> None:
 
 
 def test_summary(run: Run, study: Study) -> None:
-    found = summary(run, study)
+    found = Summary.of(run, study).to_dict()
     assert (found["budget"], found["spent"]) == ("32 trials", 32)
     assert sum(found["trials"].values()) == len(study.trials)
     trust = found["predictor_rank_correlation"]
@@ -169,5 +170,5 @@ def test_summary(run: Run, study: Study) -> None:
     assert found["best"]["accuracy"] == best.mean[0]
     assert found["best"]["trials"] == list(best.numbers)
     assert found["best"]["macs"] == study.trials[best.numbers[0]].user_attrs["macs"]
-    nothing = summary(run, studies.finished(SEARCH, 0))
+    nothing = Summary.of(run, studies.finished(SEARCH, 0)).to_dict()
     assert (nothing["best"], nothing["predictor_rank_correlation"]) == (None, None)

@@ -1,4 +1,4 @@
-"""Run folders: made, found again, moved, and refused where they are another search's."""
+"""Run folders: made, found again, moved, and refused if they hold another search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal survives kills: nothing written before is lost, nobody is locked out."""
+"""The journal survives kills: nothing written before is lost, and no process is locked out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tell_some(journal: Path, count: int = 3) -> None:
 
 @pytest.mark.parametrize("cut", [1, 2, 30])
 def test_a_torn_last_line_costs_only_what_it_said(tmp_path: Path, cut: int) -> None:
-    """As a kill or a full disk leaves it: what came before is there, and writing goes on behind it."""
+    """A kill or a full disk leaves such a line: all before it is kept, and writing continues after it."""
     journal = tmp_path / "study.journal"
     tell_some(journal)
     whole = journal.read_bytes()
@@ -47,11 +47,11 @@ def test_a_torn_last_line_costs_only_what_it_said(tmp_path: Path, cut: int) -> N
     assert journal.read_bytes().startswith(whole[:last])
     assert journal.read_bytes().endswith(b"\n")
     values = [trial.value for trial in study(journal).trials]
-    assert values == [0, 1, None, 0]  # the third was torn off before it was told
+    assert values == [0, 1, None, 0]  # the third value was torn off
 
 
 def test_without_mending_the_journal_would_be_unreadable(tmp_path: Path) -> None:
-    """Why the lock mends: Optuna's own appends to the torn line."""
+    """This is why the lock mends: Optuna's own lock lets the next line be appended to the torn one."""
     journal = tmp_path / "study.journal"
     tell_some(journal)
     journal.write_bytes(journal.read_bytes()[:-5])

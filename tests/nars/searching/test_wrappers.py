@@ -1,4 +1,4 @@
-"""Contract of every sampler in a search: whole genotypes within the limits, from seed and study alone."""
+"""The contract of every sampler: complete genotypes within the limits, from the seed and study alone."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from stub_task import SPACE, score
 
 from nars.errors import UsageError
 from nars.sampling.sampler import NarsSampler
-from nars.searching import wrappers as proposals
+from nars.searching import wrappers
 from nars.searching.budget import Budget
 from nars.searching.wrappers import SAMPLERS, SLOW, TRIES, SearchSampler, check_sampler, make_sampler
 from nars.space import genotypes
 from nars.space.feasible import feasible, smallest
 from nars.space.genotypes import Genotype
-from nars.space.values import ends
+from nars.space.values import extremes
 from nars.trials import Record
 
 LEAST = float(SPACE.statistics(smallest(SPACE, "macs")[None])["macs"][0])
@@ -46,7 +46,7 @@ def run(
     seed: int = 0,
     failing: bool = True,
 ) -> list[Genotype]:
-    """Ask and tell `n` trials as a worker that has just started; every third is `failing`."""
+    """Ask and tell `n` trials as a new worker would; if `failing`, every third trial fails."""
     given = make_sampler(name, SPACE, limits, objectives, seed)
     tries = 1 if name in SLOW else TRIES
     study.sampler = SearchSampler(given, SPACE, Budget(budget), limits, seed, Record(worker="here"), tries)
@@ -99,7 +99,7 @@ def test_workers_that_ask_together_are_told_different_candidates(name: str) -> N
     study = new(name)
     limits: dict[str, float] = {}
     asked = []
-    for _ in range(3):  # each a process of its own, with all before it still training
+    for _ in range(3):  # each like a new process, while all earlier trials still train
         sampler = make_sampler(name, SPACE, limits, ("accuracy",), 0)
         study.sampler = SearchSampler(sampler, SPACE, Budget(100), limits, 0, Record(worker="here"))
         asked.append(study.ask(dict(SPACE.distributions)).params)
@@ -124,12 +124,12 @@ def test_an_enqueued_genotype_is_taken_as_it_is_and_costs_the_sampler_nothing() 
 
 
 def test_a_proposal_outside_goes_to_the_nearest_inside() -> None:
-    """A sampler that always asks for the largest network, at any rate, keeps that rate."""
+    """A sampler that always proposes the largest network, with any learning rate, keeps the learning rate."""
 
     class Stubborn(optuna.samplers.RandomSampler):
         def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
             drawn = super().sample_independent(study, trial, name, distribution)
-            return drawn if name.startswith("recipe.") else list(ends(distribution))[-1]
+            return drawn if name.startswith("recipe.") else list(extremes(distribution))[-1]
 
     limits = LIMITS["a fifth"]
     study = new("random")
@@ -139,11 +139,11 @@ def test_a_proposal_outside_goes_to_the_nearest_inside() -> None:
     assert feasible(SPACE, matrix, limits)[0]
     drawn = genotypes.sample(SPACE, 512, np.random.default_rng(0))
     drawn = drawn[feasible(SPACE, drawn, limits)]
-    largest = genotypes.from_unit(SPACE, np.ones((1, len(SPACE.distributions))))
+    largest = SPACE.dimensions.from_unit(np.ones((1, len(SPACE.distributions))))
     architecture = [not name.startswith("recipe.") for name in SPACE.distributions]
 
     def distance(rows: Any) -> Any:
-        gap = (genotypes.to_unit(SPACE, rows) - genotypes.to_unit(SPACE, largest))[:, architecture]
+        gap = (SPACE.dimensions.to_unit(rows) - SPACE.dimensions.to_unit(largest))[:, architecture]
         return (gap**2).sum(axis=1)
 
     assert distance(matrix)[0] < np.quantile(distance(drawn), 0.1)
@@ -180,7 +180,7 @@ def test_a_worker_waits_for_the_proposal_before_its_own(monkeypatch: pytest.Monk
         for name, dist in SPACE.distributions.items():
             first._suggest(name, dist)
 
-    monkeypatch.setattr(proposals.time, "sleep", wait)
+    monkeypatch.setattr(wrappers.time, "sleep", wait)
     study.ask(dict(SPACE.distributions))
     assert first.params.keys() == SPACE.distributions.keys()
 
@@ -188,6 +188,6 @@ def test_a_worker_waits_for_the_proposal_before_its_own(monkeypatch: pytest.Monk
 def test_nobody_waits_for_the_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     study = new("random")
     study.ask()
-    monkeypatch.setattr(proposals, "PATIENCE_SECONDS", 0)
-    monkeypatch.setattr(proposals.time, "sleep", lambda seconds: pytest.fail("waited"))
+    monkeypatch.setattr(wrappers, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(wrappers.time, "sleep", lambda seconds: pytest.fail("waited"))
     run(study, "random", 2, {})

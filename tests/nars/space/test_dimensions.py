@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from nars.space.dimensions import Columns, columns
+from nars.space.dimensions import Dimensions
+from nars.space.values import contains
+from search_spaces.spaces import space
 
 KINDS = {
     "choices": CategoricalDistribution([None, True, "x"]),
@@ -16,14 +18,14 @@ KINDS = {
     "stepped numbers": FloatDistribution(0, 1, step=0.25),
     "logarithmic numbers": FloatDistribution(1e-4, 0.3, log=True),
 }
-ALL = Columns.of(list(KINDS.values()))
+ALL = Dimensions.of(KINDS)
 UNIT = np.concatenate([np.zeros((1, 7)), np.ones((1, 7)), np.random.default_rng(0).random((500, 7))])
 
 
 def test_values_belong_to_their_distributions_and_reach_both_ends() -> None:
     matrix = ALL.from_unit(UNIT)
     for dist, column in zip(KINDS.values(), matrix.T, strict=True):
-        assert all(dist._contains(value) for value in column)
+        assert all(contains(dist, dist.to_external_repr(value)) for value in column.tolist())
     np.testing.assert_allclose(matrix[0], [0, 3, 0, 1, -1, 0, 1e-4])
     np.testing.assert_allclose(matrix[1], [2, 9, 100, 64, 2, 1, 0.3])
 
@@ -56,11 +58,12 @@ def test_many_rows_are_encoded_like_few() -> None:
     np.testing.assert_array_equal(ALL.features(many)[-len(UNIT) :], ALL.features(many[: len(UNIT)]))
 
 
-def test_columns_of_the_same_distributions_are_kept() -> None:
-    distributions = [IntDistribution(1, 4), FloatDistribution(0, 1)]
-    assert columns(distributions) is columns(tuple(distributions))
+def test_which_dimensions_train_a_network() -> None:
+    numbers = FloatDistribution(0, 1)
+    dimensions = Dimensions.of({"stage1.depth": numbers, "recipe.lr": numbers, "recipes": numbers})
+    assert dimensions.recipe.tolist() == [False, True, False]
 
 
-def test_columns_are_never_those_of_others() -> None:
-    for high in range(1, 200):  # more than are kept: what is dropped may come again at the same address
-        assert columns([IntDistribution(0, high)]).high.tolist() == [high]
+def test_a_domain_makes_its_dimensions_once() -> None:
+    micro = space("micro")
+    assert micro.dimensions is micro.dimensions

@@ -10,7 +10,7 @@ from stub_task import FEW, SPACE
 
 from nars.errors import InfeasibleError, UsageError
 from nars.space import Space, genotypes
-from nars.space.feasible import Reservoir, feasible, remaining, sample, smallest, walk
+from nars.space.feasible import Reservoir, feasible, feasible_part, sample, smallest, walk
 from nars.space.genotypes import Matrix
 from search_spaces import space
 
@@ -126,7 +126,7 @@ def test_a_limit_on_what_is_not_known() -> None:
 
 
 def test_what_remains_without_limits() -> None:
-    found = remaining(ARCHITECTURES, {}, rng())
+    found = feasible_part(ARCHITECTURES, {}, rng())
     known = ARCHITECTURES.statistics(all_of(ARCHITECTURES))
     assert found.share == 1
     for name, (least, median, most) in found.quantiles.items():
@@ -136,13 +136,13 @@ def test_what_remains_without_limits() -> None:
 
 def test_what_remains_of_little() -> None:
     limits = {"macs": 1.3 * MICRO.statistics(smallest(MICRO, "macs")[None])["macs"][0]}
-    found = remaining(MICRO, limits, rng())
+    found = feasible_part(MICRO, limits, rng())
     assert found.share < 1e-4
     least, median, most = found.quantiles["macs"]
     assert least == limits["macs"] / 1.3
     assert least < median <= most <= limits["macs"]
     with pytest.raises(InfeasibleError, match="the smallest possible is macs"):
-        remaining(MICRO, {"macs": 1.0}, rng())
+        feasible_part(MICRO, {"macs": 1.0}, rng())
 
 
 def test_a_space_of_four() -> None:

@@ -149,4 +149,4 @@ def test_equal_candidates_have_equal_canonical_rows() -> None:
 
 
 def _first(found: Space) -> genotypes.Matrix:
-    return genotypes.from_unit(found, np.zeros((1, len(found.distributions))))
+    return found.dimensions.from_unit(np.zeros((1, len(found.distributions))))

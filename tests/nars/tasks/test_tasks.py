@@ -1,4 +1,4 @@
-"""What every task promises to a search. A new task is one more line in `TASKS_UNDER_TEST`."""
+"""The contract of every task. A new task is one more line in `TASKS_UNDER_TEST`."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ CANDIDATE = Candidate(architecture=ARCHITECTURE, recipe=Recipe(epochs=3, lr=0.05
 
 @dataclass
 class Made:
-    """A task, the same with other test data, and the same with other data to learn from."""
+    """A task, the same task with other test data, and the same task with other training data."""
 
     task: Task
     other_test: Task | None
-    """None where the data has no test part."""
+    """None if the data has no test part."""
     other_train: Task
 
 

@@ -1,4 +1,4 @@
-"""Worker processes: they share one budget, and a search survives whatever becomes of them."""
+"""Worker processes share one budget, and a search survives whatever happens to them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ import pytest
 import torch
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from stub_task import TINY, config, trials
+from stub_task import TINY, config, search, trials
 
 from nars.errors import RunError
 from nars.searching.config import SearchConfig
 from nars.searching.configure import configure
+from nars.searching.request import SearchRequest
 from nars.searching.run import Run, open_run, start_run
 from nars.trials import INTERRUPTED, Record, counts
 from nars.workers import launch as launching
-from nars.workers.launch import default_workers, launch
+from nars.workers.launch import default_workers, supervise
 
 QUICK = TINY.replace("epochs: {low: 2, high: 5}", "epochs: 1").replace("low: 8, high: 16", "low: 8, high: 12")
 LONG = TINY.replace("epochs: {low: 2, high: 5}", "epochs: 60")
-"""A training of some ten seconds, to be interrupted."""
+"""A space whose trainings take some ten seconds, to be interrupted."""
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def made(tmp_path: Path) -> Callable[..., SearchConfig]:
     def make(text: str, budget: str, **options: Any) -> SearchConfig:
         (tmp_path / "tiny.yaml").write_text(text)
         chosen = {"budget": budget, "sampler": "random", "device": "cpu"} | options
-        return configure(space=str(tmp_path / "tiny.yaml"), data="digits", options=chosen)
+        return configure(SearchRequest(space=tmp_path / "tiny.yaml", data="digits", **chosen))
 
     return make
 
@@ -64,7 +65,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 
 def running(study: Study) -> list[FrozenTrial]:
-    """Those that are being trained: with a whole genotype and a score of some epoch."""
+    """Return the trials in training: those with a complete genotype and the score of some epoch."""
     return [each for each in study.get_trials(states=(TrialState.RUNNING,)) if each.intermediate_values]
 
 
@@ -79,6 +80,15 @@ def check_nothing_lost_or_doubled(study: Study, budget: int) -> None:
         if Record.of(trial).repeats is not None:
             original = study.trials[Record.of(trial).repeats]
             assert (trial.params, Record.of(trial).seed) == (original.params, Record.of(original).seed)
+
+
+def launch(
+    run: Run, workers: int, watch: Callable[[Study], None] | None = None, log: Path | None = None
+) -> Study:
+    """Supervise the workers of a search and return its study."""
+    study = run.study()
+    supervise(run, study, workers, watch, log)
+    return study
 
 
 def test_two_workers_share_a_search(tmp_path: Path, made: Callable[..., SearchConfig]) -> None:
@@ -119,7 +129,7 @@ def test_a_killed_worker_costs_its_trial_and_nothing_else(
 
 @pytest.fixture
 def command(tmp_path: Path, made: Callable[..., SearchConfig]) -> Iterator[subprocess.Popen[bytes]]:
-    made(LONG, "4")  # for its space file
+    made(LONG, "4")  # for the space file that it writes
     arguments = ["search", "--space", str(tmp_path / "tiny.yaml"), "--budget", "4", "--sampler", "random"]
     arguments += ["--run", str(tmp_path / "run"), "--workers", "2", "--device", "cpu"]
     process = subprocess.Popen(
@@ -131,10 +141,9 @@ def command(tmp_path: Path, made: Callable[..., SearchConfig]) -> Iterator[subpr
 
 
 def finish_quickly(run: Run, monkeypatch: pytest.MonkeyPatch) -> Study:
-    """Go on in this process, one epoch for each training."""
+    """Continue in this process, with one epoch per training."""
     from nars.tasks.base import Outcome
     from nars.tasks.classification import Classification
-    from nars.workers.worker import search
 
     outcome = Outcome(0.5, 1, ((1.0, 0.5),), 0.1)
     monkeypatch.setattr(Classification, "run", lambda *given, **named: outcome)
@@ -165,7 +174,7 @@ def test_whoever_ends_the_search_it_goes_on_where_it_was(
         assert last == "nars: interrupted; the same command goes on from here"
     study = finish_quickly(run, monkeypatch)
     check_nothing_lost_or_doubled(study, 4)
-    # In the order in which the workers gave them back.
+    # Repetitions are in the order in which the workers returned the trials.
     assert {str(each.params) for each in interrupted} == {str(each.params) for each in trials(study)[:2]}
 
 
@@ -202,7 +211,7 @@ def test_the_error_of_a_worker_is_the_error_of_the_search(
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Run]:
-    """A run whose workers are this line of Python."""
+    """Make a run whose workers are a line of Python."""
 
     def make(line: str) -> Run:
         def start(run: Run, index: int, log: Path | None) -> subprocess.Popen[bytes]:
@@ -257,7 +266,7 @@ def test_only_the_trial_of_the_worker_that_died_fails(fake: Callable[[str], Run]
         trial = study.ask()
         if worker is not None:
             trial.set_user_attr("worker", worker)
-    launching._bury(study, process)
+    launching._fail_trials_of(study, process)
     states = [trial.state for trial in study.trials]
     assert states == [TrialState.FAIL] + [TrialState.RUNNING] * 3
     assert Record.of(study.trials[0]).reason == "worker died with exit code 1"

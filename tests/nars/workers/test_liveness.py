@@ -1,4 +1,4 @@
-"""Who is alive, and that a trial whose worker died is repeated once, whole, with its seed."""
+"""Liveness of workers: a trial whose worker died is repeated once, completely, with its seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stub_task import SPACE, config
 from nars.searching.budget import Budget
 from nars.trials import INTERRUPTED, Record
 from nars.workers import liveness
-from nars.workers.liveness import SILENCE_SECONDS, Heartbeat, give_back, is_alive, reap
+from nars.workers.liveness import SILENCE_SECONDS, Heartbeat, interrupt, is_alive, reap
 from nars.workers.liveness import worker_name as name_of_this_process
 
 DEAD = f"{socket.gethostname()}:999999999:1.00"
@@ -90,16 +90,16 @@ def test_a_trial_without_a_name_is_left_alone_only_while_it_is_new(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study.ask()
-    assert reap(study) == []
+    assert reap(study, SPACE) == []
     monkeypatch.setattr(liveness, "NAMELESS_SECONDS", 0)
-    assert reap(study) == [0]
+    assert reap(study, SPACE) == [0]
     assert [trial.state for trial in study.trials] == [TrialState.FAIL]
 
 
 def test_the_dead_are_repeated_once_with_genotype_and_seed(study: Study) -> None:
     mine, dead = ask(study, HERE), ask(study, DEAD, seed=77)
-    assert reap(study) == [dead.number]
-    assert reap(study) == []
+    assert reap(study, SPACE) == [dead.number]
+    assert reap(study, SPACE) == []
     states = [trial.state for trial in study.trials]
     assert states == [TrialState.RUNNING, TrialState.FAIL, TrialState.WAITING]
     voided, repetition = study.trials[1:]
@@ -114,7 +114,7 @@ def test_the_dead_are_repeated_once_with_genotype_and_seed(study: Study) -> None
 def test_a_repetition_that_dies_too_is_repeated_too(study: Study) -> None:
     params = ask(study, DEAD, seed=5).params
     for _ in range(3):
-        assert len(reap(study)) == 1
+        assert len(reap(study, SPACE)) == 1
         again = ask(study, DEAD)
         assert again.params == params
         assert Record.of(again).seed == 5
@@ -122,14 +122,14 @@ def test_a_repetition_that_dies_too_is_repeated_too(study: Study) -> None:
 
 
 def test_a_kill_while_giving_back_doubles_nothing(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the repetition is lined up and before the trial is ended."""
+    """The kill comes after the repetition is queued and before the trial is ended."""
     ask(study, DEAD)
     with monkeypatch.context() as during:
         during.setattr(liveness, "write", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            reap(study)
+            reap(study, SPACE)
     assert [trial.state for trial in study.trials] == [TrialState.RUNNING, TrialState.WAITING]
-    reap(study)
+    reap(study, SPACE)
     assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.WAITING]
 
 
@@ -138,17 +138,17 @@ def _interrupt(*_: object) -> None:
 
 
 def test_half_a_genotype_is_not_repeated(study: Study) -> None:
-    """Its rest would come from another proposal, and the two together may break a limit."""
+    """The rest would come from another proposal, and the two together may exceed a limit."""
     half = ask(study, DEAD, whole=False)
     half.suggest_int("resolution", 8, 16, step=4)
-    assert reap(study) == [half.number]
+    assert reap(study, SPACE) == [half.number]
     assert [trial.state for trial in study.trials] == [TrialState.FAIL]
     assert Record.of(study.trials[0]).void == INTERRUPTED
 
 
 def test_a_trial_given_back_by_hand(study: Study) -> None:
     trial = ask(study, HERE)
-    give_back(study, study.trials[trial.number])
+    interrupt(study, study.trials[trial.number], SPACE)
     assert [each.state for each in study.trials] == [TrialState.FAIL, TrialState.WAITING]
 
 
@@ -160,5 +160,5 @@ def test_heartbeats_are_heard_and_stop_without_noise(study: Study, monkeypatch: 
         while Record.of(study.trials[0]).heartbeat is None and time.monotonic() < deadline:
             time.sleep(0.01)
         study.tell(trial, 1.0)
-        time.sleep(0.05)  # beats on a trial that was told: refused by the storage, and silent
+        time.sleep(0.05)  # heartbeats of a finished trial: refused by the storage, and silent
     assert time.time() - Record.of(study.trials[0]).heartbeat < 10

@@ -1,4 +1,4 @@
-"""The search in one process: budget, limits, failures, kills and resumption, over a stub task."""
+"""The search in one process, with a stub task: budget, limits, failures, kills and resumption."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ import optuna
 import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
-from stub_task import FEW, StubTask, complete, config, path, trials
+from stub_task import FEW, StubTask, complete, config, path, search, trials
 
 from nars.errors import InfeasibleError, NonFiniteLossError, RunError, TrialMemoryError, UsageError
+from nars.searching.budget import Budget
 from nars.searching.confirm import confirmations
 from nars.searching.early_stopping import TAUGHT_BY
 from nars.searching.pruners import PRUNERS, make_pruner
 from nars.searching.run import config_of, open_run, start_run
-from nars.searching.wrappers import SAMPLERS
+from nars.searching.wrappers import SAMPLERS, SearchSampler
 from nars.trials import INTERRUPTED, REFUSED, Record
+from nars.workers import trial as trial_module
 from nars.workers import worker
-from nars.workers.worker import join, search, work
+from nars.workers.join import join
+from nars.workers.search import Search
+from nars.workers.worker import work
 
 CHEAP = {"early_stopping": False}
 
 
 def hook_at(when: int, raised: BaseException, epoch: int = 1) -> Callable[[int, int], None]:
-    """Raise in the training that is the `when`-th to begin, before this epoch."""
+    """Make a hook that raises before this epoch of training `when`; both are counted from 0."""
 
     def hook(nth: int, at: int) -> None:
         if (nth, at) == (when, epoch):
@@ -66,7 +70,7 @@ def test_a_budget_is_never_over_by_more_than_a_trial(
     assert given.total.amount <= spent < given.total.amount + (1 if budget == "7" else 5)
     assert given.total.spent(trials(study)[:-1]) < given.total.amount
     search(given, tmp_path / "run")
-    assert len(stub.trained) == len(trials(study))  # nothing is left for the same command again
+    assert len(stub.trained) == len(trials(study))  # the same command again finds nothing left to do
 
 
 def test_a_budget_of_time_ends_a_training_in_its_middle(stub: type[StubTask], tmp_path: Path) -> None:
@@ -82,7 +86,7 @@ def test_a_budget_of_time_ends_a_training_in_its_middle(stub: type[StubTask], tm
     study = search(config("1s", sampler="random", **CHEAP), tmp_path / "run")
     done = trials(study)
     assert [trial.state for trial in done[:-1]] == [TrialState.COMPLETE] * (len(done) - 1)
-    # A training is at most five epochs of 0.06 s: without being ended it could not be over by more.
+    # A training is at most five epochs of 0.06 s, so without being ended it would exceed by no more.
     assert 1 <= config("1s").total.spent(done) < 1 + 5 * 0.06 + 0.5
     if done[-1].state == TrialState.PRUNED:
         assert "out of time" in Record.of(done[-1]).reason
@@ -119,7 +123,7 @@ def test_a_killed_search_resumed_takes_the_same_path(
     stub.hook = None
     study = search(given, tmp_path / "killed")
     assert path(study) == expected
-    assert len(stub.trained) == 17  # one twice, with the same seed
+    assert len(stub.trained) == 17  # one candidate twice, with the same seed
     killed, again = stub.trained[when : when + 2]
     assert (again[0].recipe, again[0].architecture.stages, again[1]) == (
         killed[0].recipe,
@@ -131,7 +135,7 @@ def test_a_killed_search_resumed_takes_the_same_path(
 
 
 def test_killed_again_and_again(stub: type[StubTask], tmp_path: Path) -> None:
-    """In every training's first epoch, before anything of it is known."""
+    """The search is killed in the first epoch of every training, before anything is known of it."""
     given = config("8")
     expected = path(search(given, tmp_path / "whole"))
     for _ in range(7):
@@ -200,7 +204,7 @@ def test_one_candidate_that_fails_costs_one_trial_and_says_why(
     assert len(states) == len(stub.trained) == 8
     failed = trials(study)[2]
     assert Record.of(failed).reason == str(raised)
-    assert Record.of(failed).epochs == 2  # of budgets in epochs it takes those it began
+    assert Record.of(failed).epochs == 2  # a budget in epochs pays for those begun
     assert str(raised) in (tmp_path / "run" / "trials.csv").read_text()
 
 
@@ -257,8 +261,8 @@ def test_what_breaks_a_limit_only_when_measured_is_refused_and_costs_nothing(
 def test_a_latency_that_nothing_meets_when_measured(
     stub: type[StubTask], tmp_path: Path, fake_latency: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "VOIDS_IN_A_ROW", 4)
-    fake_latency["slower"] = 1e3  # than the samples that predictions were learned from
+    monkeypatch.setattr(worker, "MOST_REFUSED", 4)
+    fake_latency["slower"] = 1e3  # than in the samples that the prediction was learned from
     with pytest.raises(
         InfeasibleError, match=r"over a limit when measured, the last with latency .*; the smallest"
     ):
@@ -268,7 +272,7 @@ def test_a_latency_that_nothing_meets_when_measured(
 
 @pytest.fixture
 def fake_latency(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """Measured latency in microseconds is a function of the last stage, with an outlier now and then."""
+    """Fake the measurement of latency: it is proportional to MACs, with an outlier in every third call."""
     import nars.networks.latency
     from nars.networks.latency import Latency
     from nars.space.cost import count
@@ -284,19 +288,19 @@ def fake_latency(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     monkeypatch.setattr(
         nars.networks.latency, "measure", lambda *given, **named: _first(measure(*given, **named), state)
     )
-    monkeypatch.setattr(worker, "measure", measure)
+    monkeypatch.setattr(trial_module, "measure", measure)
     return state
 
 
 def _first(latency: Any, state: dict[str, float]) -> Any:
-    """The samples of the latency model, taken before the search: as the machine is then."""
+    """Return a sample of the latency model, taken before the search, when the machine was not yet slower."""
     return type(latency)(
         *[value / state["slower"] for value in (latency.median, latency.low, latency.high)], runs=1
     )
 
 
 def test_a_front_with_early_stopping(stub: type[StubTask], tmp_path: Path) -> None:
-    """Optuna takes no intermediate values of several objectives: stopped trials have estimates instead."""
+    """Optuna takes no intermediate values of several objectives, so stopped trials have estimates instead."""
     study = search(config("40", objectives=("accuracy", "macs"), sampler="random"), tmp_path / "run")
     states = [trial.state for trial in trials(study)]
     assert states.count(TrialState.PRUNED) > 0
@@ -370,7 +374,7 @@ def test_confirmations_have_fresh_seeds_and_their_mean_decides(stub: type[StubTa
 
 
 def test_the_budget_is_shared_with_whoever_else_works(stub: type[StubTask], tmp_path: Path) -> None:
-    """Another worker asks while ours trains: its trials count, and the sum is the budget."""
+    """The trials of another worker, which asks while ours trains, count against the budget, too."""
     given = config("6", sampler="random")
     run = start_run(tmp_path / "run", given, None)
     study = run.study()
@@ -384,7 +388,7 @@ def test_the_budget_is_shared_with_whoever_else_works(stub: type[StubTask], tmp_
             other.tell(trial, 0.1)
 
     stub.hook = hook
-    work(study, stub.open("none", "cpu"))
+    work(Search.of(study, given, stub.open("none", "cpu")), study)
     assert len(stub.trained) == 4
     assert len(trials(study)) == 6
 
@@ -393,18 +397,19 @@ def test_a_trial_asked_for_when_the_budget_is_gone_is_void(stub: type[StubTask],
     given = config("3", sampler="random")
     run = start_run(tmp_path / "run", given, None)
     asked: list[int] = []
-    original = worker._Worker.has_budget
+    original = Budget.is_spent
 
-    def late(self: Any) -> bool:
-        """Looks before the others have spent it, and asks after."""
+    def late(self: Any, trials: Any) -> bool:
+        """Look before the other workers have spent the budget, so the trial is asked for after that."""
         if len(stub.trained) == 3 and not asked:
             asked.append(1)
-            return True
-        return original(self)
+            return False
+        return original(self, trials)
 
     with pytest.MonkeyPatch.context() as during:
-        during.setattr(worker._Worker, "has_budget", late)
-        work(run.study(), stub.open("none", "cpu"))
+        during.setattr(Budget, "is_spent", late)
+        study = run.study()
+        work(Search.of(study, given, stub.open("none", "cpu")), study)
     voided = run.study().trials[-1]
     assert (voided.state, Record.of(voided).void) == (TrialState.FAIL, REFUSED)
     assert Record.of(voided).reason == "the budget was spent by other workers"
@@ -412,12 +417,13 @@ def test_a_trial_asked_for_when_the_budget_is_gone_is_void(stub: type[StubTask],
 
 
 def test_epochs_of_a_proposal_are_reserved_before_it_is_known(stub: type[StubTask], tmp_path: Path) -> None:
-    """Another worker that asks meanwhile must not take them too."""
-    run = start_run(tmp_path / "run", config("50ep"), None)
-    made = worker._Worker(run.study(), config("50ep"), stub.open("none", "cpu"))
-    trial = made.study.ask()
-    assert made.budget.spent(made.trials()) == 5  # the longest training of the space
-    made.study.tell(trial, state=TrialState.FAIL)
+    """Another worker that asks in the meantime must not take them, too."""
+    given = config("50ep")
+    study = start_run(tmp_path / "run", given, None).study()
+    signature = Record(worker="me", epochs=trial_module.most_epochs(given.space))
+    study.sampler = SearchSampler.of(given, given.space, signature)
+    study.ask()
+    assert given.total.spent(study.trials) == 5  # the longest training of the space
 
 
 def test_another_search_is_refused_before_anything_is_trained(stub: type[StubTask], tmp_path: Path) -> None:
@@ -449,7 +455,7 @@ def test_a_full_disk_ends_the_search_and_the_run_goes_on_later(
 
 
 def kill_workers_of(folder: Path) -> None:
-    """As if the process that ran the trials left running had ended, which this one has not."""
+    """Make the trials left running look as if their process, which is this one, had ended."""
     study = open_run(folder).study()
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study._storage.set_trial_user_attr(trial._trial_id, "worker", f"{os.uname().nodename}:999999999:1.0")

@@ -1,4 +1,4 @@
-"""Everything that a detector's training consists of between two steps."""
+"""The objects of a training between two steps: model, data, optimizer, averages and history."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from detector.model.detector import Detector
 from detector.training.batches import GroupedBatches
 from detector.training.dataset import DetectionDataset, training_loader
 from detector.training.hyperparameters import Training
-from detector.training.progress import Epoch, Place
+from detector.training.progress import Epoch, RunningMeans
 from nars.device import half_precision
-from nars.training import checkpoint as checkpoints
-from nars.training import optim as recipes
+from nars.training import checkpoint, optim
 
-__all__ = ["State"]
+__all__ = ["Trainer"]
 
 
-class State:
-    """Made from what a training was asked for; `restore` puts it where `save` was called."""
+class Trainer:
+    """Everything that the training loop works on, built from the training's settings.
+
+    `save` writes a checkpoint, and `restore` returns to the state at `save`.
+    """
 
     def __init__(
         self,
@@ -41,11 +43,11 @@ class State:
         self.data, self.training, self.device, self.seed = data, training, device, seed
         self.workers = workers
         self.history: list[Epoch] = []
-        self.place = Place()
+        self.running = RunningMeans()
         self.start = time.perf_counter()
 
         masks = model.settings.mask
-        self.needed = ("boxes", "labels", "masks") if masks else ("boxes", "labels")
+        self.target_names = ("boxes", "labels", "masks") if masks else ("boxes", "labels")
         augmentation = training.augmentation(model.settings)
         self.dataset = DetectionDataset.training(data, augmentation, masks, seed)
         rank, ranks = distributed.rank(), distributed.world_size()
@@ -54,25 +56,26 @@ class State:
         self.loader = training_loader(self.dataset, self.batches, workers)
 
         self.recipe = training.recipe(training.batch_size * ranks)
-        self.optimizer = recipes.optimizer(self.model, self.recipe)
-        self.ema = recipes.averaged(self.model, self.recipe)
-        self.measured = self.model if self.ema is None else cast(Detector, self.ema.module)
-        self.stepped = distributed.wrap(self.model, device)
+        self.optimizer = optim.optimizer(self.model, self.recipe)
+        self.ema = optim.averaged(self.model, self.recipe)
+        self.final_model = self.model if self.ema is None else cast(Detector, self.ema.module)
+        self.wrapped = distributed.wrap(self.model, device)
         self.half = half_precision(device) if training.amp else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.half is torch.float16)
 
     @property
     def seconds(self) -> float:
+        """Seconds since the start, including those before an interruption."""
         return time.perf_counter() - self.start
 
     @property
     def best(self) -> float:
-        """The highest AP so far; below any AP before the first measurement."""
+        """The highest AP so far; -1 before the first measurement."""
         return max((entry.ap for entry in self.history if entry.ap is not None), default=-1.0)
 
     @property
     def finished(self) -> bool:
-        """Whether the epochs are over, or `patience` measurements brought no better AP."""
+        """Whether all epochs are done, or `patience` measurements in a row brought no better AP."""
         if len(self.history) >= self.training.epochs:
             return True
         measured = [entry.ap for entry in self.history if entry.ap is not None]
@@ -80,41 +83,47 @@ class State:
         return bool(self.training.patience) and since >= self.training.patience
 
     def set_lr(self, progress: float) -> None:
-        """The rate at `progress` in 0..1 of the training."""
+        """Set the learning rate for `progress` in 0..1 of the training."""
         for group in self.optimizer.param_groups:
-            group["lr"] = recipes.learning_rate(self.recipe, progress)
+            group["lr"] = optim.learning_rate(self.recipe, progress)
 
     def measure(self) -> Evaluation:
+        """Evaluate the model, or its average if there is one, on val."""
         amp = self.training.amp
-        return evaluate(self.measured, self.data, device=self.device, workers=self.workers, amp=amp)
+        return evaluate(self.final_model, self.data, device=self.device, workers=self.workers, amp=amp)
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint; the first process does it for all, whose states are the same."""
+        """Write a checkpoint; the first process does so for all, because their states are equal."""
         if distributed.is_first():
             curve = [asdict(entry) for entry in self.history]
             generator = torch.default_generator
-            checkpoints.save(path, self._identity, self._parts, generator, self.device, curve)
+            checkpoint.save(path, self._identity, self._parts, generator, self.device, curve)
 
     def restore(self, path: Path) -> None:
-        """Raises `RunError` where the checkpoint is of another training."""
+        """Return to the state in a checkpoint, if the file exists.
+
+        Raises `RunError` if the checkpoint is of another training.
+        """
         generator = torch.default_generator
-        curve = checkpoints.restore(path, self._identity, self._parts, generator, self.device)
+        curve = checkpoint.restore(path, self._identity, self._parts, generator, self.device)
         self.history = [Epoch(**entry) for entry in curve]
         if self.history:
             self.start -= self.history[-1].seconds
 
     @property
-    def _parts(self) -> dict[str, checkpoints.Stateful]:
-        parts: dict[str, checkpoints.Stateful] = {
+    def _parts(self) -> dict[str, checkpoint.Stateful]:
+        """The states in a checkpoint, by their names in the file."""
+        parts: dict[str, checkpoint.Stateful] = {
             "model": self.model,
             "optimizer": self.optimizer,
             "scaler": self.scaler,
-            "place": self.place,
+            "place": self.running,  # the name in checkpoints since version 0.1
         }
         return parts if self.ema is None else parts | {"ema": self.ema}
 
     @property
     def _identity(self) -> dict[str, object]:
+        """The values that decide the result; a checkpoint with others is refused."""
         return {
             "training": self.training.to_yaml(),
             "settings": self.model.settings.to_yaml(),

@@ -1,8 +1,8 @@
-"""Moves the tensors of a checkpoint into a network, by structure, and says what went where.
+"""Loads the tensors of a checkpoint into a network by structure, and reports what went where.
 
-Layers are matched by section, order and shape; what they are called doesn't matter. The network
-keeps the published layout (background class last, all ratios of an anchor size together), so that
-published tensors go in as they are.
+Layers are matched by section, order and shape; their names don't matter. The network has the
+published layout (background class last, all ratios of an anchor size together), so published
+tensors are loaded unchanged.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from detector.model.detector import Detector
 from detector.weights.checkpoints import Checkpoint, Layer, sections_of
 from nars.errors import WeightsError
 
-__all__ = ["Report", "load_checkpoint"]
+__all__ = ["LoadingReport", "load_checkpoint"]
 
 _PREDICTORS = {"RPN predictor", "box predictor", "mask predictor", "predictor"}
-"""Sections whose size hangs on the classes or anchors."""
+"""Sections whose size depends on the number of classes or anchors."""
 
 
 @dataclass
-class Report:
-    """What of a checkpoint was loaded, what was not, and why."""
+class LoadingReport:
+    """The parts of a checkpoint that were loaded, those that were not, and why."""
 
     source: str
     loaded: dict[str, int] = field(default_factory=dict)
-    """Tensors by section of the network."""
+    """How many tensors were loaded, by section of the network."""
     fresh: dict[str, str] = field(default_factory=dict)
     """Sections of the network that keep their fresh weights, and why."""
     unused: dict[str, str] = field(default_factory=dict)
-    """Sections of the file that went nowhere, and why."""
+    """Sections of the file that were not used, and why."""
     notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -43,15 +43,16 @@ class Report:
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
 
-def load_checkpoint(model: nn.Module, checkpoint: Checkpoint) -> Report:
+def load_checkpoint(model: nn.Module, checkpoint: Checkpoint) -> LoadingReport:
     """Load what fits `model`, a `Detector` or a classifier of `nars.build`, in place.
 
-    Another number of classes or anchors leaves the predictors fresh, another head that head.
-    Raises `WeightsError` where the trunk doesn't fit, with the first layer that differs.
+    With another number of classes or anchors the predictors keep fresh weights, and so does a head
+    of another shape. Raises `WeightsError`, with the first layer that differs, if the trunk doesn't
+    fit.
     """
     _, wanted = sections_of(model.state_dict(), type(model).__name__)
     given = dict(checkpoint.sections)
-    report = Report(_title(checkpoint))
+    report = LoadingReport(_title(checkpoint))
     if "stages" in given and "stages" not in wanted:
         given = _as_detector(given, wanted)
     values: dict[str, Tensor] = {}
@@ -59,10 +60,10 @@ def load_checkpoint(model: nn.Module, checkpoint: Checkpoint) -> Report:
         if section not in given:
             report.fresh[section] = "the file has none"
             continue
-        found, problem = _matched(section, given.pop(section), layers)
+        tensors, problem = _matched(section, given.pop(section), layers)
         if problem is None:
-            values |= found
-            report.loaded[section] = len(found)
+            values |= tensors
+            report.loaded[section] = len(tensors)
         elif section in ("trunk", "stages"):
             raise WeightsError(f"{checkpoint.source} is of another network: {problem}")
         else:
@@ -79,7 +80,7 @@ def _title(checkpoint: Checkpoint) -> str:
 
 
 def _as_detector(given: dict[str, list[Layer]], wanted: dict[str, list[Layer]]) -> dict[str, list[Layer]]:
-    """A classifier's layers as those of the detector that was cut from its architecture."""
+    """A classifier's layers by section of the detector that was cut from its architecture."""
     trunk, box = len(wanted["trunk"]), len(wanted["box head"])
     stages = given["stages"]
     parts = {
@@ -91,7 +92,7 @@ def _as_detector(given: dict[str, list[Layer]], wanted: dict[str, list[Layer]]) 
 
 
 def _matched(section: str, given: list[Layer], wanted: list[Layer]) -> tuple[dict[str, Tensor], str | None]:
-    """Values by name in the network; or the first thing that doesn't fit."""
+    """Values by name in the network, or the first thing that doesn't fit."""
     values: dict[str, Tensor] = {}
     for source, target in zip(given, wanted, strict=False):
         for leaf, tensor in target.tensors.items():
@@ -112,7 +113,7 @@ def _matched(section: str, given: list[Layer], wanted: list[Layer]) -> tuple[dic
 
 
 def _value(source: Layer, target: Layer, leaf: str) -> Tensor | None:
-    """What goes into one tensor of the network; None where the file has nothing for it."""
+    """The value of one tensor of the network; None if the file has nothing for it."""
     tensor = target.tensors[leaf]
     value = source.tensors.get(leaf)
     if value is None and leaf == "num_batches_tracked":
@@ -136,7 +137,7 @@ def _notes(model: nn.Module, checkpoint: Checkpoint) -> list[str]:
         notes.append(f"these weights were trained on pixels normalized otherwise: {checkpoint.pixels!r}")
     convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
     if checkpoint.layout == "timm classifier" and any(
-        each.padding[0] != each.kernel_size[0] // 2 for each in convolutions
+        layer.padding[0] != layer.kernel_size[0] // 2 for layer in convolutions
     ):
         notes.append(
             "timm pads by half of every kernel, this network less in some: outputs differ at borders"

@@ -1,0 +1,105 @@
+"""``nars detect evaluate``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from detector.cli.options import DATA, drop_bad_option, weights_argument, workers_option
+from nars.cli.values import data_to_use, device_option, json_option, naming_source, to_json
+
+if TYPE_CHECKING:
+    from detector.weights.saved import SavedDetector
+
+
+@click.command("evaluate")
+@weights_argument
+@click.option("--data", help=f"{DATA}.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val"]),
+    default="val",
+    show_default=True,
+    help="Part of the data to measure on.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for pictures and results.json.")
+@click.option(
+    "--tool",
+    type=click.Choice(["pycocotools", "faster-coco-eval"]),
+    default="pycocotools",
+    show_default=True,
+    help="Equal numbers; the second is quicker on large sets.",
+)
+@click.option("--latency", is_flag=True, help="Measure the time per image on this machine, too.")
+@click.option(
+    "--score-threshold", type=click.FloatRange(0, 1), help="Lowest score, instead of the detector's own."
+)
+@drop_bad_option
+@workers_option
+@device_option
+@json_option
+def evaluate_command(
+    weights: Path,
+    data: str | None,
+    split: str,
+    output: Path | None,
+    tool: Literal["pycocotools", "faster-coco-eval"],
+    latency: bool,
+    score_threshold: float | None,
+    drop_bad: bool,
+    workers: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Measure the detector in WEIGHTS: COCO's AP by IoU, size and class, MACs and parameters.
+
+    Without --data it is measured on the data that it was trained on. With -o the precision-recall
+    curves, the confusion matrix and every detection are written there.
+
+    Example: nars detect evaluate detection/weights/best.pt --data COCO_DIR -o measured
+    """
+    from detector.cli.display import show_cost, show_scores
+    from detector.data.check import usable
+    from detector.evaluation import coco_ap
+    from detector.evaluation.figures import write_figures
+    from detector.evaluation.timing import time_detector
+    from detector.model.cost import count
+    from detector.weights.saved import load_detector
+    from nars.device import resolve
+
+    saved = load_detector(weights)
+    data_name = data_to_use(data, saved.data, weights)
+    torch_device = resolve(device)
+    with naming_source(data, weights):
+        records = usable(data_name, drop_bad=drop_bad, needs=(split,))
+    coco_ap.check_classes(saved.classes, records, str(weights))
+    model = _with_threshold(saved, score_threshold).detector().to(torch_device)
+    evaluation = coco_ap.evaluate(model, records, split, device=torch_device, workers=workers, tool=tool)
+    cost = count(model)
+    speed = time_detector(model, records, split, torch_device) if latency else None
+    if output is not None:
+        write_figures(evaluation, records, split, output)
+    if as_json:
+        numbers: dict[str, Any] = evaluation.numbers() | {
+            "macs": cost.macs,
+            "params": cost.params,
+            "macs_at": cost.side,
+            "latency": None if speed is None else speed.median,
+            "per_class": dict(evaluation.main.per_class),
+        }
+        click.echo(to_json(numbers))
+        return
+    show_scores(evaluation)
+    show_cost(cost, speed)
+    if output is not None:
+        click.echo(f"pictures and results.json: {output}")
+
+
+def _with_threshold(saved: SavedDetector, score_threshold: float | None) -> SavedDetector:
+    """The saved detector with another lowest score, if there is one."""
+    if score_threshold is None:
+        return saved
+    return replace(saved, settings=saved.settings.replace(score_threshold=score_threshold))

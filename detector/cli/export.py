@@ -1,0 +1,93 @@
+"""``nars detect export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from detector.cli.options import drop_bad_option, weights_argument
+from nars.cli.values import json_option, to_json
+
+if TYPE_CHECKING:
+    from detector.deploy.quantize import Quantized
+
+
+@click.command("export")
+@weights_argument
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="File to write.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["onnx", "pt2", "torchscript"]),
+    default="onnx",
+    show_default=True,
+    help="ONNX, torch.export's pt2, or TorchScript.",
+)
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images at a time.")
+@click.option("--int8", is_flag=True, help="8 bits for CPUs, as ONNX, calibrated on training images.")
+@click.option(
+    "--calibrate", type=click.IntRange(min=1), default=64, show_default=True, help="Images for --int8."
+)
+@click.option(
+    "--data",
+    default="digit-scenes",
+    show_default=True,
+    help="Images that the file is compared, calibrated and measured on.",
+)
+@drop_bad_option
+@json_option
+def export_command(
+    weights: Path,
+    output: Path,
+    form: str,
+    batch: int,
+    int8: bool,
+    calibrate: int,
+    data: str,
+    drop_bad: bool,
+    as_json: bool,
+) -> None:
+    """Write the detector in WEIGHTS as a file that runs without nars.
+
+    It takes RGB images in 0..1, resized already, and gives boxes, labels, scores and the index of
+    each one's image. The file is run on real images and compared with the detector before it is
+    kept; --int8 prints the AP before and after.
+
+    Example: nars detect export detection/weights/best.pt -o detector.onnx --data COCO_DIR
+    """
+    if int8 and (form != "onnx" or batch > 1):
+        raise click.UsageError("--int8 goes with --format onnx and --batch 1")
+
+    from detector.data.check import usable
+    from detector.deploy import export
+    from detector.deploy.quantize import quantize
+    from detector.evaluation.coco_ap import check_classes
+    from detector.weights.saved import load_detector
+
+    saved = load_detector(weights)
+    records = usable(data, drop_bad=drop_bad, needs=("train", "val") if int8 else ("val",))
+    if int8:
+        check_classes(saved.classes, records, str(weights))
+        numbers, text = _described(quantize(saved, records, output, images=calibrate), output)
+    else:
+        exported = export.export(saved, records, output, form, batch=batch)
+        numbers = exported.to_dict()
+        compared = f"{exported.detections} detections in real images"
+        text = f"largest deviation {exported.deviation:.1e} over {compared}; sizes: {exported.sizes}"
+    click.echo(to_json(numbers) if as_json else f"written to {output}: {text}")
+
+
+def _described(quantized: Quantized, output: Path) -> tuple[dict[str, Any], str]:
+    """The cost and the gain of 8 bits, as numbers and as a line."""
+    before, after = quantized.before.ap, quantized.after.ap
+    numbers = {
+        "path": str(output),
+        "bytes": quantized.bytes,
+        "float_bytes": quantized.float_bytes,
+        "ap_before": before,
+        "ap_after": after,
+    }
+    sizes = f"{quantized.float_bytes / 1e6:.2f} MB in float32, {quantized.bytes / 1e6:.2f} MB in int8"
+    return numbers, f"AP {before:.4f} before, {after:.4f} after; {sizes}"

@@ -1,0 +1,18 @@
+"""Options that several commands of ``nars detect`` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["DATA", "drop_bad_option", "weights_argument", "workers_option"]
+
+DATA = "digit-scenes, or a folder in COCO's, Pascal VOC's or YOLO's format"
+"""Kinds of data that ``--data`` names."""
+
+drop_bad_option = click.option("--drop-bad", is_flag=True, help="Leave out images and boxes that are bad.")
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that load images."
+)
+weights_argument = click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path))

@@ -1,0 +1,248 @@
+"""``nars detect train``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from detector.cli.options import DATA, drop_bad_option, workers_option
+from detector.model.settings import Settings
+from detector.training.hyperparameters import Training
+from nars.cli.commands import GroupedCommand
+from nars.cli.fields import given, options_of
+from nars.cli.values import data_to_use, device_option, json_option, naming_source, seed_option, to_json
+
+if TYPE_CHECKING:
+    from detector.training.loop import TrainedDetector
+    from detector.weights.saved import SavedDetector
+    from nars.spec import Architecture, Recipe
+
+_SCENES = "digit-scenes"
+"""The data set that comes with nars. It is not mirrored unless asked: a mirrored digit is not a digit."""
+
+GROUPS = {
+    "Data": ("data", "drop_bad", "workers"),
+    "Training": (
+        "weights",
+        "recipe",
+        "optimizer",
+        "lr",
+        "lr_images",
+        "weight_decay",
+        "momentum",
+        "epochs",
+        "batch_size",
+        "warmup_epochs",
+        "ema",
+        "ema_decay",
+        "clip_norm",
+        "amp",
+        "patience",
+        "evaluate_every",
+        "seed",
+        "device",
+    ),
+    "Augmentation": ("flip", "jitter", "photometric", "mosaic"),
+    "Model": (
+        "shortest",
+        "longest",
+        "norm",
+        "freeze",
+        "anchors",
+        "anchor_sizes",
+        "anchor_ratios",
+        "pooler_resolution",
+        "mask",
+        "mask_pooler_resolution",
+    ),
+    "Region proposals": (
+        "rpn_background_iou",
+        "rpn_object_iou",
+        "rpn_samples",
+        "rpn_positives",
+        "rpn_nms",
+        "train_candidates",
+        "train_proposals",
+        "test_candidates",
+        "test_proposals",
+    ),
+    "Boxes": (
+        "box_background_iou",
+        "box_object_iou",
+        "box_samples",
+        "box_positives",
+        "smooth_l1",
+        "score_threshold",
+        "box_nms",
+        "detections",
+    ),
+    "Output": ("output", "as_json"),
+}
+"""Options of ``nars detect train`` under the titles of its help."""
+
+
+@click.command("train", cls=GroupedCommand, groups=GROUPS)
+@click.argument("arch")
+@click.option("--data", help=f"{DATA}; by default the data named in ARCH.")
+@click.option("--weights", help="A classifier of `nars train`, or a published checkpoint by file or name.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("detection"),
+    show_default=True,
+    help="Folder for the trained detector.",
+)
+@click.option("--recipe", help="Recipe or candidate file to train with, instead of the recipe in ARCH.")
+@click.option(
+    "--anchors", type=click.Choice(["auto", "given"]), help="auto: fitted to the boxes of the training data."
+)
+@seed_option
+@drop_bad_option
+@workers_option
+@device_option
+@json_option
+@options_of(Training)
+@options_of(Settings, skip=("pixels", "resize_in_training"))
+def train_command(
+    arch: str,
+    data: str | None,
+    weights: str | None,
+    output: Path,
+    recipe: str | None,
+    anchors: str | None,
+    seed: int,
+    drop_bad: bool,
+    workers: int,
+    device: str,
+    as_json: bool,
+    **fields: Any,
+) -> None:
+    """Train the detector of ARCH: a searched candidate's file, a published name, a detector's .pt.
+
+    Without --data it trains on the data that ARCH was searched on. OUTPUT gets weights/best.pt,
+    weights/last.pt, results.csv and results.png. After a kill the same command continues from its
+    last checkpoint. On several GPUs or machines: torchrun --nproc-per-node 4 -m nars detect train ...
+
+    Example: nars detect train best.yaml --data COCO_DIR --weights best.pt --epochs 50
+    """
+    source = _source(arch)  # a mistake is answered before torch is imported
+    data_name = data_to_use(data, source.data, arch)
+    training, unused = _training(recipe, source.recipe, data_name, given(Training, fields))
+
+    from detector import distributed
+    from detector.cli.display import logging_to_stderr, progress
+    from detector.data.check import usable
+    from detector.training import loop
+    from detector.training.plan import plan
+
+    with distributed.joined(device) as torch_device:
+        first = distributed.is_first()
+        quiet = as_json or not first
+        with logging_to_stderr(quiet=quiet):
+            with naming_source(data, arch):
+                records = usable(data_name, drop_bad=drop_bad)
+            planned = plan(
+                source.detector,
+                records,
+                torch_device,
+                weights=weights,
+                settings=given(Settings, fields),
+                fit_anchors=None if anchors is None else anchors == "auto",
+            )
+            model = planned.build(len(records.classes), seed)
+            if unused and not quiet:
+                click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)
+            with progress(quiet=quiet) as (on_step, on_epoch):
+                outputs = loop.Outputs(output, data_name, workers, on_step=on_step, on_epoch=on_epoch)
+                trained = loop.train(
+                    model, records, training, device=torch_device, seed=seed, outputs=outputs
+                )
+    if first:  # after the other processes are released
+        _show(trained, output, as_json)
+
+
+def _show(trained: TrainedDetector, output: Path, as_json: bool) -> None:
+    """Draw the training's history, and print what it came to."""
+    from detector.cli.display import show_scores
+    from detector.training.history import draw_history
+    from nars.report.plots import save_png
+
+    save_png(draw_history(trained.history), output / "results.png")
+    best, weights = trained.best, output / "weights" / "best.pt"
+    if as_json:
+        numbers = trained.evaluation.numbers() | {
+            "best_ap": best.ap,
+            "best_epoch": best.epoch,
+            "epochs": len(trained.history),
+            "seconds": trained.history[-1].seconds,
+            "weights": str(weights),
+            "per_class": dict(trained.evaluation.main.per_class),
+        }
+        click.echo(to_json(numbers))
+        return
+    show_scores(trained.evaluation)
+    click.echo(f"best epoch {best.epoch}: AP {best.ap:.4f}: written to {weights}")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The content of ARCH."""
+
+    detector: Architecture | SavedDetector | str
+    """The first argument of `plan`; a name is that of a published detector."""
+    recipe: Recipe | None = None
+    """The recipe in ARCH, if there is one."""
+    data: str | None = None
+    """The data named in ARCH, if there are any."""
+
+
+def _source(arch: str) -> _Source:
+    """Read ARCH, or look up its name. Raises `UsageError`, `SpecError`, `WeightsError`."""
+    from nars.searching import configure
+    from nars.spec import Candidate, read
+
+    if arch.endswith((".yaml", ".yml")):
+        document = read(arch)
+        if isinstance(document, Candidate):
+            return _Source(document.architecture, document.recipe, document.data)
+        return _Source(configure.candidate(arch).architecture)
+    if arch in configure.published_names():
+        return _Source(configure.candidate(arch).architecture)
+    if arch.endswith((".pt", ".safetensors")):
+        from detector.weights.saved import load_detector
+
+        saved = load_detector(arch)
+        return _Source(saved, data=saved.data)
+    _check_published(arch, configure.published_names())
+    return _Source(arch)
+
+
+def _check_published(name: str, architectures: list[str]) -> None:
+    """Raise `UsageError` unless a published detector has this name."""
+    from detector.model import catalogue
+    from nars.errors import UsageError, closest
+
+    try:
+        catalogue.published(name)
+    except UsageError:
+        hint = closest(name, (*catalogue.names(), *architectures))
+        raise UsageError(f"no detector or architecture is called {name!r}: {hint}") from None
+
+
+def _training(
+    recipe_file: str | None, recipe: Recipe | None, data: str, options: dict[str, Any]
+) -> tuple[Training, tuple[str, ...]]:
+    """The recipe's settings, overridden by the options, and the recipe's fields that do not apply."""
+    from nars.searching import configure
+
+    if recipe_file is not None:
+        recipe = configure.recipe(recipe_file)
+    if data == _SCENES:
+        options = {"flip": 0.0} | options
+    if recipe is None:
+        return Training(**options), ()
+    return Training.of_recipe(recipe).replace(**options), Training.unused(recipe)

@@ -1,0 +1,107 @@
+"""The search as a library: `search()` and its result. The command `nars search` calls it, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from optuna.study import Study
+
+from nars import tasks
+from nars.report import page, plots
+from nars.searching.config import SearchConfig
+from nars.searching.configure import configure
+from nars.searching.request import SearchRequest
+from nars.searching.results import Summary, best_candidate, front_table, trials_table, winner, write_results
+from nars.searching.run import Run, default_folder, start_run
+from nars.spec import Candidate
+from nars.workers.launch import supervise
+from nars.workers.liveness import reap
+from nars.workers.search import Search
+from nars.workers.worker import work
+
+__all__ = ["SearchResult", "search"]
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """The results of a search so far."""
+
+    run: Run
+    study: Study
+    """Optuna's study, with every trial."""
+
+    @property
+    def best(self) -> Candidate:
+        """The winner: architecture and recipe. Raises `RunError` if no candidate was trained in full."""
+        config = self.run.config
+        return best_candidate(config, winner(self.study, config))
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """One row for each candidate that no other dominates: objectives, costs, genotype."""
+        return front_table(self.study, self.run.config)
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row for each trial, in order."""
+        return trials_table(self.study, self.run.config)
+
+    @property
+    def summary(self) -> Summary:
+        """The results in numbers."""
+        return Summary.of(self.run, self.study)
+
+    def plot(self) -> Figure:
+        """Draw score against MACs for every candidate trained in full, with the front."""
+        return plots.front(self.study.get_trials(deepcopy=False), self.run.config.objectives[0])
+
+    def report(self) -> Path:
+        """Write ``report.html`` to the run folder, and return its path."""
+        return page.write_report(self.run, self.study)
+
+
+def search(
+    request: SearchRequest | SearchConfig | None = None,
+    run: str | Path | None = None,
+    storage: str | None = None,
+    *,
+    workers: int | None = None,
+    watch: Callable[[Study], None] | None = None,
+    **settings: Any,
+) -> SearchResult:
+    """Search until the budget is spent, continuing an earlier search of the run folder.
+
+    - `request`: the configuration of the search; alternatively, give its fields by name as `settings`,
+      as in ``search(data="photos/", budget="64", max_macs=8e6)``
+    - `run`: the run folder; by default one below ``runs/``, named after the settings
+    - `storage`: an Optuna storage URL instead of the journal file in the run folder
+    - `workers`: how many processes train; None trains in this process
+    - `watch`: called with the study about twice a second while worker processes train
+
+    Raises `UsageError` for settings that are unknown or do not fit, `DataError`, `RunError` if the
+    folder holds another search, and `InfeasibleError` if no candidate meets the limits.
+    """
+    config = _configured(request, settings)
+    opened = start_run(Path(run) if run is not None else default_folder(config), config, storage)
+    study = opened.study()
+    with opened.locked():
+        reap(study, config.space)
+    if workers is None:
+        task = tasks.load(config.task, config.data, config.device, drop_bad=config.drop_bad)
+        work(Search.of(study, config, task), study)
+    else:
+        supervise(opened, study, workers, watch, log=opened.folder / "log.txt")
+    write_results(opened, study)
+    return SearchResult(opened, study)
+
+
+def _configured(request: SearchRequest | SearchConfig | None, settings: dict[str, Any]) -> SearchConfig:
+    if isinstance(request, SearchConfig):
+        assert not settings, "a configured search takes no further settings"
+        return request
+    return configure(request.replace(**settings) if request is not None else SearchRequest.of(settings))

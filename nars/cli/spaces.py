@@ -1,0 +1,75 @@
+"""``nars spaces``: what is built in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from nars.cli.values import json_option, to_json
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+    from nars.space import Space
+
+
+@click.command("spaces")
+@click.argument("name", required=False)
+@json_option
+def spaces_command(name: str | None, as_json: bool) -> None:
+    """List the search spaces and published networks, or print one as YAML.
+
+    Example: nars spaces micro > my.yaml, a start for a space of your own
+    """
+    from search_spaces import catalogue, spaces
+
+    if name is not None:
+        document = catalogue.published(name) if name in catalogue.names() else spaces.space(name)
+        click.echo(document.to_yaml(), nl=False)
+        return
+    sizes = {built_in: _sizes(spaces.space(built_in)) for built_in in spaces.space_names()}
+    if as_json:
+        click.echo(to_json({"spaces": sizes, "published": catalogue.names()}))
+        return
+    for built_in, numbers in sizes.items():
+        counts = (
+            f"{numbers['architecture_dimensions']} architecture and {numbers['recipe_dimensions']} recipe"
+        )
+        size = f"about 1e{numbers['log10_architectures']:.0f} architectures"
+        click.echo(f"{built_in}: {counts} dimensions, {size}")
+    click.echo(
+        f"published networks, with their top-1 on ImageNet: {', '.join(map(_described, catalogue.names()))}"
+    )
+
+
+def _described(name: str) -> str:
+    """A published network's name, with its accuracy if the authors state one."""
+    from search_spaces.catalogue import figures
+
+    published = figures(name)
+    return name if published is None else f"{name} {published.top_1:.1f} %"
+
+
+def _sizes(space: Space) -> dict[str, float]:
+    names = space.architecture_names
+    return {
+        "architecture_dimensions": len(names),
+        "recipe_dimensions": len(space.recipe_names),
+        "log10_architectures": _log10_size(space.distributions[name] for name in names),
+    }
+
+
+def _log10_size(distributions: Iterable[BaseDistribution]) -> float:
+    """Log10 of the number of combinations of the discrete dimensions."""
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+
+    total = 0.0
+    for distribution in distributions:
+        if isinstance(distribution, CategoricalDistribution):
+            total += math.log10(len(distribution.choices))
+        elif isinstance(distribution, IntDistribution):
+            total += math.log10((distribution.high - distribution.low) // distribution.step + 1)
+    return total

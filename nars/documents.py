@@ -1,0 +1,123 @@
+"""Values that are validated when they are made, and YAML files of them.
+
+A `Frozen` value cannot exist in a wrong state; a `Document` is one that is a file of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nars.errors import SpecError, closest
+
+__all__ = ["SCHEMA", "Document", "Frozen", "kind_of", "read_text", "read_yaml"]
+
+SCHEMA = 1
+"""Version of the files written here; a file of another one is refused."""
+
+
+class Frozen(BaseModel):
+    """An immutable value that refuses unknown keys, wrong types and broken rules.
+
+    Raises `SpecError` with the rule, the value and, for an unknown key, the closest one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise SpecError(_explain(type(self), error)) from None
+
+    @classmethod
+    def of(cls, fields: Any) -> Self:
+        """Validate a mapping that was read from a file. Raises `SpecError`."""
+        if not isinstance(fields, dict):
+            raise SpecError(f"{cls.__name__.lower()} is a mapping of names to values, got {fields!r}")
+        return cls(**fields)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, validated like a new value."""
+        return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | changes)
+
+
+class Document(Frozen):
+    """A value that has a file of its own: YAML with ``kind`` and ``schema`` at the top."""
+
+    kind: ClassVar[str]
+
+    def to_yaml(self) -> str:
+        """YAML for people to read, without the fields that have their default value."""
+        fields = self.model_dump(mode="json", exclude_defaults=True)
+        head = {"kind": self.kind, "schema": SCHEMA}
+        text: str = yaml.safe_dump(head | fields, sort_keys=False, default_flow_style=None, width=120)
+        return text
+
+    @classmethod
+    def from_yaml(cls, text: str, source: str = "text") -> Self:
+        """Parse what `to_yaml` wrote. Raises `SpecError` that names `source`."""
+        fields = _parse(text, source)
+        _check_head(fields, cls.kind, source)
+        try:
+            return cls.of(fields)
+        except SpecError as error:
+            raise SpecError(f"{source}: {error}") from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a file that `to_yaml` wrote. Raises `SpecError`."""
+        return cls.from_yaml(read_text(path), str(path))
+
+
+def kind_of(text: str, source: str) -> Any:
+    """The ``kind`` that YAML text claims to be. Raises `SpecError` that names `source`."""
+    return _parse(text, source).get("kind")
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a UTF-8 file. Raises `SpecError`."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise SpecError(f"cannot read {path}: {reason}") from None
+
+
+def read_yaml(path: str | Path, kind: str) -> dict[str, Any]:
+    """The fields of a YAML file of `kind`, without its checked head. Raises `SpecError`."""
+    fields = _parse(read_text(path), str(path))
+    _check_head(fields, kind, str(path))
+    return fields
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    try:
+        fields = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
+        raise SpecError(f"{source}: expected a mapping of names to values")
+    return fields
+
+
+def _check_head(fields: dict[str, Any], kind: str, source: str) -> None:
+    written, schema = fields.pop("kind", None), fields.pop("schema", None)
+    if written != kind:
+        raise SpecError(f"{source}: kind is {written!r}, expected {kind!r}")
+    if schema != SCHEMA:
+        raise SpecError(f"{source}: schema is {schema!r}, this version reads {SCHEMA}")
+
+
+def _explain(cls: type[BaseModel], error: ValidationError) -> str:
+    """The first broken rule in one line; an unknown key comes before other mistakes."""
+    first = min(error.errors(), key=lambda broken: broken["type"] != "extra_forbidden")
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key!r} of {cls.__name__.lower()}: {closest(key, cls.model_fields)}"
+    rule = first["msg"].removeprefix("Value error, ")
+    value = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
+    return f"{cls.__name__.lower()}{f' {key}' if key else ''}: {rule}{value}"

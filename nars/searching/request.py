@@ -1,0 +1,138 @@
+"""A search as its user asks for it: one typed value.
+
+`nars search` makes its options from these fields, and prints their docstrings as help. Names and numbers
+are checked here, before torch is imported and before data are read; this module imports neither torch nor
+optuna. `nars.searching.configure` turns a request into a `SearchConfig`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from nars.documents import Frozen
+from nars.errors import UsageError, closest
+from nars.tasks import TASKS
+
+__all__ = [
+    "STATISTICS",
+    "PredictorName",
+    "PrunerName",
+    "SamplerName",
+    "SearchRequest",
+    "check_first_objective",
+]
+
+STATISTICS = ("macs", "params", "latency")
+"""Objectives and limits that are minimized and need no training; latency is in seconds."""
+
+SamplerName = Literal["nars", "random", "qmc", "tpe", "nsga2", "nsga3", "gp", "cmaes"]
+"""Samplers that `nars.searching.wrappers.make_sampler` makes."""
+
+PredictorName = Literal["gaussian", "ensemble"]
+"""Predictors of `nars.sampling.sampler.NarsSampler`."""
+
+PrunerName = Literal["none", "median", "percentile", "hyperband", "halving"]
+"""Pruners that `nars.searching.pruners.make_pruner` makes."""
+
+_METRICS = {"classification": "accuracy", "detection": "ap"}
+"""The metric of each built-in task, stated here because importing a task imports torch."""
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
+_Name = Annotated[str, BeforeValidator(_text)]
+"""A name, or the path of a file or folder as it was written."""
+
+_Limit = Annotated[float, Field(gt=0)]
+
+
+class SearchRequest(Frozen):
+    """A search as its user asks for it, with the defaults of `nars search`.
+
+    Raises `UsageError` for an unknown name, with the closest valid one, and for a budget that cannot be
+    read; `SpecError` for any other value that breaks a rule.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=True)  # the command line prints them
+
+    data: _Name = "digits"
+    """digits, a folder of class folders, an .npz file, or a torchvision set as cifar10:PATH. A search for
+    detectors takes digit-scenes, or a folder in COCO's, Pascal VOC's or YOLO's format."""
+    drop_bad: bool = False
+    """Leave out images that cannot be read."""
+    task: str = "classification"
+    """Purpose that a candidate is trained for: classification or detection."""
+
+    space: _Name = "micro"
+    """micro, fbnetv3, or a .yaml file of your own."""
+    fix: tuple[str, ...] = ()
+    """Hold recipe=FILE or arch=FILE and search the rest."""
+
+    max_macs: _Limit | None = None
+    """Most multiply-accumulates per image, such as 60M."""
+    max_params: _Limit | None = None
+    """Most parameters, such as 2M."""
+    max_latency: _Limit | None = None
+    """Longest time per image on this machine, such as 5ms."""
+
+    objectives: tuple[str, ...] = ()
+    """The task's metric, which is the default, or a front such as accuracy,macs."""
+    budget: Annotated[str, Field(coerce_numbers_to_str=True)] = "64"
+    """Trials (64), a time (30m, 2h) or epochs (500ep)."""
+    sampler: SamplerName = "nars"
+    """Algorithm that proposes candidates: nars, or a sampler of Optuna."""
+    predictor: PredictorName = "gaussian"
+    """Model that guides the sampler nars: a Gaussian process, or networks pretrained on MACs and
+    parameters."""
+    warm_start: tuple[Path, ...] = ()
+    """Learn from this run folder: the same space, other data or limits."""
+    pruner: PrunerName = "none"
+    """A pruner of Optuna that ends bad trainings, besides early stopping."""
+    early_stopping: bool = True
+    """End a training whose curve falls behind those of the first candidates."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Start of every random draw of the search."""
+    device: str = "auto"
+    """auto, cpu, cuda or cuda:N; auto is CUDA if there is a GPU."""
+
+    @field_validator("task", "sampler", "predictor", "pruner", mode="before")
+    @classmethod
+    def _is_known(cls, name: Any, info: ValidationInfo) -> Any:
+        """Refuse an unknown name and suggest the closest valid one, which pydantic does not."""
+        assert info.field_name is not None
+        if info.field_name == "task":
+            valid, what = tuple(TASKS), "unknown task"
+        else:
+            valid, what = get_args(cls.model_fields[info.field_name].annotation), f"no {info.field_name}"
+        if name not in valid:
+            raise UsageError(f"{what} {name!r}: {closest(str(name), valid)}")
+        return name
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        from nars.searching.budget import Budget  # which imports optuna
+
+        Budget.parse(self.budget)
+        for name in self.objectives[1:]:
+            if name not in STATISTICS:
+                raise UsageError(f"no objective {name!r}: {closest(name, STATISTICS)}")
+        if self.objectives and self.task in _METRICS:
+            check_first_objective(self.task, _METRICS[self.task], self.objectives[0])
+        return self
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits asked for, by statistic; latency in seconds."""
+        limits = {"macs": self.max_macs, "params": self.max_params, "latency": self.max_latency}
+        return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def check_first_objective(task: str, metric: str, name: str) -> None:
+    """Raise `UsageError` unless `name` is the metric of the task."""
+    if name != metric:
+        raise UsageError(f"the first objective of {task} is {metric}, got {name!r}")

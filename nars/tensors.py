@@ -1,0 +1,168 @@
+"""Files of tensors: one reader for everyone's, which runs no code, and one format for our own.
+
+A ``.safetensors`` file is read by the library of that name, any other by `torch.load` with
+``weights_only``, in every format that PyTorch has written. Our own files are a `FileFormat`; they
+have the same content as ``.pt`` and as ``.safetensors``.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from nars.errors import WeightsError
+from nars.files import write_whole
+
+__all__ = ["FileFormat", "damage_named", "format_of", "read_tensors", "write_tensors"]
+
+_SAFETENSORS = ".safetensors"
+"""Files with this suffix are read and written as safetensors, all others by PyTorch."""
+
+_OUR_FORMATS = "nars."
+"""Start of the name of every `FileFormat`."""
+
+
+def read_tensors(path: str | Path) -> Any:
+    """The content of a file of tensors, on the CPU: what was saved, or tensors by name.
+
+    A file of a `FileFormat` is a dictionary with its ``format``; see `FileFormat.parse`. Raises
+    `WeightsError` for a file that is missing, cut short or damaged, and, without running it, for
+    one that holds code.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
+    return _read_safetensors(data, path) if path.suffix == _SAFETENSORS else _read_torch(data, path)
+
+
+def write_tensors(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write `content` with `torch.save`, whole or not at all. Raises `RunError`."""
+    buffer = io.BytesIO()
+    torch.save(dict(content), buffer)
+    write_whole(path, buffer.getvalue())
+
+
+def format_of(content: Any) -> str | None:
+    """The name of the `FileFormat` that a file's content claims, if any."""
+    name = content.get("format") if isinstance(content, dict) else None
+    return name if isinstance(name, str) and name.startswith(_OUR_FORMATS) else None
+
+
+@contextmanager
+def damage_named(source: str) -> Iterator[None]:
+    """Turn what the body raises over missing or malformed fields of a file into `WeightsError`."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        reason, _, _ = str(error).partition("\n")
+        raise WeightsError(f"{source}: damaged: {reason}") from None
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A format of our own: the tensors of a network, with fields that say how to use them.
+
+    As ``.pt`` it is a dictionary written by `torch.save`: ``format``, ``schema``, the fields and
+    ``state``. As ``.safetensors`` the fields are text in the header; its ``order`` lists the tensors
+    in the order of the network, which the library does not keep.
+    """
+
+    name: str
+    """``nars.`` and a word."""
+    schema: int
+    """Version of the fields; a file of another one is refused."""
+    title: str
+    """Name of such a file in messages."""
+    documents: tuple[str, ...]
+    """Fields that are YAML text."""
+    values: tuple[str, ...]
+    """Fields that are lists or mappings of plain values; in a header they are JSON."""
+    notes: tuple[str, ...] = ()
+    """Fields of text that a file may lack; they read as None then."""
+
+    def write(self, path: str | Path, fields: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:
+        """Write a file in the format of its suffix, whole or not at all. Raises `RunError`."""
+        assert fields.keys() == {*self.documents, *self.values, *self.notes}, fields.keys()
+        notes = {name: fields[name] for name in self.notes if fields[name] is not None}
+        fields = {name: fields[name] for name in (*self.documents, *self.values)} | notes
+        tensors = {name: tensor.detach().cpu() for name, tensor in state.items()}
+        head = {"format": self.name, "schema": self.schema}
+        if Path(path).suffix != _SAFETENSORS:
+            write_tensors(path, head | dict(fields) | {"state": tensors})
+            return
+        header = {"format": self.name, "schema": str(self.schema), "order": json.dumps(list(tensors))}
+        header |= {name: fields[name] for name in self.documents} | notes
+        header |= {name: json.dumps(fields[name]) for name in self.values}
+        dense = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        write_whole(path, safetensors.torch.save(dense, header))
+
+    def parse(self, content: Any, source: str) -> dict[str, Any]:
+        """The fields and the ``state`` in what `read_tensors` returned.
+
+        Raises `WeightsError` for a file of another format or schema, and for a missing field.
+        """
+        if format_of(content) != self.name:
+            raise WeightsError(f"{source}: not a file of {self.title}")
+        schema = content.get("schema", self.schema)
+        if str(schema) != str(self.schema):
+            raise WeightsError(f"{source}: schema is {schema!r}, this version reads {self.schema}")
+        with damage_named(source):
+            fields = {name: content[name] for name in (*self.values, *self.documents, "state", "schema")}
+            fields |= {name: content.get(name) for name in self.notes}
+            for name in self.values:
+                if isinstance(fields[name], str):  # from a header
+                    fields[name] = json.loads(fields[name])
+            tensors = fields["state"].values()
+        if not all(isinstance(tensor, Tensor) for tensor in tensors):
+            raise WeightsError(f"{source}: its state is not made of tensors")
+        return fields
+
+
+def _read_torch(data: bytes, path: Path) -> Any:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of an old format
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f"it asks for {named[1]}" if named else "it is not made of tensors and plain values"
+        rule = "anything but plain data is refused, since opening it could run code"
+        raise WeightsError(f"{path}: refused: {rule}: {what}") from None
+    except Exception as error:  # a broken file can make the reader fail in any way
+        told = isinstance(error, RuntimeError) and bool(str(error))  # other kinds name a byte, or nothing
+        reason = str(error).splitlines()[0] if told else "cut short, or not written by torch.save"
+        raise WeightsError(f"{path}: not a whole checkpoint: {reason}") from None
+
+
+def _read_safetensors(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        tensors = safetensors.torch.load(data)
+    except SafetensorError as error:
+        reason, _, _ = str(error).partition("\n")
+        raise WeightsError(f"{path}: not a whole safetensors file: {reason}") from None
+    except KeyError as error:
+        raise WeightsError(f"{path}: has tensors of type {error.args[0]}, which PyTorch lacks") from None
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])  # checked by the library
+    metadata = header.pop("__metadata__", None) or {}
+    if format_of(metadata) is None:
+        names = sorted(header, key=lambda name: header[name]["data_offsets"])
+        return {name: tensors[name] for name in names}
+    with damage_named(str(path)):
+        names = json.loads(metadata["order"])
+        if sorted(names) != sorted(tensors):
+            raise ValueError("its order lists other tensors than it has")
+        return {**metadata, "state": {name: tensors[name] for name in names}}

@@ -1,0 +1,58 @@
+"""How one more worker process, on this machine or another, joins a search."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import optuna
+
+from nars import tasks
+from nars.errors import RunError, UsageError
+from nars.searching.run import config_of
+from nars.searching.storage import open_storage
+from nars.workers.search import Search
+from nars.workers.worker import work
+
+__all__ = ["join"]
+
+_PARENT_SECONDS = 0.5
+"""Seconds between two checks whether the process that started a worker is still there."""
+
+
+def join(storage: str, name: str, *, data: str | None, device: str, parent: int | None) -> None:
+    """Work on the study called `name` as one more process, until the budget is spent.
+
+    `data` is the location of the data on this machine, None if it is that of the search. With a
+    `parent` (a process number), the work ends when that process does. Raises `UsageError`,
+    `DataError`, `RunError`.
+    """
+    opened = open_storage(storage)
+    try:
+        study = optuna.load_study(study_name=name, storage=opened, sampler=optuna.samplers.RandomSampler())
+    except KeyError:
+        names = ", ".join(sorted(optuna.get_all_study_names(opened))) or "none"
+        raise UsageError(f"no study {name!r} in {storage}; there: {names}") from None
+    config = config_of(study)
+    signal.signal(signal.SIGTERM, _terminate)
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    task = tasks.load(config.task, data or config.data, device, drop_bad=config.drop_bad)
+    if task.fingerprint != config.data_fingerprint:
+        raise RunError(f"the data at {data or config.data} is not that of study {name}")
+    work(Search.of(study, config, task), study)
+
+
+def _terminate(number: int, frame: object) -> None:
+    """Exit on a signal; later ones are ignored, so the trial is returned exactly once."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+def _end_with(parent: int) -> None:
+    """Wait until the parent is gone, then make this process return its trial and exit."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)

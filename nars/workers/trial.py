@@ -1,0 +1,184 @@
+"""One trial of a search: its record before the training, when it stops early, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from nars.errors import TrialError
+from nars.networks.latency import WithLatency, measure
+from nars.searching.confirm import is_confirmation
+from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
+from nars.space import Space
+from nars.space.genotypes import from_genotypes
+from nars.space.values import extremes
+from nars.spec import Candidate, Recipe
+from nars.tasks.base import Outcome
+from nars.training.loop import Progress
+from nars.trials import REFUSED, Curve, Record
+from nars.workers.search import Search
+
+__all__ = ["Ending", "Watch", "describe", "failed", "most_epochs", "refused"]
+
+_SEARCH_DISTANCE = 1_000_003
+"""Distance between the seeds of the first trials of two searches, a prime number."""
+
+_RUN_DISTANCE = 500_009
+"""Distance to the next seed if a candidate was already trained with one, a prime number."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of a trial: what Optuna is told, and what is written to its record."""
+
+    record: Record
+    state: TrialState | None
+    """State of the trial; None for a trial with values, whose state Optuna sets."""
+    values: Sequence[float] | None = None
+
+
+def refused(reason: str) -> Ending:
+    """Return the end of a trial that is not trained and costs no budget."""
+    return Ending(Record(void=REFUSED, reason=reason), TrialState.FAIL)
+
+
+def failed(error: TrialError, epochs: int) -> Ending:
+    """Return the end of a trial whose candidate cannot be trained; it costs the epochs begun."""
+    return Ending(Record(reason=str(error), epochs=epochs), TrialState.FAIL)
+
+
+def describe(search: Search, trial: Trial, candidate: Candidate, earlier: Sequence[FrozenTrial]) -> Record:
+    """Return the record of a trial before its training: seed, epochs, costs, what it confirms.
+
+    `earlier` are the trials before this one that cost budget. Raises `TrialMemoryError` if the
+    candidate does not fit in memory when its latency is measured.
+    """
+    config = search.config
+    statistics = config.space.statistics(from_genotypes(config.space, [trial.params]))
+    measured = {name: float(values[0]) for name, values in statistics.items()}
+    if isinstance(search.domain, WithLatency):
+        network = candidate.architecture
+        measured["latency"] = measure(network, config.space.num_classes, search.task.device).median
+    same = [other for other in earlier if other.params == trial.params]
+    seed = Record.of(trial).seed
+    return Record(
+        epochs=candidate.recipe.epochs,
+        seed=_fresh_seed(config.seed, len(earlier), same) if seed is None else seed,
+        confirms=same[0].number if _confirms(search, trial, earlier) else None,
+        measured=measured,
+    )
+
+
+def most_epochs(space: Space) -> int:
+    """Return the longest training in a space, which a trial reserves until its genotype is known."""
+    name = "recipe.epochs"
+    if name in space.distributions:
+        return int(max(extremes(space.distributions[name])))
+    fixed: Any = space.fixed.get(name, Recipe().epochs)
+    return int(fixed)
+
+
+def _confirms(search: Search, trial: Trial, earlier: Sequence[FrozenTrial]) -> bool:
+    """Whether a trial trains a candidate again in the part of the budget that is kept for confirmation."""
+    return is_confirmation(search.budget, earlier) and any(
+        other.params == trial.params and other.state == TrialState.COMPLETE for other in earlier
+    )
+
+
+def _fresh_seed(seed: int, place: int, same: Sequence[FrozenTrial]) -> int:
+    """Return the seed of a trial that comes after `place` others, in the search with this seed.
+
+    It differs from the seeds of the candidate's earlier trials, `same`, even if workers were lost.
+    """
+    taken = {Record.of(other).seed for other in same}
+    fresh = seed * _SEARCH_DISTANCE + place
+    while fresh in taken:
+        fresh += _RUN_DISTANCE
+    return fresh
+
+
+class Watch:
+    """Follows one training: reports its scores, and ends it early if it will not win.
+
+    The task calls it after every measurement; it returns whether the training shall continue.
+    """
+
+    def __init__(self, search: Search, study: Study, trial: Trial, earlier: Sequence[FrozenTrial]) -> None:
+        self.epochs = 0
+        self._search = search
+        self._study = study
+        self._trial = trial
+        self._earlier = earlier
+        self._confirms = _confirms(search, trial, earlier)
+        self._curve: list[tuple[float, float]] = []
+        self._stopped: str | None = None
+        self._stopping = _early_stopping(earlier) if search.config.early_stopping else None
+
+    def __call__(self, progress: Progress) -> bool:
+        self._report(progress)
+        self._curve.append((progress.fraction, progress.accuracy))
+        self.epochs = progress.epoch
+        if progress.fraction < 1 and not self._confirms:
+            self._stopped = self._reason_to_stop(progress.fraction)
+        return self._stopped is None
+
+    def ending(self, outcome: Outcome, measured: Mapping[str, float]) -> Ending:
+        """Return the end of the trial after its training; `measured` has its costs by name."""
+        score = {self._search.config.objectives[0]: outcome.score}
+        record = Record(
+            epochs=outcome.epochs,
+            seconds=round(outcome.seconds, 3),
+            curve=[(round(fraction, 4), round(value, 6)) for fraction, value in outcome.curve],
+            measured=score,
+        )
+        if self._stopped is None:
+            return Ending(record, None, self._search.values(outcome.score, measured))
+        final = self._stopping.final(self._curve) if self._stopping is not None else None
+        estimate = None if final is None else tuple(self._search.values(final, measured))
+        return Ending(replace(record, reason=self._stopped, estimate=estimate), TrialState.PRUNED)
+
+    @property
+    def _single(self) -> bool:
+        """Whether there is one objective; Optuna takes intermediate values only then."""
+        return len(self._search.config.objectives) == 1
+
+    def _report(self, progress: Progress) -> None:
+        """Report a score to Optuna, with the percent of the training as its step, once per percent."""
+        percent = round(100 * progress.fraction)
+        reported = bool(self._curve) and percent == round(100 * self._curve[-1][0])
+        if self._single and not reported:
+            self._trial.report(progress.accuracy, step=percent)
+
+    def _reason_to_stop(self, fraction: float) -> str | None:
+        """Return why the training should end at this fraction; None if it should continue."""
+        if self._stopping is not None and self._stopping.should_stop(self._curve, self._peers()):
+            return f"stopped at {fraction:.0%}: not among the better half there"
+        if self._single and self._trial.should_prune():
+            return f"pruned at {fraction:.0%} ({self._search.config.pruner})"
+        budget = self._search.budget
+        if budget.unit == "seconds" and budget.is_spent(self._study.get_trials(deepcopy=False)):
+            return f"stopped at {fraction:.0%}: out of time"
+        return None
+
+    def _peers(self) -> list[Curve]:
+        """Return the curves to compare with; for a front, only those of candidates that cost no more."""
+        others = self._search.config.objectives[1:]
+        mine = Record.of(self._trial).measured
+        return [
+            record.curve
+            for record in map(Record.of, self._earlier)
+            if record.curve is not None and all(record.measured[name] <= mine[name] for name in others)
+        ]
+
+
+def _early_stopping(earlier: Sequence[FrozenTrial]) -> EarlyStopping | None:
+    """Return the rule learned from the first candidates; None until all of them are trained."""
+    first = earlier[:TAUGHT_BY]
+    if len(first) < TAUGHT_BY or not all(trial.state.is_finished() for trial in first):
+        return None
+    records = [Record.of(trial) for trial in first if trial.state == TrialState.COMPLETE]
+    return EarlyStopping([record.curve for record in records if record.curve is not None])
