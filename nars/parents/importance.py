@@ -1,8 +1,9 @@
 """How much each channel of a parent matters, read off its weights.
 
 A hidden channel of an inverted residual block counts by the scale of the norm after its depthwise
-convolution times the norm of its column in the projection: the size of what it can add to the block's output. A channel of
-a residual stream counts by the scales of the norms that write it, summed over its blocks.
+convolution times the norm of its column in the projection: the size of what it can add to the block's
+output. A channel of a residual stream counts by the scales of the norms that write it, summed over its
+blocks.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ def _written(state: Mapping[str, Tensor], site: Site) -> Tensor:
 
 def _rows(weight: Tensor) -> Tensor:
     """The norm of the weights of every output channel."""
-    return torch.linalg.vector_norm(weight.flatten(1), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(weight.flatten(1), dim=1)
+    return norms
 
 
 def _columns(weight: Tensor) -> Tensor:
     """The norm of the weights that read every input channel."""
-    return torch.linalg.vector_norm(weight.transpose(0, 1).flatten(1), dim=1)
+    return _rows(weight.transpose(0, 1))
