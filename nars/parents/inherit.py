@@ -22,7 +22,7 @@ from nars.spec import Architecture
 __all__ = ["Inheritance", "inherit"]
 
 _FRESH = -1
-"""Stands in a choice of channels for one that the parent does not have."""
+"""Marks, in a choice of channels, one that the parent does not have."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ def _picks(
 ) -> Iterator[tuple[str, str, _Picks]]:
     """The name of a candidate's tensor, that of its parent's, and the choice of channels between them."""
     incoming = torch.arange(architecture.in_channels)
+    if architecture.in_channels != parent.architecture.in_channels:
+        incoming.fill_(_FRESH)
     for stream in streams(architecture, parent.architecture):
         outgoing = _most_important(
             stream_importance(parent.state, stream.parent), stream.child[0].row.channels
@@ -121,16 +123,21 @@ def _conv_norm(prefix: str, outgoing: Tensor, incoming: Tensor) -> Iterator[tupl
 
 
 def _hidden(parent: Parent, child: Site, original: Site, incoming: Tensor) -> Tensor:
-    """The choice of hidden channels; without an expansion they are the block's input."""
+    """The choice of hidden channels.
+
+    Without an expansion they are the block's input. If only one of the two blocks has an expansion, their
+    hidden channels have nothing in common.
+    """
     assert child.row.expansion is not None
     assert original.row.expansion is not None
     wanted = int(hidden_width(child.in_channels, child.row.expansion))
     offered = int(hidden_width(original.in_channels, original.row.expansion))
-    plain = child.row.op == "mbconv" and wanted == child.in_channels
-    if plain and offered == original.in_channels:
-        return incoming
-    if plain:
-        return torch.full((wanted,), _FRESH)
+    if child.row.op == "mbconv":
+        plain, was_plain = wanted == child.in_channels, offered == original.in_channels
+        if plain and was_plain:
+            return incoming
+        if plain or was_plain:
+            return torch.full((wanted,), _FRESH)
     return _most_important(hidden_importance(parent.state, original), wanted)
 
 
