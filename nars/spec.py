@@ -31,13 +31,15 @@ class Block(Frozen):
     Only the first block of a row has the row's stride and changes the channel count. An
     mbconv adds its input to its output if its stride is 1 and the channels agree.
 
-    - ``conv``: kxk convolution with bias, norm, activation.
+    - ``conv``: kxk convolution (with a bias, unless `bias` is false), norm, activation.
     - ``mbconv``: 1x1 expansion (absent if it would not widen), depthwise kxk, squeeze-and-excitation,
       1x1 projection.
     - ``mbpool``: 1x1 expansion, global average pool, 1x1, activation; ends a classifier.
 
     Source: FBNetV3 (CVPR 2021), section 4, and the published definitions.
     """
+
+    later_fields: ClassVar[tuple[str, ...]] = ("bias",)
 
     op: Literal["conv", "mbconv", "mbpool"]
     channels: _Positive
@@ -48,13 +50,16 @@ class Block(Frozen):
     expansion: Annotated[int | float, Field(gt=0)] | None = None
     se: Literal["none", "hsigmoid", "sigmoid"] = "none"
     """The gate of squeeze-and-excitation."""
-    activation: Literal["hswish", "relu", "silu"] = "hswish"
-    padding: Annotated[int, Field(ge=0)] | None = None
-    """Padding of the first block; None is kernel // 2."""
+    activation: Literal["hswish", "relu", "relu6", "silu"] = "hswish"
+    padding: Annotated[int, Field(ge=0)] | Literal["same"] | None = None
+    """Padding of the first block; None is kernel // 2. ``same`` is TensorFlow's: with stride 2 it pads an
+    even map by one less at the top and left than at the bottom and right."""
     squeeze: Literal["input", "hidden"] = "input"
     """Whether to squeeze to about a quarter of the block's input channels, or of its hidden ones."""
     depthwise: Literal["norm_act", "bare"] = "norm_act"
     """Whether norm and activation follow the depthwise convolution."""
+    bias: bool = True
+    """Whether the convolution of a conv has a bias; the convolutions of the others have none."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
@@ -67,6 +72,8 @@ class Block(Frozen):
             raise ValueError(f"{self.op} has neither se nor stride -2, got {given}")
         if self.op == "mbpool" and (self.stride != 1 or self.repeats != 1):
             raise ValueError("mbpool stands alone, with stride 1 and repeats 1")
+        if self.op != "conv" and not self.bias:
+            raise ValueError(f"only a conv has a bias to leave out, {self.op} has none")
         return self
 
     def single(self, repeat: int) -> Self:
@@ -83,10 +90,15 @@ class Architecture(Document):
     """
 
     kind: ClassVar[str] = "architecture"
+    later_fields: ClassVar[tuple[str, ...]] = ("norm_eps", "norm_momentum")
 
     name: str = "unnamed"
     resolution: _Positive
     in_channels: _Positive = 3
+    norm_eps: Annotated[float, Field(gt=0)] = 1e-5
+    """Added to every variance by the norms."""
+    norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Weight of a new batch in the running statistics of batch norms."""
     stages: Annotated[tuple[Annotated[tuple[Block, ...], Field(min_length=1)], ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -99,6 +111,13 @@ class Architecture(Document):
     def blocks(self) -> Iterator[tuple[int, int, Block]]:
         """Every single block in order, as (stage, input channels, row with repeats 1)."""
         yield from unroll(self.stages, self.in_channels)
+
+    def spatial_stages(self) -> list[list[Block]]:
+        """The stages without the head of a classifier: an mbpool, or a last stage of one 1x1 convolution."""
+        kept = [[row for row in stage if row.op != "mbpool"] for stage in self.stages]
+        kept = [stage for stage in kept if stage]
+        widens = [(row.op, row.kernel, row.repeats, row.stride) for row in kept[-1]] == [("conv", 1, 1, 1)]
+        return kept[:-1] if widens and len(kept) > 1 else kept
 
 
 def unroll(stages: Iterable[Iterable[Block]], in_channels: int) -> Iterator[tuple[int, int, Block]]:

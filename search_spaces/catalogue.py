@@ -1,7 +1,8 @@
 """The published networks by name, and the figures that were published with them.
 
 Source: "FBNetV3: Joint Architecture-Recipe Search using Predictor Pretraining" (CVPR 2021,
-arXiv 2006.02049) and its released definitions (facebookresearch/mobile-vision at bb8465c).
+arXiv 2006.02049) and its released definitions (facebookresearch/mobile-vision at bb8465c); EfficientNet-Lite
+as released with TensorFlow (tensorflow/tpu, models/official/efficientnet/lite).
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ _FIGURES = _FOLDER / "figures.yaml"
 class Figures(Frozen):
     """The figures that the authors published for one network, on ImageNet."""
 
-    params_m: float
-    """Millions of convolution weights; biases and norms are not counted."""
-    flops_m: float
-    """Millions of convolution MACs, plus one per input element of every adaptive average pool."""
     top_1: float
     """Accuracy in percent."""
-    top_5: float
-    """Accuracy in percent."""
-    resize: int
+    top_5: float | None = None
+    """Accuracy in percent; None if it was not published, as every figure below."""
+    params_m: float | None = None
+    """Millions of convolution weights; biases and norms are not counted."""
+    flops_m: float | None = None
+    """Millions of convolution MACs, plus one per input element of every adaptive average pool."""
+    resize: int | None = None
     """Side in pixels to which images are resized before they are cropped to the network's resolution."""
 
 
 @cache
 def names() -> tuple[str, ...]:
-    """All published networks, the smallest first."""
+    """All published networks, family by family, the smallest first."""
     stems = [path.stem for path in _FOLDER.glob("*.yaml") if path != _FIGURES]
-    return tuple(sorted(stems, key=lambda name: (not name.endswith("0"), name)))
+    return tuple(sorted(stems, key=lambda name: name.removesuffix("a0")))  # fbnetv3_a0 is before a
 
 
 @cache

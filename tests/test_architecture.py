@@ -23,6 +23,7 @@ FLOORS = {
         "spec",
         "data space tensors",
         "training networks predictors",
+        "parents",
         "sampling tasks",
         "searching",
         "workers report",

@@ -14,7 +14,7 @@ from torchvision.ops import Conv2dNormActivation
 from detector.model.parts import Parts
 from nars.errors import UsageError
 from nars.networks.build import Features
-from nars.networks.norms import Norm, norm
+from nars.networks.norms import Norm, norm, norm_layer
 
 __all__ = ["Backbone"]
 
@@ -33,7 +33,7 @@ class Backbone(nn.Module):
             raise UsageError(
                 f"freeze must be at most the {len(parts.trunk)} stages of {parts.name}, got {freeze}"
             )
-        trunk = Features(parts.trunk, norm=kind)
+        trunk = Features(parts.trunk, norm=norm_layer(kind, parts.norm_eps, parts.norm_momentum))
         strides = [int(stride) for stride in trunk.strides]
         self.names: tuple[str, ...] = ("c4",)
         self.strides: tuple[int, ...] = (strides[-1],)

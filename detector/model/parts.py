@@ -7,7 +7,7 @@ architecture this way; `detector.model.catalogue` has the published detectors.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -26,7 +26,13 @@ _Stages = Annotated[tuple[BlockRows, ...], Field(min_length=1)]
 class Parts(Frozen):
     """The block rows of a detector, without its weights and settings."""
 
+    later_fields: ClassVar[tuple[str, ...]] = ("norm_eps", "norm_momentum")
+
     name: str = "unnamed"
+    norm_eps: float = Architecture.model_fields["norm_eps"].default
+    """Added to every variance by the norms of trunk and heads."""
+    norm_momentum: float = Architecture.model_fields["norm_momentum"].default
+    """Weight of a new batch in the running statistics of their batch norms."""
     trunk: _Stages
     """Stages from the image to C4; with `fpn`, to C5."""
     rpn: BlockRows
@@ -65,14 +71,12 @@ def parts_of(architecture: Architecture) -> Parts:
 
     - trunk: everything before the last downsampling, at the stride that results
     - RPN tower: the trunk's last row, repeated with stride 1
-    - box head: everything from the last downsampling on, without mbpool
+    - box head: everything from the last downsampling on, without the classifier's head
     - mask head: as published for the dsmask detectors, at the width that C5 starts with
 
     Raises `SpecError` for an architecture with upsampling or with fewer than two downsamplings.
     """
-    rows = [
-        (stage, row) for stage, rows in enumerate(architecture.stages) for row in rows if row.op != "mbpool"
-    ]
+    rows = [(stage, row) for stage, rows in enumerate(architecture.spatial_stages()) for row in rows]
     _check(architecture, [row for _, row in rows])
     cut = max(index for index, (_, row) in enumerate(rows) if row.stride == 2)
     trunk: dict[int, list[Block]] = {}
@@ -82,6 +86,8 @@ def parts_of(architecture: Architecture) -> Parts:
     last = rows[cut - 1][1]
     return Parts(
         name=architecture.name,
+        norm_eps=architecture.norm_eps,
+        norm_momentum=architecture.norm_momentum,
         trunk=tuple(tuple(stage) for stage in trunk.values()),
         rpn=(last.model_copy(update={"stride": 1, "padding": None}),),
         box=box,

@@ -18,6 +18,7 @@ from detector.model.suppression import suppress
 from detector.model.targets import Detections, Target
 from nars.errors import SpecError
 from nars.networks.build import Features, smallest_side
+from nars.networks.norms import norm_layer
 from nars.spec import Block
 
 __all__ = ["RegionHeads"]
@@ -157,7 +158,8 @@ class BoxHead(nn.Module):
 
     def __init__(self, parts: Parts, settings: Settings) -> None:
         super().__init__()
-        self.stages = Features([parts.box], parts.channels, settings.norm)
+        norms = norm_layer(settings.norm, parts.norm_eps, parts.norm_momentum)
+        self.stages = Features([parts.box], parts.channels, norms)
         self.out_channels = self.stages.out_channels[-1]
         _check_resolution("pooler_resolution", settings.pooler_resolution, parts.box)
 
@@ -193,7 +195,8 @@ class MaskHead(nn.Module):
         super().__init__()
         if parts.mask is None:
             raise SpecError(f"{parts.name} was published without a mask head, so mask must be off")
-        self.stages = Features([parts.mask], parts.channels, settings.norm)
+        norms = norm_layer(settings.norm, parts.norm_eps, parts.norm_momentum)
+        self.stages = Features([parts.mask], parts.channels, norms)
         self.out_channels = self.stages.out_channels[-1]
         _check_resolution("mask_pooler_resolution", settings.mask_pooler_resolution, parts.mask)
 

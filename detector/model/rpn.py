@@ -15,6 +15,7 @@ from detector.model.settings import Settings
 from detector.model.suppression import suppress
 from nars.errors import NonFiniteLossError
 from nars.networks.build import Features
+from nars.networks.norms import norm_layer
 
 __all__ = ["ProposalNetwork"]
 
@@ -117,7 +118,8 @@ class ProposalHead(nn.Module):
 
     def __init__(self, parts: Parts, settings: Settings) -> None:
         super().__init__()
-        self.tower = Features([parts.rpn], parts.channels, settings.norm)
+        norms = norm_layer(settings.norm, parts.norm_eps, parts.norm_momentum)
+        self.tower = Features([parts.rpn], parts.channels, norms)
         channels, anchors = self.tower.out_channels[-1], settings.anchors_per_cell
         self.cls_logits = nn.Conv2d(channels, anchors, 1)
         self.bbox_pred = nn.Conv2d(channels, anchors * 4, 1)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from nars.cli.values import device_option, json_option, to_json
+from nars.cli.values import device_option, init_option, json_option, to_json
+
+if TYPE_CHECKING:
+    from nars.spec import Architecture
 
 
 @click.command("profile")
@@ -17,16 +22,24 @@ from nars.cli.values import device_option, json_option, to_json
     show_default=True,
     help="Outputs of the classifier.",
 )
+@init_option
 @click.option("--latency", is_flag=True, help="Measure the time of each stage on this machine.")
 @device_option
 @json_option
 def profile_command(
-    arch: str, resolution: int | None, classes: int, latency: bool, device: str, as_json: bool
+    arch: str,
+    resolution: int | None,
+    classes: int,
+    init: str,
+    latency: bool,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Print shape, MACs and parameters of ARCH, a file or a published name, stage by stage.
 
     Both countings are printed: ours, and that of the published figures, which counts the weights of
-    convolutions only and adds the inputs of average pools.
+    convolutions only and adds the inputs of average pools. With --init, the share of the parameters that
+    ARCH would inherit from that parent is printed too; its classifier counts as fresh.
 
     Example: nars profile fbnetv3_a --latency
     """
@@ -43,9 +56,22 @@ def profile_command(
         num_classes=classes,
         latency_device=resolve(device) if latency else None,
     )
+    share = _inherited(architecture, classes, init)
     if as_json:
-        click.echo(to_json(costs.to_dict()))
-    else:
-        from rich.console import Console
+        click.echo(to_json(costs.to_dict() | ({} if share is None else {"inherited": share})))
+        return
+    from rich.console import Console
 
-        Console().print(costs.table())
+    Console().print(costs.table())
+    if share is not None:
+        click.echo(f"inherits {share:.1%} of its parameters from {init}")
+
+
+def _inherited(architecture: Architecture, classes: int, init: str) -> float | None:
+    """The share of its parameters that a classifier would inherit from the parent `init`, if there is one."""
+    from nars.networks.build import build
+    from nars.parents.inherit import inherit
+    from nars.parents.sources import parent
+
+    origin = parent(init)
+    return None if origin is None else inherit(build(architecture, classes), architecture, origin).share

@@ -13,6 +13,7 @@ from nars.cli.values import (
     data_to_use,
     device_option,
     drop_bad_option,
+    init_option,
     json_option,
     naming_source,
     seed_option,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs to train instead of the recipe's.")
 @click.option("--recipe", help="Recipe or candidate file to train with, instead of the recipe in ARCH.")
+@init_option
 @seed_option
 @drop_bad_option
 @device_option
@@ -48,6 +50,7 @@ def train_command(
     output: Path,
     epochs: int | None,
     recipe: str | None,
+    init: str,
     seed: int,
     drop_bad: bool,
     device: str,
@@ -55,8 +58,9 @@ def train_command(
 ) -> None:
     """Train ARCH, a candidate file or a published name, and write its weights.
 
-    Without --data it trains on the data that ARCH was searched on. After a kill the same command
-    continues from its last epoch (OUTPUT.checkpoint).
+    Without --data it trains on the data that ARCH was searched on. With --init it inherits what fits of a
+    parent's weights, and images are normalized as the parent's. After a kill the same command continues from
+    its last epoch (OUTPUT.checkpoint).
 
     Example: nars train best.yaml --data photos/ -o best.pt
     """
@@ -68,15 +72,22 @@ def train_command(
     from nars.device import resolve, seeded
     from nars.networks.build import build
     from nars.networks.weights import save_weights
+    from nars.parents.sources import parent
+    from nars.parents.start import as_seen_by, start
     from nars.training import evaluation, loop
 
     assert candidate.data is not None
+    origin = parent(init)
     with naming_source(data, arch):
         images = load(candidate.data, drop_bad=drop_bad)
     torch_device = resolve(device)
+    console = Console(stderr=True, quiet=as_json)
     with seeded(seed, torch_device):
         model = build(candidate.architecture, len(images.classes), candidate.recipe)
-    console = Console(stderr=True, quiet=as_json)
+    if origin is not None:
+        images = as_seen_by(origin, images)
+        inherited = start(model, candidate.architecture, origin, images, torch_device)
+        console.print(f"inherited {inherited.share:.1%} of the parameters from {init}")
     console.print(f"training on {candidate.data}")
 
     def on_epoch(progress: Progress) -> bool:
@@ -147,6 +158,8 @@ def evaluate_command(
 
     Example: nars evaluate weights.pt --data photos/ --split val
     """
+    import torch
+
     from nars.data import load
     from nars.device import resolve
     from nars.errors import WeightsError
@@ -160,6 +173,7 @@ def evaluate_command(
     if images.classes != trained.classes:
         mine, theirs = ", ".join(trained.classes[:5]), ", ".join(images.classes[:5])
         raise WeightsError(f"{weights} was trained on other classes ({mine}) than {source} has ({theirs})")
+    images = images.normalized(torch.tensor(trained.mean), torch.tensor(trained.std))
     torch_device = resolve(device)
     metrics = evaluation.evaluate(
         trained.network().to(torch_device),

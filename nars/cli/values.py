@@ -21,6 +21,7 @@ __all__ = [
     "data_to_use",
     "device_option",
     "drop_bad_option",
+    "init_option",
     "json_option",
     "naming_source",
     "quiet_optuna",
@@ -99,6 +100,13 @@ seed_option = click.option(
     default=0,
     show_default=True,
     help="Start of every random draw of the training.",
+)
+init_option = click.option(
+    "--init",
+    default="none",
+    show_default=True,
+    help="Parent to inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME, torchvision:NAME, "
+    "a .pt or .safetensors file, a run folder, or none.",
 )
 run_option = click.option(
     "--run", "folder", type=click.Path(path_type=Path), help="Run folder; by default the latest in runs/."

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -183,6 +183,12 @@ class ImageData:
     """Hex digest of classes, labels and contents; equal data have equal digests."""
     dropped: tuple[str, ...] = ()
     """One line about each image that could not be read and was left out, as asked."""
+    normalization: tuple[Tensor, Tensor] | None = None
+    """Mean [3] and deviation [3], in 0..1, that take the place of the training images' own."""
+
+    def normalized(self, mean: Tensor, std: Tensor) -> ImageData:
+        """The same data, to be normalized by another mean [3] and deviation [3], in 0..1."""
+        return replace(self, normalization=(mean, std))
 
     def split(self, name: str) -> Split:
         splits = {"train": self.train, "val": self.val, "test": self.test}
@@ -191,13 +197,13 @@ class ImageData:
 
     @property
     def mean(self) -> Tensor:
-        """Mean [3] of the training images, in 0..1."""
-        return self._moments[0]
+        """Mean [3] of the training images, in 0..1, unless the data are `normalized` by another."""
+        return (self.normalization or self._moments)[0]
 
     @property
     def std(self) -> Tensor:
-        """Standard deviation [3] of the training images, in 0..1, at least one grey level."""
-        return self._moments[1]
+        """Standard deviation [3] of the training images, in 0..1, at least one grey level; likewise."""
+        return (self.normalization or self._moments)[1]
 
     @cached_property
     def _moments(self) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from torchvision.ops import Conv2dNormActivation
 
 from nars.errors import DataError, SpecError, UsageError
 from nars.networks.blocks import MBConv, build_block, is_residual
-from nars.networks.norms import Norm
+from nars.networks.norms import Norm, NormLayer, norm_layer
 from nars.spec import Architecture, Block, Recipe, unroll
 
 __all__ = ["Classifier", "Features", "build", "features", "smallest_side"]
@@ -45,9 +45,10 @@ def features(architecture: Architecture, norm: Norm = "bn") -> nn.Module:
     """A backbone with fresh weights: images [N, C, H, W] to one map per stage, as a list.
 
     The module lists the channels and strides of its maps as `out_channels` and `strides`. A final
-    mbpool is left out. Raises `UsageError` for an unknown norm.
+    mbpool or 1x1 convolution, the head of a classifier, is left out. Raises `UsageError` for an unknown norm.
     """
-    return Features(_spatial(architecture.stages), architecture.in_channels, norm)
+    norms = norm_layer(norm, architecture.norm_eps, architecture.norm_momentum)
+    return Features(architecture.spatial_stages(), architecture.in_channels, norms)
 
 
 class Classifier(nn.Module):
@@ -57,7 +58,8 @@ class Classifier(nn.Module):
         super().__init__()
         self.in_channels = architecture.in_channels
         self.smallest_side = smallest_side(architecture.stages)
-        stages = _stages(architecture.stages, self.in_channels, norm, recipe.stochastic_depth)
+        norms = norm_layer(norm, architecture.norm_eps, architecture.norm_momentum)
+        stages = _stages(architecture.stages, self.in_channels, norms, recipe.stochastic_depth)
         self.stages = nn.Sequential(*stages)
         classifier = nn.Conv2d(architecture.stages[-1][-1].channels, num_classes, 1)
         self.head = _head(classifier, recipe.dropout)
@@ -80,14 +82,15 @@ class Features(nn.Module):
     stages upsample.
     """
 
-    def __init__(self, stages: Stages, in_channels: int = 3, norm: Norm = "bn") -> None:
+    def __init__(self, stages: Stages, in_channels: int = 3, norm: Norm | NormLayer = "bn") -> None:
         super().__init__()
         assert not any(row.op == "mbpool" for stage in stages for row in stage), "mbpool leaves no map"
         self.in_channels = in_channels
         self.smallest_side = smallest_side(stages)
         self.out_channels = [stage[-1].channels for stage in stages]
         self.strides = _strides(stages)
-        self.stages = nn.ModuleList(_stages(stages, in_channels, norm))
+        norms = norm_layer(norm) if isinstance(norm, str) else norm
+        self.stages = nn.ModuleList(_stages(stages, in_channels, norms))
         _initialize(self)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -106,14 +109,14 @@ def smallest_side(stages: Stages) -> int:
     for _, _, row in reversed(list(unroll(stages, 1))):
         if row.kernel is None:
             continue
-        padding = row.kernel // 2 if row.padding is None else row.padding
+        padding = row.padding if isinstance(row.padding, int) else row.kernel // 2  # SAME has as many outputs
         side = max(1, (side - 1) * max(row.stride, 1) + row.kernel - 2 * padding)
         if row.stride == -2:
             side = -(-side // 2)
     return side
 
 
-def _stages(stages: Stages, in_channels: int, norm: Norm, drop_rate: float = 0.0) -> list[nn.Sequential]:
+def _stages(stages: Stages, in_channels: int, norm: NormLayer, drop_rate: float = 0.0) -> list[nn.Sequential]:
     """One module per stage; the drop rate of residual blocks grows linearly to `drop_rate`."""
     blocks = list(unroll(stages, in_channels))
     residuals = sum(is_residual(row, channels) for _, channels, row in blocks)
@@ -133,12 +136,6 @@ def _head(classifier: nn.Conv2d, dropout: float) -> nn.Sequential:
     layers["classifier"] = classifier
     layers["flatten"] = nn.Flatten()
     return nn.Sequential(layers)
-
-
-def _spatial(stages: Stages) -> list[list[Block]]:
-    """The stages without mbpool, and without stages that held nothing else."""
-    kept = [[row for row in stage if row.op != "mbpool"] for stage in stages]
-    return [stage for stage in kept if stage]
 
 
 def _strides(stages: Stages) -> list[float]:

@@ -1,12 +1,14 @@
 """The normalization layers of networks, each by its name.
 
-All keep the channel count and use eps 1e-5; those with running statistics use momentum 0.1.
+All keep the channel count; eps and the momentum of running statistics are those of the architecture.
 `naive_sync_bn` and `naive_sync_bn_weighted` average batch statistics over the workers of a
 distributed training with one small differentiable all-reduce, on CPU (gloo) as on CUDA (nccl).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast, get_args
 
 import torch
@@ -18,13 +20,16 @@ from torchvision.ops import FrozenBatchNorm2d
 from nars.errors import UsageError, closest
 from nars.spec import Norm
 
-__all__ = ["NaiveSyncBatchNorm2d", "Norm", "norm"]
+__all__ = ["NaiveSyncBatchNorm2d", "Norm", "NormLayer", "norm", "norm_layer"]
+
+NormLayer = Callable[[int], nn.Module]
+"""Makes the norm of a map of so many channels."""
 
 _EPS = 1e-5
-"""Added to every variance."""
+"""Added to every variance, unless an architecture says otherwise."""
 
 _MOMENTUM = 0.1
-"""Weight of a new batch in the running statistics."""
+"""Weight of a new batch in the running statistics, unless an architecture says otherwise."""
 
 _MOST_GROUPS = 32
 """Most groups of a group norm. Source: "Group Normalization" (Wu, He 2018)."""
@@ -33,7 +38,12 @@ _LEAST_PER_GROUP = 4
 """Fewest channels in a group."""
 
 
-def norm(kind: Norm, channels: int) -> nn.Module:
+def norm_layer(kind: Norm, eps: float = _EPS, momentum: float = _MOMENTUM) -> NormLayer:
+    """Return what makes the normalization layers `kind` of a network; see `norm`."""
+    return partial(norm, kind, eps=eps, momentum=momentum)
+
+
+def norm(kind: Norm, channels: int, eps: float = _EPS, momentum: float = _MOMENTUM) -> nn.Module:
     """The normalization layer `kind` for maps [N, channels, H, W].
 
     - ``bn``: statistics of this worker's batch.
@@ -47,17 +57,17 @@ def norm(kind: Norm, channels: int) -> nn.Module:
     """
     match kind:
         case "bn":
-            return nn.BatchNorm2d(channels, _EPS, _MOMENTUM)
+            return nn.BatchNorm2d(channels, eps, momentum)
         case "gn":
-            return nn.GroupNorm(group_count(channels), channels, _EPS)
+            return nn.GroupNorm(group_count(channels), channels, eps)
         case "sync_bn":
-            return nn.SyncBatchNorm(channels, _EPS, _MOMENTUM)
+            return nn.SyncBatchNorm(channels, eps, momentum)
         case "naive_sync_bn":
-            return NaiveSyncBatchNorm2d(channels)
+            return NaiveSyncBatchNorm2d(channels, eps=eps, momentum=momentum)
         case "naive_sync_bn_weighted":
-            return NaiveSyncBatchNorm2d(channels, weighted=True)
+            return NaiveSyncBatchNorm2d(channels, weighted=True, eps=eps, momentum=momentum)
         case "frozen_bn":
-            return cast(nn.Module, FrozenBatchNorm2d(channels, _EPS))
+            return cast(nn.Module, FrozenBatchNorm2d(channels, eps))
         case _:
             raise UsageError(f"no norm is called {kind!r}: {closest(str(kind), get_args(Norm))}")
 
@@ -81,8 +91,10 @@ class NaiveSyncBatchNorm2d(nn.BatchNorm2d):
 
     momentum: float
 
-    def __init__(self, channels: int, weighted: bool = False) -> None:
-        super().__init__(channels, _EPS, _MOMENTUM)
+    def __init__(
+        self, channels: int, weighted: bool = False, eps: float = _EPS, momentum: float = _MOMENTUM
+    ) -> None:
+        super().__init__(channels, eps, momentum)
         self.weighted = weighted
 
     def forward(self, input: Tensor) -> Tensor:

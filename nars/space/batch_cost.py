@@ -35,7 +35,7 @@ _NUMBERS: dict[str, Callable[[Any], float]] = {
     "kernel": lambda kernel: kernel or 1,
     "expansion": lambda expansion: expansion or 1,
     "se": lambda gate: gate != "none",
-    "padding": lambda padding: -1 if padding is None else padding,
+    "padding": lambda padding: padding if isinstance(padding, int) else -1,
 }
 """The values that enter the cost, by their key in a row, and how each becomes a number."""
 
@@ -85,6 +85,7 @@ class SpaceCost:
             padding=np.where(rest, -1, whole("padding")),
             squeeze_hidden=np.array([[row.squeeze == "hidden"] for row, _ in self._parts]),
             bare_depthwise=np.array([[row.depthwise == "bare"] for row, _ in self._parts]),
+            bias=np.array([[row.bias] for row, _ in self._parts]),
         )
 
     def _find_rows(self, key: str) -> Ints:

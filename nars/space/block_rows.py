@@ -34,9 +34,10 @@ class BlockRows:
     expansion: NDArray[np.float64]
     se: NDArray[np.bool_]
     padding: Ints
-    """-1 is kernel // 2."""
+    """-1 is kernel // 2, or SAME, which gives maps of the same size."""
     squeeze_hidden: NDArray[np.bool_]
     bare_depthwise: NDArray[np.bool_]
+    bias: NDArray[np.bool_]
 
     def subset(self, rows: Sequence[int]) -> BlockRows:
         """Some of the rows, by their numbers."""
@@ -51,6 +52,7 @@ class BlockRows:
             padding=self.padding[rows],
             squeeze_hidden=self.squeeze_hidden[rows],
             bare_depthwise=self.bare_depthwise[rows],
+            bias=self.bias[rows],
         )
 
 
@@ -73,7 +75,8 @@ def rows_of(blocks: Sequence[Block]) -> BlockRows:
         repeats=np.array([repeats for _, repeats in single], dtype=np.int64)[:, None],
         expansion=column(lambda block: block.expansion or 1, np.float64),
         se=column(lambda block: block.se != "none", np.bool_),
-        padding=column(lambda block: -1 if block.padding is None else block.padding, np.int64),
+        padding=column(lambda block: block.padding if isinstance(block.padding, int) else -1, np.int64),
         squeeze_hidden=column(lambda block: block.squeeze == "hidden", np.bool_),
         bare_depthwise=column(lambda block: block.depthwise == "bare", np.bool_),
+        bias=column(lambda block: block.bias, np.bool_),
     )

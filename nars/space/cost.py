@@ -64,7 +64,7 @@ def count_classifier(side: ArrayLike, channels: ArrayLike, num_classes: int) -> 
 def _conv(rows: BlockRows, channels: Ints, side: Ints, out_side: Ints) -> Costs:
     weights = channels * rows.kernel**2 * rows.channels
     macs = weights * out_side**2
-    return Costs(macs, weights + 3 * rows.channels, macs, weights)  # a bias, and two of the norm
+    return Costs(macs, weights + (2 + rows.bias) * rows.channels, macs, weights)  # two are the norm's
 
 
 def _mbconv(rows: BlockRows, channels: Ints, side: Ints, out_side: Ints) -> Costs:

@@ -25,6 +25,12 @@ class Declaration(Protocol):
     def in_channels(self) -> int: ...
 
     @property
+    def norm_eps(self) -> float: ...
+
+    @property
+    def norm_momentum(self) -> float: ...
+
+    @property
     def stages(self) -> tuple[tuple[RowSpace, ...], ...]: ...
 
     @property
@@ -51,7 +57,12 @@ def decode(space: Declaration, genotype: Mapping[str, Any], name: str) -> Candid
     values = {**space.fixed, **genotype}
     stages = [[block for row in stage for block in row.rows(values)] for stage in space.stages]
     architecture = Architecture(
-        name=name, resolution=values["resolution"], in_channels=space.in_channels, stages=stages
+        name=name,
+        resolution=values["resolution"],
+        in_channels=space.in_channels,
+        norm_eps=space.norm_eps,
+        norm_momentum=space.norm_momentum,
+        stages=stages,
     )
     return Candidate(architecture=architecture, recipe=_recipe(space, values))
 

@@ -26,6 +26,9 @@ def encode(space: Declaration, candidate: Candidate) -> Genotype:
     """
     architecture = candidate.architecture
     values: Values = {"resolution": architecture.resolution}
+    for name in ("norm_eps", "norm_momentum"):
+        if getattr(architecture, name) != getattr(space, name):
+            raise SpecError(f"{name} = {getattr(architecture, name)!r} is outside space {space.name}")
     if len(architecture.stages) != len(space.stages):
         raise SpecError(f"{len(architecture.stages)} stages; space {space.name} has {len(space.stages)}")
     for index, (rows, stage) in enumerate(zip(space.stages, architecture.stages, strict=True)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ __all__ = ["RowSpace", "row_space"]
 class RowSpace(Frozen):
     """An open `nars.spec.Block` row; `depth` blocks, of which only the first has the stride."""
 
+    later_fields: ClassVar[tuple[str, ...]] = ("bias",)
+
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     op: Literal["conv", "mbconv", "mbpool"]
     channels: Value
@@ -30,6 +32,7 @@ class RowSpace(Frozen):
     padding: Value = None
     squeeze: Literal["input", "hidden"] = "input"
     depthwise: Literal["norm_act", "bare"] = "norm_act"
+    bias: bool = True
 
     def values(self) -> Iterator[tuple[str, Value]]:
         """Every value, open or fixed, under its flat name."""
@@ -56,9 +59,9 @@ class RowSpace(Frozen):
             return values[name] if name in values else values[f"{name}.{part}"]
 
         keys = ("channels", "kernel", "expansion", "se", "activation", "padding")
-        return Block(
-            op=self.op, squeeze=self.squeeze, depthwise=self.depthwise, **{key: value(key) for key in keys}
-        )
+        values_of = {key: value(key) for key in keys}
+        fixed = {key: getattr(self, key) for key in ("op", "squeeze", "depthwise", "bias")}
+        return Block(**fixed, **values_of)
 
 
 def row_space(name: str, row: Block) -> RowSpace:

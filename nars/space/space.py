@@ -51,10 +51,14 @@ class Space(Document):
     """
 
     kind: ClassVar[str] = "space"
+    later_fields: ClassVar[tuple[str, ...]] = ("norm_eps", "norm_momentum")
 
     name: str = "unnamed"
     resolution: Value
     in_channels: int = 3
+    norm_eps: float = Architecture.model_fields["norm_eps"].default
+    """Of the norms of every network, as is `norm_momentum`; see `nars.spec.Architecture`."""
+    norm_momentum: float = Architecture.model_fields["norm_momentum"].default
     num_classes: int = 1000
     """Outputs of the classifier, which count in its cost; a search sets those of its data."""
     stages: tuple[Annotated[tuple[RowSpace, ...], Field(min_length=1)], ...]
@@ -150,6 +154,8 @@ class Space(Document):
             changes |= {
                 "resolution": architecture.resolution,
                 "in_channels": architecture.in_channels,
+                "norm_eps": architecture.norm_eps,
+                "norm_momentum": architecture.norm_momentum,
                 "stages": stages,
             }
         if recipe is not None:

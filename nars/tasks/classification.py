@@ -11,6 +11,8 @@ import torch
 from nars.data import ImageData, load
 from nars.device import memory_errors, seeded
 from nars.networks.build import build
+from nars.parents.parent import Parent
+from nars.parents.start import as_seen_by, start
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
 from nars.training.loop import Progress, train
@@ -24,9 +26,11 @@ class Classification(Task):
     name = "classification"
     metric = "accuracy"
 
-    def __init__(self, data: ImageData, device: torch.device) -> None:
-        self.data = data
+    def __init__(self, data: ImageData, device: torch.device, parent: Parent | None = None) -> None:
+        """Candidates inherit from `parent`, and see images normalized as it does, if there is one."""
+        self.data = data if parent is None else as_seen_by(parent, data)
         self.device = device
+        self.parent = parent
 
     @classmethod
     def open(cls, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Self:
@@ -51,6 +55,8 @@ class Classification(Task):
         architecture, recipe = candidate.architecture, candidate.recipe
         with seeded(seed, self.device), memory_errors("building the network"):
             model = build(architecture, len(self.data.classes), recipe)
+            if self.parent is not None:
+                start(model, architecture, self.parent, self.data, self.device)
         trained = train(
             model,
             self.data,

@@ -93,6 +93,7 @@ def train(
             "data": data.fingerprint,
             "resolution": resolution,
             "seed": seed,
+            "normalization": _listed(data),
         }
         parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "scaler": scaler}
         parts |= {} if ema is None else {"ema": ema}
@@ -142,6 +143,11 @@ def train(
         if val is None:  # the checkpoint is of a finished training
             val = evaluate(measured, data, "val", resolution=resolution, device=device)
         return Trained(measured.eval(), val, tuple(curve))
+
+
+def _listed(data: ImageData) -> list[list[float]] | None:
+    """The mean and deviation that were set for these data, None if they are their own."""
+    return None if data.normalization is None else [tensor.tolist() for tensor in data.normalization]
 
 
 def _check_val(val: Metrics, epoch: int) -> None:

@@ -25,7 +25,7 @@ def widened(model: nn.Module, device: torch.device) -> Iterator[None]:
     handles = []
     if device.type == "cpu":
         for module in model.modules():
-            if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
+            if _is_depthwise(module):
                 widen = _Widen()
                 handles.append(module.register_forward_pre_hook(widen.before))
                 handles.append(module.register_forward_hook(widen.after))
@@ -34,6 +34,16 @@ def widened(model: nn.Module, device: torch.device) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    """Whether a module is a depthwise convolution whose maps may be smaller than its kernel.
+
+    One with SAME padding pads its maps itself, to its kernel's size or more.
+    """
+    if not isinstance(module, nn.Conv2d) or module.padding == "same":
+        return False
+    return module.groups == module.in_channels > 1
 
 
 class _Widen:

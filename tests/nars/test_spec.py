@@ -118,3 +118,41 @@ def test_blocks_are_listed_one_by_one() -> None:
 def test_values_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         RECIPE.lr = 1.0
+
+
+LATER = Architecture(
+    name="later",
+    resolution=32,
+    norm_eps=1e-3,
+    norm_momentum=0.01,
+    stages=[
+        [Block(op="conv", kernel=3, channels=16, stride=2, padding="same", bias=False, activation="relu6")],
+        [Block(op="mbconv", kernel=5, channels=24, stride=2, expansion=4, padding="same", repeats=2)],
+        [Block(op="conv", kernel=1, channels=128, bias=False)],
+    ],
+)
+
+
+def test_later_fields_are_written_only_if_they_say_something() -> None:
+    text = LATER.to_yaml()
+    assert Architecture.from_yaml(text) == LATER
+    assert "norm_eps: 0.001" in text
+    assert text.count("bias: false") == 2
+    plain, dumped = ARCHITECTURE.to_yaml(), ARCHITECTURE.model_dump()
+    for name in ("norm_eps", "norm_momentum", "bias"):
+        assert name not in plain
+        assert name not in str(dumped)  # so that what older versions made from a dump stays the same
+    assert Architecture(**dumped) == ARCHITECTURE
+    assert Architecture(**LATER.model_dump()) == LATER
+
+
+def test_only_a_conv_can_lack_a_bias() -> None:
+    with pytest.raises(SpecError, match="only a conv has a bias to leave out, mbconv has none"):
+        Block(op="mbconv", kernel=3, channels=8, expansion=2, bias=False)
+
+
+def test_the_head_of_a_classifier_is_no_spatial_stage() -> None:
+    assert LATER.spatial_stages() == [list(stage) for stage in LATER.stages[:2]]
+    assert ARCHITECTURE.spatial_stages() == [list(stage) for stage in ARCHITECTURE.stages[:2]]
+    alone = LATER.replace(stages=LATER.stages[2:])
+    assert len(alone.spatial_stages()) == 1

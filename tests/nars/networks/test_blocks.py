@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from nars.errors import SpecError
-from nars.networks.blocks import MBConv, build_block, is_residual
+from nars.networks.blocks import MBConv, SameConv2d, build_block, is_residual
+from nars.networks.norms import norm_layer
 from nars.space.widths import hidden_width, round8, squeeze_width
 from nars.spec import Block
 
@@ -86,3 +87,46 @@ def test_stochastic_depth_drops_whole_images_in_training_only() -> None:
     dropped = (block(x) == x).flatten(1).all(1).sum().item()
     assert 16 <= dropped <= 48  # 32 expected, 4 sigma of 4 each way
     assert not (block.eval()(x) == x).flatten(1).all(1).any()
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5, 7])
+@pytest.mark.parametrize("size", [(8, 8), (9, 9), (7, 10), (1, 2), (2, 3)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_same_padding_is_tensorflows(kernel: int, size: tuple[int, int], stride: int) -> None:
+    from timm.layers import Conv2dSame
+
+    row = Block(op="conv", channels=6, kernel=kernel, stride=stride, padding="same", bias=False)
+    convolution = build_block(row, 4).eval()[0]
+    theirs = Conv2dSame(4, 6, kernel, stride, bias=False)
+    theirs.load_state_dict(convolution.state_dict())
+    images = torch.randn(2, 4, *size)
+    expected = theirs(images)
+    assert expected.shape[2:] == tuple(-(-side // stride) for side in size)
+    torch.testing.assert_close(convolution(images), expected)
+
+
+def test_same_padding_of_depthwise_convolutions() -> None:
+    from timm.layers import Conv2dSame
+
+    block = build_block(mbconv(kernel=5, stride=2, padding="same"), 16)
+    depthwise = block.layers.depthwise[0]
+    assert isinstance(depthwise, SameConv2d)
+    theirs = Conv2dSame(32, 32, 5, 2, groups=32, bias=False)
+    theirs.load_state_dict(depthwise.state_dict())
+    for side in (1, 2, 3, 4, 9):
+        images = torch.randn(2, 32, side, side)
+        torch.testing.assert_close(depthwise(images), theirs(images))
+    residual = build_block(mbconv(padding="same"), 16)
+    assert not isinstance(residual.layers.depthwise[0], SameConv2d)  # with stride 1 nothing differs
+    assert residual(torch.randn(2, 16, 6, 7)).shape == (2, 16, 6, 7)
+
+
+def test_a_convolution_without_a_bias_and_norms_of_an_architecture() -> None:
+    block = build_block(
+        Block(op="conv", channels=8, kernel=1, bias=False, activation="relu6"),
+        4,
+        norm_layer("bn", 1e-3, 0.01),
+    )
+    assert block[0].bias is None
+    assert (block[1].eps, block[1].momentum) == (1e-3, 0.01)
+    assert isinstance(block[2], torch.nn.ReLU6)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import golden
@@ -14,6 +15,7 @@ from nars.errors import DataError, SpecError, UsageError
 from nars.networks.blocks import MBConv
 from nars.networks.build import Features, smallest_side
 from nars.networks.norms import Norm
+from nars.space.cost import count
 from nars.spec import Architecture, Block, Recipe
 from search_spaces import published
 
@@ -39,6 +41,17 @@ SMALL = Architecture(
     name="small", resolution=32, stages=[*TRUNK, [{"op": "mbpool", "channels": 40, "expansion": 2}]]
 )
 NO_POOL = Architecture(name="no_pool", resolution=32, stages=TRUNK)
+SAME = Architecture(
+    name="same",
+    resolution=32,
+    norm_eps=1e-3,
+    norm_momentum=0.01,
+    stages=[
+        [STEM | {"padding": "same", "bias": False, "activation": "relu6"}],
+        [{"op": "mbconv", "channels": 16, "kernel": 5, "expansion": 2, "stride": 2, "padding": "same"}],
+        [{"op": "conv", "channels": 40, "kernel": 1, "bias": False}],
+    ],
+)
 
 
 def images(*shape: int) -> torch.Tensor:
@@ -102,7 +115,7 @@ def test_features_are_the_stages_of_the_classifier(name: str) -> None:
 
 
 @pytest.mark.parametrize("norm", ["bn", "gn", "naive_sync_bn", "frozen_bn"])
-@pytest.mark.parametrize("architecture", [SMALL, NO_POOL], ids=lambda each: each.name)
+@pytest.mark.parametrize("architecture", [SMALL, NO_POOL, SAME], ids=lambda each: each.name)
 def test_trains_from_scratch(architecture: Architecture, norm: Norm) -> None:
     torch.manual_seed(0)
     recipe = Recipe(dropout=0.2, stochastic_depth=0.2)
@@ -207,7 +220,7 @@ def test_scripts(make: object, norm: Norm) -> None:
     assert scripted.train()(x)[0].requires_grad == any(p.requires_grad for p in network.parameters())
 
 
-@pytest.mark.parametrize("architecture", [SMALL, NO_POOL], ids=lambda each: each.name)
+@pytest.mark.parametrize("architecture", [SMALL, NO_POOL, SAME], ids=lambda each: each.name)
 def test_exports_with_free_batch_and_size(architecture: Architecture) -> None:
     network = nars.build(architecture, 5).eval()
     batch = torch.export.Dim("batch", max=512)
@@ -231,6 +244,28 @@ def test_onnx_gives_the_same_logits(tmp_path: Path) -> None:
     x = images(5, 3, 32, 32)
     (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
     assert golden.deviation(torch.from_numpy(found), network(x).tolist()) < 1e-5
+
+
+def test_same_padding_and_norms_reach_every_layer() -> None:
+    network = nars.build(SAME, 5)
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
+    assert network.stages[0][0][0].bias is None
+    cost = count(SAME, num_classes=5)
+    assert cost.params == sum(parameter.numel() for parameter in network.parameters())
+    for side in (1, 2, 31, 32):
+        maps = nars.features(SAME).eval()(images(1, 3, side, side))
+        sides = [-(-side // 2), -(-side // 4)]
+        assert [list(each.shape[2:]) for each in maps] == [[each] * 2 for each in sides]  # no head
+    assert smallest_side(SAME.stages) == 1
+
+
+def test_same_padding_scripts() -> None:
+    network = nars.build(SAME, 5).eval()
+    with warnings.catch_warnings(action="ignore"):
+        scripted = torch.jit.script(network)
+    for side in (31, 32):
+        torch.testing.assert_close(scripted(images(2, 3, side, side)), network(images(2, 3, side, side)))
 
 
 def test_entry_points_are_lazy() -> None:

@@ -104,6 +104,19 @@ def test_pt2_reloads_to_the_same_logits_with_its_description(weights: Weights, f
     assert json.loads(json.dumps(done.to_dict()))["deviation"] <= exports.TOLERANCE
 
 
+@pytest.mark.parametrize("format", exports.FORMATS)
+@pytest.mark.parametrize("side", [15, 16])
+def test_same_padding_is_exported(folder: Path, format: str, side: int) -> None:
+    stages = [
+        [Block(op="conv", channels=4, kernel=3, stride=2, padding="same", bias=False, activation="relu6")],
+        [Block(op="mbconv", channels=4, kernel=5, stride=2, expansion=2, padding="same")],
+        [Block(op="conv", kernel=1, channels=8, bias=False)],
+    ]
+    same = Architecture(name="same", resolution=side, norm_eps=1e-3, stages=stages)
+    done = export(same, folder / f"same.{format}", format, num_classes=3)  # runs the file and compares
+    assert done.deviation <= exports.TOLERANCE
+
+
 def test_a_fresh_network_at_another_resolution(folder: Path) -> None:
     done = export(tiny(), folder / "fresh.pt2", "pt2", resolution=24, num_classes=7)
     assert (done.resolution, done.num_classes) == (24, 7)

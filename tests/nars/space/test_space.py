@@ -150,3 +150,43 @@ def test_equal_candidates_have_equal_canonical_rows() -> None:
 
 def _first(found: Space) -> genotypes.Matrix:
     return found.dimensions.from_unit(np.zeros((1, len(found.distributions))))
+
+
+def test_a_space_fixes_norms_biases_and_same_padding() -> None:
+    open_space = Space(
+        name="same",
+        resolution=[31, 32],
+        norm_eps=1e-3,
+        norm_momentum=0.01,
+        num_classes=5,
+        stages=[
+            [{"name": "stem", "op": "conv", "kernel": 3, "channels": 8, "stride": 2, "bias": False}],
+            [
+                {
+                    "name": "body",
+                    "op": "mbconv",
+                    "kernel": [3, 5],
+                    "expansion": 2,
+                    "channels": [8, 16],
+                    "depth": [1, 2],
+                    "stride": 2,
+                    "padding": [0, "same"],
+                    "activation": "relu6",
+                }
+            ],
+        ],
+    )
+    assert Space.from_yaml(open_space.to_yaml()) == open_space
+    matrix = genotypes.sample(open_space, 40, np.random.default_rng(0))
+    batch = open_space.cost(matrix)
+    for index, genotype in enumerate(genotypes.to_genotypes(open_space, matrix)):
+        architecture = open_space.decode(genotype).architecture
+        assert (architecture.norm_eps, architecture.norm_momentum) == (1e-3, 0.01)
+        assert architecture.stages[0][0].bias is False
+        assert open_space.encode(Candidate(architecture=architecture)) == genotype
+        assert count(architecture, num_classes=5).macs == batch.macs[index]
+        assert count(architecture, num_classes=5).params == batch.params[index]
+    held = open_space.fix(architecture=architecture)
+    assert held.decode({}).architecture.stages == architecture.stages
+    with pytest.raises(SpecError, match=r"norm_eps = 1e-05 is outside space same"):
+        open_space.encode(Candidate(architecture=architecture.replace(norm_eps=1e-5)))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from nars.networks.blocks import SameConv2d
 from nars.training.small_maps import widened
 
 
@@ -27,3 +28,12 @@ def test_widened_maps_give_the_same_gradients(side: int, kernel: int, stride: in
         torch.testing.assert_close(wide, plain, rtol=1e-10, atol=1e-12)
     assert not conv._forward_hooks
     assert not conv._forward_pre_hooks
+
+
+def test_a_convolution_that_pads_its_maps_itself_is_left_alone() -> None:
+    conv = SameConv2d(8, 8, 5, 2, groups=8)
+    for side in (1, 2, 3):
+        x = torch.randn(2, 8, side, side)
+        expected = conv(x)
+        with widened(conv, torch.device("cpu")):
+            assert torch.equal(conv(x), expected)

@@ -1,0 +1,58 @@
+"""How much each channel of a parent matters, read off its weights.
+
+A hidden channel of an inverted residual block counts by the scale of the norm after its depthwise
+convolution times the norm of its column in the projection: the size of what it can add to the block's
+output. A channel of a residual stream counts by the scales of the norms that write it, summed over its
+blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from nars.parents.alignment import Site
+
+__all__ = ["hidden_importance", "squeeze_importance", "stream_importance"]
+
+
+def hidden_importance(state: Mapping[str, Tensor], site: Site) -> Tensor:
+    """The importance [hidden] of the hidden channels of an mbconv or mbpool block."""
+    if site.row.op == "mbpool":
+        return state[f"{site.name}.expand.1.weight"].abs() * _columns(state[f"{site.name}.project.weight"])
+    columns = _columns(state[f"{site.name}.layers.project.0.weight"])
+    scale = state.get(f"{site.name}.layers.depthwise.1.weight")  # a bare depthwise convolution has no norm
+    return columns if scale is None else scale.abs() * columns
+
+
+def squeeze_importance(state: Mapping[str, Tensor], site: Site) -> Tensor:
+    """The importance [squeezed] of the channels inside squeeze-and-excitation."""
+    reads = _rows(state[f"{site.name}.layers.se.fc1.weight"])
+    return reads * _columns(state[f"{site.name}.layers.se.fc2.weight"])
+
+
+def stream_importance(state: Mapping[str, Tensor], sites: Sequence[Site]) -> Tensor:
+    """The importance [channels] of the channels that the blocks of a stream write together."""
+    return torch.stack([_written(state, site) for site in sites]).sum(dim=0)
+
+
+def _written(state: Mapping[str, Tensor], site: Site) -> Tensor:
+    """How large the values are that a block writes to each of its output channels."""
+    if site.row.op == "mbpool":
+        return _rows(state[f"{site.name}.project.weight"])
+    prefix = f"{site.name}.layers.project" if site.row.op == "mbconv" else site.name
+    scale = state.get(f"{prefix}.1.weight")  # a norm sets the size of what it lets through
+    return _rows(state[f"{prefix}.0.weight"]) if scale is None else scale.abs()
+
+
+def _rows(weight: Tensor) -> Tensor:
+    """The norm of the weights of every output channel."""
+    norms: Tensor = torch.linalg.vector_norm(weight.flatten(1), dim=1)
+    return norms
+
+
+def _columns(weight: Tensor) -> Tensor:
+    """The norm of the weights that read every input channel."""
+    return _rows(weight.transpose(0, 1))

@@ -1,0 +1,33 @@
+"""The start of a training from a parent: inherit, then set the norms to the data."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from nars.data import ImageData
+from nars.parents.inherit import Inheritance, inherit
+from nars.parents.parent import Parent
+from nars.spec import Architecture
+from nars.training.evaluation import recalibrate
+
+__all__ = ["as_seen_by", "start"]
+
+
+def as_seen_by(parent: Parent, data: ImageData) -> ImageData:
+    """The same data, whose images are normalized as those that the parent was trained on."""
+    return data.normalized(torch.tensor(parent.mean), torch.tensor(parent.std))
+
+
+def start(
+    model: nn.Module, architecture: Architecture, parent: Parent, data: ImageData, device: torch.device
+) -> Inheritance:
+    """Let a fresh classifier of `nars.build` inherit from a parent, in place, and move it to `device`.
+
+    `data` are normalized as the parent's (`as_seen_by`). The running statistics of the norms become those of
+    256 training images, because other channels and other pixels than the parent's pass through them.
+    Raises `WeightsError` if the stages of the two differ in kind.
+    """
+    inherited = inherit(model, architecture, parent, data.classes)
+    recalibrate(model.to(device), data, resolution=architecture.resolution, device=device)
+    return inherited
