@@ -2,9 +2,10 @@
 
     python -m experiments.clothing_subset ../shared/data/cls/clothing_photos nars/data/clothing
 
-The photos are those of github.com/alexeygrigorev/clothing-dataset-small at 1196151, CC0 1.0 (public domain). Each part
-keeps its official split and the share of its classes; a part and class are sampled with a fixed seed. The shorter
-side is resized to 96 pixels and the aspect ratio is kept. Takes seconds; prints images and bytes per part.
+The photos are those of github.com/alexeygrigorev/clothing-dataset-small at 1196151, CC0 1.0 (public
+domain). Each part keeps its official split and the share of its classes; a part and class are sampled
+with a fixed seed. The shorter side is resized to 96 pixels and the aspect ratio is kept. Takes seconds;
+prints images and bytes per part.
 """
 
 from __future__ import annotations

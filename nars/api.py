@@ -86,8 +86,9 @@ def search(
     Raises `UsageError` for settings that are unknown or do not fit, `DataError`, `RunError` if the
     folder holds another search, and `InfeasibleError` if no candidate meets the limits.
     """
-    config = _configured(request, settings)
-    opened = start_run(Path(run) if run is not None else default_folder(config), config, storage)
+    folder = None if run is None else Path(run)
+    config = _configured(request, settings, folder)
+    opened = start_run(folder or default_folder(config), config, storage)
     study = opened.study()
     with opened.locked():
         reap(study, config.space)
@@ -100,8 +101,11 @@ def search(
     return SearchResult(opened, study)
 
 
-def _configured(request: SearchRequest | SearchConfig | None, settings: dict[str, Any]) -> SearchConfig:
+def _configured(
+    request: SearchRequest | SearchConfig | None, settings: dict[str, Any], folder: Path | None
+) -> SearchConfig:
     if isinstance(request, SearchConfig):
         assert not settings, "a configured search takes no further settings"
         return request
-    return configure(request.replace(**settings) if request is not None else SearchRequest.of(settings))
+    whole = request.replace(**settings) if request is not None else SearchRequest.of(settings)
+    return configure(whole, folder)

@@ -38,7 +38,7 @@ FLOORS = {
         "training deploy",
         "cli task",
     ],
-    "search_spaces": ["catalogue spaces"],
+    "search_spaces": ["catalogue choice spaces"],
 }
 """Floors of each package, the lowest first: a room imports only from the floors below its own."""
 

@@ -15,7 +15,7 @@ from nars.cli.values import drop_bad_option, json_option, to_json
     "source",
     default="digits",
     show_default=True,
-    help="digits, a folder of class folders, an .npz file, or a torchvision set as cifar10:PATH.",
+    help="digits, clothing, a folder of class folders, an .npz file, or a torchvision set as cifar10:PATH.",
 )
 @drop_bad_option
 @json_option

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from nars.cli.requests import request_options, requested, say_default_data
+from nars.cli.requests import request_options, requested, say, say_default_data
 from nars.cli.values import json_option, to_json
 
 _FIELDS = ("data", "drop_bad", "task", "space", "max_macs", "max_params", "seed", "device")
@@ -46,8 +46,10 @@ def proxy_check_command(
     from nars.searching.configure import configure
     from nars.workers.launch import default_workers
 
-    config = configure(request)
+    about_space: list[str] = []
+    config = configure(request, say=about_space.append)
     say_default_data(fields, request)
+    say(*about_space)
     check = proxy.proxy_check(
         config, candidates=candidates, factor=factor, workers=workers or default_workers(request.device)
     )

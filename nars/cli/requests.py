@@ -11,7 +11,7 @@ from nars.cli.fields import given, options_of
 from nars.cli.values import AMOUNT, DURATION, Names
 from nars.searching.request import SearchRequest
 
-__all__ = ["request_options", "requested", "say_default_data"]
+__all__ = ["request_options", "requested", "say", "say_default_data"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,7 +35,13 @@ def requested(options: Mapping[str, Any]) -> SearchRequest:
     return SearchRequest(**given(SearchRequest, options))
 
 
+def say(*lines: str) -> None:
+    """Print lines on stderr."""
+    for line in lines:
+        click.echo(line, err=True)
+
+
 def say_default_data(options: Mapping[str, Any], request: SearchRequest) -> None:
     """Say on stderr which data are used if none were given."""
     if options["data"] is None:
-        click.echo(f"no --data given: using {request.data}, which comes with nars", err=True)
+        say(f"no --data given: using {request.data}, which comes with nars")

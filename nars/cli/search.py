@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nars.cli.commands import GroupedCommand
-from nars.cli.requests import request_options, requested, say_default_data
+from nars.cli.requests import request_options, requested, say, say_default_data
 from nars.cli.values import device_option, json_option, quiet_optuna, to_json
 
 GROUPS = {
@@ -63,12 +63,14 @@ def search_command(
     from nars.searching.run import default_folder
 
     quiet_optuna()
-    config = configure(request)
+    about_space: list[str] = []
+    config = configure(request, folder, about_space.append)
     folder = folder or default_folder(config)
     if resume and not (folder / "config.yaml").exists():
         raise click.UsageError(f"nothing to resume: {folder} holds no search")
     remaining = what_is_left(config)
     say_default_data(fields, request)
+    say(*about_space)
     display.show_remaining(config, remaining, quiet=as_json)
     if dry_run:
         return

@@ -115,7 +115,7 @@ run_option = click.option(
 
 def data_option(source: str) -> Callable[[F], F]:
     """The option ``--data`` of a command that otherwise takes the data recorded in its argument `source`."""
-    kinds = "digits, a folder of class folders, an .npz file, or a torchvision set as cifar10:PATH"
+    kinds = "digits, clothing, a folder of class folders, an .npz file, or a torchvision set as cifar10:PATH"
     return click.option("--data", help=f"{kinds}; by default the data named in {source}.")
 
 

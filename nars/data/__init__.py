@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from nars.data.augment import augment, normalise
-from nars.data.images import DiskSplit, ImageData, MemorySplit, Split, in_order, shuffled
+from nars.data.images import DiskSplit, ImageData, ImageSize, MemorySplit, Split, in_order, shuffled
 from nars.data.pictures import Picture, read_rgb
 from nars.data.sources import load
 
 __all__ = [
     "DiskSplit",
     "ImageData",
+    "ImageSize",
     "MemorySplit",
     "Picture",
     "Split",

@@ -45,9 +45,9 @@ def augment(
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Normalize uint8 [N, 1 or 3, R, R] to float [N, 3, R, R] in channels_last.
+    """Normalize uint8 [N, 1 or 3, R, R] to float [N, C, R, R] in channels_last.
 
-    `mean` and `std` are [3], in 0..1.
+    `mean` and `std` are [C], in 0..1. One channel of images is repeated for three.
     """
     scale = (1 / (255 * std)).view(-1, 1, 1)
     shift = (mean / std).view(-1, 1, 1)

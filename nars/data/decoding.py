@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -65,10 +66,11 @@ def from_pictures(
 
 def _split(pictures: Sequence[Picture], *, drop_bad: bool) -> tuple[Split, list[str]]:
     """The split, and a line about each picture that was left out of it."""
-    disk = DiskSplit(pictures, drop_bad=drop_bad)
     sides = [side for side in map(_side, pictures[:: max(1, len(pictures) // _PROBES)]) if side]
     largest = max(sides, default=1)
     side = min(largest, KEPT_SIDE)
+    median = min(round(statistics.median(sides or [1])), KEPT_SIDE)
+    disk = DiskSplit(pictures, side=median, drop_bad=drop_bad)
     if len(pictures) * 3 * side**2 > MEMORY_LIMIT:
         return disk, []
     pixels = torch.empty(len(pictures), 3, side, side, dtype=torch.uint8)
@@ -84,7 +86,7 @@ def _split(pictures: Sequence[Picture], *, drop_bad: bool) -> tuple[Split, list[
             else:
                 raise image
     pixels = _without_copies(pixels[: len(good)])
-    return MemorySplit(pixels, disk.labels[good], disk if largest > side else None), bad
+    return MemorySplit(pixels, disk.labels[good], disk if largest > side else None, side=median), bad
 
 
 def _side(picture: Picture) -> int | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +19,16 @@ from nars.data.augment import resize
 from nars.data.pictures import READERS, Picture, read_square
 from nars.errors import DataError
 
-__all__ = ["MEMORY_LIMIT", "DiskSplit", "ImageData", "MemorySplit", "Split", "in_order", "shuffled"]
+__all__ = [
+    "MEMORY_LIMIT",
+    "DiskSplit",
+    "ImageData",
+    "ImageSize",
+    "MemorySplit",
+    "Split",
+    "in_order",
+    "shuffled",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +45,20 @@ _SAMPLE, _SAMPLE_SIDE = 1024, 64
 """Number and side of the images that the mean and deviation of a split on disk come from."""
 
 
+class ImageSize(NamedTuple):
+    """The size of a split's images, as far as the choice of a search space needs it."""
+
+    side: int
+    """Median of the shorter sides in pixels, from a sample of the images; 256 stands for that and more."""
+    channels: int
+    """1 if the images are held in grey, else 3."""
+
+
 class Split(ABC):
     """One of train, val and test: `labels` int64 [N] on the CPU, and the images they belong to."""
 
     labels: Tensor
+    size: ImageSize
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -66,8 +85,9 @@ class DiskSplit(Split):
     of its batch and logged.
     """
 
-    def __init__(self, pictures: Sequence[Picture], *, drop_bad: bool = False) -> None:
+    def __init__(self, pictures: Sequence[Picture], *, side: int, drop_bad: bool = False) -> None:
         self.pictures = pictures
+        self.size = ImageSize(side, 3)
         self.labels = torch.tensor([picture.label for picture in pictures], dtype=torch.int64)
         self.drop_bad = drop_bad
         self._reported: set[str] = set()
@@ -125,15 +145,19 @@ class DiskSplit(Split):
 class MemorySplit(Split):
     """Images in memory, uint8 [N, 1 or 3, S, S]; they are resized as a whole if the copy fits, too.
 
-    `finer` serves resolutions above S if the images on disk are larger than those in memory.
+    `finer` serves resolutions above S if the images on disk are larger than those in memory. `side` is
+    the median side of the images as they were before, by default S.
     """
 
-    def __init__(self, pixels: Tensor, labels: Tensor, finer: DiskSplit | None = None) -> None:
+    def __init__(
+        self, pixels: Tensor, labels: Tensor, finer: DiskSplit | None = None, *, side: int | None = None
+    ) -> None:
         assert pixels.dtype == torch.uint8, pixels.dtype
         assert len(pixels) == len(labels), (len(pixels), len(labels))
         self.pixels = pixels
         self.labels = labels
         self.finer = finer
+        self.size = ImageSize(pixels.shape[-1] if side is None else side, pixels.shape[1])
         self._copies: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
 
     def batches(
@@ -194,6 +218,11 @@ class ImageData:
         splits = {"train": self.train, "val": self.val, "test": self.test}
         assert name in splits, name
         return splits[name]
+
+    @property
+    def size(self) -> ImageSize:
+        """The size of the training images."""
+        return self.train.size
 
     @property
     def mean(self) -> Tensor:

@@ -12,18 +12,27 @@ from nars.errors import DataError, closest
 
 __all__ = ["load"]
 
+_EMBEDDED = ("digits", "clothing")
+"""Names of the data that come with nars."""
+
+_CLOTHING = Path(__file__).parent / "clothing"
+"""600 photos of clothes, which the README.md in this folder describes."""
+
 
 def load(source: str | Path, *, drop_bad: bool = False) -> ImageData:
-    """Data from ``digits``, a folder of class folders, a ``FILE.npz``, or ``NAME:FOLDER``.
+    """Data from a folder of class folders, a ``FILE.npz``, ``NAME:FOLDER``, or a name alone.
 
-    NAME is one of torchvision's data sets, such as cifar10. A split that the source lacks is cut
-    from its training images, always in the same way. A picture that cannot be read is an error
-    or, with `drop_bad`, left out and logged. Raises `DataError`.
+    ``digits`` and ``clothing`` come with nars; a folder called clothing comes first. NAME is one of
+    torchvision's data sets, such as cifar10. A split that the source lacks is cut from its training
+    images, always in the same way. A picture that cannot be read is an error or, with `drop_bad`,
+    left out and logged. Raises `DataError`.
     """
     name, _, root = str(source).partition(":")
     path = Path(source)
     if source == "digits":
         return digits()
+    if source == "clothing" and not path.exists():
+        return folder(_CLOTHING)
     if name in SETS and not path.exists():
         if not root:
             raise DataError(f"{name} needs the folder it is in, or goes to: {name}:FOLDER")
@@ -34,5 +43,5 @@ def load(source: str | Path, *, drop_bad: bool = False) -> ImageData:
         return npz(path)
     if path.exists():
         raise DataError(f"{path} is neither a folder nor an .npz file")
-    names = ["digits", *SETS]
+    names = [*_EMBEDDED, *SETS]
     raise DataError(f"no data {str(source)!r}: neither a folder, a file nor a name: {closest(name, names)}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,25 +15,49 @@ from nars.errors import UsageError
 from nars.predictors.knowledge import EarlierSearch
 from nars.searching.config import SearchConfig, space_difference
 from nars.searching.earlier import learned
-from nars.searching.request import SearchRequest, check_first_objective
-from nars.searching.run import open_run
+from nars.searching.request import AUTO, SearchRequest, check_first_objective
+from nars.searching.run import default_folder, open_run
 from nars.searching.samplers import check_sampler
 from nars.space import Space, feasible
 from nars.space.feasible import FeasiblePart
 from nars.spec import Architecture, Candidate, Recipe, read
 
+if TYPE_CHECKING:
+    from nars.tasks.base import Task  # which imports torch
+
 __all__ = ["candidate", "configure", "published_names", "recipe", "what_is_left"]
 
+logger = logging.getLogger(__name__)
 
-def configure(request: SearchRequest) -> SearchConfig:
+
+def configure(
+    request: SearchRequest, folder: Path | None = None, say: Callable[[str], None] = logger.info
+) -> SearchConfig:
     """The search that `request` asks for. Its data are opened after everything else is checked.
 
-    Raises `UsageError`, `SpecError`, `DataError`, `RunError`.
+    With ``--space auto``, a search that `folder` holds keeps its space, and so does one that was begun in
+    its default folder when ``micro`` was the default; `say` is told which space was taken, and why. Raises
+    `UsageError`, `SpecError`, `DataError`, `RunError`.
     """
     check_sampler(request.sampler, request.objectives)
-    space = _space(request)
-    warm_start = tuple(_earlier(folder, space) for folder in request.warm_start)
+    named = request.space != AUTO
+    choice = None if named else _known_choice(request, folder)
+    name = request.space if named else choice.space if choice else _choice().SMALLEST
+    space = _space(request, name)
+    warm_start = tuple(_earlier(run, space) for run in request.warm_start)
     task = tasks.load(request.task, request.data, request.device, drop_bad=request.drop_bad)
+    config = _config(request, _suited(request, name, space, task), task, warm_start)
+    if named:
+        return config
+    if choice is None:
+        config, choice = _automatic(request, config, task, folder)
+    say(str(choice))
+    return config
+
+
+def _config(
+    request: SearchRequest, space: Space, task: Task, warm_start: tuple[EarlierSearch, ...]
+) -> SearchConfig:
     objectives = request.objectives or (task.metric,)
     check_first_objective(request.task, task.metric, objectives[0])
     return SearchConfig(
@@ -53,8 +79,48 @@ def configure(request: SearchRequest) -> SearchConfig:
     )
 
 
-def _space(request: SearchRequest) -> Space:
-    space: Space = _catalogue().space(request.space)
+def _known_choice(request: SearchRequest, folder: Path | None) -> Any:
+    """The `Choice` that needs no data: of a search that continues, or learns from another; else None."""
+    choice, names = _choice(), import_module("search_spaces.spaces").space_names()
+    earlier = [folder] if folder is not None and (folder / "config.yaml").exists() else []
+    for run in (*earlier, *request.warm_start):
+        name = open_run(run).config.space.name
+        return choice.Choice(name if name in names else choice.SMALLEST, f"{run} has it")
+    return choice.Choice(choice.SMALLEST, "the space of detectors") if request.task == "detection" else None
+
+
+def _automatic(
+    request: SearchRequest, smallest: SearchConfig, task: Task, folder: Path | None
+) -> tuple[SearchConfig, Any]:
+    """The search in the space that suits the data, and the `Choice`; `smallest` is the same in ``micro``."""
+    choice = _choice()
+    if task.images is None:
+        return smallest, choice.Choice(choice.SMALLEST, f"the space of the task {task.name}")
+    chosen = choice.choose(task.images.side, task.images.channels, request.limits)
+    space = _suited(request, chosen.space, _space(request, chosen.space), task)
+    config = smallest.replace(space=space.replace(num_classes=task.num_classes))
+    old, new = default_folder(smallest), default_folder(config)
+    if folder is None and (old / "config.yaml").exists() and not (new / "config.yaml").exists():
+        return smallest, choice.Choice(choice.SMALLEST, f"{old} has it")
+    return config, chosen
+
+
+def _suited(request: SearchRequest, name: str, space: Space, task: Task) -> Space:
+    """The space with the channels of the data, if it may have them. Raises `UsageError`."""
+    if task.images is None:
+        return space
+    channels, facts = task.images.channels, _choice().FACTS.get(name)
+    held = any(part.startswith("arch=") for part in request.fix)
+    if facts is not None and channels in facts.channels and not held:
+        space = space.replace(in_channels=channels)
+    if space.in_channels not in (3, channels):
+        takes = f"space {space.name} takes images of in_channels: {space.in_channels}"
+        raise UsageError(f"{takes}, those of {request.data} have {channels}")
+    return space
+
+
+def _space(request: SearchRequest, name: str) -> Space:
+    space: Space = _catalogue().space(name)
     for part in request.fix:
         space = _hold(space, part)
     if not space.distributions:
@@ -123,3 +189,7 @@ def _hold(space: Space, part: str) -> Space:
 def _catalogue() -> Any:
     """The package `search_spaces`, imported late because it is built on nars."""
     return import_module("search_spaces")
+
+
+def _choice() -> Any:
+    return import_module("search_spaces.choice")

@@ -17,6 +17,7 @@ from nars.errors import UsageError, closest
 from nars.tasks import TASKS
 
 __all__ = [
+    "AUTO",
     "STATISTICS",
     "PredictorName",
     "PrunerName",
@@ -27,6 +28,9 @@ __all__ = [
 
 STATISTICS = ("macs", "params", "latency")
 """Objectives and limits that are minimized and need no training; latency is in seconds."""
+
+AUTO = "auto"
+"""The name that leaves the choice of the space to `configure`."""
 
 SamplerName = Literal["nars", "random", "qmc", "tpe", "nsga2", "nsga3", "gp", "cmaes"]
 """Samplers that `nars.searching.samplers.make_sampler` makes."""
@@ -61,15 +65,16 @@ class SearchRequest(Frozen):
     model_config = ConfigDict(use_attribute_docstrings=True)  # the command line prints them
 
     data: _Name = "digits"
-    """digits, a folder of class folders, an .npz file, or a torchvision set as cifar10:PATH. A search for
-    detectors takes digit-scenes, or a folder in COCO's, Pascal VOC's or YOLO's format."""
+    """digits, clothing, a folder of class folders, an .npz file, or a torchvision set as cifar10:PATH. A
+    search for detectors takes digit-scenes, or a folder in COCO's, Pascal VOC's or YOLO's format."""
     drop_bad: bool = False
     """Leave out images that cannot be read."""
     task: str = "classification"
     """Purpose that a candidate is trained for: classification or detection."""
 
-    space: _Name = "micro"
-    """micro, fbnetv3, or a .yaml file of your own."""
+    space: _Name = AUTO
+    """auto, micro, tiny, mobile, fbnetv3, or a .yaml file of your own; auto takes the space that suits the
+    images and the limits, and says which."""
     fix: tuple[str, ...] = ()
     """Hold recipe=FILE or arch=FILE and search the rest."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from nars.data import ImageSize
 from nars.spec import Candidate
 from nars.training.loop import Progress
 
@@ -46,6 +47,11 @@ class Task(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Text that changes with the data and the task, so no search continues on other data."""
+
+    @property
+    def images(self) -> ImageSize | None:
+        """The size of the training images; None if it has no say in the choice of a space."""
+        return None
 
     @abstractmethod
     def describe(self) -> str:

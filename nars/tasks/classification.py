@@ -8,7 +8,7 @@ from typing import Self
 
 import torch
 
-from nars.data import ImageData, load
+from nars.data import ImageData, ImageSize, load
 from nars.device import memory_errors, seeded
 from nars.networks.build import build
 from nars.parents.parent import Parent
@@ -44,6 +44,10 @@ class Classification(Task):
     @property
     def fingerprint(self) -> str:
         return f"{self.name}:{self.data.fingerprint}"
+
+    @property
+    def images(self) -> ImageSize:
+        return self.data.size
 
     def describe(self) -> str:
         sizes = ", ".join(f"{len(self.data.split(name))} {name}" for name in ("train", "val", "test"))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from nars.data import ImageData, in_order, normalise
 from nars.device import half_precision, memory_errors
 
-__all__ = ["Metrics", "evaluate", "recalibrate"]
+__all__ = ["Metrics", "evaluate", "moments", "recalibrate"]
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 """Norms that keep running statistics."""
@@ -45,7 +45,7 @@ def evaluate(
     Raises `TrialMemoryError`, and `DataError` for images that cannot be read.
     """
     part = data.split(split)
-    mean, std, half = data.mean.to(device), data.std.to(device), half_precision(device)
+    (mean, std), half = moments(model, data, device), half_precision(device)
     was_training = model.training
     model.eval()
     outputs, targets = [], []
@@ -71,7 +71,7 @@ def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: t
     if not norms:
         return
     numbers = torch.linspace(0, len(data.train) - 1, min(len(data.train), _BATCH)).long()
-    mean, std, half = data.mean.to(device), data.std.to(device), half_precision(device)
+    (mean, std), half = moments(model, data, device), half_precision(device)
     momenta = [norm.momentum for norm in norms]
     was_training = model.training
     model.eval()
@@ -84,6 +84,12 @@ def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: t
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.train(was_training)
+
+
+def moments(model: nn.Module, data: ImageData, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation [C] of the training images on `device`, C being the input channels of `model`."""
+    channels = getattr(model, "in_channels", 3)
+    return data.mean[:channels].to(device), data.std[:channels].to(device)
 
 
 def _metrics(logits: Tensor, labels: Tensor) -> Metrics:

@@ -19,7 +19,7 @@ from nars.errors import NonFiniteLossError
 from nars.spec import Recipe
 from nars.training import optim
 from nars.training.checkpoint import Stateful, restore, save
-from nars.training.evaluation import Metrics, evaluate, recalibrate
+from nars.training.evaluation import Metrics, evaluate, moments, recalibrate
 from nars.training.small_maps import widened
 
 __all__ = ["Progress", "Trained", "train"]
@@ -86,7 +86,7 @@ def train(
         half = half_precision(device)
         scaler = torch.amp.GradScaler(device.type, enabled=half is torch.float16)
         generator = torch.Generator().manual_seed(seed)
-        mean, std = data.mean.to(device), data.std.to(device)
+        mean, std = moments(model, data, device)
 
         identity = {
             "recipe": recipe.to_yaml(),

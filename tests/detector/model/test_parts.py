@@ -124,19 +124,20 @@ def test_parts_of_a_published_classifier(name: str) -> None:
     assert parts.channels == parts.rpn[0].channels
 
 
-def test_parts_cover_any_candidate_of_a_space() -> None:
-    """Trunk and box head together are the architecture without its mbpool."""
-    micro = space("micro")
+@pytest.mark.parametrize(("name", "stride"), [("micro", 8), ("mobile", 16)])
+def test_parts_cover_any_candidate_of_a_space(name: str, stride: int) -> None:
+    """Trunk and box head together are the architecture without its mbpool; C5 has twice the stride of C4."""
+    domain = space(name)
     sampler = optuna.samplers.RandomSampler(seed=0)
     study = optuna.create_study(sampler=sampler)
     for _ in range(20):
-        genotype = study.ask(dict(micro.distributions)).params
-        architecture = micro.decode(genotype).architecture
+        genotype = study.ask(dict(domain.distributions)).params
+        architecture = domain.decode(genotype).architecture
         parts = parts_of(architecture)
         joined = [row for stage in (*parts.trunk, parts.box) for row in stage]
         assert joined == [row for stage in architecture.stages for row in stage if row.op != "mbpool"]
-        assert Features(parts.trunk).strides[-1] == 8
-        assert parts.box[0].stride == 2
+        assert Features(parts.trunk).strides[-1] == stride
+        assert [row.stride for row in parts.box] == [2] + [1] * (len(parts.box) - 1)
         assert parts.rpn[0].replace(stride=parts.trunk[-1][-1].stride) == parts.trunk[-1][-1]
         assert parts.mask is not None
         assert Features([parts.mask], parts.channels).strides == [0.5]

@@ -234,6 +234,14 @@ def test_dry_run_shows_what_the_limits_leave(tiny: Path, capsys: pytest.CaptureF
     assert not Path("runs").exists()
 
 
+def test_the_default_space_is_named_with_its_reason(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "--dry-run"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert "--space auto takes micro: grey images of 8 pixels, fewer than 40" in lines
+    assert main(["search", "--space", str(tiny), "--dry-run"]) == 0
+    assert "--space auto" not in capsys.readouterr().err
+
+
 def test_profile_prints_both_countings(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "fbnetv3_a", "--json"]) == 0
     total = json.loads(capsys.readouterr().out)

@@ -79,6 +79,6 @@ def test_picture_errors_travel_through_threads() -> None:
     def bad(_: int) -> Image.Image:
         raise DataError("cannot read image this one: gone")
 
-    split = DiskSplit([Picture("this one", 0, bad)])
+    split = DiskSplit([Picture("this one", 0, bad)], side=8)
     with pytest.raises(DataError, match=r"^cannot read image this one: gone$"):
         list(split.batches(8, CPU, [torch.tensor([0])]))

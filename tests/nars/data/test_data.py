@@ -19,6 +19,7 @@ from nars.data import (
     MemorySplit,
     decoding,
     load,
+    sources,
     torchvision_sets,
 )
 from nars.data.splitting import SHARE, cut
@@ -202,6 +203,30 @@ def test_pictures_larger_than_those_held_are_read_again(
 def test_odd_sizes_load(folder: Path, size: tuple[int, int]) -> None:
     colour(folder / "cat" / "odd.png", 9, size)
     assert sum(len(load(folder).split(name)) for name in ("train", "val", "test")) == 21
+
+
+def test_median_side_and_channels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load("digits").size == (8, 1)
+    for number in range(30):
+        colour(folder / "cat" / f"large{number}.png", number, (300, 50))
+    assert load(folder).size == (50, 3)
+    monkeypatch.setattr(decoding, "MEMORY_LIMIT", 0)
+    assert load(folder).size == (50, 3)
+    monkeypatch.setattr(decoding, "KEPT_SIDE", 24)
+    assert load(folder).size == (24, 3)
+
+
+def test_clothing_comes_with_nars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    data = load("clothing")
+    assert (data.name, data.size, len(data.classes)) == ("clothing", (96, 3), 10)
+    assert [len(data.split(name)) for name in ("train", "val", "test")] == [400, 100, 100]
+    assert all(data.split(name).labels.unique().tolist() == [*range(10)] for name in ("train", "val", "test"))
+    readme = (Path(sources.__file__).parent / "clothing" / "README.md").read_text()
+    assert "clothing-dataset-small" in readme
+    assert "CC0 1.0" in readme
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder, tmp_path / "clothing")  # one's own folder of that name comes first
+    assert load("clothing").classes == load(folder).classes
 
 
 # Arrays

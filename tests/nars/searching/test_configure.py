@@ -10,13 +10,15 @@ import pytest
 from stub_task import TINY, StubTask
 
 from nars import tasks
-from nars.errors import DataError, InfeasibleError, NarsError, SpecError, UsageError
+from nars.data import ImageSize
+from nars.errors import DataError, InfeasibleError, NarsError, RunError, SpecError, UsageError
 from nars.predictors import PREDICTORS
 from nars.searching import request as request_module
 from nars.searching import samplers
 from nars.searching.config import SearchConfig
 from nars.searching.configure import candidate, configure, recipe, what_is_left
 from nars.searching.request import PredictorName, SearchRequest
+from nars.searching.run import default_folder, start_run
 from nars.spec import Candidate, Recipe
 from search_spaces import published, space
 
@@ -44,6 +46,64 @@ def test_a_request_has_the_defaults_of_a_search(stub: type[StubTask]) -> None:
     for name, field in SearchConfig.model_fields.items():
         if name in SearchRequest.model_fields and name not in ("space", "objectives"):
             assert field.get_default(call_default_factory=True) == getattr(SearchRequest(), name), name
+
+
+def test_the_space_that_suits_the_images(stub: type[StubTask], monkeypatch: pytest.MonkeyPatch) -> None:
+    def chosen(side: int, channels: int, **words: Any) -> tuple[str, int, list[str]]:
+        monkeypatch.setattr(stub, "images", ImageSize(side, channels))
+        lines: list[str] = []
+        space = configure(SearchRequest(task="stub", data="here", **words), say=lines.append).space
+        return space.name, space.in_channels, lines
+
+    assert chosen(8, 1) == ("micro", 3, ["--space auto takes micro: grey images of 8 pixels, fewer than 40"])
+    assert chosen(96, 3)[:2] == ("mobile", 3)
+    assert chosen(96, 3, max_macs=8e6)[:2] == ("tiny", 3)
+    assert chosen(96, 1)[:2] == ("tiny", 1)
+    assert chosen(8, 1, space="tiny") == ("tiny", 1, [])
+    assert chosen(96, 1, space="mobile") == ("mobile", 3, [])
+    assert chosen(96, 1, fix=["arch=fbnetv3_a0"])[1] == 3
+
+
+def test_a_grey_network_has_no_use_for_colour(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "grey.yaml").write_text(space("micro").replace(in_channels=1).to_yaml())
+    request = SearchRequest(task="stub", data="here", space=tmp_path / "grey.yaml")
+    monkeypatch.setattr(stub, "images", ImageSize(8, 1))
+    assert configure(request).space.in_channels == 1
+    monkeypatch.setattr(stub, "images", ImageSize(8, 3))
+    with pytest.raises(UsageError, match="takes images of in_channels: 1, those of here have 3"):
+        configure(request)
+
+
+def test_a_search_that_exists_keeps_its_space(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stub, "images", ImageSize(96, 3))
+    request, lines = SearchRequest(task="stub", data="photos"), list[str]()
+    old = configure(request.replace(space="micro"))
+    folder = default_folder(old)
+    assert folder.name.startswith("micro-photos-")
+    assert configure(request, say=lines.append).space.name == "mobile"
+    start_run(folder, old, None)
+    assert configure(request, say=lines.append) == old
+    assert configure(request, folder, lines.append) == old
+    assert lines[1:] == [f"--space auto takes micro: {folder} has it"] * 2
+    start_run(Path("mine"), configure(request.replace(space="tiny")), None)
+    assert configure(request, Path("mine")).space.name == "tiny"
+    with pytest.raises(UsageError, match="has 0 scored trials"):  # and not: is another space
+        configure(request.replace(warm_start=(Path("mine"),)))
+    mobile = configure(request.replace(space="mobile"))
+    start_run(default_folder(mobile), mobile, None)
+    assert configure(request) == mobile
+
+
+def test_a_space_of_ones_own_is_named_again(stub: type[StubTask], tiny: str, tmp_path: Path) -> None:
+    own = configure(SearchRequest(task="stub", data="here", space=tiny, budget="3"))
+    start_run(tmp_path / "run", own, None)
+    with pytest.raises(RunError, match="holds another search: space "):
+        start_run(tmp_path / "run", configure(SearchRequest(task="stub", data="here")), None)
 
 
 def test_the_real_task_sets_classes_and_fingerprint(tiny: str) -> None:

@@ -6,6 +6,8 @@ import pickle
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from optuna.distributions import IntDistribution
 
 from nars.errors import SpecError, UsageError
 from nars.space import Space, genotypes
@@ -15,7 +17,7 @@ from nars.spec import Candidate, Recipe
 from search_spaces import published
 from search_spaces.spaces import space, space_names
 
-NAMES = ["fbnetv3", "micro"]
+NAMES = ["fbnetv3", "micro", "mobile", "tiny"]
 
 
 def test_built_in_spaces() -> None:
@@ -73,21 +75,50 @@ def test_a_space_that_was_counted_is_equal_to_one_that_was_not() -> None:
     assert pickle.loads(pickle.dumps(found)) == found
 
 
+def macs_of_a_sample(name: str) -> NDArray[np.int64]:
+    found = space(name).replace(num_classes=10)
+    return found.cost(genotypes.sample(found, 10_000, np.random.default_rng(2))).macs
+
+
 def test_micro_costs_what_it_promises() -> None:
-    found = space("micro").replace(num_classes=10)
-    macs = found.cost(genotypes.sample(found, 10_000, np.random.default_rng(2))).macs
+    macs = macs_of_a_sample("micro")
     assert np.quantile(macs, 0.01) > 0.5e6
     assert macs.max() < 20e6
 
 
-@pytest.mark.parametrize("letter", "abcdefg")
-def test_fbnetv3_contains_the_published_networks(letter: str) -> None:
-    found, network = space("fbnetv3"), published(f"fbnetv3_{letter}")
+@pytest.mark.parametrize(("name", "low", "high"), [("tiny", 1e6, 30e6), ("mobile", 20e6, 300e6)])
+def test_tiny_and_mobile_cost_what_they_promise(name: str, low: float, high: float) -> None:
+    """Nearly all candidates are within the range, and those at its ends are near the ends."""
+    least, few, many, most = np.quantile(macs_of_a_sample(name), [0.005, 0.05, 0.95, 0.995])
+    assert 0.7 * low < least < few < 2 * low
+    assert 0.6 * high < many < most < 1.1 * high
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("tiny", 32, 128), ("mobile", 96, 224)])
+def test_tiny_and_mobile_take_photos_and_short_trainings(name: str, low: int, high: int) -> None:
+    distributions = space(name).distributions
+    for dimension, ends in {"resolution": (low, high), "recipe.epochs": (5, 60)}.items():
+        distribution = distributions[dimension]
+        assert isinstance(distribution, IntDistribution)
+        assert (distribution.low, distribution.high) == ends
+
+
+def test_tiny_may_have_one_channel() -> None:
+    grey = space("tiny").replace(in_channels=1)
+    assert grey.decode(genotypes.to_genotypes(grey, _first(grey))[0]).architecture.in_channels == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "contained"),
+    [("mobile", "fbnetv3_a0"), *(("fbnetv3", f"fbnetv3_{letter}") for letter in "abcdefg")],
+)
+def test_spaces_contain_published_networks(name: str, contained: str) -> None:
+    found, network = space(name), published(contained)
     recipe = found.decode(genotypes.to_genotypes(found, _first(found))[0]).recipe
     genotype = found.encode(Candidate(architecture=network, recipe=recipe))
     decoded = found.decode(genotype).architecture
     assert list(decoded.blocks()) == list(network.blocks())
-    assert decoded.resolution == network.resolution
+    assert (decoded.resolution, decoded.in_channels) == (network.resolution, network.in_channels)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,9 +14,10 @@ from torch import nn
 from nars.data import ImageData, load
 from nars.data.arrays import from_arrays
 from nars.device import resolve, seeded
-from nars.errors import NonFiniteLossError, RunError, TrialMemoryError
+from nars.errors import DataError, NonFiniteLossError, RunError, TrialMemoryError
 from nars.networks.build import build
-from nars.spec import Architecture, Block, Recipe
+from nars.networks.weights import load_weights, save_weights
+from nars.spec import Architecture, Block, Candidate, Recipe
 from nars.training.evaluation import evaluate
 from nars.training.loop import Progress, Trained, train
 
@@ -88,6 +89,22 @@ def test_learns(data: ImageData, optimizer: str) -> None:
     assert trained.val.accuracy > 0.9
     assert trained.curve[-1].loss < trained.curve[0].loss
     assert not trained.model.training
+
+
+def test_a_network_of_one_channel_learns_from_grey_images(data: ImageData, tmp_path: Path) -> None:
+    recipe = Recipe(epochs=4, lr=0.02, optimizer="adamw", ema=True, ema_decay=0.9)
+    candidate = Candidate(architecture=ARCHITECTURE.replace(in_channels=1), recipe=recipe)
+    model = build(candidate.architecture, 3, recipe)
+    trained = train(model, data, recipe, resolution=SIDE, device=CPU, seed=1)
+    assert trained.val.accuracy > 0.8
+    file = tmp_path / "grey.safetensors"
+    save_weights(file, trained.model, candidate, {}, classes=data.classes, mean=data.mean, std=data.std)
+    again = evaluate(load_weights(file).network(), data, "val", resolution=SIDE, device=CPU)
+    assert again.accuracy == trained.val.accuracy
+    colours = np.zeros((40, SIDE, SIDE, 3), np.uint8)
+    other = from_arrays("colours", {"x_train": colours, "y_train": np.arange(40) % 3})
+    with pytest.raises(DataError, match=r"this network takes images \[N, 1, H, W\], got \[22, 3, 8, 8\]"):
+        evaluate(model, other, "train", resolution=SIDE, device=CPU)
 
 
 def test_same_seed_same_bits(data: ImageData) -> None:
