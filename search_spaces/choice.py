@@ -31,13 +31,10 @@ SMALLEST = "micro"
 
 
 class Choice(NamedTuple):
-    """A space and the reason for it."""
+    """The name of a space, and the reason for it."""
 
     space: str
     reason: str
-
-    def __str__(self) -> str:
-        return f"--space auto takes {self.space}: {self.reason}"
 
 
 def choose(side: int, channels: int, limits: Mapping[str, float]) -> Choice:

@@ -40,18 +40,15 @@ def configure(
     `UsageError`, `SpecError`, `DataError`, `RunError`.
     """
     check_sampler(request.sampler, request.objectives)
-    named = request.space != AUTO
-    choice = None if named else _known_choice(request, folder)
-    name = request.space if named else choice.space if choice else _choice().SMALLEST
-    space = _space(request, name)
+    known = _known_space(request, folder)
+    space = _held(request, known[0] if known else _catalogue().space(_choice().SMALLEST))
     warm_start = tuple(_earlier(run, space) for run in request.warm_start)
     task = tasks.load(request.task, request.data, request.device, drop_bad=request.drop_bad)
-    config = _config(request, _suited(request, name, space, task), task, warm_start)
-    if named:
+    config = _config(request, _suited(request, space, task), task, warm_start)
+    if request.space != AUTO:
         return config
-    if choice is None:
-        config, choice = _automatic(request, config, task, folder)
-    say(str(choice))
+    config, reason = (config, known[1]) if known else _automatic(request, config, task, folder)
+    say(f"--space auto takes {config.space.name}: {reason}")
     return config
 
 
@@ -79,48 +76,58 @@ def _config(
     )
 
 
-def _known_choice(request: SearchRequest, folder: Path | None) -> Any:
-    """The `Choice` that needs no data: of a search that continues, or learns from another; else None."""
-    choice, names = _choice(), import_module("search_spaces.spaces").space_names()
-    earlier = [folder] if folder is not None and (folder / "config.yaml").exists() else []
-    for run in (*earlier, *request.warm_start):
-        name = open_run(run).config.space.name
-        return choice.Choice(name if name in names else choice.SMALLEST, f"{run} has it")
-    return choice.Choice(choice.SMALLEST, "the space of detectors") if request.task == "detection" else None
+def _known_space(request: SearchRequest, folder: Path | None) -> tuple[Space, str] | None:
+    """The space that does not depend on the data, and the reason for it; None if it does.
+
+    It is the one that is named, or that of the search which this one continues or learns from.
+    """
+    if request.space != AUTO:
+        return _catalogue().space(request.space), "it is named"
+    continued = [folder] if folder is not None and (folder / "config.yaml").exists() else []
+    for run in (*continued, *request.warm_start):
+        return open_run(run).config.space, f"{run} has it"
+    if request.task == "detection":
+        return _catalogue().space(_choice().SMALLEST), "the space of detectors"
+    return None
 
 
 def _automatic(
     request: SearchRequest, smallest: SearchConfig, task: Task, folder: Path | None
-) -> tuple[SearchConfig, Any]:
-    """The search in the space that suits the data, and the `Choice`; `smallest` is the same in ``micro``."""
-    choice = _choice()
+) -> tuple[SearchConfig, str]:
+    """The search in the space that suits the data, and the reason; `smallest` is the same in ``micro``."""
     if task.images is None:
-        return smallest, choice.Choice(choice.SMALLEST, f"the space of the task {task.name}")
-    chosen = choice.choose(task.images.side, task.images.channels, request.limits)
-    space = _suited(request, chosen.space, _space(request, chosen.space), task)
+        return smallest, f"the space of the task {task.name}"
+    name, reason = _choice().choose(task.images.side, task.images.channels, request.limits)
+    if name == smallest.space.name:
+        return smallest, reason
+    space = _suited(request, _held(request, _catalogue().space(name)), task)
     config = smallest.replace(space=space.replace(num_classes=task.num_classes))
     old, new = default_folder(smallest), default_folder(config)
     if folder is None and (old / "config.yaml").exists() and not (new / "config.yaml").exists():
-        return smallest, choice.Choice(choice.SMALLEST, f"{old} has it")
-    return config, chosen
+        return smallest, f"{old} has it"
+    return config, reason
 
 
-def _suited(request: SearchRequest, name: str, space: Space, task: Task) -> Space:
-    """The space with the channels of the data, if it may have them. Raises `UsageError`."""
+def _suited(request: SearchRequest, space: Space, task: Task) -> Space:
+    """The space with one input channel if the data have one and it is made for that.
+
+    Raises `UsageError` for other channels than those of the data, except three for grey images.
+    """
     if task.images is None:
         return space
-    channels, facts = task.images.channels, _choice().FACTS.get(name)
-    held = any(part.startswith("arch=") for part in request.fix)
-    if facts is not None and channels in facts.channels and not held:
-        space = space.replace(in_channels=channels)
+    channels = task.images.channels
+    for name, facts in _choice().FACTS.items() if channels == 1 else ():
+        made_for_it = 1 in facts.channels and name == space.name
+        if made_for_it and space.stages == _catalogue().space(name).stages:  # no --fix arch=FILE
+            space = space.replace(in_channels=1)
     if space.in_channels not in (3, channels):
         takes = f"space {space.name} takes images of in_channels: {space.in_channels}"
         raise UsageError(f"{takes}, those of {request.data} have {channels}")
     return space
 
 
-def _space(request: SearchRequest, name: str) -> Space:
-    space: Space = _catalogue().space(name)
+def _held(request: SearchRequest, space: Space) -> Space:
+    """The space with the parts held that the request fixes. Raises `UsageError` if nothing is left."""
     for part in request.fix:
         space = _hold(space, part)
     if not space.distributions:

@@ -99,11 +99,15 @@ def test_a_search_that_exists_keeps_its_space(
     assert configure(request) == mobile
 
 
-def test_a_space_of_ones_own_is_named_again(stub: type[StubTask], tiny: str, tmp_path: Path) -> None:
-    own = configure(SearchRequest(task="stub", data="here", space=tiny, budget="3"))
-    start_run(tmp_path / "run", own, None)
+def test_a_run_in_a_space_of_ones_own_keeps_it(stub: type[StubTask], tiny: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(Recipe(lr=0.2).to_yaml())
+    request, run = SearchRequest(task="stub", data="here"), tmp_path / "run"
+    own = configure(request.replace(space=tiny))
+    start_run(run, own, None)
+    assert configure(request, run) == own
+    changed = configure(request.replace(fix=(f"recipe={tmp_path / 'recipe.yaml'}",)), run)
     with pytest.raises(RunError, match="holds another search: space "):
-        start_run(tmp_path / "run", configure(SearchRequest(task="stub", data="here")), None)
+        start_run(run, changed, None)
 
 
 def test_the_real_task_sets_classes_and_fingerprint(tiny: str) -> None:
