@@ -18,14 +18,24 @@ if TYPE_CHECKING:
 
 @click.command("spaces")
 @click.argument("name", required=False)
+@click.option(
+    "--from",
+    "origin",
+    help="Print the space of the networks that inherit every weight from a parent, named as for --init.",
+)
 @json_option
-def spaces_command(name: str | None, as_json: bool) -> None:
+def spaces_command(name: str | None, origin: str | None, as_json: bool) -> None:
     """List the search spaces and published networks, or print one as YAML.
 
     Example: nars spaces micro > my.yaml, a start for a space of your own
     """
     from search_spaces import catalogue, spaces
 
+    if origin is not None:
+        if name is not None:
+            raise click.UsageError(f"give a space or --from a parent, not both ({name} and {origin})")
+        click.echo(_space_from(origin).to_yaml(), nl=False)
+        return
     if name is not None:
         document = catalogue.published(name) if name in catalogue.names() else spaces.space(name)
         click.echo(document.to_yaml(), nl=False)
@@ -43,6 +53,21 @@ def spaces_command(name: str | None, as_json: bool) -> None:
     click.echo(
         f"published networks, with their top-1 on ImageNet: {', '.join(map(_described, catalogue.names()))}"
     )
+
+
+def _space_from(origin: str) -> Space:
+    """The space of a parent, for which a published architecture needs no weights."""
+    from nars.errors import UsageError
+    from nars.parents.sources import parent
+    from nars.parents.space import space_of
+    from search_spaces import catalogue
+
+    if origin in catalogue.names():
+        return space_of(catalogue.published(origin))
+    found = parent(origin)
+    if found is None:
+        raise UsageError("no space can be made from none: name a parent, such as efficientnet_lite0")
+    return space_of(found.architecture)
 
 
 def _described(name: str) -> str:

@@ -1,3 +1,3 @@
-"""Where a search starts from: pretrained parents, and what a candidate inherits from one."""
+"""Pretrained parents that a search starts from, and the weights that a candidate inherits from one."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which block of a parent each block of a candidate corresponds to.
+"""Pairs each block of a candidate with a block of its parent.
 
 Blocks of a stage that share one residual stream have the same width. A candidate keeps the first blocks
 of each stream of its parent; blocks beyond the parent's depth correspond to none.

@@ -22,7 +22,7 @@ __all__ = ["Facts", "architecture_of"]
 
 @dataclass(frozen=True)
 class Facts:
-    """What a family's layers do not show."""
+    """The properties of a family that its layers do not show."""
 
     activation: Literal["hswish", "relu", "relu6", "silu"]
     gate: Literal["hsigmoid", "sigmoid"] = "sigmoid"

@@ -57,7 +57,7 @@ class Space(Document):
     resolution: Value
     in_channels: int = 3
     norm_eps: float = Architecture.model_fields["norm_eps"].default
-    """Of the norms of every network, as is `norm_momentum`; see `nars.spec.Architecture`."""
+    """The norms of every network have this and `norm_momentum`; see `nars.spec.Architecture`."""
     norm_momentum: float = Architecture.model_fields["norm_momentum"].default
     num_classes: int = 1000
     """Outputs of the classifier, which count in its cost; a search sets those of its data."""
