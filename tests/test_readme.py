@@ -25,7 +25,7 @@ def test_commands_exist() -> None:
 
 
 def test_files_of_the_reading_path_exist() -> None:
-    links = re.findall(r"\]\(((?!http)[^)]+)\)", README)
+    links = re.findall(r"\]\(((?!http|#)[^)]+)\)", README)
     assert links
     missing = [link for link in links if not (Path(__file__).parents[1] / link).exists()]
     assert not missing
