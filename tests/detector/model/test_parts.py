@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from detector.model.catalogue import names, published, published_settings
+from detector.model.detector import Detector
 from detector.model.parts import Parts, parts_of
+from detector.model.settings import Settings
 from nars.errors import SpecError, UsageError
 from nars.networks.build import Features
 from nars.spec import Architecture, Block
@@ -211,3 +213,19 @@ def test_rule_v1_covers_every_kind_of_tensor() -> None:
     network = golden.fill(Features(stages("fbnetv3a_c4", "rpn"), 112), GOLDEN["gain"])
     spreads = [float(np.std(each.numpy())) for each in network.state_dict().values() if each.numel() > 1]
     assert min(spreads) > 0.01
+
+
+def test_parts_of_a_network_with_a_1x1_head_and_norms_of_its_own() -> None:
+    architecture = classifier("efficientnet_lite0")
+    parts = parts_of(architecture)
+    assert parts.trunk == architecture.stages[:5]
+    assert parts.box == architecture.stages[5]  # the 1x1 convolution is the classifier's
+    assert parts.mask is not None
+    assert (parts.channels, Features(parts.trunk).strides[-1]) == (112, 16)
+    with torch.device("meta"):
+        model = Detector(parts, 3, Settings(mask=True, norm="bn"))
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
+    written = parts.model_dump(mode="json", exclude_defaults=True)
+    assert Parts(**written) == parts
+    assert "norm_eps" not in parts_of(classifier("fbnetv3_a")).model_dump()  # as older versions wrote them
