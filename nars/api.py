@@ -93,7 +93,7 @@ def search(
     with opened.locked():
         reap(study, config.space)
     if workers is None:
-        task = tasks.load(config.task, config.data, config.device, drop_bad=config.drop_bad)
+        task = tasks.load(config.task, config.data, config.device, drop_bad=config.drop_bad, init=config.init)
         work(Search.of(study, config, task), study)
     else:
         supervise(opened, study, workers, watch, log=opened.folder / "log.txt")

@@ -40,6 +40,8 @@ class SearchConfig(Document):
     data_fingerprint: str
     """Identifies the content of the data, as the task computes it."""
     drop_bad: bool = False
+    init: str = "none"
+    """The parent that candidates inherit from, by its name."""
     objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("accuracy",)
     """The task's metric first, then statistics to be traded against it."""
     limits: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)

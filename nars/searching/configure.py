@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nars import tasks
-from nars.errors import UsageError
+from nars.errors import UsageError, WeightsError
 from nars.predictors.knowledge import EarlierSearch
 from nars.searching.config import SearchConfig, space_difference
 from nars.searching.earlier import learned
@@ -20,6 +20,7 @@ from nars.searching.run import default_folder, open_run
 from nars.searching.samplers import check_sampler
 from nars.space import Space, feasible
 from nars.space.feasible import FeasiblePart
+from nars.space.values import first_values
 from nars.spec import Architecture, Candidate, Recipe, read
 
 if TYPE_CHECKING:
@@ -43,13 +44,33 @@ def configure(
     known = _known_space(request, folder)
     space = _held(request, known[0] if known else _catalogue().space(_choice().SMALLEST))
     warm_start = tuple(_earlier(run, space) for run in request.warm_start)
-    task = tasks.load(request.task, request.data, request.device, drop_bad=request.drop_bad)
+    task = tasks.load(
+        request.task, request.data, request.device, drop_bad=request.drop_bad, init=request.init
+    )
     config = _config(request, _suited(request, space, task), task, warm_start)
+    if known and request.init != "none":
+        _check_inherits(config)
     if request.space != AUTO:
         return config
     config, reason = (config, known[1]) if known else _automatic(request, config, task, folder)
     say(f"--space auto takes {config.space.name}: {reason}")
     return config
+
+
+def _check_inherits(config: SearchConfig) -> None:
+    """Raise `UsageError` if candidates of the space have other stages than the parent."""
+    from nars.parents.alignment import streams  # which imports torch
+    from nars.parents.sources import parent
+
+    origin, space = parent(config.init), config.space
+    try:
+        if origin is not None:
+            streams(
+                space.decode(first_values(space.distributions), space.name).architecture, origin.architecture
+            )
+    except WeightsError as error:
+        remedy = f"`nars spaces --from {config.init}` prints a space of networks that can"
+        raise UsageError(f"space {space.name} cannot inherit from {config.init}: {error}; {remedy}") from None
 
 
 def _config(
@@ -63,6 +84,7 @@ def _config(
         data=request.data,
         data_fingerprint=task.fingerprint,
         drop_bad=request.drop_bad,
+        init=request.init,
         objectives=objectives,
         limits=request.limits,
         sampler=request.sampler,
@@ -88,6 +110,12 @@ def _known_space(request: SearchRequest, folder: Path | None) -> tuple[Space, st
         return open_run(run).config.space, f"{run} has it"
     if request.task == "detection":
         return _catalogue().space(_choice().SMALLEST), "the space of detectors"
+    if request.init != "none":
+        from nars.parents.sources import parent  # which imports torch
+        from nars.parents.space import space_of
+
+        if (origin := parent(request.init)) is not None:
+            return space_of(origin.architecture), f"all of its networks inherit from {request.init}"
     return None
 
 

@@ -141,7 +141,9 @@ def proxy_check(
         )
     if config.needs_latency:
         raise UsageError("latency is not measured here: limit macs or params instead")
-    task = task or tasks.load(config.task, config.data, config.device, drop_bad=config.drop_bad)
+    task = task or tasks.load(
+        config.task, config.data, config.device, drop_bad=config.drop_bad, init=config.init
+    )
     sampled = _sample(config, candidates)
     jobs = _jobs(sampled, factor, config.seed)
     results: list[_Result] = []

@@ -72,6 +72,10 @@ class SearchRequest(Frozen):
     task: str = "classification"
     """Purpose that a candidate is trained for: classification or detection."""
 
+    init: _Name = "none"
+    """Parent that candidates inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME,
+    torchvision:NAME, a .pt or .safetensors file, a run folder, or none."""
+
     space: _Name = AUTO
     """auto, micro, tiny, mobile, fbnetv3, or a .yaml file of your own; auto takes the space that suits the
     images and the limits, and says which."""

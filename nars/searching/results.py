@@ -149,6 +149,8 @@ class Summary:
     agreement: Agreement | None
     """Rank correlation of predictions with the scores measured later; None for too few trials."""
     best: Best | None
+    init: str = "none"
+    """The parent that candidates inherited from."""
 
     @classmethod
     def of(cls, run: Run, study: Study) -> Self:
@@ -162,6 +164,7 @@ class Summary:
             trials=dict(Counter(map(_state, trials)).most_common()),
             agreement=rank_correlation(trials, config.objectives[0]),
             best=_best(run, confirm.winner(trials, config.directions)),
+            init=config.init,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -22,12 +22,22 @@ TASKS = {
 """Module and class of each task, by name. `load` calls the class's ``open(source, device, drop_bad=)``."""
 
 
-def load(name: str, source: str | Path, device: str | torch.device, *, drop_bad: bool = False) -> Task:
-    """Open the task called `name` on the data at `source`. Raises `UsageError`, `DataError`."""
+def load(
+    name: str, source: str | Path, device: str | torch.device, *, drop_bad: bool = False, init: str = "none"
+) -> Task:
+    """Open the task called `name` on the data at `source`; candidates inherit from the parent `init`.
+
+    Raises `UsageError`, `DataError`, and `WeightsError` for a parent whose weights cannot be read.
+    """
     from nars.device import resolve  # which imports torch
 
     if name not in TASKS:
         raise UsageError(f"unknown task {name!r}: {closest(name, TASKS)}")
     module, _, cls = TASKS[name].partition(":")
     task: Task = getattr(import_module(module), cls).open(source, resolve(device), drop_bad=drop_bad)
-    return task
+    if init == "none":
+        return task
+    from nars.parents.sources import parent
+
+    origin = parent(init)
+    return task if origin is None else task.inheriting(origin)

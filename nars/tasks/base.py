@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from nars.data import ImageSize
+from nars.errors import UsageError
+from nars.parents.parent import Parent
 from nars.spec import Candidate
 from nars.training.loop import Progress
 
@@ -52,6 +54,10 @@ class Task(ABC):
     def images(self) -> ImageSize | None:
         """The size of the training images; None if it has no say in the choice of a space."""
         return None
+
+    def inheriting(self, parent: Parent) -> Task:
+        """The same task with candidates that inherit from a parent. Raises `UsageError` if it cannot."""
+        raise UsageError(f"candidates of the task {self.name} cannot inherit from {parent.source} yet")
 
     @abstractmethod
     def describe(self) -> str:

@@ -37,6 +37,9 @@ class Classification(Task):
         """Load the data at `source`; `drop_bad` leaves unreadable images out. Raises `DataError`."""
         return cls(load(source, drop_bad=drop_bad), device)
 
+    def inheriting(self, parent: Parent) -> Classification:
+        return Classification(self.data, self.device, parent)
+
     @property
     def num_classes(self) -> int:
         return len(self.data.classes)

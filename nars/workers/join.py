@@ -39,7 +39,7 @@ def join(storage: str, name: str, *, data: str | None, device: str, parent: int 
     signal.signal(signal.SIGTERM, _terminate)
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    task = tasks.load(config.task, data or config.data, device, drop_bad=config.drop_bad)
+    task = tasks.load(config.task, data or config.data, device, drop_bad=config.drop_bad, init=config.init)
     if task.fingerprint != config.data_fingerprint:
         raise RunError(f"the data at {data or config.data} is not that of study {name}")
     work(Search.of(study, config, task), study)
