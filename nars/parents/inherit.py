@@ -142,6 +142,7 @@ def _hidden(parent: Parent, child: Site, original: Site, incoming: Tensor) -> Te
 
 
 def _squeezed(child: Site) -> int:
+    """The channels inside the squeeze-and-excitation of a block."""
     assert child.row.expansion is not None
     hidden = hidden_width(child.in_channels, child.row.expansion)
     return int(squeeze_width(hidden, child.row.expansion, child.row.squeeze == "hidden"))
