@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from optuna.study import Study
 
 from nars import tasks
+from nars.errors import UsageError
 from nars.report import page, plots
 from nars.searching.config import SearchConfig
 from nars.searching.configure import configure
@@ -83,9 +84,11 @@ def search(
     - `workers`: how many processes train; None trains in this process
     - `watch`: called with the study about twice a second while worker processes train
 
-    Raises `UsageError` for settings that are unknown or do not fit, `DataError`, `RunError` if the
-    folder holds another search, and `InfeasibleError` if no candidate meets the limits.
+    Raises `SpecError` for an unknown setting or a value that breaks a rule, `UsageError` for names that
+    do not exist and for arguments of another type, `DataError`, `RunError` if the folder holds another
+    search, and `InfeasibleError` if no candidate meets the limits.
     """
+    _check(request, run, workers, settings)
     folder = None if run is None else Path(run)
     config = _configured(request, settings, folder)
     opened = start_run(folder or default_folder(config), config, storage)
@@ -101,11 +104,22 @@ def search(
     return SearchResult(opened, study)
 
 
+def _check(request: Any, run: Any, workers: Any, settings: dict[str, Any]) -> None:
+    """Raise `UsageError` for arguments that are not what `search` takes."""
+    if not isinstance(request, SearchRequest | SearchConfig | None):
+        raise UsageError(f"search() takes its settings by name, such as data=..., got {request!r}")
+    if isinstance(request, SearchConfig) and settings:
+        raise UsageError(f"a configured search takes no further settings, got {', '.join(settings)}")
+    if not isinstance(run, str | Path | None):
+        raise UsageError(f"run is the path of a folder, got {run!r}")
+    if workers is not None and (not isinstance(workers, int) or workers < 1):
+        raise UsageError(f"workers is a number of processes from 1, or None, got {workers!r}")
+
+
 def _configured(
     request: SearchRequest | SearchConfig | None, settings: dict[str, Any], folder: Path | None
 ) -> SearchConfig:
     if isinstance(request, SearchConfig):
-        assert not settings, "a configured search takes no further settings"
         return request
     whole = request.replace(**settings) if request is not None else SearchRequest.of(settings)
     return configure(whole, folder)

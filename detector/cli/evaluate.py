@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("evaluate")
 @weights_argument
-@click.option("--data", help=f"{DATA}.")
+@click.option("--data", help=f"{DATA}; by default the data that WEIGHTS was trained on.")
 @click.option(
     "--split",
     type=click.Choice(["train", "val"]),

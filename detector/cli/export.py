@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from detector.cli.options import drop_bad_option, weights_argument
-from nars.cli.values import json_option, to_json
+from nars.cli.values import json_option, naming_source, to_json
 
 if TYPE_CHECKING:
     from detector.deploy.quantize import Quantized
@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--data",
-    default="digit-scenes",
-    show_default=True,
-    help="Images that the file is compared, calibrated and measured on.",
+    help="Images that the file is compared, calibrated and measured on; by default those that WEIGHTS was "
+    "trained on, or digit-scenes if it does not say.",
 )
 @drop_bad_option
 @json_option
@@ -45,7 +44,7 @@ def export_command(
     batch: int,
     int8: bool,
     calibrate: int,
-    data: str,
+    data: str | None,
     drop_bad: bool,
     as_json: bool,
 ) -> None:
@@ -67,7 +66,9 @@ def export_command(
     from detector.weights.saved import load_detector
 
     saved = load_detector(weights)
-    records = usable(data, drop_bad=drop_bad, needs=("train", "val") if int8 else ("val",))
+    with naming_source(data, weights):
+        name = data or saved.data or "digit-scenes"
+        records = usable(name, drop_bad=drop_bad, needs=("train", "val") if int8 else ("val",))
     if int8:
         check_classes(saved.classes, records, str(weights))
         numbers, text = _described(quantize(saved, records, output, images=calibrate), output)

@@ -57,7 +57,7 @@ def export_command() -> None:
 
 
 @click.command(_WORD)
-@click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="")
+@click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
 @click.option(
     "--format",
     "form",

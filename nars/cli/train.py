@@ -95,6 +95,8 @@ def train_command(
         console.print(f"{epoch}: loss {progress.loss:.4f}, val accuracy {progress.accuracy:.4f}")
         return True
 
+    if output.is_dir():
+        raise click.UsageError(f"-o {output} is a folder: give the name of a file")
     checkpoint = output.with_name(f"{output.name}.checkpoint")
     resolution = candidate.architecture.resolution
     trained = loop.train(

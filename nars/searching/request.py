@@ -109,6 +109,14 @@ class SearchRequest(Frozen):
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; auto is CUDA if there is a GPU."""
 
+    @field_validator("objectives", "fix", "warm_start", mode="before")
+    @classmethod
+    def _as_sequence(cls, value: Any) -> Any:
+        """Take text as the command line does: names separated by commas, or a single path."""
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(","))
+        return (value,) if isinstance(value, Path) else value
+
     @field_validator("task", "sampler", "predictor", "pruner", mode="before")
     @classmethod
     def _is_known(cls, name: Any, info: ValidationInfo) -> Any:

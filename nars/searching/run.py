@@ -99,6 +99,8 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
         storage, name = run.storage, run.name
     elif folder.exists() and any(map(_is_foreign, folder.iterdir())):
         raise RunError(f"{folder} is not empty and holds no search")
+    if storage is not None and not storage.endswith(".journal"):
+        open_storage(storage)  # a mistyped URL is refused before it is written down
     storage = storage or str(folder / "study.journal")
     write_whole(folder / _STORAGE_FILE, f"{storage}\n{name}\n")
     write_whole(file, config.to_yaml())

@@ -14,6 +14,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 from stub_task import FEW, StubTask, complete, config, path, search, trials
 
+import nars
 from nars.errors import InfeasibleError, NonFiniteLossError, RunError, TrialMemoryError, UsageError
 from nars.searching.budget import Budget
 from nars.searching.confirm import confirmations
@@ -478,3 +479,30 @@ def test_joining_what_is_not_there_or_with_other_data(stub: type[StubTask], tmp_
     with pytest.raises(RunError, match="the data at elsewhere is not that of study run"):
         join(run.storage, "run", data="elsewhere", device="cpu", parent=None)
     assert stub.trained == []
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"workers": 0}, "workers is a number of processes from 1, or None, got 0"),
+        ({"workers": "2"}, "workers is a number of processes"),
+        ({"run": 3}, "run is the path of a folder, got 3"),
+        ({"request": "photos/"}, "takes its settings by name, such as data=..., got 'photos/'"),
+        ({"request": config("3"), "budget": 4}, "takes no further settings, got budget"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        nars.search(**given)
+
+
+def test_a_mistyped_storage_leaves_no_run_folder(stub: type[StubTask], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="cannot open storage"):
+        nars.search(config("3"), tmp_path / "run", "sqlite:///nosuch/folder/q.db")
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_may_be_text_as_on_the_command_line() -> None:
+    request = nars.SearchRequest(objectives="accuracy, macs", fix="recipe=r.yaml", warm_start=Path("run"))
+    assert (request.objectives, request.fix) == (("accuracy", "macs"), ("recipe=r.yaml",))
+    assert request.warm_start == (Path("run"),)
