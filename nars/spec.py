@@ -133,6 +133,7 @@ class Recipe(Document):
     """Training hyperparameters of one network."""
 
     kind: ClassVar[str] = "recipe"
+    later_fields: ClassVar[tuple[str, ...]] = ("distill", "distill_temperature")
 
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
     lr: Annotated[float, Field(gt=0)] = 0.1
@@ -157,6 +158,10 @@ class Recipe(Document):
     """Largest gradient norm; 0 is no clipping."""
     augmentation: Literal["none", "shift", "flip_shift"] = "shift"
     """Random shifts by up to an eighth of the side; flips suit images whose mirror image means the same."""
+    distill: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the loss that a teacher's answers have; the labels have the rest. 0 needs no teacher."""
+    distill_temperature: Annotated[float, Field(gt=0)] = 2.0
+    """Divides the logits of teacher and student before they are compared."""
 
 
 class Candidate(Document):

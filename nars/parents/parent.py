@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from nars.networks.build import build
+from nars.networks.weights import load_into
 from nars.spec import Architecture
 
 __all__ = ["Parent"]
@@ -25,3 +27,9 @@ class Parent:
     std: tuple[float, ...]
     source: str
     """The name or file that it came from."""
+
+    def network(self) -> nn.Module:
+        """The parent itself, in evaluation mode. Raises `WeightsError` if its tensors do not fit."""
+        model = build(self.architecture, len(self.classes))
+        load_into(model, self.state, self.source)
+        return model.eval()

@@ -36,14 +36,16 @@ _RECIPE: dict[str, Any] = {
     "dropout": {"low": 0.0, "high": 0.4},
     "stochastic_depth": {"low": 0.0, "high": 0.2},
     "augmentation": "flip_shift",
+    "distill": {"low": 0.0, "high": 0.9},
 }
 """Recipes of short trainings that start from weights."""
 
 
-def space_of(architecture: Architecture) -> Space:
+def space_of(architecture: Architecture, side: int | None = None) -> Space:
     """The space of the networks that can inherit every weight from a parent of this architecture.
 
-    Raises `SpecError` for an architecture that upsamples.
+    Resolutions end at the parent's or, if that is smaller, at the first that images of `side` pixels do not
+    exceed. Raises `SpecError` for an architecture that upsamples.
     """
     last = len(architecture.stages) - 1
     stages = []
@@ -54,7 +56,7 @@ def space_of(architecture: Architecture) -> Space:
     least = max(_LEAST_SIDE, smallest_side(architecture.stages))
     return Space(
         name=f"from_{architecture.name}",
-        resolution=_range(architecture.resolution, least, _SIDE_STEP),
+        resolution=_range(_most(architecture.resolution, side, least), least, _SIDE_STEP),
         in_channels=architecture.in_channels,
         norm_eps=architecture.norm_eps,
         norm_momentum=architecture.norm_momentum,
@@ -129,6 +131,12 @@ def _expansions(row: Block) -> Any:
     whole = float(row.expansion)
     low = next(whole * eighths / 8 for eighths in range(2, 9) if whole * eighths / 8 > 1)
     return whole if low == whole else {"low": low, "high": whole, "step": whole / 8}
+
+
+def _most(high: int, side: int | None, least: int) -> int:
+    """The largest resolution: `high`, or the last step down from it that is not below `side`."""
+    spare = 0 if side is None else high - max(side, least)
+    return high - _SIDE_STEP * max(0, spare // _SIDE_STEP)
 
 
 def _range(high: int, least: int, step: int) -> Any:

@@ -1,4 +1,4 @@
-"""The start of a training from a parent: inherit, then set the norms to the data."""
+"""The start of a training from a parent: inherit, set the norms to the data, and let it teach."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ from nars.parents.inherit import Inheritance, inherit
 from nars.parents.parent import Parent
 from nars.spec import Architecture
 from nars.training.evaluation import recalibrate
+from nars.training.teacher import Teacher
 
-__all__ = ["as_seen_by", "start"]
+__all__ = ["as_seen_by", "start", "teacher_of"]
 
 
 def as_seen_by(parent: Parent, data: ImageData) -> ImageData:
     """The same data, whose images are normalized as those that the parent was trained on."""
     return data.normalized(torch.tensor(parent.mean), torch.tensor(parent.std))
+
+
+def teacher_of(parent: Parent | None, classes: tuple[str, ...], device: torch.device) -> Teacher | None:
+    """The parent as a teacher on `device`; None if it does not tell apart the same classes."""
+    if parent is None or parent.classes != classes:
+        return None
+    return Teacher(parent.network().to(device), parent.architecture.resolution)
 
 
 def start(

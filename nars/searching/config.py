@@ -13,6 +13,7 @@ from nars.documents import Document
 from nars.errors import RunError
 from nars.predictors.knowledge import EarlierSearch
 from nars.searching.budget import Budget
+from nars.searching.reference import Reference
 from nars.searching.request import STATISTICS, PredictorName
 from nars.space import Space
 
@@ -42,6 +43,8 @@ class SearchConfig(Document):
     drop_bad: bool = False
     init: str = "none"
     """The parent that candidates inherit from, by its name."""
+    reference: Reference | None = None
+    """How the parent is fine-tuned first; None if candidates inherit from it as it is."""
     objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("accuracy",)
     """The task's metric first, then statistics to be traded against it."""
     limits: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)

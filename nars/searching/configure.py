@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,11 +15,13 @@ from nars.errors import UsageError, WeightsError
 from nars.predictors.knowledge import EarlierSearch
 from nars.searching.config import SearchConfig, space_difference
 from nars.searching.earlier import learned
+from nars.searching.reference import reference_of, sides
 from nars.searching.request import AUTO, SearchRequest, check_first_objective
-from nars.searching.run import default_folder, open_run
+from nars.searching.run import Run, default_folder, open_run
 from nars.searching.samplers import check_sampler
 from nars.space import Space, feasible
 from nars.space.feasible import FeasiblePart
+from nars.space.genotypes import from_genotypes
 from nars.space.values import first_values
 from nars.spec import Architecture, Candidate, Recipe, read
 
@@ -36,25 +38,91 @@ def configure(
 ) -> SearchConfig:
     """The search that `request` asks for. Its data are opened after everything else is checked.
 
-    With ``--space auto``, a search that `folder` holds keeps its space, and so does one that was begun in
-    its default folder when ``micro`` was the default; `say` is told which space was taken, and why. Raises
-    `UsageError`, `SpecError`, `DataError`, `RunError`.
+    With ``auto`` as its space or parent, a search that `folder` holds keeps its own, and so does one that was
+    begun in its default folder when ``micro`` and random weights were the defaults; `say` is told what was
+    taken, and why. Raises `UsageError`, `SpecError`, `DataError`, `RunError`.
     """
     check_sampler(request.sampler, request.objectives)
-    known = _known_space(request, folder)
+    continued = _continued(request, folder)
+    if request.init == AUTO and continued is not None:
+        request = request.replace(init=continued.config.init)
+    if request.init != AUTO:
+        made = _make(request, continued, folder)
+    else:
+        scratch = _make(request.replace(init="none"), continued, folder)
+        made, reason = _with_parent(request, scratch, folder)
+        if made.task.inherits:
+            say(f"--init auto takes {made.config.init}: {reason}")
+    for line in made.lines:
+        say(line)
+    return made.config
+
+
+class _Made(NamedTuple):
+    """A search with a named parent, its task, and lines that say what was chosen for it."""
+
+    config: SearchConfig
+    task: Task
+    lines: tuple[str, ...] = ()
+
+
+def _make(
+    request: SearchRequest, continued: Run | None, folder: Path | None, task: Task | None = None
+) -> _Made:
+    """The search that `request` asks for, with its parent; its task is opened unless there is one."""
+    known = _known_space(request, continued)
     space = _held(request, known[0] if known else _catalogue().space(_choice().SMALLEST))
     warm_start = tuple(_earlier(run, space) for run in request.warm_start)
-    task = tasks.load(
+    task = task or tasks.load(
         request.task, request.data, request.device, drop_bad=request.drop_bad, init=request.init
     )
     config = _config(request, _suited(request, space, task), task, warm_start)
-    if known and request.init != "none":
+    lines = []
+    if request.space == AUTO:
+        config, reason = (config, known[1]) if known else _automatic(request, config, task, folder)
+        lines.append(f"--space auto takes {config.space.name}: {reason}")
+    if request.init != "none":
         _check_inherits(config)
-    if request.space != AUTO:
-        return config
-    config, reason = (config, known[1]) if known else _automatic(request, config, task, folder)
-    say(f"--space auto takes {config.space.name}: {reason}")
-    return config
+        config, more = _referenced(request, config, task)
+        lines += more
+    return _Made(config, task, tuple(lines))
+
+
+def _with_parent(request: SearchRequest, scratch: _Made, folder: Path | None) -> tuple[_Made, str]:
+    """The search with the parent that suits its images, or the same search from scratch; and the reason."""
+    from nars.parents.choice import choose_parent  # which imports torch
+    from nars.parents.sources import parent
+
+    task, old = scratch.task, folder or default_folder(scratch.config)
+    if (old / "config.yaml").exists():
+        return scratch, f"{old} has it"
+    choice = choose_parent(task.images if task.inherits else None)
+    origin = parent(choice.name)
+    if origin is None:
+        return scratch, choice.reason
+    try:
+        made = _make(request.replace(init=choice.name), None, folder, task.inheriting(origin))
+    except UsageError as error:
+        return scratch, str(error)
+    least = made.config.space.statistics(
+        from_genotypes(made.config.space, [first_values(made.config.space.distributions)])
+    )
+    for name, limit in request.limits.items():
+        if name in least and least[name][0] > limit:
+            return scratch, f"all of its networks have more than {limit / 1e6:g} M {name}"
+    return made, choice.reason
+
+
+def _referenced(request: SearchRequest, config: SearchConfig, task: Task) -> tuple[SearchConfig, list[str]]:
+    """The search with a fine-tuning of its parent first, if that is asked for; a tuned parent can teach."""
+    space, lines = config.space, []
+    if request.reference_epochs:
+        side = task.images.side if task.images else max(sides(space))
+        config = config.replace(reference=reference_of(space, side, request.reference_epochs))
+    elif "distill" in space.recipe and not task.teaches:
+        config = config.replace(space=space.replace(recipe={**space.recipe, "distill": 0.0}))
+        lines.append(f"nothing is distilled: {config.init} knows other classes, and is not fine-tuned")
+    return config, lines
 
 
 def _check_inherits(config: SearchConfig) -> None:
@@ -98,24 +166,23 @@ def _config(
     )
 
 
-def _known_space(request: SearchRequest, folder: Path | None) -> tuple[Space, str] | None:
+def _continued(request: SearchRequest, folder: Path | None) -> Run | None:
+    """The run that a search continues, or else learns from."""
+    continued = [folder] if folder is not None and (folder / "config.yaml").exists() else []
+    return next((open_run(run) for run in (*continued, *request.warm_start)), None)
+
+
+def _known_space(request: SearchRequest, continued: Run | None) -> tuple[Space, str] | None:
     """The space that does not depend on the data, and the reason for it; None if it does.
 
     It is the one that is named, or that of the search which this one continues or learns from.
     """
     if request.space != AUTO:
         return _catalogue().space(request.space), "it is named"
-    continued = [folder] if folder is not None and (folder / "config.yaml").exists() else []
-    for run in (*continued, *request.warm_start):
-        return open_run(run).config.space, f"{run} has it"
+    if continued is not None:
+        return continued.config.space, f"{continued.folder} has it"
     if request.task == "detection":
         return _catalogue().space(_choice().SMALLEST), "the space of detectors"
-    if request.init != "none":
-        from nars.parents.sources import parent  # which imports torch
-        from nars.parents.space import space_of
-
-        if (origin := parent(request.init)) is not None:
-            return space_of(origin.architecture), f"all of its networks inherit from {request.init}"
     return None
 
 
@@ -125,15 +192,34 @@ def _automatic(
     """The search in the space that suits the data, and the reason; `smallest` is the same in ``micro``."""
     if task.images is None:
         return smallest, f"the space of the task {task.name}"
+    if request.init != "none":
+        return _in_space(request, smallest, task, _space_of_parent(request.init, task.images.side)), (
+            f"all of its networks inherit from {request.init}"
+        )
     name, reason = _choice().choose(task.images.side, task.images.channels, request.limits)
     if name == smallest.space.name:
         return smallest, reason
-    space = _suited(request, _held(request, _catalogue().space(name)), task)
-    config = smallest.replace(space=space.replace(num_classes=task.num_classes))
+    config = _in_space(request, smallest, task, _catalogue().space(name))
     old, new = default_folder(smallest), default_folder(config)
     if folder is None and (old / "config.yaml").exists() and not (new / "config.yaml").exists():
         return smallest, f"{old} has it"
     return config, reason
+
+
+def _in_space(request: SearchRequest, config: SearchConfig, task: Task, space: Space) -> SearchConfig:
+    """The same search in another space."""
+    suited = _suited(request, _held(request, space), task)
+    return config.replace(space=suited.replace(num_classes=task.num_classes))
+
+
+def _space_of_parent(init: str, side: int) -> Space:
+    """The space made from a parent, without resolutions that images of `side` pixels do not fill."""
+    from nars.parents.sources import parent  # which imports torch
+    from nars.parents.space import space_of
+
+    origin = parent(init)
+    assert origin is not None
+    return space_of(origin.architecture, side)
 
 
 def _suited(request: SearchRequest, space: Space, task: Task) -> Space:

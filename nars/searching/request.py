@@ -30,7 +30,7 @@ STATISTICS = ("macs", "params", "latency")
 """Objectives and limits that are minimized and need no training; latency is in seconds."""
 
 AUTO = "auto"
-"""The name that leaves the choice of the space to `configure`."""
+"""The name that leaves the choice of the space, or of the parent, to `configure`."""
 
 SamplerName = Literal["nars", "random", "qmc", "tpe", "nsga2", "nsga3", "gp", "cmaes"]
 """Samplers that `nars.searching.samplers.make_sampler` makes."""
@@ -72,9 +72,13 @@ class SearchRequest(Frozen):
     task: str = "classification"
     """Purpose that a candidate is trained for: classification or detection."""
 
-    init: _Name = "none"
+    init: _Name = AUTO
     """Parent that candidates inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME,
-    torchvision:NAME, a .pt or .safetensors file, a run folder, or none."""
+    torchvision:NAME, a .pt or .safetensors file, a run folder, none, or auto, which takes efficientnet_lite0
+    for photos if it is installed."""
+    reference_epochs: Annotated[int, Field(ge=0)] = 6
+    """Epochs in which the parent is fine-tuned on the data first; with 0, candidates inherit from it as it
+    is."""
 
     space: _Name = AUTO
     """auto, micro, tiny, mobile, fbnetv3, or a .yaml file of your own; auto takes the space that suits the

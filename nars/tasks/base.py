@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -39,6 +40,10 @@ class Task(ABC):
     """Name of the score, such as ``accuracy``."""
     device: torch.device
     """Device that trainings run on."""
+    inherits: ClassVar[bool] = False
+    """Whether candidates can inherit from a parent."""
+    parent: Parent | None = None
+    """The parent that candidates inherit from."""
 
     @property
     @abstractmethod
@@ -54,6 +59,11 @@ class Task(ABC):
     def images(self) -> ImageSize | None:
         """The size of the training images; None if it has no say in the choice of a space."""
         return None
+
+    @property
+    def teaches(self) -> bool:
+        """Whether the parent can teach candidates, because it solves the same task."""
+        return False
 
     def inheriting(self, parent: Parent) -> Task:
         """The same task with candidates that inherit from a parent. Raises `UsageError` if it cannot."""

@@ -12,7 +12,7 @@ from nars.data import ImageData, ImageSize, load
 from nars.device import memory_errors, seeded
 from nars.networks.build import build
 from nars.parents.parent import Parent
-from nars.parents.start import as_seen_by, start
+from nars.parents.start import as_seen_by, start, teacher_of
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
 from nars.training.loop import Progress, train
@@ -25,12 +25,17 @@ class Classification(Task):
 
     name = "classification"
     metric = "accuracy"
+    inherits = True
 
     def __init__(self, data: ImageData, device: torch.device, parent: Parent | None = None) -> None:
-        """Candidates inherit from `parent`, and see images normalized as it does, if there is one."""
+        """Candidates inherit from `parent`, and see images normalized as it does, if there is one.
+
+        A parent that tells apart the classes of the data teaches candidates, too, if their recipes say so.
+        """
         self.data = data if parent is None else as_seen_by(parent, data)
         self.device = device
         self.parent = parent
+        self.teacher = teacher_of(parent, self.data.classes, device)
 
     @classmethod
     def open(cls, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Self:
@@ -52,6 +57,10 @@ class Classification(Task):
     def images(self) -> ImageSize:
         return self.data.size
 
+    @property
+    def teaches(self) -> bool:
+        return self.teacher is not None
+
     def describe(self) -> str:
         sizes = ", ".join(f"{len(self.data.split(name))} {name}" for name in ("train", "val", "test"))
         return f"classification of {self.data.name}: {len(self.data.classes)} classes, {sizes} images"
@@ -72,6 +81,7 @@ class Classification(Task):
             device=self.device,
             seed=seed,
             on_epoch=on_epoch,
+            teacher=self.teacher,
         )
         curve = tuple((progress.fraction, progress.accuracy) for progress in trained.curve)
         return Outcome(trained.val.accuracy, len(curve), curve, trained.curve[-1].seconds)

@@ -21,6 +21,7 @@ from nars.training import optim
 from nars.training.checkpoint import Stateful, restore, save
 from nars.training.evaluation import Metrics, evaluate, moments, recalibrate
 from nars.training.small_maps import widened
+from nars.training.teacher import Teacher, check_teacher, taught
 
 __all__ = ["Progress", "Trained", "train"]
 
@@ -56,7 +57,7 @@ class Trained:
     """One entry per epoch."""
 
 
-def train(
+def train(  # noqa: PLR0913 - the whole of a training, by name
     model: nn.Module,
     data: ImageData,
     recipe: Recipe,
@@ -66,14 +67,18 @@ def train(
     seed: int,
     on_epoch: Callable[[Progress], bool] | None = None,
     checkpoint: Path | None = None,
+    teacher: Teacher | None = None,
 ) -> Trained:
     """Train `model` in place on data.train, and measure it on data.val after every epoch.
 
     The same seed gives the same result, bit for bit on one CPU thread. `on_epoch` ends the
     training by returning False. If `checkpoint` exists, the training continues from it, to the
-    same result as without the interruption; it is rewritten after every epoch. Raises
-    `NonFiniteLossError`, `TrialMemoryError`, and `RunError` for a checkpoint of another training.
+    same result as without the interruption; it is rewritten after every epoch. A recipe with
+    `distill` needs a `teacher`, and other recipes ignore it. Raises `NonFiniteLossError`, `TrialMemoryError`,
+    `UsageError` without a teacher that is needed, and `RunError` for a checkpoint of another training.
     """
+    check_teacher(recipe, teacher)
+    teacher = teacher if recipe.distill else None
     with ExitStack() as during:
         during.enter_context(seeded(seed, device))
         during.enter_context(memory_errors(f"training at {resolution} px in batches of {recipe.batch_size}"))
@@ -95,6 +100,7 @@ def train(
             "seed": seed,
             "normalization": _listed(data),
         }
+        identity |= {} if teacher is None else {"teacher": teacher.fingerprint}
         parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "scaler": scaler}
         parts |= {} if ema is None else {"ema": ema}
         curve: list[Progress] = []
@@ -113,7 +119,9 @@ def train(
                 images = normalise(augment(images, recipe.augmentation, generator), mean, std)
                 images, labels = mix(images, labels)
                 with torch.autocast(device.type, dtype=half, enabled=half is not None):
-                    loss = F.cross_entropy(model(images), labels, label_smoothing=recipe.label_smoothing)
+                    logits = model(images)
+                    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+                    loss = loss if teacher is None else taught(loss, logits, teacher(images), recipe)
                 losses.append(loss.detach())
                 if device.type == "cpu" and not loss.isfinite():  # a GPU would have to synchronize for it
                     break

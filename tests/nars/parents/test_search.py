@@ -46,7 +46,7 @@ def test_candidates_inherit_in_the_space_of_the_parent(parent: str, tmp_path: Pa
     assert f"init: {parent}" in (tmp_path / "run" / "config.yaml").read_text()
     assert len(nars.search(data="digits", init=parent, budget=2, run=tmp_path / "run").study.trials) == 2
     with pytest.raises(RunError, match="init was"):
-        nars.search(data="digits", budget=2, run=tmp_path / "run")
+        nars.search(data="digits", init="none", budget=2, run=tmp_path / "run")
 
 
 def test_a_named_space_is_kept_if_it_can_inherit(parent: str, tmp_path: Path) -> None:

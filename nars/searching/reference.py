@@ -1,0 +1,59 @@
+"""The reference: the parent, fine-tuned on the data before the first candidate is trained.
+
+Candidates inherit from it, it teaches them, and they are compared with it. It is no trial: it may exceed
+the limits, never wins, and the sampler does not learn from it. Its training is the only trial of a study of
+its own beside that of the search, and the search's study has a copy of that trial's record.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from optuna.distributions import CategoricalDistribution
+from pydantic import Field
+
+from nars.documents import Frozen
+from nars.space import Space
+from nars.spec import Recipe
+
+__all__ = ["Reference", "reference_of", "sides", "study_name"]
+
+
+class Reference(Frozen):
+    """How a parent is fine-tuned on the data."""
+
+    resolution: Annotated[int, Field(ge=1)]
+    """The side, in pixels, of the images that it is trained on."""
+    recipe: Recipe
+
+
+def reference_of(space: Space, side: int, epochs: int) -> Reference:
+    """The fine-tuning for a search in `space` over images of a median `side` in pixels.
+
+    Its resolution is the largest that the space has and the images fill, or the smallest of the space. The
+    recipe is one that fine-tunes EfficientNet-Lite0 well on a few thousand photos in `epochs` epochs.
+    """
+    offered = sides(space)
+    filled = [each for each in offered if each <= side]
+    return Reference(resolution=max(filled, default=min(offered)), recipe=_RECIPE.replace(epochs=epochs))
+
+
+_RECIPE = Recipe(
+    lr=0.05, batch_size=32, ema=True, ema_decay=0.99, label_smoothing=0.1, augmentation="flip_shift"
+)
+"""The recipe of every fine-tuning, but for its epochs."""
+
+
+def study_name(name: str) -> str:
+    """The name of the study of the reference, beside that of a search called `name`."""
+    return f"{name}.reference"
+
+
+def sides(space: Space) -> list[int]:
+    """Every resolution of a space."""
+    if "resolution" not in space.distributions:
+        return [int(str(space.fixed["resolution"]))]
+    distribution: Any = space.distributions["resolution"]
+    if isinstance(distribution, CategoricalDistribution):
+        return [int(str(each)) for each in distribution.choices]
+    return list(range(distribution.low, distribution.high + 1, distribution.step))
