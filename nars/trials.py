@@ -7,8 +7,8 @@ spells their keys; all other code reads and writes a `Record`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self
 
 import numpy as np
 from optuna.study import Study
@@ -19,17 +19,24 @@ from nars.internals import set_trial_attribute
 __all__ = [
     "INTERRUPTED",
     "REFUSED",
+    "Artifact",
     "Curve",
+    "Purpose",
     "Record",
+    "StoreLocation",
     "Void",
+    "artifact_of",
     "config_text",
     "counts",
     "labels",
     "latency_samples",
     "place",
+    "store_location",
     "write",
+    "write_artifact",
     "write_config_text",
     "write_latency_samples",
+    "write_store_location",
 ]
 
 Void = Literal["interrupted", "refused"]
@@ -44,11 +51,50 @@ REFUSED: Void = "refused"
 Curve = Sequence[tuple[float, float]]
 """The scores of one training, in order, as pairs of (fraction of the training done, score)."""
 
+Purpose = Literal["weights", "checkpoint", "reference"]
+"""The use of a file in the store of a search: a trial's trained weights, the checkpoint from which a repetition
+of the trial continues, or the reference of the study."""
+
 _CONFIG = "config"
 """User attribute of a study: the search as YAML, so a worker needs nothing but the storage."""
 
 _LATENCY_SAMPLES = "latency_samples"
 """User attribute of a study: genotype rows and seconds that its latency model learns from."""
+
+_STORE = "artifact_store"
+"""User attribute of a study: the location of its store of files, and whether that is in the run folder."""
+
+_ARTIFACT = "artifact_"
+"""Start of the user attributes of trials and studies that name a file in the store; the purpose follows."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file in the store of a search (`nars.artifacts`)."""
+
+    id: str
+    """Its name in the store, a random UUID."""
+    size: int
+    """Bytes."""
+    sha256: str
+    measurements: tuple[tuple[int, int, float], ...] = ()
+    """For a checkpoint, the scores until then: epochs done, epochs of the recipe, score."""
+
+    @classmethod
+    def of(cls, attribute: Mapping[str, Any]) -> Self:
+        """Read what `asdict` gives after it went through JSON."""
+        measurements = tuple((epoch, epochs, score) for epoch, epochs, score in attribute["measurements"])
+        return cls(attribute["id"], attribute["size"], attribute["sha256"], measurements)
+
+
+@dataclass(frozen=True)
+class StoreLocation:
+    """The location of a search's store of files, as its study records it."""
+
+    location: str
+    """A folder, or a URL such as ``s3://bucket/prefix``."""
+    in_run: bool
+    """Whether it is the folder ``artifacts`` of the run folder, wherever that is now."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +126,10 @@ class Record:
     """Scores measured during the training."""
     estimate: tuple[float, ...] | None = None
     """Objective values that a training stopped early would have reached."""
+    artifact_weights: Artifact | None = None
+    """The weights of the finished training."""
+    artifact_checkpoint: Artifact | None = None
+    """The checkpoint that the training continues from if it is interrupted."""
     measured: Mapping[str, float] = field(default_factory=dict)
     """Costs by name (``macs``, ``params``, ``latency`` in seconds) and the score under its metric's name."""
 
@@ -92,6 +142,8 @@ class Record:
             written["curve"] = [(fraction, score) for fraction, score in written["curve"]]
         if "estimate" in written:
             written["estimate"] = tuple(written["estimate"])
+        for key in _ARTIFACTS & written.keys():
+            written[key] = Artifact.of(written[key])
         measured = {key: value for key, value in attributes.items() if key not in _KEYS}
         return cls(measured=measured, **written)
 
@@ -104,11 +156,16 @@ class Record:
             attributes["curve"] = [[fraction, score] for fraction, score in self.curve]
         if self.estimate is not None:
             attributes["estimate"] = list(self.estimate)
+        for key in _ARTIFACTS & attributes.keys():
+            attributes[key] = asdict(attributes[key])
         return attributes | dict(self.measured)
 
 
 _KEYS = tuple(item.name for item in fields(Record) if item.name != "measured")
 """User attributes that are fields of a `Record`; every other key names a number in `Record.measured`."""
+
+_ARTIFACTS = {f"{_ARTIFACT}weights", f"{_ARTIFACT}checkpoint"}
+"""Those of them that name a file in the store."""
 
 
 def write(study: Study, trial: FrozenTrial | Trial, record: Record) -> None:
@@ -169,3 +226,25 @@ def latency_samples(study: Study) -> list[tuple[list[float], float]] | None:
 def write_latency_samples(study: Study, samples: Sequence[tuple[Sequence[float], float]]) -> None:
     """Store the samples of a latency model in its study, for every worker and every restart."""
     study.set_user_attr(_LATENCY_SAMPLES, [[list(row), seconds] for row, seconds in samples])
+
+
+def artifact_of(owner: Study | Trial | FrozenTrial, purpose: Purpose) -> Artifact | None:
+    """Return the file for `purpose` that a trial or a study has in the store; None if it never had one."""
+    attribute = owner.user_attrs.get(_ARTIFACT + purpose)
+    return None if attribute is None else Artifact.of(attribute)
+
+
+def write_artifact(owner: Study | Trial, purpose: Purpose, artifact: Artifact) -> None:
+    """Name the file for `purpose` that a running trial or a study has in the store."""
+    owner.set_user_attr(_ARTIFACT + purpose, asdict(artifact))
+
+
+def store_location(study: Study) -> StoreLocation | None:
+    """Return the location of a study's store; None before there is one."""
+    fields: dict[str, Any] | None = study.user_attrs.get(_STORE)
+    return None if fields is None else StoreLocation(fields["location"], fields["in_run"])
+
+
+def write_store_location(study: Study, location: StoreLocation) -> None:
+    """Store the location of a study's files, for workers that know only the storage."""
+    study.set_user_attr(_STORE, asdict(location))

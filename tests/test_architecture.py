@@ -21,7 +21,7 @@ FLOORS = {
         "errors internals",
         "trials documents files device",
         "spec",
-        "data space tensors",
+        "data space tensors artifacts",
         "training networks predictors",
         "parents",
         "sampling tasks",
