@@ -59,7 +59,12 @@ class Detection(Task):
         return f"detection of {self.source}: {self.num_classes} classes, {sizes} images"
 
     def run(
-        self, candidate: Candidate, *, seed: int, on_epoch: Callable[[Progress], bool] | None = None
+        self,
+        candidate: Candidate,
+        *,
+        seed: int,
+        on_epoch: Callable[[Progress], bool] | None = None,
+        checkpoint: Path | None = None,
     ) -> Outcome:
         try:
             with memory_errors("building the detector"):

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
+from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial
 
-__all__ = ["hypervolume", "non_domination_ranks", "set_trial_attribute"]
+__all__ = ["hypervolume", "non_domination_ranks", "set_trial_attribute", "storage_of"]
 
 
 def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
@@ -24,6 +25,11 @@ def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) 
     A sampler, and a process that takes over after a crash, have only the frozen trial.
     """
     study._storage.set_trial_user_attr(trial._trial_id, key, value)
+
+
+def storage_of(study: Study) -> BaseStorage:
+    """Return the storage that a study is in, to open another study in it."""
+    return study._storage
 
 
 def hypervolume(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> float:

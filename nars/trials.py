@@ -31,11 +31,13 @@ __all__ = [
     "labels",
     "latency_samples",
     "place",
+    "reference_record",
     "store_location",
     "write",
     "write_artifact",
     "write_config_text",
     "write_latency_samples",
+    "write_reference_record",
     "write_store_location",
 ]
 
@@ -52,11 +54,14 @@ Curve = Sequence[tuple[float, float]]
 """The scores of one training, in order, as pairs of (fraction of the training done, score)."""
 
 Purpose = Literal["weights", "checkpoint", "reference"]
-"""The use of a file in the store of a search: a trial's trained weights, the checkpoint from which a repetition
-of the trial continues, or the reference of the study."""
+"""The use of a file in the store of a search: a trial's trained weights, the checkpoint from which a
+repetition of the trial continues, or the reference of the study."""
 
 _CONFIG = "config"
 """User attribute of a study: the search as YAML, so a worker needs nothing but the storage."""
+
+_REFERENCE = "reference"
+"""User attribute of a study: the record of the fine-tuning of its parent."""
 
 _LATENCY_SAMPLES = "latency_samples"
 """User attribute of a study: genotype rows and seconds that its latency model learns from."""
@@ -134,9 +139,12 @@ class Record:
     """Costs by name (``macs``, ``params``, ``latency`` in seconds) and the score under its metric's name."""
 
     @classmethod
-    def of(cls, trial: FrozenTrial | Trial) -> Record:
+    def of(cls, trial: FrozenTrial | Trial) -> Self:
         """Read the record of a trial."""
-        attributes = trial.user_attrs
+        return cls._of(trial.user_attrs)
+
+    @classmethod
+    def _of(cls, attributes: Mapping[str, Any]) -> Self:
         written = {key: attributes[key] for key in _KEYS if key in attributes}
         if "curve" in written:
             written["curve"] = [(fraction, score) for fraction, score in written["curve"]]
@@ -215,6 +223,17 @@ def config_text(study: Study) -> str | None:
 def write_config_text(study: Study, text: str) -> None:
     """Store the configuration of a search in its study."""
     study.set_user_attr(_CONFIG, text)
+
+
+def reference_record(study: Study) -> Record | None:
+    """Return the record of the fine-tuning of a search's parent; None before it is done, or without one."""
+    attributes: dict[str, Any] | None = study.user_attrs.get(_REFERENCE)
+    return None if attributes is None else Record._of(attributes)
+
+
+def write_reference_record(study: Study, record: Record) -> None:
+    """Store the record of the fine-tuning of a search's parent."""
+    study.set_user_attr(_REFERENCE, record.attributes)
 
 
 def latency_samples(study: Study) -> list[tuple[list[float], float]] | None:

@@ -20,7 +20,7 @@ from nars.parents.moving import moved
 from nars.parents.parent import Parent
 from nars.tensors import read_tensors
 
-__all__ = ["TIMM", "TORCHVISION", "parent", "parent_names"]
+__all__ = ["TIMM", "TORCHVISION", "parent", "parent_in", "parent_names"]
 
 _RELU6, _SILU, _FBNETV3 = Facts("relu6"), Facts("silu"), Facts("hswish", "hsigmoid")
 
@@ -76,13 +76,13 @@ def parent(name: str) -> Parent | None:
     if path.is_dir():
         return _of_run(path)
     if path.suffix in (".pt", ".safetensors"):
-        return _of_file(path)
+        return parent_in(path)
     known = f"{closest(name, parent_names())} (or a .pt or .safetensors file, or a run folder)"
     raise UsageError(f"no parent is called {name!r}: {known}")
 
 
-def _of_file(path: Path) -> Parent:
-    """A classifier that `nars train` wrote."""
+def parent_in(path: Path) -> Parent:
+    """The classifier in a file of weights of ours. Raises `WeightsError`."""
     trained = load_weights(path)
     return Parent(
         architecture=trained.candidate.architecture,
@@ -100,7 +100,7 @@ def _of_run(folder: Path) -> Parent:
         raise RunError(f"{folder} is no run folder: it has no config.yaml")
     for file in _WEIGHTS:
         if (folder / file).exists():
-            return _of_file(folder / file)
+            return parent_in(folder / file)
     command = f"nars train {folder / 'best.yaml'} -o {folder / _WEIGHTS[0]}"
     raise RunError(f"{folder} keeps no weights of its winner; this makes them: {command}")
 

@@ -22,7 +22,7 @@ from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.searching.ranking import spearman
 from nars.searching.results import front_table
 from nars.searching.run import Run
-from nars.trials import Record, counts
+from nars.trials import Record, counts, reference_record
 
 __all__ = ["phases", "write_report"]
 
@@ -47,9 +47,9 @@ def write_report(run: Run, study: Study) -> Path:
     trials = [trial for trial in study.get_trials(deepcopy=False) if counts(trial)]
     config = run.config
     body = [
-        _head(run, trials),
+        _head(run, study, trials),
         winner_section(study, config),
-        _pictures(trials, config),
+        _pictures(study, trials, config),
         _front(study, config),
         _candidates(trials, config),
         _importance(study, config),
@@ -79,7 +79,7 @@ def phases(trials: Sequence[FrozenTrial], config: SearchConfig) -> dict[str, int
     return first
 
 
-def _head(run: Run, trials: Sequence[FrozenTrial]) -> str:
+def _head(run: Run, study: Study, trials: Sequence[FrozenTrial]) -> str:
     """Return the title, and a table of what was searched and how far the search is."""
     config = run.config
     states = [trial.state for trial in trials]
@@ -98,20 +98,39 @@ def _head(run: Run, trials: Sequence[FrozenTrial]) -> str:
         ("budget", str(config.total)),
         ("trials", ", ".join(f"{count} {name}" for name, count in number.items() if count) or "none"),
         ("hours of training", f"{hours:.2f}"),
+        *_reference(study, config),
     ]
     return html.heading(run.name) + html.table(["", ""], rows)
 
 
-def _pictures(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
+def _reference(study: Study, config: SearchConfig) -> list[tuple[str, str]]:
+    """Return a row on the fine-tuned parent, if there is one."""
+    record = reference_record(study)
+    if record is None or config.reference is None:
+        return []
     metric = config.objectives[0]
+    pixels = f"{config.reference.resolution} pixels, {record.epochs} epochs, {record.seconds:.0f} s"
+    score = f"val {metric} {record.measured[metric]:.2%}, {record.measured['macs'] / 1e6:.1f} M MACs"
+    return [("reference", f"{config.init}: {score} ({pixels})")]
+
+
+def _pictures(study: Study, trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
+    metric, reference = config.objectives[0], reference_record(study)
     history = plots.history(trials, metric, phases(trials, config))
     costs = dict.fromkeys(["macs", *config.objectives[1:]])
-    fronts = [plots.front(trials, metric, cost) for cost in costs]
+    fronts = [plots.front(trials, metric, cost, _points(reference, metric, cost)) for cost in costs]
     return html.section(
         "Search",
         _image(history, "score of every trial"),
         *(_image(front, "score against cost") for front in fronts),
     )
+
+
+def _points(reference: Record | None, metric: str, cost: str) -> list[plots.Point]:
+    """Return the reference as a point in the picture of the front, if its cost is known."""
+    if reference is None or cost not in reference.measured:
+        return []
+    return [plots.Point("reference", reference.measured[cost], reference.measured[metric])]
 
 
 def _front(study: Study, config: SearchConfig) -> str:

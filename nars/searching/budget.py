@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, Self
 
@@ -25,6 +25,8 @@ class Budget:
 
     amount: float
     unit: Literal["trials", "seconds", "epochs"] = "trials"
+    before: float = 0.0
+    """Seconds spent before the first trial, on the reference; only a time is charged with them."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -42,6 +44,10 @@ class Budget:
     def __str__(self) -> str:
         return f"{self.amount:g} {self.unit}"
 
+    def charged(self, seconds: float) -> Self:
+        """Return the same budget after `seconds` that were spent before the first trial."""
+        return replace(self, before=seconds)
+
     def spent(self, trials: Sequence[FrozenTrial], now: datetime | None = None) -> float:
         """Return how much the trials have used, including those still running."""
         used = [trial for trial in trials if counts(trial)]
@@ -49,7 +55,7 @@ class Budget:
             return len(used)
         if self.unit == "epochs":
             return float(sum(Record.of(trial).epochs or 0 for trial in used))
-        return _busy_seconds(used, now or datetime.now())
+        return self.before + _busy_seconds(used, now or datetime.now())
 
     def is_spent(self, trials: Sequence[FrozenTrial]) -> bool:
         """Whether no further trial may start."""

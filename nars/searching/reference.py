@@ -10,13 +10,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from optuna.distributions import CategoricalDistribution
+from optuna.study import Study
 from pydantic import Field
 
 from nars.documents import Frozen
+from nars.searching.budget import Budget
 from nars.space import Space
 from nars.spec import Recipe
+from nars.trials import reference_record
 
-__all__ = ["Reference", "reference_of", "sides", "study_name"]
+__all__ = ["Reference", "charged", "reference_of", "sides", "study_name"]
 
 
 class Reference(Frozen):
@@ -42,6 +45,12 @@ _RECIPE = Recipe(
     lr=0.05, batch_size=32, ema=True, ema_decay=0.99, label_smoothing=0.1, augmentation="flip_shift"
 )
 """The recipe of every fine-tuning, but for its epochs."""
+
+
+def charged(budget: Budget, study: Study) -> Budget:
+    """The budget of a search, charged with the seconds that its reference took."""
+    record = reference_record(study)
+    return budget if record is None else budget.charged(record.seconds or 0.0)
 
 
 def study_name(name: str) -> str:

@@ -19,14 +19,16 @@ from nars.searching import confirm
 from nars.searching.config import SearchConfig
 from nars.searching.confirm import Measured
 from nars.searching.ranking import Agreement, spearman
+from nars.searching.reference import charged
 from nars.searching.run import Run
 from nars.space import feasible
 from nars.space.genotypes import from_genotypes
 from nars.spec import Candidate
-from nars.trials import Record
+from nars.trials import Record, reference_record
 
 __all__ = [
     "Best",
+    "FineTuned",
     "Summary",
     "best_candidate",
     "best_yaml",
@@ -136,6 +138,20 @@ class Best:
 
 
 @dataclass(frozen=True)
+class FineTuned:
+    """The reference of a search in numbers."""
+
+    metric: str
+    score: float
+    """Score on val after its last epoch."""
+    costs: Mapping[str, int]
+    """MACs and parameters."""
+    resolution: int
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Summary:
     """The results of a search in numbers: budget, trials, winner, trust in the predictor."""
 
@@ -151,6 +167,8 @@ class Summary:
     best: Best | None
     init: str = "none"
     """The parent that candidates inherited from."""
+    reference: FineTuned | None = None
+    """The parent as fine-tuned on the data; None without one, and before it is."""
 
     @classmethod
     def of(cls, run: Run, study: Study) -> Self:
@@ -160,16 +178,17 @@ class Summary:
         return cls(
             run=run.folder,
             budget=str(config.total),
-            spent=round(config.total.spent(trials), 1),
+            spent=round(charged(config.total, study).spent(trials), 1),
             trials=dict(Counter(map(_state, trials)).most_common()),
             agreement=rank_correlation(trials, config.objectives[0]),
             best=_best(run, confirm.winner(trials, config.directions)),
             init=config.init,
+            reference=_reference(study, config),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the results as plain values, for JSON."""
-        trust, best = self.agreement, self.best
+        trust, best, reference = self.agreement, self.best, self.reference
         return {
             "run": str(self.run),
             "budget": self.budget,
@@ -184,6 +203,14 @@ class Summary:
                 **best.costs,
                 "file": str(best.file),
             },
+            "reference": reference
+            and {
+                reference.metric: reference.score,
+                "resolution": reference.resolution,
+                "epochs": reference.epochs,
+                "seconds": reference.seconds,
+                **reference.costs,
+            },
         }
 
 
@@ -197,6 +224,21 @@ def _best(run: Run, winner: Measured | None) -> Best | None:
         trials=winner.numbers,
         costs=_statistics(run.config, winner),
         file=run.folder / "best.yaml",
+    )
+
+
+def _reference(study: Study, config: SearchConfig) -> FineTuned | None:
+    record = reference_record(study)
+    if record is None or config.reference is None:
+        return None
+    metric = config.objectives[0]
+    return FineTuned(
+        metric=metric,
+        score=record.measured[metric],
+        costs={name: int(record.measured[name]) for name in ("macs", "params")},
+        resolution=config.reference.resolution,
+        epochs=record.epochs or 0,
+        seconds=record.seconds or 0.0,
     )
 
 

@@ -69,8 +69,10 @@ class SearchSampler(BaseSampler):
         self._reservoir = Reservoir(space, limits, seed)
 
     @classmethod
-    def of(cls, config: SearchConfig, domain: Domain, signature: Record) -> Self:
-        """Make the sampler of a search over its domain."""
+    def of(
+        cls, config: SearchConfig, domain: Domain, signature: Record, budget: Budget | None = None
+    ) -> Self:
+        """Make the sampler of a search over its domain; `budget` takes the place of the whole one."""
         inner = make_sampler(
             config.sampler,
             domain,
@@ -81,7 +83,7 @@ class SearchSampler(BaseSampler):
             config.warm_start,
         )
         tries = 1 if config.sampler in SLOW else TRIES
-        return cls(inner, domain, config.total, config.limits, config.seed, signature, tries)
+        return cls(inner, domain, budget or config.total, config.limits, config.seed, signature, tries)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         # Signed before anything slow, so other workers see at once who trains the trial and its cost.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -30,6 +31,8 @@ class Outcome:
     """Pairs of (share of the recipe's epochs done, score then), one for each measurement."""
     seconds: float
     """Duration of the training."""
+    write: Callable[[Path], None] | None = None
+    """Writes the trained weights to a file; None if the task has none."""
 
 
 class Task(ABC):
@@ -75,10 +78,16 @@ class Task(ABC):
 
     @abstractmethod
     def run(
-        self, candidate: Candidate, *, seed: int, on_epoch: Callable[[Progress], bool] | None = None
+        self,
+        candidate: Candidate,
+        *,
+        seed: int,
+        on_epoch: Callable[[Progress], bool] | None = None,
+        checkpoint: Path | None = None,
     ) -> Outcome:
         """Train `candidate` on train and score it on val, without ever looking at test.
 
-        `on_epoch` is called after each measurement and ends the training by returning False.
+        `on_epoch` is called after each measurement and ends the training by returning False. If the file
+        `checkpoint` exists, the training continues from it; it is rewritten after every epoch.
         Raises `TrialError` if this candidate cannot be trained.
         """

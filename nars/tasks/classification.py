@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -11,11 +12,12 @@ import torch
 from nars.data import ImageData, ImageSize, load
 from nars.device import memory_errors, seeded
 from nars.networks.build import build
+from nars.networks.weights import save_weights
 from nars.parents.parent import Parent
 from nars.parents.start import as_seen_by, start, teacher_of
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
-from nars.training.loop import Progress, train
+from nars.training.loop import Progress, Trained, train
 
 __all__ = ["Classification"]
 
@@ -66,7 +68,12 @@ class Classification(Task):
         return f"classification of {self.data.name}: {len(self.data.classes)} classes, {sizes} images"
 
     def run(
-        self, candidate: Candidate, *, seed: int, on_epoch: Callable[[Progress], bool] | None = None
+        self,
+        candidate: Candidate,
+        *,
+        seed: int,
+        on_epoch: Callable[[Progress], bool] | None = None,
+        checkpoint: Path | None = None,
     ) -> Outcome:
         architecture, recipe = candidate.architecture, candidate.recipe
         with seeded(seed, self.device), memory_errors("building the network"):
@@ -81,7 +88,26 @@ class Classification(Task):
             device=self.device,
             seed=seed,
             on_epoch=on_epoch,
+            checkpoint=checkpoint,
             teacher=self.teacher,
         )
         curve = tuple((progress.fraction, progress.accuracy) for progress in trained.curve)
-        return Outcome(trained.val.accuracy, len(curve), curve, trained.curve[-1].seconds)
+        return Outcome(
+            trained.val.accuracy,
+            len(curve),
+            curve,
+            trained.curve[-1].seconds,
+            write=partial(self._write, trained, candidate),
+        )
+
+    def _write(self, trained: Trained, candidate: Candidate, path: Path) -> None:
+        """Write the weights of a finished training, with all that is needed to use them."""
+        save_weights(
+            path,
+            trained.model,
+            candidate,
+            {f"val_{self.metric}": trained.val.accuracy},
+            classes=self.data.classes,
+            mean=self.data.mean,
+            std=self.data.std,
+        )

@@ -9,9 +9,11 @@ from typing import Self
 from optuna.distributions import BaseDistribution
 from optuna.study import Study
 
+from nars.artifacts.store import Store
 from nars.networks.latency import latency_domain
 from nars.searching.budget import Budget
 from nars.searching.config import SearchConfig
+from nars.searching.reference import charged
 from nars.space import Space
 from nars.space.genotypes import Domain
 from nars.tasks.base import Task
@@ -27,21 +29,22 @@ class Search:
     task: Task
     domain: Domain
     """The space, with a prediction of latency if the search limits or minimizes latency."""
+    budget: Budget
+    """That of the configuration, charged with the reference."""
+    store: Store | None = None
+    """The store of weights and checkpoints; None if this process has none."""
 
     @classmethod
-    def of(cls, study: Study, config: SearchConfig, task: Task) -> Self:
+    def of(cls, study: Study, config: SearchConfig, task: Task, store: Store | None = None) -> Self:
         """Open a search; if it needs latencies and its study has no samples, measure some first."""
+        domain: Domain = config.space
         if config.needs_latency:
-            return cls(config, task, latency_domain(config.space, study, task.device))
-        return cls(config, task, config.space)
+            domain = latency_domain(config.space, study, task.device)
+        return cls(config, task, domain, charged(config.total, study), store)
 
     @property
     def space(self) -> Space:
         return self.config.space
-
-    @property
-    def budget(self) -> Budget:
-        return self.config.total
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:

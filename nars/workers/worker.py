@@ -17,6 +17,7 @@ from nars.searching.pruners import make_pruner
 from nars.searching.wrappers import SearchSampler
 from nars.trials import REFUSED, Record, counts, write
 from nars.workers.liveness import Heartbeat, returned_if_interrupted, worker_name
+from nars.workers.reference import inheriting
 from nars.workers.search import Search
 from nars.workers.trial import Ending, Watch, describe, failed, most_epochs, refused
 
@@ -31,10 +32,12 @@ MOST_REFUSED = 50
 def work(search: Search, study: Study) -> None:
     """Train candidates as one worker of a search until the budget is spent.
 
-    Raises `InfeasibleError` if no candidate meets the limits.
+    If the search has a reference, it is fine-tuned first. Raises `InfeasibleError` if no candidate meets the
+    limits, and `RunError` for a reference that cannot be made or read.
     """
+    search = inheriting(search, study)
     signature = Record(worker=worker_name(), epochs=most_epochs(search.space))
-    study.sampler = SearchSampler.of(search.config, search.domain, signature)
+    study.sampler = SearchSampler.of(search.config, search.domain, signature, search.budget)
     study.pruner = make_pruner(search.config.pruner)
     refusals = 0
     while not search.budget.is_spent(study.get_trials(deepcopy=False)):

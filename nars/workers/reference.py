@@ -1,0 +1,175 @@
+"""The fine-tuning of the parent before the first candidate: one worker does it, the others wait.
+
+Whose turn it is, a study beside that of the search tells, whose trials are the workers that came: the first
+one alive fine-tunes the parent. If it dies, the next one continues from its last epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
+
+from nars.artifacts.files import fetch, keep
+from nars.errors import RunError, TrialError
+from nars.internals import storage_of
+from nars.parents.parent import Parent
+from nars.parents.sources import parent_in
+from nars.searching.reference import Reference, charged, study_name
+from nars.space.cost import count
+from nars.spec import Candidate
+from nars.tasks.base import Outcome
+from nars.training.loop import Progress
+from nars.trials import Record, reference_record, write, write_reference_record
+from nars.workers.liveness import Heartbeat, is_alive, worker_name
+from nars.workers.search import Search
+
+__all__ = ["inheriting"]
+
+logger = logging.getLogger(__name__)
+
+_POLL_SECONDS = 1.0
+"""Seconds between two looks of a worker that waits for its turn."""
+
+
+def inheriting(search: Search, study: Study) -> Search:
+    """The search whose candidates inherit from the fine-tuned parent; it is fine-tuned now if it is not yet.
+
+    Raises `RunError` if it cannot be fine-tuned, kept or read.
+    """
+    settings = search.config.reference
+    if settings is None:
+        return search
+    if reference_record(study) is None:
+        with _turn(study) as turn:
+            if _is_first(study, turn):
+                _fine_tune(search, study, turn, settings)
+    task = search.task.inheriting(_fetched(search, study))
+    return replace(search, task=task, budget=charged(search.budget, study))
+
+
+@contextlib.contextmanager
+def _turn(study: Study) -> Iterator[tuple[Study, Trial]]:
+    """Come to the study of the reference as one more worker, and leave it whatever happens."""
+    beside = optuna.create_study(
+        storage=storage_of(study),
+        study_name=study_name(study.study_name),
+        direction="maximize",
+        sampler=optuna.samplers.RandomSampler(),
+        load_if_exists=True,
+    )
+    trial = beside.ask()
+    write(beside, trial, Record(worker=worker_name()))
+    try:
+        yield beside, trial
+    finally:
+        if beside.get_trials(deepcopy=False)[trial.number].state == TrialState.RUNNING:
+            beside.tell(trial, state=TrialState.FAIL)
+
+
+def _is_first(study: Study, turn: tuple[Study, Trial]) -> bool:
+    """Wait until the reference is there, or until no earlier worker is alive."""
+    beside, mine = turn
+    while reference_record(study) is None:
+        earlier = beside.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        earlier = [trial for trial in earlier if trial.number < mine.number]
+        for trial in earlier:
+            if not is_alive(trial):
+                beside.tell(trial.number, state=TrialState.FAIL)
+        if not any(map(is_alive, earlier)):
+            return True
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+def _fine_tune(search: Search, study: Study, turn: tuple[Study, Trial], settings: Reference) -> None:
+    """Fine-tune the parent, keep its weights with the study, and write its record there and to the turn."""
+    beside, trial = turn
+    candidate = _candidate(search, settings)
+    with tempfile.TemporaryDirectory() as folder, Heartbeat(beside, trial):
+        checkpoint = Path(folder) / "checkpoint.pt"
+        if search.store is not None:
+            _last_checkpoint(search, beside, checkpoint)
+        try:
+            outcome = search.task.run(
+                candidate,
+                seed=search.config.seed,
+                on_epoch=_follow(search, trial, checkpoint),
+                checkpoint=checkpoint,
+            )
+        except TrialError as error:
+            raise RunError(f"{search.config.init} cannot be fine-tuned: {error}") from None
+        _keep(search, study, outcome, Path(folder) / "reference.pt")
+    record = _record(search, candidate, outcome)
+    write(beside, trial, record)
+    write_reference_record(study, record)
+    beside.tell(trial, outcome.score)
+
+
+def _candidate(search: Search, settings: Reference) -> Candidate:
+    parent = search.task.parent
+    assert parent is not None, "a search with a reference has a parent"
+    architecture = parent.architecture.replace(name="reference", resolution=settings.resolution)
+    return Candidate(architecture=architecture, recipe=settings.recipe, data=search.config.data)
+
+
+def _follow(search: Search, trial: Trial, checkpoint: Path) -> Callable[[Progress], bool]:
+    """A callback that reports every epoch, and keeps a checkpoint for a worker that takes over."""
+
+    def on_epoch(progress: Progress) -> bool:
+        trial.report(progress.accuracy, step=progress.epoch)
+        if search.store is not None and progress.fraction < 1:
+            keep(trial, search.store, "checkpoint", checkpoint)
+        return True
+
+    return on_epoch
+
+
+def _last_checkpoint(search: Search, beside: Study, target: Path) -> None:
+    """Fetch the checkpoint of the last worker that left one."""
+    assert search.store is not None
+    for trial in reversed(beside.get_trials(deepcopy=False)):
+        if fetch(trial, search.store, "checkpoint", target) is not None:
+            return
+
+
+def _keep(search: Search, study: Study, outcome: Outcome, file: Path) -> None:
+    if search.store is None or outcome.write is None:
+        raise RunError(f"study {study.study_name} has no store for its reference: give --artifacts")
+    outcome.write(file)
+    keep(study, search.store, "reference", file)
+
+
+def _record(search: Search, candidate: Candidate, outcome: Outcome) -> Record:
+    costs = count(candidate.architecture, num_classes=search.task.num_classes)
+    return Record(
+        epochs=outcome.epochs,
+        seed=search.config.seed,
+        seconds=round(outcome.seconds, 3),
+        curve=[(round(fraction, 4), round(value, 6)) for fraction, value in outcome.curve],
+        measured={
+            "macs": float(costs.macs),
+            "params": float(costs.params),
+            search.config.objectives[0]: outcome.score,
+        },
+    )
+
+
+def _fetched(search: Search, study: Study) -> Parent:
+    """The fine-tuned parent from the store of the search."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "reference.pt"
+        if search.store is None or fetch(study, search.store, "reference", file) is None:
+            where = "its store" if search.store is None else search.store.location
+            raise RunError(
+                f"the reference of study {study.study_name} is not in {where}: start another --run"
+            )
+        return parent_in(file)
