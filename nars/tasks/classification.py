@@ -73,5 +73,5 @@ class Classification(Task):
             seed=seed,
             on_epoch=on_epoch,
         )
-        curve = tuple((progress.fraction, progress.accuracy) for progress in trained.curve)
-        return Outcome(trained.val.accuracy, len(curve), curve, trained.curve[-1].seconds)
+        curve = tuple((progress.fraction, progress.score) for progress in trained.curve)
+        return Outcome(trained.score, len(curve), curve, trained.curve[-1].seconds)
