@@ -80,11 +80,11 @@ class Detection(Task):
         trained = train(
             model, self.data, training, device=self.device, seed=seed, outputs=Outputs(on_epoch=watch)
         )
-        curve = tuple((epoch.fraction, epoch.accuracy) for epoch in map(_progress, trained.history))
+        curve = tuple((epoch.fraction, epoch.score) for epoch in map(_progress, trained.history))
         return Outcome(curve[-1][1], len(curve), curve, trained.history[-1].seconds)
 
 
 def _progress(epoch: Epoch) -> Progress:
-    """Return an epoch in the form of the search, in which the accuracy is the AP."""
+    """Return an epoch in the form of the search, in which the score is the AP."""
     assert epoch.ap is not None, "every epoch is measured"
     return Progress(epoch.epoch, epoch.epochs, epoch.ap, epoch.losses["loss"], epoch.seconds)

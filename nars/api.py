@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from optuna.study import Study
 
 from nars import tasks
+from nars.artifacts.location import store_of_run
 from nars.errors import UsageError
 from nars.report import page, plots
 from nars.searching.config import SearchConfig
@@ -93,11 +94,12 @@ def search(
     config = _configured(request, settings, folder)
     opened = start_run(folder or default_folder(config), config, storage)
     study = opened.study()
+    store = store_of_run(opened.folder, study)
     with opened.locked():
         reap(study, config.space)
     if workers is None:
         task = tasks.load(config.task, config.data, config.device, drop_bad=config.drop_bad, init=config.init)
-        work(Search.of(study, config, task), study)
+        work(Search.of(study, config, task, store), study)
     else:
         supervise(opened, study, workers, watch, log=opened.folder / "log.txt")
     write_results(opened, study)

@@ -92,7 +92,7 @@ def train_command(
 
     def on_epoch(progress: Progress) -> bool:
         epoch = f"epoch {progress.epoch}/{progress.epochs}"
-        console.print(f"{epoch}: loss {progress.loss:.4f}, val accuracy {progress.accuracy:.4f}")
+        console.print(f"{epoch}: loss {progress.loss:.4f}, val accuracy {progress.score:.4f}")
         return True
 
     if output.is_dir():

@@ -91,9 +91,9 @@ class Classification(Task):
             checkpoint=checkpoint,
             teacher=self.teacher,
         )
-        curve = tuple((progress.fraction, progress.accuracy) for progress in trained.curve)
+        curve = tuple((progress.fraction, progress.score) for progress in trained.curve)
         return Outcome(
-            trained.val.accuracy,
+            trained.score,
             len(curve),
             curve,
             trained.curve[-1].seconds,
@@ -106,7 +106,7 @@ class Classification(Task):
             path,
             trained.model,
             candidate,
-            {f"val_{self.metric}": trained.val.accuracy},
+            {f"val_{self.metric}": trained.score},
             classes=self.data.classes,
             mean=self.data.mean,
             std=self.data.std,

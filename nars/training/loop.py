@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -34,8 +35,8 @@ class Progress:
     """Epochs done, from 1."""
     epochs: int
     """Epochs of the recipe."""
-    accuracy: float
-    """Accuracy on val, in 0..1; another task puts its own score here."""
+    score: float
+    """The task's metric on val, such as the accuracy, in 0..1."""
     loss: float
     """Mean training loss of the epoch."""
     seconds: float
@@ -44,6 +45,11 @@ class Progress:
     @property
     def fraction(self) -> float:
         return self.epoch / self.epochs
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> Self:
+        """Read an entry of a checkpoint's curve; version 0.1 called the score ``accuracy``."""
+        return cls(**{"score" if name == "accuracy" else name: value for name, value in entry.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +61,11 @@ class Trained:
     val: Metrics
     curve: tuple[Progress, ...]
     """One entry per epoch."""
+
+    @property
+    def score(self) -> float:
+        """The task's metric on val after the last epoch."""
+        return self.curve[-1].score
 
 
 def train(  # noqa: PLR0913 - the whole of a training, by name
@@ -106,7 +117,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
         curve: list[Progress] = []
         if checkpoint is not None:
             entries = restore(checkpoint, identity, parts, generator, device)
-            curve = [Progress(**entry) for entry in entries]
+            curve = [Progress.read(entry) for entry in entries]
         start = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
 
         val = None

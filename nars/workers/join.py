@@ -10,6 +10,7 @@ import time
 import optuna
 
 from nars import tasks
+from nars.artifacts.location import store_of_worker
 from nars.errors import RunError, UsageError
 from nars.searching.run import config_of
 from nars.searching.storage import open_storage
@@ -42,7 +43,7 @@ def join(storage: str, name: str, *, data: str | None, device: str, parent: int 
     task = tasks.load(config.task, data or config.data, device, drop_bad=config.drop_bad, init=config.init)
     if task.fingerprint != config.data_fingerprint:
         raise RunError(f"the data at {data or config.data} is not that of study {name}")
-    work(Search.of(study, config, task), study)
+    work(Search.of(study, config, task, store_of_worker(study, storage)), study)
 
 
 def _terminate(number: int, frame: object) -> None:

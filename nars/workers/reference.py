@@ -125,7 +125,7 @@ def _follow(search: Search, trial: Trial, checkpoint: Path) -> Callable[[Progres
     """A callback that reports every epoch, and keeps a checkpoint for a worker that takes over."""
 
     def on_epoch(progress: Progress) -> bool:
-        trial.report(progress.accuracy, step=progress.epoch)
+        trial.report(progress.score, step=progress.epoch)
         if search.store is not None and progress.fraction < 1:
             keep(trial, search.store, "checkpoint", checkpoint)
         return True

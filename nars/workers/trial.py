@@ -120,7 +120,7 @@ class Watch:
 
     def __call__(self, progress: Progress) -> bool:
         self._report(progress)
-        self._curve.append((progress.fraction, progress.accuracy))
+        self._curve.append((progress.fraction, progress.score))
         self.epochs = progress.epoch
         if progress.fraction < 1 and not self._confirms:
             self._stopped = self._reason_to_stop(progress.fraction)
@@ -151,7 +151,7 @@ class Watch:
         percent = round(100 * progress.fraction)
         reported = bool(self._curve) and percent == round(100 * self._curve[-1][0])
         if self._single and not reported:
-            self._trial.report(progress.accuracy, step=percent)
+            self._trial.report(progress.score, step=percent)
 
     def _reason_to_stop(self, fraction: float) -> str | None:
         """Return why the training should end at this fraction; None if it should continue."""

@@ -109,7 +109,7 @@ def test_stops_when_told(made: Made) -> None:
     outcome = made.task.run(CANDIDATE, seed=0, on_epoch=lambda progress: seen.append(progress) is not None)
     assert (outcome.epochs, len(seen)) == (1, 1)
     assert outcome.curve == ((pytest.approx(1 / 3), outcome.score),)
-    assert outcome.score == seen[0].accuracy
+    assert outcome.score == seen[0].score
 
 
 def test_stopping_is_up_to_the_callers_exceptions_too(made: Made) -> None:

@@ -131,7 +131,7 @@ def test_reports_every_epoch_and_stops_when_told(data: ImageData) -> None:
     assert [(p.epoch, p.epochs) for p in seen] == [(1, 3), (2, 3)]
     assert trained.curve == tuple(seen)
     assert seen[-1].fraction == pytest.approx(2 / 3)
-    assert trained.val.accuracy == seen[-1].accuracy
+    assert trained.val.accuracy == seen[-1].score
     # Stopping early is the start of the longer training, not a shorter schedule.
     full = run(data, EVERYTHING)
     assert [p.loss for p in full.curve[:2]] == [p.loss for p in seen]
@@ -230,7 +230,7 @@ def test_resumes_to_the_same_bits(data: ImageData, tmp_path: Path, recipe: Recip
     straight = run(data, recipe)
     assert seen == list(range(killed_after + 1, 4))
     assert same(resumed.model, straight.model)
-    assert [(p.loss, p.accuracy) for p in resumed.curve] == [(p.loss, p.accuracy) for p in straight.curve]
+    assert [(p.loss, p.score) for p in resumed.curve] == [(p.loss, p.score) for p in straight.curve]
     assert resumed.val == straight.val
     assert [p.seconds for p in resumed.curve] == sorted(p.seconds for p in resumed.curve)
 
