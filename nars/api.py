@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from optuna.study import Study
 
 from nars import tasks
+from nars.artifacts.files import fetch
 from nars.artifacts.location import store_of_run
 from nars.errors import UsageError
 from nars.report import page, plots
@@ -103,6 +104,7 @@ def search(
     else:
         supervise(opened, study, workers, watch, log=opened.folder / "log.txt")
     write_results(opened, study)
+    fetch(study, store, "reference", opened.folder / "weights" / "reference.pt")
     return SearchResult(opened, study)
 
 

@@ -98,10 +98,13 @@ class _Live:
         self.line = bar.add_task("search", total=config.total.amount, note="")
 
     def __call__(self, study: Study) -> None:
+        from nars.searching.reference import charged
+
         trials = study.get_trials(deepcopy=False)
-        budget = self.config.total
+        budget = charged(self.config.total, study)
         spent = budget.spent([trial for trial in trials if trial.state.is_finished()], datetime.now())
-        self.bar.update(self.line, completed=spent, note=_note(self.config, trials))
+        note = _tuning(self.config, study) or _note(self.config, trials)
+        self.bar.update(self.line, completed=spent, note=note)
 
 
 class _Log:
@@ -111,8 +114,13 @@ class _Log:
         self.config = config
         self.console = console
         self.shown: set[int] | None = None
+        self.tuning = ""
 
     def __call__(self, study: Study) -> None:
+        tuning = _tuning(self.config, study)
+        if tuning and tuning != self.tuning:
+            self.console.print(tuning, soft_wrap=True, highlight=False)
+            self.tuning = tuning
         trials = study.get_trials(deepcopy=False)
         finished = {trial.number: trial for trial in trials if trial.state.is_finished()}
         if self.shown is None and finished:
@@ -123,6 +131,23 @@ class _Log:
             note = _note(self.config, trials)
             self.console.print(f"trial {number}: {outcome}; {note}", soft_wrap=True, highlight=False)
         self.shown = set(finished)
+
+
+def _tuning(config: SearchConfig, study: Study) -> str:
+    """Say how far the fine-tuning of the parent is; nothing before and after it."""
+    from nars.searching.reference import fine_tuning
+    from nars.trials import reference_record
+
+    if config.reference is None or reference_record(study) is not None:
+        return ""
+    turns = fine_tuning(study)
+    running = [] if turns is None else [trial for trial in turns.trials if not trial.state.is_finished()]
+    if not running:
+        return ""
+    scores = running[0].intermediate_values
+    epochs = f"{len(scores)} of {config.reference.recipe.epochs} epochs"
+    score = f", {config.objectives[0]} {scores[max(scores)]:.4f}" if scores else ""
+    return f"fine-tuning {config.init}: {epochs}{score}"
 
 
 def _outcome(config: SearchConfig, trial: FrozenTrial) -> str:
@@ -157,7 +182,11 @@ def show_summary(summary: Summary) -> None:
     console = Console(soft_wrap=True, highlight=False)
     states = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
     console.print(f"{summary.run}: spent {summary.spent:g} of {summary.budget} ({states})")
-    trust, best = summary.agreement, summary.best
+    trust, best, reference = summary.agreement, summary.best, summary.reference
+    if reference is not None:
+        costs = f"{_quantity('macs', reference.costs['macs'])} macs"
+        tuned = f"{summary.init} fine-tuned at {reference.resolution} pixels"
+        console.print(f"reference: val {reference.metric} {reference.score:.4f}, {costs} ({tuned})")
     if trust is not None:
         shown = f"{trust.value:.2f} on {trust.pairs} trials it had not seen"
         console.print(f"rank correlation of the predictor: {shown}")
@@ -167,5 +196,6 @@ def show_summary(summary: Summary) -> None:
     runs = f"{len(best.trials)} runs, sd {best.sd:.4f}" if best.sd is not None else "1 run"
     costs = ", ".join(f"{_quantity(name, best.costs[name])} {name}" for name in ("macs", "params"))
     console.print(f"winner: val {best.metric} {best.score:.4f} ({runs}), {costs}")
-    init = "" if summary.init == "none" else f" --init {summary.init}"
+    parent = summary.init if reference is None else summary.run / "weights" / "reference.pt"
+    init = "" if summary.init == "none" else f" --init {parent}"
     console.print(f"written to {best.file}; next: nars export best-arch, nars train {best.file}{init}")

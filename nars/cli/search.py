@@ -13,7 +13,7 @@ from nars.cli.values import device_option, json_option, quiet_optuna, to_json
 
 GROUPS = {
     "Data": ("data", "drop_bad", "task"),
-    "Space": ("space", "init", "fix"),
+    "Space": ("space", "init", "reference_epochs", "fix"),
     "Limits": ("max_macs", "max_params", "max_latency"),
     "Search": (
         "budget",

@@ -7,8 +7,10 @@ finds candidates that are best after a short training only, and its compute is b
 from __future__ import annotations
 
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,10 @@ from joblib import Parallel, delayed, parallel_config
 
 from nars import tasks
 from nars.errors import RunError, TrialError, UsageError
+from nars.parents.sources import parent_in
 from nars.searching.config import SearchConfig
 from nars.searching.ranking import FEWEST_PAIRS, Agreement, kendall
+from nars.searching.reference import reference_candidate
 from nars.space import feasible, genotypes
 from nars.space.cost import count
 from nars.spec import Candidate
@@ -131,7 +135,8 @@ def proxy_check(
     Candidates come from the search's space, within its limits. One worker trains in this process;
     more are processes with one thread each. `task` is the search's task if it is open already.
     `on_done` is called after each training with the number of trainings done and of all. The two
-    trainings of a candidate have different seeds, as a search and the training of its winner have.
+    trainings of a candidate have different seeds, as a search and the training of its winner have. If the
+    search fine-tunes a parent, that is done first.
     Raises `UsageError` for too few candidates or a factor of 1 or less, `InfeasibleError`, and
     `RunError` if too few candidates could be trained.
     """
@@ -144,6 +149,7 @@ def proxy_check(
     task = task or tasks.load(
         config.task, config.data, config.device, drop_bad=config.drop_bad, init=config.init
     )
+    task = _fine_tuned(config, task)
     sampled = _sample(config, candidates)
     jobs = _jobs(sampled, factor, config.seed)
     results: list[_Result] = []
@@ -153,6 +159,21 @@ def proxy_check(
             on_done(len(results), len(jobs))
     pairs = _pairs(sampled, config.space.num_classes, results)
     return _conclude(task.metric, factor, pairs, sum(result.seconds for result in results))
+
+
+def _fine_tuned(config: SearchConfig, task: Task) -> Task:
+    """The task whose candidates inherit from the fine-tuned parent, as those of the search do."""
+    if config.reference is None:
+        return task
+    try:
+        outcome = task.run(reference_candidate(config.reference, task), seed=config.seed)
+    except TrialError as error:
+        raise RunError(f"{config.init} cannot be fine-tuned: {error}") from None
+    assert outcome.write is not None, "a task whose candidates inherit has weights"
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "reference.pt"
+        outcome.write(file)
+        return task.inheriting(parent_in(file))
 
 
 def _sample(config: SearchConfig, n: int) -> list[Candidate]:

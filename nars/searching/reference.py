@@ -7,19 +7,32 @@ its own beside that of the search, and the search's study has a copy of that tri
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.study import Study
 from pydantic import Field
 
 from nars.documents import Frozen
+from nars.internals import storage_of
 from nars.searching.budget import Budget
 from nars.space import Space
-from nars.spec import Recipe
+from nars.spec import Candidate, Recipe
 from nars.trials import reference_record
 
-__all__ = ["Reference", "charged", "reference_of", "sides", "study_name"]
+if TYPE_CHECKING:
+    from nars.tasks.base import Task  # which imports torch
+
+__all__ = [
+    "Reference",
+    "charged",
+    "fine_tuning",
+    "reference_candidate",
+    "reference_of",
+    "sides",
+    "study_name",
+]
 
 
 class Reference(Frozen):
@@ -47,10 +60,25 @@ _RECIPE = Recipe(
 """The recipe of every fine-tuning, but for its epochs."""
 
 
+def reference_candidate(settings: Reference, task: Task) -> Candidate:
+    """The parent of a task's candidates with the recipe and the resolution that it is fine-tuned with."""
+    assert task.parent is not None, "a search with a reference has a parent"
+    architecture = task.parent.architecture.replace(name="reference", resolution=settings.resolution)
+    return Candidate(architecture=architecture, recipe=settings.recipe)
+
+
 def charged(budget: Budget, study: Study) -> Budget:
     """The budget of a search, charged with the seconds that its reference took."""
     record = reference_record(study)
     return budget if record is None else budget.charged(record.seconds or 0.0)
+
+
+def fine_tuning(study: Study) -> Study | None:
+    """The study of the reference beside that of a search; None before there is one."""
+    storage, name = storage_of(study), study_name(study.study_name)
+    if name not in optuna.get_all_study_names(storage):
+        return None
+    return optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
 
 
 def study_name(name: str) -> str:

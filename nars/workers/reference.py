@@ -23,12 +23,12 @@ from nars.errors import RunError, TrialError
 from nars.internals import storage_of
 from nars.parents.parent import Parent
 from nars.parents.sources import parent_in
-from nars.searching.reference import Reference, charged, study_name
+from nars.searching.reference import Reference, charged, reference_candidate, study_name
 from nars.space.cost import count
 from nars.spec import Candidate
 from nars.tasks.base import Outcome
 from nars.training.loop import Progress
-from nars.trials import Record, reference_record, write, write_reference_record
+from nars.trials import Record, artifact_of, reference_record, write, write_reference_record
 from nars.workers.liveness import Heartbeat, is_alive, worker_name
 from nars.workers.search import Search
 
@@ -93,7 +93,7 @@ def _is_first(study: Study, turn: tuple[Study, Trial]) -> bool:
 def _fine_tune(search: Search, study: Study, turn: tuple[Study, Trial], settings: Reference) -> None:
     """Fine-tune the parent, keep its weights with the study, and write its record there and to the turn."""
     beside, trial = turn
-    candidate = _candidate(search, settings)
+    candidate = reference_candidate(settings, search.task).replace(data=search.config.data)
     with tempfile.TemporaryDirectory() as folder, Heartbeat(beside, trial):
         checkpoint = Path(folder) / "checkpoint.pt"
         if search.store is not None:
@@ -112,13 +112,7 @@ def _fine_tune(search: Search, study: Study, turn: tuple[Study, Trial], settings
     write(beside, trial, record)
     write_reference_record(study, record)
     beside.tell(trial, outcome.score)
-
-
-def _candidate(search: Search, settings: Reference) -> Candidate:
-    parent = search.task.parent
-    assert parent is not None, "a search with a reference has a parent"
-    architecture = parent.architecture.replace(name="reference", resolution=settings.resolution)
-    return Candidate(architecture=architecture, recipe=settings.recipe, data=search.config.data)
+    _discard_checkpoints(search, beside)
 
 
 def _follow(search: Search, trial: Trial, checkpoint: Path) -> Callable[[Progress], bool]:
@@ -139,6 +133,14 @@ def _last_checkpoint(search: Search, beside: Study, target: Path) -> None:
     for trial in reversed(beside.get_trials(deepcopy=False)):
         if fetch(trial, search.store, "checkpoint", target) is not None:
             return
+
+
+def _discard_checkpoints(search: Search, beside: Study) -> None:
+    """Delete the checkpoints of the fine-tuning, which is done."""
+    for trial in beside.get_trials(deepcopy=False):
+        checkpoint = artifact_of(trial, "checkpoint")
+        if search.store is not None and checkpoint is not None:
+            search.store.remove(checkpoint.id)
 
 
 def _keep(search: Search, study: Study, outcome: Outcome, file: Path) -> None:
