@@ -21,6 +21,7 @@ __all__ = [
     "REFUSED",
     "Artifact",
     "Curve",
+    "Measurement",
     "Purpose",
     "Record",
     "StoreLocation",
@@ -52,8 +53,11 @@ Curve = Sequence[tuple[float, float]]
 """The scores of one training, in order, as pairs of (fraction of the training done, score)."""
 
 Purpose = Literal["weights", "checkpoint", "reference"]
-"""The use of a file in the store of a search: a trial's trained weights, the checkpoint from which a repetition
-of the trial continues, or the reference of the study."""
+"""The use of a file in the store of a search: a trial's trained weights, the checkpoint from which a
+repetition of the trial continues, or the reference of the study."""
+
+Measurement = tuple[int, int, float]
+"""A score within a training: epochs done, epochs of the recipe, score."""
 
 _CONFIG = "config"
 """User attribute of a study: the search as YAML, so a worker needs nothing but the storage."""
@@ -77,8 +81,8 @@ class Artifact:
     size: int
     """Bytes."""
     sha256: str
-    measurements: tuple[tuple[int, int, float], ...] = ()
-    """For a checkpoint, the scores until then: epochs done, epochs of the recipe, score."""
+    measurements: tuple[Measurement, ...] = ()
+    """The scores until then, for a checkpoint."""
 
     @classmethod
     def of(cls, attribute: Mapping[str, Any]) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -11,11 +11,13 @@ import torch
 from nars.data import ImageData, ImageSize, load
 from nars.device import memory_errors, seeded
 from nars.networks.build import build
+from nars.networks.weights import save_weights
 from nars.parents.parent import Parent
 from nars.parents.start import as_seen_by, start
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
-from nars.training.loop import Progress, train
+from nars.training.evaluation import evaluate
+from nars.training.loop import Progress, Trained, train
 
 __all__ = ["Classification"]
 
@@ -57,7 +59,12 @@ class Classification(Task):
         return f"classification of {self.data.name}: {len(self.data.classes)} classes, {sizes} images"
 
     def run(
-        self, candidate: Candidate, *, seed: int, on_epoch: Callable[[Progress], bool] | None = None
+        self,
+        candidate: Candidate,
+        *,
+        seed: int,
+        on_epoch: Callable[[Progress], bool] | None = None,
+        checkpoint: Path | None = None,
     ) -> Outcome:
         architecture, recipe = candidate.architecture, candidate.recipe
         with seeded(seed, self.device), memory_errors("building the network"):
@@ -72,6 +79,25 @@ class Classification(Task):
             device=self.device,
             seed=seed,
             on_epoch=on_epoch,
+            checkpoint=checkpoint,
         )
         curve = tuple((progress.fraction, progress.accuracy) for progress in trained.curve)
-        return Outcome(trained.val.accuracy, len(curve), curve, trained.curve[-1].seconds)
+        return Outcome(
+            trained.val.accuracy,
+            len(curve),
+            curve,
+            trained.curve[-1].seconds,
+            write=lambda path: self._write(path, trained, candidate),
+            test=lambda: self._test(trained, architecture.resolution),
+        )
+
+    def _write(self, path: Path, trained: Trained, candidate: Candidate) -> None:
+        metrics = {"val_accuracy": trained.val.accuracy}
+        data = self.data
+        save_weights(
+            path, trained.model, candidate, metrics, classes=data.classes, mean=data.mean, std=data.std
+        )
+
+    def _test(self, trained: Trained, resolution: int) -> Mapping[str, float]:
+        test = evaluate(trained.model, self.data, "test", resolution=resolution, device=self.device)
+        return {"accuracy": test.accuracy, "balanced_accuracy": test.balanced_accuracy}

@@ -9,6 +9,7 @@ from typing import Self
 from optuna.distributions import BaseDistribution
 from optuna.study import Study
 
+from nars.artifacts.store import Store
 from nars.networks.latency import latency_domain
 from nars.searching.budget import Budget
 from nars.searching.config import SearchConfig
@@ -27,13 +28,15 @@ class Search:
     task: Task
     domain: Domain
     """The space, with a prediction of latency if the search limits or minimizes latency."""
+    store: Store | None = None
+    """The store for the weights and checkpoints of trials; they are not kept without one."""
 
     @classmethod
-    def of(cls, study: Study, config: SearchConfig, task: Task) -> Self:
+    def of(cls, study: Study, config: SearchConfig, task: Task, store: Store | None = None) -> Self:
         """Open a search; if it needs latencies and its study has no samples, measure some first."""
         if config.needs_latency:
-            return cls(config, task, latency_domain(config.space, study, task.device))
-        return cls(config, task, config.space)
+            return cls(config, task, latency_domain(config.space, study, task.device), store)
+        return cls(config, task, config.space, store)
 
     @property
     def space(self) -> Space:
