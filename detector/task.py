@@ -15,6 +15,7 @@ from detector.training.hyperparameters import Training
 from detector.training.loop import Outputs, train
 from detector.training.plan import plan
 from detector.training.progress import Epoch
+from detector.weights.saved import save_detector
 from nars.device import memory_errors
 from nars.errors import SpecError, TrialError
 from nars.spec import Candidate
@@ -77,11 +78,16 @@ class Detection(Task):
         def watch(epoch: Epoch) -> bool:
             return on_epoch is None or on_epoch(_progress(epoch))
 
-        trained = train(
-            model, self.data, training, device=self.device, seed=seed, outputs=Outputs(on_epoch=watch)
-        )
+        outputs = Outputs(on_epoch=watch, checkpoint=checkpoint)
+        trained = train(model, self.data, training, device=self.device, seed=seed, outputs=outputs)
         curve = tuple((epoch.fraction, epoch.score) for epoch in map(_progress, trained.history))
-        return Outcome(curve[-1][1], len(curve), curve, trained.history[-1].seconds)
+
+        def write(path: Path) -> None:
+            numbers = trained.evaluation.numbers()
+            metrics = {name: value for name, value in numbers.items() if value is not None}
+            save_detector(path, trained.model, self.data.classes, metrics, self.source)
+
+        return Outcome(curve[-1][1], len(curve), curve, trained.history[-1].seconds, write=write)
 
 
 def _progress(epoch: Epoch) -> Progress:

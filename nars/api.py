@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from matplotlib.figure import Figure
 from optuna.study import Study
 
 from nars import tasks
-from nars.artifacts.files import fetch
 from nars.artifacts.location import store_of_run
-from nars.errors import UsageError
+from nars.artifacts.store import Store
+from nars.errors import RunError, UsageError
 from nars.report import page, plots
 from nars.searching.config import SearchConfig
 from nars.searching.configure import configure
@@ -25,6 +26,7 @@ from nars.spec import Candidate
 from nars.workers.launch import supervise
 from nars.workers.liveness import reap
 from nars.workers.search import Search
+from nars.workers.weights import prune, write_weights
 from nars.workers.worker import work
 
 __all__ = ["SearchResult", "search"]
@@ -75,6 +77,7 @@ def search(
     *,
     workers: int | None = None,
     watch: Callable[[Study], None] | None = None,
+    artifacts: str | Path | None = None,
     **settings: Any,
 ) -> SearchResult:
     """Search until the budget is spent, continuing an earlier search of the run folder.
@@ -84,6 +87,8 @@ def search(
     - `run`: the run folder; by default one below ``runs/``, named after the settings
     - `storage`: an Optuna storage URL instead of the journal file in the run folder
     - `workers`: how many processes train; None trains in this process
+    - `artifacts`: a folder or ``s3://bucket/prefix`` for weights and checkpoints instead of ``artifacts`` in
+      the run folder, for workers that do not reach that
     - `watch`: called with the study about twice a second while worker processes train
 
     Raises `SpecError` for an unknown setting or a value that breaks a rule, `UsageError` for names that
@@ -95,17 +100,30 @@ def search(
     config = _configured(request, settings, folder)
     opened = start_run(folder or default_folder(config), config, storage)
     study = opened.study()
-    store = store_of_run(opened.folder, study)
+    store = store_of_run(opened.folder, study, None if artifacts is None else str(artifacts))
     with opened.locked():
         reap(study, config.space)
-    if workers is None:
-        task = tasks.load(config.task, config.data, config.device, drop_bad=config.drop_bad, init=config.init)
-        work(Search.of(study, config, task, store), study)
-    else:
-        supervise(opened, study, workers, watch, log=opened.folder / "log.txt")
-    write_results(opened, study)
-    fetch(study, store, "reference", opened.folder / "weights" / "reference.pt")
+    try:
+        if workers is None:
+            task = tasks.load(
+                config.task, config.data, config.device, drop_bad=config.drop_bad, init=config.init
+            )
+            work(Search.of(study, config, task, store), study)
+        else:
+            supervise(opened, study, store, workers, watch, log=opened.folder / "log.txt")
+    except BaseException:  # an interrupted search leaves its results so far
+        with suppress(RunError):
+            _leave_results(opened, study, store)
+        raise
+    _leave_results(opened, study, store)
     return SearchResult(opened, study)
+
+
+def _leave_results(run: Run, study: Study, store: Store) -> None:
+    """Write the results and the weights to the run folder, and delete what nobody needs from the store."""
+    write_results(run, study)
+    write_weights(run, study, store)
+    prune(study, run.config, store)
 
 
 def _check(request: Any, run: Any, workers: Any, settings: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "REFUSED",
     "Artifact",
     "Curve",
+    "Measurement",
     "Purpose",
     "Record",
     "StoreLocation",
@@ -57,6 +58,9 @@ Purpose = Literal["weights", "checkpoint", "reference"]
 """The use of a file in the store of a search: a trial's trained weights, the checkpoint from which a
 repetition of the trial continues, or the reference of the study."""
 
+Measurement = tuple[int, int, float]
+"""A score within a training: epochs done, epochs of the recipe, score."""
+
 _CONFIG = "config"
 """User attribute of a study: the search as YAML, so a worker needs nothing but the storage."""
 
@@ -82,8 +86,8 @@ class Artifact:
     size: int
     """Bytes."""
     sha256: str
-    measurements: tuple[tuple[int, int, float], ...] = ()
-    """For a checkpoint, the scores until then: epochs done, epochs of the recipe, score."""
+    measurements: tuple[Measurement, ...] = ()
+    """The scores until then, for a checkpoint."""
 
     @classmethod
     def of(cls, attribute: Mapping[str, Any]) -> Self:

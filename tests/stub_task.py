@@ -86,7 +86,12 @@ class StubTask(Task):
         return "nothing to see"
 
     def run(
-        self, candidate: Candidate, *, seed: int, on_epoch: Callable[[Progress], bool] | None = None
+        self,
+        candidate: Candidate,
+        *,
+        seed: int,
+        on_epoch: Callable[[Progress], bool] | None = None,
+        checkpoint: Path | None = None,
     ) -> Outcome:
         nth = len(self.trained)
         self.trained.append((candidate, seed))

@@ -47,6 +47,8 @@ class Outputs:
     """Name of the data, which the detector's files record."""
     workers: int = 0
     """Processes that load images."""
+    checkpoint: Path | None = None
+    """A file for the checkpoint of a training without a `folder`."""
     checkpoint_steps: int = 100
     """Steps between two checkpoints within an epoch."""
     on_step: Callable[[Step], None] | None = None
@@ -97,7 +99,7 @@ def train(
         stack.enter_context(widened(model, device))  # the average, copied before, does not need this
         logs = Logs(outputs.folder if distributed.is_first() else None)
         stack.callback(logs.close)
-        checkpoint = None if outputs.folder is None else outputs.folder / "checkpoint.pt"
+        checkpoint = outputs.checkpoint if outputs.folder is None else outputs.folder / "checkpoint.pt"
         if checkpoint is not None:
             trainer.restore(checkpoint)
         evaluation = None

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial
 from nars.artifacts.store import Store, reason_of
 from nars.errors import RunError
 from nars.files import write_whole
-from nars.trials import Artifact, Purpose, artifact_of, write_artifact
+from nars.trials import Artifact, Measurement, Purpose, artifact_of, write_artifact
 
 __all__ = ["fetch", "keep"]
 
@@ -28,7 +28,7 @@ def keep(
     store: Store,
     purpose: Purpose,
     file: Path,
-    measurements: tuple[tuple[int, int, float], ...] = (),
+    measurements: tuple[Measurement, ...] = (),
 ) -> None:
     """Copy `file` into the store, for `purpose` of a running trial or a study, in the place of the last one.
 

@@ -32,6 +32,8 @@ class Store:
     """A folder as an absolute path, or ``s3://bucket/prefix``."""
     backend: FileSystemArtifactStore | Boto3ArtifactStore
     prefix: str = ""
+    has_failed: bool = False
+    """Whether a failure to keep a file was already reported, which is done once."""
     _removed: set[str] = field(default_factory=set)
 
     def open_reader(self, artifact_id: str) -> BinaryIO:

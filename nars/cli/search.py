@@ -9,7 +9,7 @@ import click
 
 from nars.cli.commands import GroupedCommand
 from nars.cli.requests import request_options, requested, say, say_default_data
-from nars.cli.values import device_option, json_option, quiet_optuna, to_json
+from nars.cli.values import artifacts_option, device_option, json_option, quiet_optuna, to_json
 
 GROUPS = {
     "Data": ("data", "drop_bad", "task"),
@@ -25,7 +25,7 @@ GROUPS = {
         "early_stopping",
         "seed",
     ),
-    "Run": ("folder", "resume", "storage", "workers", "device", "dry_run"),
+    "Run": ("folder", "resume", "storage", "artifacts", "workers", "device", "dry_run"),
     "Output": ("as_json",),
 }
 """Options of ``nars search`` under the titles of its help."""
@@ -38,6 +38,7 @@ GROUPS = {
 )
 @click.option("--resume", is_flag=True, help="Refuse to start a new search.")
 @click.option("--storage", help="An Optuna storage URL to use instead of the run folder's journal.")
+@artifacts_option
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per GPU or core.")
 @click.option("--dry-run", is_flag=True, help="Only show what the limits leave of the space.")
 @json_option
@@ -45,6 +46,7 @@ def search_command(
     folder: Path | None,
     resume: bool,
     storage: str | None,
+    artifacts: str | None,
     workers: int | None,
     dry_run: bool,
     as_json: bool,
@@ -80,7 +82,7 @@ def search_command(
 
     count = workers or default_workers(config.device)
     with display.progress(config, quiet=as_json) as watch:
-        summary = search(config, folder, storage, workers=count, watch=watch).summary
+        summary = search(config, folder, storage, workers=count, watch=watch, artifacts=artifacts).summary
     click.echo(to_json(summary.to_dict())) if as_json else display.show_summary(summary)
 
 
@@ -88,9 +90,12 @@ def search_command(
 @click.option("--storage", required=True, help="Path of a journal file, or an Optuna storage URL.")
 @click.option("--study", "name", required=True, help="Name of the study, which is that of the run folder.")
 @click.option("--data", help="Where the data are on this machine, if not where the search was started.")
+@artifacts_option
 @click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
 @device_option
-def worker_command(storage: str, name: str, data: str | None, parent: int | None, device: str) -> None:
+def worker_command(
+    storage: str, name: str, data: str | None, artifacts: str | None, parent: int | None, device: str
+) -> None:
     """Join a running search as one more worker, from this machine or another.
 
     Example: nars worker --storage runs/first/study.journal --study first
@@ -98,4 +103,4 @@ def worker_command(storage: str, name: str, data: str | None, parent: int | None
     from nars.workers.join import join
 
     quiet_optuna()
-    join(storage, name, data=data, device=device, parent=parent)
+    join(storage, name, data=data, device=device, parent=parent, artifacts=artifacts)

@@ -17,6 +17,7 @@ __all__ = [
     "DURATION",
     "Choice",
     "Names",
+    "artifacts_option",
     "data_option",
     "data_to_use",
     "device_option",
@@ -107,6 +108,11 @@ init_option = click.option(
     show_default=True,
     help="Parent to inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME, torchvision:NAME, "
     "a .pt or .safetensors file, a run folder, or none.",
+)
+artifacts_option = click.option(
+    "--artifacts",
+    metavar="FOLDER|s3://...",
+    help="Where weights and checkpoints are kept for all machines; by default in the run folder.",
 )
 run_option = click.option(
     "--run", "folder", type=click.Path(path_type=Path), help="Run folder; by default the latest in runs/."

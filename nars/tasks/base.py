@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -31,8 +31,10 @@ class Outcome:
     """Pairs of (share of the recipe's epochs done, score then), one for each measurement."""
     seconds: float
     """Duration of the training."""
-    write: Callable[[Path], None] | None = None
-    """Writes the trained weights to a file; None if the task has none."""
+    write: Callable[[Path], None] | None = field(default=None, repr=False, compare=False)
+    """Writes the trained weights to a ``.pt`` file, with all that is needed to use them."""
+    test: Callable[[], Mapping[str, float]] | None = field(default=None, repr=False, compare=False)
+    """Scores the trained network on test, by name; None without a test split."""
 
 
 class Task(ABC):
@@ -87,7 +89,8 @@ class Task(ABC):
     ) -> Outcome:
         """Train `candidate` on train and score it on val, without ever looking at test.
 
-        `on_epoch` is called after each measurement and ends the training by returning False. If the file
-        `checkpoint` exists, the training continues from it; it is rewritten after every epoch.
-        Raises `TrialError` if this candidate cannot be trained.
+        `on_epoch` is called after each measurement and ends the training by returning False. A `checkpoint`
+        is rewritten before each of these calls; if the file exists, the training continues from it, to the
+        same outcome as without the interruption. Raises `TrialError` if this candidate cannot be trained,
+        and `RunError` for a checkpoint of another training.
         """

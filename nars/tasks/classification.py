@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +16,7 @@ from nars.parents.parent import Parent
 from nars.parents.start import as_seen_by, start, teacher_of
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
+from nars.training.evaluation import evaluate
 from nars.training.loop import Progress, Trained, train
 
 __all__ = ["Classification"]
@@ -97,17 +97,17 @@ class Classification(Task):
             len(curve),
             curve,
             trained.curve[-1].seconds,
-            write=partial(self._write, trained, candidate),
+            write=lambda path: self._write(path, trained, candidate),
+            test=lambda: self._test(trained, architecture.resolution),
         )
 
-    def _write(self, trained: Trained, candidate: Candidate, path: Path) -> None:
-        """Write the weights of a finished training, with all that is needed to use them."""
+    def _write(self, path: Path, trained: Trained, candidate: Candidate) -> None:
+        metrics = {f"val_{self.metric}": trained.score}
+        data = self.data
         save_weights(
-            path,
-            trained.model,
-            candidate,
-            {f"val_{self.metric}": trained.score},
-            classes=self.data.classes,
-            mean=self.data.mean,
-            std=self.data.std,
+            path, trained.model, candidate, metrics, classes=data.classes, mean=data.mean, std=data.std
         )
+
+    def _test(self, trained: Trained, resolution: int) -> Mapping[str, float]:
+        test = evaluate(trained.model, self.data, "test", resolution=resolution, device=self.device)
+        return {"accuracy": test.accuracy, "balanced_accuracy": test.balanced_accuracy}

@@ -23,10 +23,19 @@ _PARENT_SECONDS = 0.5
 """Seconds between two checks whether the process that started a worker is still there."""
 
 
-def join(storage: str, name: str, *, data: str | None, device: str, parent: int | None) -> None:
+def join(
+    storage: str,
+    name: str,
+    *,
+    data: str | None,
+    device: str,
+    parent: int | None,
+    artifacts: str | None = None,
+) -> None:
     """Work on the study called `name` as one more process, until the budget is spent.
 
-    `data` is the location of the data on this machine, None if it is that of the search. With a
+    `data` is the location of the data on this machine, None if it is that of the search, and `artifacts`
+    that of the store for weights and checkpoints, None if it is that which the study records. With a
     `parent` (a process number), the work ends when that process does. Raises `UsageError`,
     `DataError`, `RunError`.
     """
@@ -37,13 +46,14 @@ def join(storage: str, name: str, *, data: str | None, device: str, parent: int 
         names = ", ".join(sorted(optuna.get_all_study_names(opened))) or "none"
         raise UsageError(f"no study {name!r} in {storage}; there: {names}") from None
     config = config_of(study)
+    store = store_of_worker(study, storage, artifacts)
     signal.signal(signal.SIGTERM, _terminate)
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     task = tasks.load(config.task, data or config.data, device, drop_bad=config.drop_bad, init=config.init)
     if task.fingerprint != config.data_fingerprint:
         raise RunError(f"the data at {data or config.data} is not that of study {name}")
-    work(Search.of(study, config, task, store_of_worker(study, storage)), study)
+    work(Search.of(study, config, task, store), study)
 
 
 def _terminate(number: int, frame: object) -> None:

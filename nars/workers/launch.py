@@ -18,12 +18,14 @@ import torch
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nars.artifacts.store import Store
 from nars.device import resolve
 from nars.errors import RunError
 from nars.networks.latency import latency_domain
 from nars.searching.results import write_results
 from nars.searching.run import Run
 from nars.trials import Record, counts, write
+from nars.workers.weights import prune
 
 __all__ = ["default_workers", "supervise"]
 
@@ -56,6 +58,7 @@ def default_workers(device: str) -> int:
 def supervise(
     run: Run,
     study: Study,
+    store: Store,
     workers: int,
     watch: Callable[[Study], None] | None = None,
     log: Path | None = None,
@@ -68,7 +71,7 @@ def supervise(
     """
     if run.config.needs_latency:
         _measure_latency(run, study)
-    team = [_start(run, index, log) for index in range(workers)]
+    team = [_start(run, store, index, log) for index in range(workers)]
     deaths = 0
     finished = _finished(study)
     try:
@@ -79,12 +82,13 @@ def supervise(
             if _finished(study) != finished:
                 finished, deaths = _finished(study), 0
                 write_results(run, study)
+                prune(study, run.config, store)
             for index, process in enumerate(team):
                 if process.poll() not in (None, 0):
                     deaths += 1
                     _fail_trials_of(study, process)
                     _give_up(process, deaths, log)
-                    team[index] = _start(run, index, log)
+                    team[index] = _start(run, store, index, log)
     finally:
         _stop(team)
 
@@ -99,11 +103,12 @@ def _measure_latency(run: Run, study: Study) -> None:
         torch.set_num_threads(threads)
 
 
-def _start(run: Run, index: int, log: Path | None) -> subprocess.Popen[bytes]:
+def _start(run: Run, store: Store, index: int, log: Path | None) -> subprocess.Popen[bytes]:
     """Start a worker in a session of its own, so Ctrl-C reaches it only through this process."""
     gpu = _gpu(index) if run.config.device in ("auto", "cuda") else {}
     command = [sys.executable, "-m", "nars", "worker", "--storage", run.storage, "--study", run.name]
     command += ["--parent", str(os.getpid()), "--device", run.config.device]
+    command += ["--artifacts", store.location]
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(log.open("ab")) if log else None
         return subprocess.Popen(

@@ -74,7 +74,7 @@ def reap(study: Study, space: Space) -> list[int]:
 
 
 def interrupt(study: Study, trial: FrozenTrial, space: Space, *, repeat: bool = True) -> None:
-    """End an interrupted trial, which costs no budget, and queue it again with the same seed.
+    """End an interrupted trial, which costs no budget, and queue it again with its seed and checkpoint.
 
     The repetition is queued first, so a kill in between leaves a running trial that `reap` will find.
     A trial without its complete genotype is not queued, because the sampler will propose the same
@@ -87,6 +87,7 @@ def interrupt(study: Study, trial: FrozenTrial, space: Space, *, repeat: bool = 
             seed=record.seed,
             predicted=record.predicted,
             predicted_sd=record.predicted_sd,
+            artifact_checkpoint=record.artifact_checkpoint,
         )
         study.enqueue_trial(trial.params, user_attrs=repetition.attributes)
     write(study, trial, Record(void=INTERRUPTED, reason="interrupted"))

@@ -121,7 +121,10 @@ def _follow(search: Search, trial: Trial, checkpoint: Path) -> Callable[[Progres
     def on_epoch(progress: Progress) -> bool:
         trial.report(progress.score, step=progress.epoch)
         if search.store is not None and progress.fraction < 1:
-            keep(trial, search.store, "checkpoint", checkpoint)
+            try:
+                keep(trial, search.store, "checkpoint", checkpoint)
+            except RunError as error:
+                logger.warning("%s; the fine-tuning continues", error)
         return True
 
     return on_epoch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from nars.space.values import extremes
 from nars.spec import Candidate, Recipe
 from nars.tasks.base import Outcome
 from nars.training.loop import Progress
-from nars.trials import REFUSED, Curve, Record
+from nars.trials import REFUSED, Curve, Measurement, Record
 from nars.workers.search import Search
 
 __all__ = ["Ending", "Watch", "describe", "failed", "most_epochs", "refused"]
@@ -115,6 +116,7 @@ class Watch:
         self._earlier = earlier
         self._confirms = _confirms(search, trial, earlier)
         self._curve: list[tuple[float, float]] = []
+        self._reported = -1
         self._stopped: str | None = None
         self._stopping = _early_stopping(earlier) if search.config.early_stopping else None
 
@@ -125,6 +127,19 @@ class Watch:
         if progress.fraction < 1 and not self._confirms:
             self._stopped = self._reason_to_stop(progress.fraction)
         return self._stopped is None
+
+    def resume(self, measurements: Sequence[Measurement]) -> None:
+        """Take up the scores of the interrupted training that this one continues, which decided to go on."""
+        for epoch, epochs, score in measurements:
+            progress = Progress(epoch, epochs, score, loss=math.nan, seconds=0.0)
+            self._report(progress)
+            self._curve.append((progress.fraction, score))
+            self.epochs = epoch
+
+    def start_anew(self) -> None:
+        """Forget what `resume` took up, because the training cannot be continued."""
+        self._curve.clear()
+        self.epochs = 0
 
     def ending(self, outcome: Outcome, measured: Mapping[str, float]) -> Ending:
         """Return the end of the trial after its training; `measured` has its costs by name."""
@@ -149,9 +164,9 @@ class Watch:
     def _report(self, progress: Progress) -> None:
         """Report a score to Optuna, with the percent of the training as its step, once per percent."""
         percent = round(100 * progress.fraction)
-        reported = bool(self._curve) and percent == round(100 * self._curve[-1][0])
-        if self._single and not reported:
+        if self._single and percent > self._reported:
             self._trial.report(progress.score, step=percent)
+            self._reported = percent
 
     def _reason_to_stop(self, fraction: float) -> str | None:
         """Return why the training should end at this fraction; None if it should continue."""

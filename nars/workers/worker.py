@@ -16,6 +16,7 @@ from nars.errors import InfeasibleError, TrialError
 from nars.searching.pruners import make_pruner
 from nars.searching.wrappers import SearchSampler
 from nars.trials import REFUSED, Record, counts, write
+from nars.workers.keeper import Keeper, discard_checkpoint
 from nars.workers.liveness import Heartbeat, returned_if_interrupted, worker_name
 from nars.workers.reference import inheriting
 from nars.workers.search import Search
@@ -46,6 +47,7 @@ def work(search: Search, study: Study) -> None:
             ending = attempt(search, study, trial)
             write(study, trial, ending.record)
             study.tell(trial, ending.values, state=ending.state)
+            discard_checkpoint(search.store, trial)
         refusals = refusals + 1 if ending.record.void else 0
         if refusals >= MOST_REFUSED:
             raise InfeasibleError(_why_nothing_fits(study.get_trials(deepcopy=False)))
@@ -67,12 +69,15 @@ def attempt(search: Search, study: Study, trial: Trial) -> Ending:
         if (broken := search.broken_limit(record.measured)) is not None:
             return refused(broken)
         assert record.seed is not None
-        with Heartbeat(study, trial):
-            outcome = search.task.run(candidate, seed=record.seed, on_epoch=watch)
+        with Heartbeat(study, trial), Keeper(search.store, trial) as keeper:
+            outcome = keeper.run(search.task, candidate.replace(data=search.config.data), record.seed, watch)
+            ending = watch.ending(outcome, record.measured)
+            if ending.values is not None:
+                keeper.keep_weights(outcome)
+            return ending
     except TrialError as error:
         logger.warning("trial %d failed: %s", trial.number, error)
         return failed(error, epochs=min(watch.epochs + 1, candidate.recipe.epochs))
-    return watch.ending(outcome, record.measured)
 
 
 def _why_nothing_fits(trials: Sequence[FrozenTrial]) -> str:

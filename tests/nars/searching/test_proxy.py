@@ -45,7 +45,12 @@ class Stub(Task):
         return "stub"
 
     def run(
-        self, candidate: Candidate, *, seed: int, on_epoch: Callable[[Progress], bool] | None = None
+        self,
+        candidate: Candidate,
+        *,
+        seed: int,
+        on_epoch: Callable[[Progress], bool] | None = None,
+        checkpoint: Path | None = None,
     ) -> Outcome:
         self.seen.append((candidate.architecture.name, candidate.recipe.epochs, seed))
         time.sleep(self.pause)

@@ -19,6 +19,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from stub_task import TINY, config, search, trials
 
+from nars.artifacts.location import store_of_run
+from nars.artifacts.store import Store, open_store
 from nars.errors import RunError
 from nars.searching.config import SearchConfig
 from nars.searching.configure import configure
@@ -87,7 +89,7 @@ def launch(
 ) -> Study:
     """Supervise the workers of a search and return its study."""
     study = run.study()
-    supervise(run, study, workers, watch, log)
+    supervise(run, study, store_of_run(run.folder, study), workers, watch, log)
     return study
 
 
@@ -214,7 +216,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Run
     """Make a run whose workers are a line of Python."""
 
     def make(line: str) -> Run:
-        def start(run: Run, index: int, log: Path | None) -> subprocess.Popen[bytes]:
+        def start(run: Run, store: Store, index: int, log: Path | None) -> subprocess.Popen[bytes]:
             return subprocess.Popen([sys.executable, "-S", "-c", line])
 
         monkeypatch.setattr(launching, "_start", start)
@@ -280,7 +282,7 @@ def test_a_worker_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp
 
     monkeypatch.setattr(subprocess, "Popen", popen)
     run = start_run(tmp_path / "run", config("4"), "sqlite:///somewhere.db")
-    launching._start(run, 0, None)
+    launching._start(run, open_store(tmp_path / "store", create=True), 0, None)
     assert told["command"][1:4] == ["-m", "nars", "worker"]
     pairs = dict(zip(told["command"][4::2], told["command"][5::2], strict=True))
     assert pairs == {
@@ -288,6 +290,7 @@ def test_a_worker_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp
         "--study": "run",
         "--parent": str(os.getpid()),
         "--device": "cpu",
+        "--artifacts": str(tmp_path / "store"),
     }
     assert told["start_new_session"]
     assert told["env"]["OMP_NUM_THREADS"] == "1"

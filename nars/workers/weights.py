@@ -1,0 +1,144 @@
+"""The weights that a search leaves in its run folder, and those that it deletes from its store.
+
+    weights/best.pt           the winner: of its runs, the one with the median score
+    weights/front/trialN.pt   each candidate of the front, by the number of its first trial
+    weights/reference.pt      the fine-tuned parent, if the search has one
+
+The store keeps the weights of the winner, of the front and of the best few candidates by score, in all their
+runs, and the checkpoints of trials that are not finished. Everything else is deleted as the search goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from nars.artifacts.files import fetch
+from nars.artifacts.store import Store
+from nars.errors import RunError
+from nars.searching import confirm
+from nars.searching.config import SearchConfig
+from nars.searching.confirm import Measured
+from nars.searching.results import front_table, winner
+from nars.searching.run import Run
+from nars.trials import Record, artifact_of
+
+__all__ = ["BEST", "FRONT", "REFERENCE", "WEIGHTS", "by_closeness_to_median", "prune", "write_weights"]
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS = "weights"
+"""The folder of weights in a run folder."""
+
+BEST = f"{WEIGHTS}/best.pt"
+"""The winner's file in a run folder."""
+
+FRONT = f"{WEIGHTS}/front"
+"""The folder of the front in a run folder."""
+
+REFERENCE = f"{WEIGHTS}/reference.pt"
+"""The file of the fine-tuned parent in a run folder."""
+
+_BEST_KEPT = 5
+"""Candidates whose weights are kept for their score, because confirmation may yet make one the winner."""
+
+
+def write_weights(run: Run, study: Study, store: Store) -> None:
+    """Write the weights of the reference, of the winner and of the front, as far as the store has them.
+
+    Files of other trials of the study that lie there are deleted. A disk that is full is logged.
+    """
+    _write_reference(run, study, store)
+    trials = study.get_trials(deepcopy=False)
+    candidates = {candidate.numbers[0]: candidate for candidate in confirm.measured(trials)}
+    if not candidates:
+        return
+    files = {run.folder / BEST: winner(study, run.config)}
+    front = front_table(study, run.config)["trial"]
+    files |= {run.folder / FRONT / f"trial{number}.pt": candidates[number] for number in front}
+    for target in (run.folder / FRONT).glob("trial*.pt"):
+        if target not in files:
+            target.unlink(missing_ok=True)
+    try:
+        for target, candidate in files.items():
+            if not _write(target, candidate, trials, store):
+                _delete_if_of_another(target, candidate, trials)
+    except RunError as error:
+        logger.warning("%s; the search has its scores", error)
+
+
+def _write_reference(run: Run, study: Study, store: Store) -> None:
+    artifact, target = artifact_of(study, "reference"), run.folder / REFERENCE
+    if artifact is None or _digest(target) == artifact.sha256:
+        return
+    try:
+        fetch(study, store, "reference", target)
+    except RunError as error:
+        logger.warning("%s; the search has it in its store", error)
+
+
+def prune(study: Study, config: SearchConfig, store: Store) -> None:
+    """Delete from the store what no trial needs any more."""
+    trials = study.get_trials(deepcopy=False)
+    kept = set(_kept_numbers(study, config, trials))
+    unfinished = [Record.of(trial) for trial in trials if not trial.state.is_finished()]
+    needed = {record.artifact_checkpoint.id for record in unfinished if record.artifact_checkpoint}
+    for trial in trials:
+        record = Record.of(trial)
+        if not trial.state.is_finished():
+            continue
+        if record.artifact_checkpoint is not None and record.artifact_checkpoint.id not in needed:
+            store.remove(record.artifact_checkpoint.id)
+        if record.artifact_weights is not None and trial.number not in kept:
+            store.remove(record.artifact_weights.id)
+
+
+def by_closeness_to_median(candidate: Measured) -> list[int]:
+    """Return the numbers of a candidate's trials, from the one whose score is closest to their median.
+
+    For an even number of runs, the one below the middle comes first.
+    """
+    scores = [run[0] for run in candidate.runs]
+    median = sorted(scores)[(len(scores) - 1) // 2]
+    order = sorted(range(len(scores)), key=lambda at: abs(scores[at] - median))
+    return [candidate.numbers[at] for at in order]
+
+
+def _kept_numbers(study: Study, config: SearchConfig, trials: Sequence[FrozenTrial]) -> Iterator[int]:
+    """Yield the numbers of the trials whose weights are kept."""
+    candidates = confirm.measured(trials)
+    if not candidates:
+        return
+    front = set(front_table(study, config)["trial"])
+    best = sorted(candidates, key=lambda candidate: -candidate.mean[0])[:_BEST_KEPT]
+    on_front = [candidate for candidate in candidates if candidate.numbers[0] in front]
+    for candidate in (winner(study, config), *best, *on_front):
+        yield from candidate.numbers
+
+
+def _write(target: Path, candidate: Measured, trials: Sequence[FrozenTrial], store: Store) -> bool:
+    """Write the weights of a candidate's most typical run that has any; False if none has."""
+    for number in by_closeness_to_median(candidate):
+        artifact = Record.of(trials[number]).artifact_weights
+        if artifact is None:
+            continue
+        if _digest(target) == artifact.sha256 or fetch(trials[number], store, "weights", target):
+            return True
+    return False
+
+
+def _delete_if_of_another(target: Path, candidate: Measured, trials: Sequence[FrozenTrial]) -> None:
+    """Delete a file that was written for another candidate; one that the user made stays."""
+    others = [Record.of(trial) for trial in trials if trial.number not in candidate.numbers]
+    digest = _digest(target)
+    if any(record.artifact_weights and record.artifact_weights.sha256 == digest for record in others):
+        target.unlink()
+
+
+def _digest(file: Path) -> str | None:
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None

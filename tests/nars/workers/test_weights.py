@@ -1,0 +1,147 @@
+"""Weights in the run folder are those of the winner and the front; the store loses the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import studies
+from optuna.study import Study
+
+from nars.artifacts.files import keep
+from nars.artifacts.store import Store, open_store
+from nars.searching.confirm import Measured
+from nars.searching.run import Run, start_run
+from nars.space.genotypes import sample, to_genotypes
+from nars.trials import Record, artifact_of
+from nars.workers.liveness import interrupt
+from nars.workers.weights import by_closeness_to_median, prune, write_weights
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [([0.5], [0]), ([0.9, 0.1, 0.5], [2, 0, 1]), ([0.7, 0.4], [1, 0]), ([0.1, 0.4, 0.5, 0.9], [1, 2, 0, 3])],
+)
+def test_the_run_in_the_middle_speaks_for_a_candidate(scores: list[float], expected: list[int]) -> None:
+    candidate = Measured(tuple(range(len(scores))), {}, tuple((score,) for score in scores))
+    assert by_closeness_to_median(candidate) == expected
+
+
+SEARCH = studies.config(24, objectives=("accuracy", "macs"))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return start_run(tmp_path / "run", SEARCH, None)
+
+
+@pytest.fixture
+def store(run: Run) -> Store:
+    return open_store(run.folder / "artifacts", create=True)
+
+
+def add(study: Study, store: Store, genotype: dict[str, Any], score: float, macs: float, file: Path) -> int:
+    """Add a finished trial whose weights are its number and its score as text."""
+    study.enqueue_trial(genotype)
+    trial = study.ask(dict(SEARCH.space.distributions))
+    file.write_text(f"{trial.number} {score}")
+    keep(trial, store, "weights", file)
+    trial.set_user_attr("macs", macs)
+    trial.set_user_attr("accuracy", score)
+    study.tell(trial, [score, macs])
+    return trial.number
+
+
+@pytest.fixture
+def genotypes() -> list[dict[str, Any]]:
+    matrix = sample(SEARCH.space, 12, np.random.default_rng(0))
+    return list(to_genotypes(SEARCH.space, matrix))
+
+
+@pytest.fixture
+def study(run: Run, store: Store, genotypes: list[dict[str, Any]], tmp_path: Path) -> Study:
+    """A front of trials 0 and 1, of which 1 wins in three runs; eight worse ones that cost more."""
+    made = run.study()
+    scores = [(0.3, 1e6), (0.7, 2e6), *((0.6 - 0.05 * at, 3e6 + at) for at in range(8))]
+    for genotype, (score, macs) in zip(genotypes, scores, strict=False):
+        add(made, store, genotype, score, macs, tmp_path / "file")
+    for score in (0.9, 0.8):
+        add(made, store, genotypes[1], score, 2e6, tmp_path / "file")
+    return made
+
+
+def files(run: Run) -> dict[str, str]:
+    folder = run.folder / "weights"
+    return {
+        file.relative_to(folder).as_posix(): file.read_text() for file in folder.rglob("*") if file.is_file()
+    }
+
+
+def test_the_winner_and_the_front_are_written(run: Run, study: Study, store: Store) -> None:
+    write_weights(run, study, store)
+    assert files(run) == {"best.pt": "11 0.8", "front/trial0.pt": "0 0.3", "front/trial1.pt": "11 0.8"}
+
+
+def test_what_has_left_the_front_leaves_the_folder(
+    run: Run, study: Study, store: Store, genotypes: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    write_weights(run, study, store)
+    for score in (0.95, 0.96):
+        number = add(study, store, genotypes[11], score, 5e5, tmp_path / "file")
+    write_weights(run, study, store)
+    assert files(run) == {"best.pt": "12 0.95", f"front/trial{number - 1}.pt": "12 0.95"}
+
+
+def test_weights_that_were_not_kept_are_missing_and_not_those_of_another(
+    run: Run, study: Study, store: Store, genotypes: list[dict[str, Any]]
+) -> None:
+    write_weights(run, study, store)
+    for score in (0.95, 0.96):
+        study.enqueue_trial(genotypes[11])
+        trial = study.ask(dict(SEARCH.space.distributions))
+        study.tell(trial, [score, 1e6])
+    write_weights(run, study, store)
+    assert files(run) == {}
+    (run.folder / "weights" / "best.pt").write_text("of nars train")
+    write_weights(run, study, store)
+    assert files(run) == {"best.pt": "of nars train"}
+
+
+def test_the_store_keeps_the_front_and_the_best_few(run: Run, study: Study, store: Store) -> None:
+    write_weights(run, study, store)
+    prune(study, SEARCH, store)
+    ids = {file.name for file in (run.folder / "artifacts").iterdir()}
+    kept = [trial.number for trial in study.trials if artifact_of(trial, "weights").id in ids]  # type: ignore[union-attr]
+    assert kept == [0, 1, 2, 3, 4, 5, 10, 11]
+    assert len(ids) == len(kept)
+
+
+def test_a_checkpoint_lives_as_long_as_someone_may_go_on_from_it(
+    run: Run, study: Study, store: Store, genotypes: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    file = tmp_path / "checkpoint"
+    file.write_text("checkpoint")
+    study.enqueue_trial(genotypes[10])
+    trial = study.ask(dict(SEARCH.space.distributions))
+    keep(trial, store, "checkpoint", file)
+    artifact = artifact_of(trial, "checkpoint")
+    assert artifact is not None
+    path = run.folder / "artifacts" / artifact.id
+    prune(study, SEARCH, store)
+    assert path.exists()
+    interrupt(study, study.trials[trial.number], SEARCH.space)
+    prune(study, SEARCH, store)
+    assert path.exists()
+    repetition = study.ask(dict(SEARCH.space.distributions))
+    assert Record.of(repetition).artifact_checkpoint == artifact
+    study.tell(repetition, [0.1, 9e6])
+    prune(study, SEARCH, store)
+    assert not path.exists()
+
+
+def test_a_search_without_results_writes_nothing(run: Run, store: Store) -> None:
+    write_weights(run, run.study(), store)
+    prune(run.study(), SEARCH, store)
+    assert not (run.folder / "weights").exists()
