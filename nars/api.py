@@ -20,6 +20,7 @@ from nars.searching.request import SearchRequest
 from nars.searching.results import Summary, best_candidate, front_table, trials_table, winner, write_results
 from nars.searching.run import Run, default_folder, start_run
 from nars.spec import Candidate
+from nars.training.metrics import check_repeated, is_function
 from nars.workers.launch import supervise
 from nars.workers.liveness import reap
 from nars.workers.search import Search
@@ -78,7 +79,8 @@ def search(
     """Search until the budget is spent, continuing an earlier search of the run folder.
 
     - `request`: the configuration of the search; alternatively, give its fields by name as `settings`,
-      as in ``search(data="photos/", budget="64", max_macs=8e6)``
+      as in ``search(data="photos/", budget="64", max_macs=8e6)``. Beside a `SearchConfig`, only `metric` may
+      be given, and must be if it is a function, whose code is run
     - `run`: the run folder; by default one below ``runs/``, named after the settings
     - `storage`: an Optuna storage URL instead of the journal file in the run folder
     - `workers`: how many processes train; None trains in this process
@@ -96,7 +98,14 @@ def search(
     with opened.locked():
         reap(study, config.space)
     if workers is None:
-        task = tasks.load(config.task, config.data, config.device, drop_bad=config.drop_bad, init=config.init)
+        task = tasks.load(
+            config.task,
+            config.data,
+            config.device,
+            drop_bad=config.drop_bad,
+            init=config.init,
+            metric=config.metric,
+        )
         work(Search.of(study, config, task), study)
     else:
         supervise(opened, study, workers, watch, log=opened.folder / "log.txt")
@@ -108,7 +117,7 @@ def _check(request: Any, run: Any, workers: Any, settings: dict[str, Any]) -> No
     """Raise `UsageError` for arguments that are not what `search` takes."""
     if not isinstance(request, SearchRequest | SearchConfig | None):
         raise UsageError(f"search() takes its settings by name, such as data=..., got {request!r}")
-    if isinstance(request, SearchConfig) and settings:
+    if isinstance(request, SearchConfig) and settings.keys() - {"metric"}:
         raise UsageError(f"a configured search takes no further settings, got {', '.join(settings)}")
     if not isinstance(run, str | Path | None):
         raise UsageError(f"run is the path of a folder, got {run!r}")
@@ -120,6 +129,10 @@ def _configured(
     request: SearchRequest | SearchConfig | None, settings: dict[str, Any], folder: Path | None
 ) -> SearchConfig:
     if isinstance(request, SearchConfig):
+        metric = settings.get("metric", request.metric if not is_function(request.metric) else None)
+        check_repeated(request.metric, metric, "the search")
+        if metric != request.metric:
+            raise UsageError(f"the search is configured for the metric {request.metric}, got {metric!r}")
         return request
     whole = request.replace(**settings) if request is not None else SearchRequest.of(settings)
     return configure(whole, folder)

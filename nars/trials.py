@@ -80,8 +80,10 @@ class Record:
     """Scores measured during the training."""
     estimate: tuple[float, ...] | None = None
     """Objective values that a training stopped early would have reached."""
+    confusion: Sequence[Sequence[int]] | None = None
+    """Numbers of val images after the training [K, K]: a row for each class, a column for each answer."""
     measured: Mapping[str, float] = field(default_factory=dict)
-    """Costs by name (``macs``, ``params``, ``latency`` in seconds) and the score under its metric's name."""
+    """Costs by name (``macs``, ``params``, ``latency`` in seconds), the score and other metrics likewise."""
 
     @classmethod
     def of(cls, trial: FrozenTrial | Trial) -> Record:
@@ -104,6 +106,8 @@ class Record:
             attributes["curve"] = [[fraction, score] for fraction, score in self.curve]
         if self.estimate is not None:
             attributes["estimate"] = list(self.estimate)
+        if self.confusion is not None:
+            attributes["confusion"] = [list(row) for row in self.confusion]
         return attributes | dict(self.measured)
 
 

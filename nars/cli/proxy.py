@@ -9,7 +9,7 @@ import click
 from nars.cli.requests import request_options, requested, say, say_default_data
 from nars.cli.values import json_option, to_json
 
-_FIELDS = ("data", "drop_bad", "task", "space", "max_macs", "max_params", "seed", "device")
+_FIELDS = ("data", "drop_bad", "task", "metric", "space", "max_macs", "max_params", "seed", "device")
 """Fields of a search's request that a comparison needs."""
 
 

@@ -74,6 +74,11 @@ class SearchConfig(Document):
         return self
 
     @property
+    def metric(self) -> str:
+        """The name of the score, which is the first objective."""
+        return self.objectives[0]
+
+    @property
     def total(self) -> Budget:
         """The budget, parsed."""
         return Budget.parse(self.budget)
@@ -108,7 +113,9 @@ def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
         before, after = getattr(old, name), getattr(new, name)
         if name in _CHANGEABLE or before == after:
             continue
-        if name == "space":
+        if name == "objectives" and old.metric != new.metric:
+            changes.append(f"metric was {old.metric}, now {new.metric}: --metric {old.metric} continues it")
+        elif name == "space":
             changes.append(space_difference(before, after))
         elif name == "warm_start":
             shown = [", ".join(map(str, runs)) or "nothing" for runs in (before, after)]

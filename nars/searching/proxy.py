@@ -142,7 +142,12 @@ def proxy_check(
     if config.needs_latency:
         raise UsageError("latency is not measured here: limit macs or params instead")
     task = task or tasks.load(
-        config.task, config.data, config.device, drop_bad=config.drop_bad, init=config.init
+        config.task,
+        config.data,
+        config.device,
+        drop_bad=config.drop_bad,
+        init=config.init,
+        metric=config.metric,
     )
     sampled = _sample(config, candidates)
     jobs = _jobs(sampled, factor, config.seed)

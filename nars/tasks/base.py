@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
@@ -13,6 +13,7 @@ from nars.errors import UsageError
 from nars.parents.parent import Parent
 from nars.spec import Candidate
 from nars.training.loop import Progress
+from nars.training.metrics import Metric
 
 __all__ = ["Outcome", "Task"]
 
@@ -22,13 +23,17 @@ class Outcome:
     """The result of one training of a candidate."""
 
     score: float
-    """Metric of the task on val after the last epoch trained, in 0..1."""
+    """Metric of the task on val after the last epoch trained; larger is better."""
     epochs: int
     """Epochs trained; fewer than the recipe's if `on_epoch` ended the training."""
     curve: tuple[tuple[float, float], ...]
     """Pairs of (share of the recipe's epochs done, score then), one for each measurement."""
     seconds: float
     """Duration of the training."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Other metrics on val after the last epoch trained, by name."""
+    confusion: Sequence[Sequence[int]] | None = None
+    """Numbers of val images then [K, K]: a row for each class, a column for each answer."""
 
 
 class Task(ABC):
@@ -36,7 +41,7 @@ class Task(ABC):
 
     name: str
     metric: str
-    """Name of the score, such as ``accuracy``."""
+    """Name of the score, such as ``accuracy``; of the class, the score unless another is asked for."""
     device: torch.device
     """Device that trainings run on."""
 
@@ -58,6 +63,10 @@ class Task(ABC):
     def inheriting(self, parent: Parent) -> Task:
         """The same task with candidates that inherit from a parent. Raises `UsageError` if it cannot."""
         raise UsageError(f"candidates of the task {self.name} cannot inherit from {parent.source} yet")
+
+    def scored_by(self, metric: Metric) -> Task:
+        """The same task with another score. Raises `UsageError` if the task or its data have none such."""
+        raise UsageError(f"the task {self.name} is scored by {self.metric}, got {metric.name!r}")
 
     @abstractmethod
     def describe(self) -> str:

@@ -1,4 +1,4 @@
-"""Image classification, scored by accuracy."""
+"""Image classification, scored by accuracy or another metric."""
 
 from __future__ import annotations
 
@@ -15,9 +15,17 @@ from nars.parents.parent import Parent
 from nars.parents.start import as_seen_by, start
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
+from nars.training.evaluation import check_metric
 from nars.training.loop import Progress, train
+from nars.training.metrics import ACCURACY, Metric
 
 __all__ = ["Classification"]
+
+_CHEAP = ("accuracy", "balanced_accuracy", "macro_f1")
+"""Metrics that every outcome has beside its score."""
+
+_MOST_CLASSES = 50
+"""Classes up to which an outcome has a confusion matrix, since every trial's record keeps it."""
 
 
 class Classification(Task):
@@ -26,11 +34,19 @@ class Classification(Task):
     name = "classification"
     metric = "accuracy"
 
-    def __init__(self, data: ImageData, device: torch.device, parent: Parent | None = None) -> None:
+    def __init__(
+        self,
+        data: ImageData,
+        device: torch.device,
+        parent: Parent | None = None,
+        metric: Metric = ACCURACY,
+    ) -> None:
         """Candidates inherit from `parent`, and see images normalized as it does, if there is one."""
         self.data = data if parent is None else as_seen_by(parent, data)
         self.device = device
         self.parent = parent
+        self.metric = metric.name
+        self._metric = metric
 
     @classmethod
     def open(cls, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Self:
@@ -38,7 +54,11 @@ class Classification(Task):
         return cls(load(source, drop_bad=drop_bad), device)
 
     def inheriting(self, parent: Parent) -> Classification:
-        return Classification(self.data, self.device, parent)
+        return Classification(self.data, self.device, parent, self._metric)
+
+    def scored_by(self, metric: Metric) -> Classification:
+        check_metric(metric, self.data, "val")
+        return Classification(self.data, self.device, self.parent, metric)
 
     @property
     def num_classes(self) -> int:
@@ -72,6 +92,14 @@ class Classification(Task):
             device=self.device,
             seed=seed,
             on_epoch=on_epoch,
+            metric=self._metric,
         )
         curve = tuple((progress.fraction, progress.score) for progress in trained.curve)
-        return Outcome(trained.score, len(curve), curve, trained.curve[-1].seconds)
+        return Outcome(
+            trained.score,
+            len(curve),
+            curve,
+            trained.curve[-1].seconds,
+            metrics={name: getattr(trained.val, name) for name in _CHEAP},
+            confusion=trained.val.confusion if self.num_classes <= _MOST_CLASSES else None,
+        )

@@ -21,6 +21,7 @@ from nars.spec import Recipe
 from nars.training import optim
 from nars.training.checkpoint import Stateful, restore, save
 from nars.training.evaluation import Metrics, evaluate, moments, recalibrate
+from nars.training.metrics import ACCURACY, Metric
 from nars.training.small_maps import widened
 
 __all__ = ["Progress", "Trained", "train"]
@@ -67,7 +68,7 @@ class Trained:
         return self.curve[-1].score
 
 
-def train(
+def train(  # noqa: PLR0913 - the whole of a training, by name
     model: nn.Module,
     data: ImageData,
     recipe: Recipe,
@@ -77,13 +78,15 @@ def train(
     seed: int,
     on_epoch: Callable[[Progress], bool] | None = None,
     checkpoint: Path | None = None,
+    metric: Metric = ACCURACY,
 ) -> Trained:
     """Train `model` in place on data.train, and measure it on data.val after every epoch.
 
     The same seed gives the same result, bit for bit on one CPU thread. `on_epoch` ends the
     training by returning False. If `checkpoint` exists, the training continues from it, to the
-    same result as without the interruption; it is rewritten after every epoch. Raises
-    `NonFiniteLossError`, `TrialMemoryError`, and `RunError` for a checkpoint of another training.
+    same result as without the interruption; it is rewritten after every epoch. `metric`
+    scores the epochs. Raises `NonFiniteLossError`, `TrialMemoryError`, `TrialError` for a metric that is no
+    number, and `RunError` for a checkpoint of another training.
     """
     with ExitStack() as during:
         during.enter_context(seeded(seed, device))
@@ -105,6 +108,7 @@ def train(
             "resolution": resolution,
             "seed": seed,
             "normalization": _listed(data),
+            "metric": None if metric == ACCURACY else metric.name,
         }
         parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "scaler": scaler}
         parts |= {} if ema is None else {"ema": ema}
@@ -140,11 +144,11 @@ def train(
 
             _check_training(losses, epoch, len(groups), recipe)
             recalibrate(measured, data, resolution=resolution, device=device)
-            val = evaluate(measured, data, "val", resolution=resolution, device=device)
+            val = evaluate(measured, data, "val", resolution=resolution, device=device, metric=metric)
             _check_val(val, epoch)
             mean_loss = torch.stack(losses).mean().item()
             seconds = time.perf_counter() - start
-            curve.append(Progress(epoch + 1, recipe.epochs, val.accuracy, mean_loss, seconds))
+            curve.append(Progress(epoch + 1, recipe.epochs, val.score, mean_loss, seconds))
             if checkpoint is not None:
                 entries = [asdict(entry) for entry in curve]
                 save(checkpoint, identity, parts, generator, device, entries)
@@ -152,7 +156,7 @@ def train(
                 break
 
         if val is None:  # the checkpoint is of a finished training
-            val = evaluate(measured, data, "val", resolution=resolution, device=device)
+            val = evaluate(measured, data, "val", resolution=resolution, device=device, metric=metric)
         return Trained(measured.eval(), val, tuple(curve))
 
 

@@ -13,6 +13,7 @@ from nars import tasks
 from nars.errors import RunError, UsageError
 from nars.searching.run import config_of
 from nars.searching.storage import open_storage
+from nars.training.metrics import check_repeated
 from nars.workers.search import Search
 from nars.workers.worker import work
 
@@ -22,12 +23,21 @@ _PARENT_SECONDS = 0.5
 """Seconds between two checks whether the process that started a worker is still there."""
 
 
-def join(storage: str, name: str, *, data: str | None, device: str, parent: int | None) -> None:
+def join(
+    storage: str,
+    name: str,
+    *,
+    data: str | None,
+    device: str,
+    parent: int | None,
+    metric: str | None = None,
+) -> None:
     """Work on the study called `name` as one more process, until the budget is spent.
 
     `data` is the location of the data on this machine, None if it is that of the search. With a
-    `parent` (a process number), the work ends when that process does. Raises `UsageError`,
-    `DataError`, `RunError`.
+    `parent` (a process number), the work ends when that process does. A search that is scored by a
+    function of someone's own needs its name as `metric`, since only then is its code run. Raises
+    `UsageError`, `DataError`, `RunError`.
     """
     opened = open_storage(storage)
     try:
@@ -36,10 +46,18 @@ def join(storage: str, name: str, *, data: str | None, device: str, parent: int 
         names = ", ".join(sorted(optuna.get_all_study_names(opened))) or "none"
         raise UsageError(f"no study {name!r} in {storage}; there: {names}") from None
     config = config_of(study)
+    check_repeated(config.metric, metric, f"study {name}")
     signal.signal(signal.SIGTERM, _terminate)
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    task = tasks.load(config.task, data or config.data, device, drop_bad=config.drop_bad, init=config.init)
+    task = tasks.load(
+        config.task,
+        data or config.data,
+        device,
+        drop_bad=config.drop_bad,
+        init=config.init,
+        metric=config.metric,
+    )
     if task.fingerprint != config.data_fingerprint:
         raise RunError(f"the data at {data or config.data} is not that of study {name}")
     work(Search.of(study, config, task), study)
