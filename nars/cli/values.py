@@ -23,6 +23,7 @@ __all__ = [
     "drop_bad_option",
     "init_option",
     "json_option",
+    "metric_option",
     "naming_source",
     "quiet_optuna",
     "run_option",
@@ -107,6 +108,13 @@ init_option = click.option(
     show_default=True,
     help="Parent to inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME, torchvision:NAME, "
     "a .pt or .safetensors file, a run folder, or none.",
+)
+metric_option = click.option(
+    "--metric",
+    default="accuracy",
+    show_default=True,
+    help="Score: accuracy, balanced_accuracy, macro_f1, auroc, or module:function for a function of your own "
+    "of labels [N] and probabilities [N, K], larger is better.",
 )
 run_option = click.option(
     "--run", "folder", type=click.Path(path_type=Path), help="Run folder; by default the latest in runs/."

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import confusion_matrix, roc_auc_score
 from torch import Tensor, nn
 
 from nars.data import ImageData, in_order, normalise
 from nars.device import half_precision, memory_errors
 from nars.errors import TrialError, UsageError
+from nars.training.confusion import classes_of
 from nars.training.metrics import ACCURACY, Metric
 
 __all__ = ["Metrics", "check_metric", "evaluate", "moments", "recalibrate"]
@@ -149,22 +150,22 @@ def _metrics(logits: Tensor, labels: Tensor) -> Metrics:
     answers = logits.argmax(1)
     right = answers == labels
     truth, answered = labels.cpu().numpy(), answers.cpu().numpy()
-    each = precision_recall_fscore_support(truth, answered, labels=range(classes), zero_division=np.nan)
-    precision, recall, f1 = (_defined(values) for values in each[:3])
+    confusion = confusion_matrix(truth, answered, labels=range(classes)).tolist()
+    each = classes_of(confusion)
     top5 = None
     if classes >= 10:
         top5 = (logits.topk(5).indices == labels[:, None]).any(1).sum().item() / count
     return Metrics(
         accuracy=right.sum().item() / count,
-        balanced_accuracy=_mean(recall),
-        macro_f1=_mean(f1),
+        balanced_accuracy=_mean(each.recall),
+        macro_f1=_mean(each.f1),
         auroc=None,
         top5=top5,
         loss=F.cross_entropy(logits, labels).item(),
-        recall=recall,
-        precision=precision,
-        f1=f1,
-        confusion=tuple(map(tuple, confusion_matrix(truth, answered, labels=range(classes)).tolist())),
+        recall=each.recall,
+        precision=each.precision,
+        f1=each.f1,
+        confusion=tuple(map(tuple, confusion)),
         images=count,
         score=math.nan,
     )
@@ -186,11 +187,6 @@ def _scored(
     if score is None:
         raise TrialError(f"metric {metric.name} needs images of two classes in {split}")
     return replace(metrics, score=score)
-
-
-def _defined(values: NDArray[np.float64]) -> tuple[float | None, ...]:
-    """Values [K] with None for NaN."""
-    return tuple(None if math.isnan(value) else value for value in values.tolist())
 
 
 def _mean(values: Sequence[float | None]) -> float:
