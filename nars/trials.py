@@ -18,16 +18,19 @@ from nars.internals import set_trial_attribute
 
 __all__ = [
     "INTERRUPTED",
+    "METRICS",
     "REFUSED",
     "Curve",
     "Record",
     "Void",
+    "class_names",
     "config_text",
     "counts",
     "labels",
     "latency_samples",
     "place",
     "write",
+    "write_class_names",
     "write_config_text",
     "write_latency_samples",
 ]
@@ -47,8 +50,15 @@ Curve = Sequence[tuple[float, float]]
 _CONFIG = "config"
 """User attribute of a study: the search as YAML, so a worker needs nothing but the storage."""
 
+_CLASSES = "classes"
+"""User attribute of a study: names of the classes, for the rows of its trials' confusion matrices."""
+
 _LATENCY_SAMPLES = "latency_samples"
 """User attribute of a study: genotype rows and seconds that its latency model learns from."""
+
+
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+"""Scores that the record of a trained classifier has in `Record.measured`, whatever the metric is."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +172,17 @@ def config_text(study: Study) -> str | None:
 def write_config_text(study: Study, text: str) -> None:
     """Store the configuration of a search in its study."""
     study.set_user_attr(_CONFIG, text)
+
+
+def class_names(study: Study) -> list[str] | None:
+    """Return the names of the classes; None if they were not written."""
+    names: list[str] | None = study.user_attrs.get(_CLASSES)
+    return names
+
+
+def write_class_names(study: Study, names: Sequence[str]) -> None:
+    """Store the names of the classes in a study."""
+    study.set_user_attr(_CLASSES, list(names))
 
 
 def latency_samples(study: Study) -> list[tuple[list[float], float]] | None:

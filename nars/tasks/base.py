@@ -56,6 +56,11 @@ class Task(ABC):
         """Text that changes with the data and the task, so no search continues on other data."""
 
     @property
+    def classes(self) -> Sequence[str] | None:
+        """Names of the classes, if outcomes have a confusion matrix."""
+        return None
+
+    @property
     def images(self) -> ImageSize | None:
         """The size of the training images; None if it has no say in the choice of a space."""
         return None

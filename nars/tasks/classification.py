@@ -18,11 +18,9 @@ from nars.tasks.base import Outcome, Task
 from nars.training.evaluation import check_metric
 from nars.training.loop import Progress, train
 from nars.training.metrics import ACCURACY, Metric
+from nars.trials import METRICS
 
 __all__ = ["Classification"]
-
-_CHEAP = ("accuracy", "balanced_accuracy", "macro_f1")
-"""Metrics that every outcome has beside its score."""
 
 _MOST_CLASSES = 50
 """Classes up to which an outcome has a confusion matrix, since every trial's record keeps it."""
@@ -65,6 +63,10 @@ class Classification(Task):
         return len(self.data.classes)
 
     @property
+    def classes(self) -> tuple[str, ...] | None:
+        return self.data.classes if self.num_classes <= _MOST_CLASSES else None
+
+    @property
     def fingerprint(self) -> str:
         return f"{self.name}:{self.data.fingerprint}"
 
@@ -100,6 +102,6 @@ class Classification(Task):
             len(curve),
             curve,
             trained.curve[-1].seconds,
-            metrics={name: getattr(trained.val, name) for name in _CHEAP},
-            confusion=trained.val.confusion if self.num_classes <= _MOST_CLASSES else None,
+            metrics={name: getattr(trained.val, name) for name in METRICS},
+            confusion=None if self.classes is None else trained.val.confusion,
         )

@@ -15,6 +15,7 @@ from nars.searching.config import SearchConfig
 from nars.space import Space
 from nars.space.genotypes import Domain
 from nars.tasks.base import Task
+from nars.trials import class_names, write_class_names
 
 __all__ = ["Search"]
 
@@ -30,7 +31,12 @@ class Search:
 
     @classmethod
     def of(cls, study: Study, config: SearchConfig, task: Task) -> Self:
-        """Open a search; if it needs latencies and its study has no samples, measure some first."""
+        """Open a search; if it needs latencies and its study has no samples, measure some first.
+
+        The names of the classes are written to the study, once.
+        """
+        if task.classes is not None and class_names(study) is None:
+            write_class_names(study, task.classes)
         if config.needs_latency:
             return cls(config, task, latency_domain(config.space, study, task.device))
         return cls(config, task, config.space)
