@@ -12,7 +12,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from optuna.study import Study
 
-from nars import tasks
 from nars.artifacts.location import store_of_run
 from nars.artifacts.store import Store
 from nars.errors import RunError, UsageError
@@ -23,6 +22,7 @@ from nars.searching.request import SearchRequest
 from nars.searching.results import Summary, best_candidate, front_table, trials_table, winner, write_results
 from nars.searching.run import Run, default_folder, start_run
 from nars.spec import Candidate
+from nars.training.metrics import check_repeated, is_function
 from nars.workers.launch import supervise
 from nars.workers.liveness import reap
 from nars.workers.search import Search
@@ -83,7 +83,8 @@ def search(
     """Search until the budget is spent, continuing an earlier search of the run folder.
 
     - `request`: the configuration of the search; alternatively, give its fields by name as `settings`,
-      as in ``search(data="photos/", budget="64", max_macs=8e6)``
+      as in ``search(data="photos/", budget="64", max_macs=8e6)``. Beside a `SearchConfig`, only `metric` may
+      be given, and must be if it is a function, whose code is run
     - `run`: the run folder; by default one below ``runs/``, named after the settings
     - `storage`: an Optuna storage URL instead of the journal file in the run folder
     - `workers`: how many processes train; None trains in this process
@@ -105,10 +106,7 @@ def search(
         reap(study, config.space)
     try:
         if workers is None:
-            task = tasks.load(
-                config.task, config.data, config.device, drop_bad=config.drop_bad, init=config.init
-            )
-            work(Search.of(study, config, task, store), study)
+            work(Search.of(study, config, config.open_task(), store), study)
         else:
             supervise(opened, study, store, workers, watch, log=opened.folder / "log.txt")
     except BaseException:  # an interrupted search leaves its results so far
@@ -130,7 +128,7 @@ def _check(request: Any, run: Any, workers: Any, settings: dict[str, Any]) -> No
     """Raise `UsageError` for arguments that are not what `search` takes."""
     if not isinstance(request, SearchRequest | SearchConfig | None):
         raise UsageError(f"search() takes its settings by name, such as data=..., got {request!r}")
-    if isinstance(request, SearchConfig) and settings:
+    if isinstance(request, SearchConfig) and settings.keys() - {"metric"}:
         raise UsageError(f"a configured search takes no further settings, got {', '.join(settings)}")
     if not isinstance(run, str | Path | None):
         raise UsageError(f"run is the path of a folder, got {run!r}")
@@ -142,6 +140,10 @@ def _configured(
     request: SearchRequest | SearchConfig | None, settings: dict[str, Any], folder: Path | None
 ) -> SearchConfig:
     if isinstance(request, SearchConfig):
+        metric = settings.get("metric", request.metric if not is_function(request.metric) else None)
+        check_repeated(request.metric, metric, "the search")
+        if metric != request.metric:
+            raise UsageError(f"the search is configured for the metric {request.metric}, got {metric!r}")
         return request
     whole = request.replace(**settings) if request is not None else SearchRequest.of(settings)
     return configure(whole, folder)

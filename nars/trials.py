@@ -18,6 +18,7 @@ from nars.internals import set_trial_attribute
 
 __all__ = [
     "INTERRUPTED",
+    "METRICS",
     "REFUSED",
     "Artifact",
     "Curve",
@@ -27,6 +28,7 @@ __all__ = [
     "StoreLocation",
     "Void",
     "artifact_of",
+    "class_names",
     "config_text",
     "counts",
     "labels",
@@ -36,6 +38,7 @@ __all__ = [
     "store_location",
     "write",
     "write_artifact",
+    "write_class_names",
     "write_config_text",
     "write_latency_samples",
     "write_reference_record",
@@ -66,6 +69,8 @@ _CONFIG = "config"
 
 _REFERENCE = "reference"
 """User attribute of a study: the record of the fine-tuning of its parent."""
+_CLASSES = "classes"
+"""User attribute of a study: names of the classes, for the rows of its trials' confusion matrices."""
 
 _LATENCY_SAMPLES = "latency_samples"
 """User attribute of a study: genotype rows and seconds that its latency model learns from."""
@@ -106,6 +111,10 @@ class StoreLocation:
     """Whether it is the folder ``artifacts`` of the run folder, wherever that is now."""
 
 
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+"""Scores that the record of a trained classifier has in `Record.measured`, whatever the metric is."""
+
+
 @dataclass(frozen=True)
 class Record:
     """Everything known about a trial besides Optuna's own fields; a field is None until it is written."""
@@ -139,8 +148,10 @@ class Record:
     """The weights of the finished training."""
     artifact_checkpoint: Artifact | None = None
     """The checkpoint that the training continues from if it is interrupted."""
+    confusion: Sequence[Sequence[int]] | None = None
+    """Numbers of val images after the training [K, K]: a row for each class, a column for each answer."""
     measured: Mapping[str, float] = field(default_factory=dict)
-    """Costs by name (``macs``, ``params``, ``latency`` in seconds) and the score under its metric's name."""
+    """Costs by name (``macs``, ``params``, ``latency`` in seconds), the score and other metrics likewise."""
 
     @classmethod
     def of(cls, trial: FrozenTrial | Trial) -> Self:
@@ -170,6 +181,8 @@ class Record:
             attributes["estimate"] = list(self.estimate)
         for key in _ARTIFACTS & attributes.keys():
             attributes[key] = asdict(attributes[key])
+        if self.confusion is not None:
+            attributes["confusion"] = [list(row) for row in self.confusion]
         return attributes | dict(self.measured)
 
 
@@ -238,6 +251,17 @@ def reference_record(study: Study) -> Record | None:
 def write_reference_record(study: Study, record: Record) -> None:
     """Store the record of the fine-tuning of a search's parent."""
     study.set_user_attr(_REFERENCE, record.attributes)
+
+
+def class_names(study: Study) -> list[str] | None:
+    """Return the names of the classes; None if they were not written."""
+    names: list[str] | None = study.user_attrs.get(_CLASSES)
+    return names
+
+
+def write_class_names(study: Study, names: Sequence[str]) -> None:
+    """Store the names of the classes in a study."""
+    study.set_user_attr(_CLASSES, list(names))
 
 
 def latency_samples(study: Study) -> list[tuple[list[float], float]] | None:

@@ -24,7 +24,7 @@ COMMANDS = {
     "report": ("nars.cli.export:report_command", "Draw the pictures of a search in one HTML file."),
     "profile": ("nars.cli.profile:profile_command", "Show MACs, parameters and latency stage by stage."),
     "train": ("nars.cli.train:train_command", "Train a network in full."),
-    "evaluate": ("nars.cli.train:evaluate_command", "Score trained weights on a data set."),
+    "evaluate": ("nars.cli.evaluate:evaluate_command", "Score trained weights on a data set."),
     "detect": ("detector.cli:detect_command", "Train, evaluate, run and export the detector."),
     "proxy-check": (
         "nars.cli.proxy:proxy_check_command",

@@ -162,14 +162,21 @@ def trials_command(folder: Path | None, output: Path | None, as_json: bool) -> N
 
 @click.command("report")
 @run_option
-def report_command(folder: Path | None) -> None:
+@click.option("--metric", help="The run's metric; a function of someone's own has to be named.")
+def report_command(folder: Path | None, metric: str | None) -> None:
     """Write one HTML file to the run folder: winner, front, trials, importance, trust in the predictor.
 
     Example: nars report --run runs/first
     """
-    from nars.report.page import write_report
+    from nars.training.metrics import check_repeated
 
     run = _open(folder)
+    check_repeated(run.config.metric, metric, str(run.folder))
+    if metric not in (None, run.config.metric):
+        raise click.UsageError(f"{run.folder} is scored by {run.config.metric}, got --metric {metric}")
+
+    from nars.report.page import write_report
+
     click.echo(f"written to {write_report(run, run.study())}")
 
 

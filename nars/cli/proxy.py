@@ -13,6 +13,7 @@ _FIELDS = (
     "data",
     "drop_bad",
     "task",
+    "metric",
     "init",
     "reference_epochs",
     "space",

@@ -12,7 +12,7 @@ from nars.cli.requests import request_options, requested, say, say_default_data
 from nars.cli.values import artifacts_option, device_option, json_option, quiet_optuna, to_json
 
 GROUPS = {
-    "Data": ("data", "drop_bad", "task"),
+    "Data": ("data", "drop_bad", "task", "metric"),
     "Space": ("space", "init", "reference_epochs", "fix"),
     "Limits": ("max_macs", "max_params", "max_latency"),
     "Search": (
@@ -82,7 +82,10 @@ def search_command(
 
     count = workers or default_workers(config.device)
     with display.progress(config, quiet=as_json) as watch:
-        summary = search(config, folder, storage, workers=count, watch=watch, artifacts=artifacts).summary
+        found = search(
+            config, folder, storage, workers=count, watch=watch, artifacts=artifacts, metric=config.metric
+        )
+        summary = found.summary
     click.echo(to_json(summary.to_dict())) if as_json else display.show_summary(summary)
 
 
@@ -91,10 +94,17 @@ def search_command(
 @click.option("--study", "name", required=True, help="Name of the study, which is that of the run folder.")
 @click.option("--data", help="Where the data are on this machine, if not where the search was started.")
 @artifacts_option
+@click.option("--metric", help="The function that scores the search, module:function, if it has one.")
 @click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
 @device_option
 def worker_command(
-    storage: str, name: str, data: str | None, artifacts: str | None, parent: int | None, device: str
+    storage: str,
+    name: str,
+    data: str | None,
+    artifacts: str | None,
+    metric: str | None,
+    parent: int | None,
+    device: str,
 ) -> None:
     """Join a running search as one more worker, from this machine or another.
 
@@ -103,4 +113,4 @@ def worker_command(
     from nars.workers.join import join
 
     quiet_optuna()
-    join(storage, name, data=data, device=device, parent=parent, artifacts=artifacts)
+    join(storage, name, data=data, device=device, parent=parent, artifacts=artifacts, metric=metric)

@@ -1,8 +1,7 @@
-"""``nars train`` and ``nars evaluate``: classification, in full."""
+"""``nars train``: classification, in full."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from nars.cli.values import (
     drop_bad_option,
     init_option,
     json_option,
+    metric_option,
     naming_source,
     seed_option,
     to_json,
@@ -22,7 +22,6 @@ from nars.cli.values import (
 
 if TYPE_CHECKING:
     from nars.spec import Candidate
-    from nars.training.evaluation import Metrics
     from nars.training.loop import Progress
 
 
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs to train instead of the recipe's.")
 @click.option("--recipe", help="Recipe or candidate file to train with, instead of the recipe in ARCH.")
 @init_option
+@metric_option
 @seed_option
 @drop_bad_option
 @device_option
@@ -51,6 +51,7 @@ def train_command(
     epochs: int | None,
     recipe: str | None,
     init: str,
+    metric: str,
     seed: int,
     drop_bad: bool,
     device: str,
@@ -65,6 +66,9 @@ def train_command(
     Example: nars train best.yaml --data photos/ -o best.pt
     """
     candidate = _candidate(arch, data, recipe, epochs)  # a mistake is answered before torch is imported
+    from nars.training.metrics import named
+
+    scored = named(metric)
 
     from rich.console import Console
 
@@ -80,6 +84,8 @@ def train_command(
     origin = parent(init)
     with naming_source(data, arch):
         images = load(candidate.data, drop_bad=drop_bad)
+    for split in ("val", "test"):
+        evaluation.check_metric(scored, images, split)
     torch_device = resolve(device)
     console = Console(stderr=True, quiet=as_json)
     with seeded(seed, torch_device):
@@ -92,7 +98,7 @@ def train_command(
 
     def on_epoch(progress: Progress) -> bool:
         epoch = f"epoch {progress.epoch}/{progress.epochs}"
-        console.print(f"{epoch}: loss {progress.loss:.4f}, val accuracy {progress.score:.4f}")
+        console.print(f"{epoch}: loss {progress.loss:.4f}, val {metric} {progress.score:.4f}")
         return True
 
     if output.is_dir():
@@ -108,12 +114,17 @@ def train_command(
         seed=seed,
         on_epoch=on_epoch,
         checkpoint=checkpoint,
+        metric=scored,
     )
-    test = evaluation.evaluate(trained.model, images, "test", resolution=resolution, device=torch_device)
+    test = evaluation.evaluate(
+        trained.model, images, "test", resolution=resolution, device=torch_device, metric=scored
+    )
     numbers = {
         "val_accuracy": trained.val.accuracy,
         "test_accuracy": test.accuracy,
         "test_balanced_accuracy": test.balanced_accuracy,
+        f"val_{metric}": trained.val.score,
+        f"test_{metric}": test.score,
     }
     save_weights(
         output, trained.model, candidate, numbers, classes=images.classes, mean=images.mean, std=images.std
@@ -122,8 +133,8 @@ def train_command(
     if as_json:
         click.echo(to_json(numbers | {"seconds": trained.curve[-1].seconds, "weights": str(output)}))
     else:
-        accuracies = f"val accuracy {trained.val.accuracy:.4f}, test accuracy {test.accuracy:.4f}"
-        click.echo(f"{accuracies}: written to {output}")
+        scores = f"val {metric} {trained.val.score:.4f}, test {metric} {test.score:.4f}"
+        click.echo(f"{scores}: written to {output}")
 
 
 def _candidate(arch: str, data: str | None, recipe: str | None, epochs: int | None) -> Candidate:
@@ -136,68 +147,3 @@ def _candidate(arch: str, data: str | None, recipe: str | None, epochs: int | No
     if epochs is not None:
         candidate = candidate.replace(recipe=candidate.recipe.replace(epochs=epochs))
     return candidate.replace(data=data_to_use(data, candidate.data, arch))
-
-
-@click.command("evaluate")
-@click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@data_option("WEIGHTS")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "val", "test"]),
-    default="test",
-    show_default=True,
-    help="Part of the data to score on.",
-)
-@drop_bad_option
-@device_option
-@json_option
-def evaluate_command(
-    weights: Path, data: str | None, split: str, drop_bad: bool, device: str, as_json: bool
-) -> None:
-    """Score the network in WEIGHTS on a split of a data set.
-
-    Without --data it is scored on the data that it was trained on.
-
-    Example: nars evaluate weights.pt --data photos/ --split val
-    """
-    import torch
-
-    from nars.data import load
-    from nars.device import resolve
-    from nars.errors import WeightsError
-    from nars.networks.weights import load_weights
-    from nars.training import evaluation
-
-    trained = load_weights(weights)
-    source = data_to_use(data, trained.candidate.data, weights)
-    with naming_source(data, weights):
-        images = load(source, drop_bad=drop_bad)
-    if images.classes != trained.classes:
-        mine, theirs = ", ".join(trained.classes[:5]), ", ".join(images.classes[:5])
-        raise WeightsError(f"{weights} was trained on other classes ({mine}) than {source} has ({theirs})")
-    images = images.normalized(torch.tensor(trained.mean), torch.tensor(trained.std))
-    torch_device = resolve(device)
-    metrics = evaluation.evaluate(
-        trained.network().to(torch_device),
-        images,
-        split,
-        resolution=trained.candidate.architecture.resolution,
-        device=torch_device,
-    )
-    if as_json:
-        click.echo(to_json(asdict(metrics) | {"classes": images.classes}))
-    else:
-        _show(metrics, images.classes, f"{metrics.images} {split} images of {source}")
-
-
-def _show(metrics: Metrics, classes: tuple[str, ...], title: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("class", "recall", title=title, title_justify="left")
-    for name, recall in zip(classes, metrics.recall, strict=True):
-        table.add_row(name, "" if recall is None else f"{recall:.4f}")
-    Console().print(table)
-    top5 = "" if metrics.top5 is None else f", top-5 {metrics.top5:.4f}"
-    balanced = f"balanced {metrics.balanced_accuracy:.4f}"
-    click.echo(f"accuracy {metrics.accuracy:.4f}, {balanced}{top5}, loss {metrics.loss:.4f}")

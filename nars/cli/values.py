@@ -24,6 +24,7 @@ __all__ = [
     "drop_bad_option",
     "init_option",
     "json_option",
+    "metric_option",
     "naming_source",
     "quiet_optuna",
     "run_option",
@@ -113,6 +114,13 @@ artifacts_option = click.option(
     "--artifacts",
     metavar="FOLDER|s3://...",
     help="Where weights and checkpoints are kept for all machines; by default in the run folder.",
+)
+metric_option = click.option(
+    "--metric",
+    default="accuracy",
+    show_default=True,
+    help="Score: accuracy, balanced_accuracy, macro_f1, auroc, or module:function for a function of your own "
+    "of labels [N] and probabilities [N, K], larger is better.",
 )
 run_option = click.option(
     "--run", "folder", type=click.Path(path_type=Path), help="Run folder; by default the latest in runs/."

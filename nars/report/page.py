@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nars.files import write_whole
 from nars.report import html, plots
+from nars.report.confusion import classes_section
 from nars.report.insights import calibration, importance, recipes_by_size
 from nars.report.winner import winner_section
 from nars.sampling.rounds import FIRST_BATCH
@@ -49,6 +50,7 @@ def write_report(run: Run, study: Study) -> Path:
     body = [
         _head(run, study, trials),
         winner_section(study, config),
+        classes_section(study, config),
         _pictures(study, trials, config),
         _front(study, config),
         _candidates(trials, config),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from optuna.study import StudyDirection
 from pydantic import Field, model_validator
@@ -16,6 +16,9 @@ from nars.searching.budget import Budget
 from nars.searching.reference import Reference
 from nars.searching.request import STATISTICS, PredictorName
 from nars.space import Space
+
+if TYPE_CHECKING:
+    from nars.tasks.base import Task  # which imports torch
 
 __all__ = ["STATISTICS", "SearchConfig", "space_difference"]
 
@@ -77,6 +80,27 @@ class SearchConfig(Document):
         return self
 
     @property
+    def metric(self) -> str:
+        """The name of the score, which is the first objective."""
+        return self.objectives[0]
+
+    def open_task(self, data: str | None = None, device: str | None = None) -> Task:
+        """Open the task of the search, on `data` and `device` instead of its own if they are given.
+
+        The code of a metric of the user's own is run. Raises `UsageError`, `DataError`, `WeightsError`.
+        """
+        from nars import tasks
+
+        return tasks.load(
+            self.task,
+            data or self.data,
+            device or self.device,
+            drop_bad=self.drop_bad,
+            init=self.init,
+            metric=self.metric,
+        )
+
+    @property
     def total(self) -> Budget:
         """The budget, parsed."""
         return Budget.parse(self.budget)
@@ -111,7 +135,9 @@ def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
         before, after = getattr(old, name), getattr(new, name)
         if name in _CHANGEABLE or before == after:
             continue
-        if name == "space":
+        if name == "objectives" and old.metric != new.metric:
+            changes.append(f"metric was {old.metric}, now {new.metric}: --metric {old.metric} continues it")
+        elif name == "space":
             changes.append(space_difference(before, after))
         elif name == "warm_start":
             shown = [", ".join(map(str, runs)) or "nothing" for runs in (before, after)]

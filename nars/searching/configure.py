@@ -24,6 +24,7 @@ from nars.space.feasible import FeasiblePart
 from nars.space.genotypes import from_genotypes
 from nars.space.values import first_values
 from nars.spec import Architecture, Candidate, Recipe, read
+from nars.training.metrics import check_repeated, is_metric
 
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
@@ -72,9 +73,14 @@ def _make(
     """The search that `request` asks for, with its parent; its task is opened unless there is one."""
     known = _known_space(request, continued)
     space = _held(request, known[0] if known else _catalogue().space(_choice().SMALLEST))
-    warm_start = tuple(_earlier(run, space) for run in request.warm_start)
+    warm_start = tuple(_earlier(run, space, request.score) for run in request.warm_start)
     task = task or tasks.load(
-        request.task, request.data, request.device, drop_bad=request.drop_bad, init=request.init
+        request.task,
+        request.data,
+        request.device,
+        drop_bad=request.drop_bad,
+        init=request.init,
+        metric=request.score if is_metric(request.score) else None,
     )
     config = _config(request, _suited(request, space, task), task, warm_start)
     lines = []
@@ -144,7 +150,7 @@ def _check_inherits(config: SearchConfig) -> None:
 def _config(
     request: SearchRequest, space: Space, task: Task, warm_start: tuple[EarlierSearch, ...]
 ) -> SearchConfig:
-    objectives = request.objectives or (task.metric,)
+    objectives = request.objectives or (request.score or task.metric,)
     check_first_objective(request.task, task.metric, objectives[0])
     return SearchConfig(
         space=space.replace(num_classes=task.num_classes),
@@ -249,9 +255,13 @@ def _held(request: SearchRequest, space: Space) -> Space:
     return space
 
 
-def _earlier(folder: Path, space: Space) -> EarlierSearch:
-    """The measurements in a run folder. Raises `UsageError` if its dimensions are not those of `space`."""
+def _earlier(folder: Path, space: Space, metric: str | None) -> EarlierSearch:
+    """The measurements in a run folder. Raises `UsageError` if its dimensions are not those of `space`.
+
+    A run that is scored by a function needs the same `metric`.
+    """
     run = open_run(folder)
+    check_repeated(run.config.metric, metric, str(folder))
     earlier = run.config.space
     if earlier.distributions != space.distributions:
         difference = space_difference(earlier, space.replace(num_classes=earlier.num_classes))

@@ -51,6 +51,12 @@ class Measured:
             return None
         return tuple(float(sd) for sd in np.std(self.runs, axis=0, ddof=1))
 
+    @property
+    def median(self) -> int:
+        """Number of the trial with the median score, of an even number of runs the lower one."""
+        order = sorted(range(len(self.runs)), key=lambda run: self.runs[run][0])
+        return self.numbers[order[(len(order) - 1) // 2]]
+
 
 def confirmations(budget: Budget) -> int:
     """Return how many trials of a budget in trials are kept for confirmation; a small one keeps none.

@@ -85,7 +85,7 @@ class EarlyStopping:
         variance = np.var(scores)
         slope = float(np.cov(scores, self._final, bias=True)[0, 1] / variance) if variance > 0 else 0.0
         estimate = float(self._final.mean()) + slope * (score - float(scores.mean()))
-        return max(estimate, 0.0)
+        return max(estimate, min(0.0, float(self._final.min())))  # a score of one's own may be negative
 
 
 def score_at(curve: Curve, fraction: float) -> float:

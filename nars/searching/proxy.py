@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
 
-from nars import tasks
 from nars.errors import RunError, TrialError, UsageError
 from nars.parents.sources import parent_in
 from nars.searching.config import SearchConfig
@@ -146,10 +145,7 @@ def proxy_check(
         )
     if config.needs_latency:
         raise UsageError("latency is not measured here: limit macs or params instead")
-    task = task or tasks.load(
-        config.task, config.data, config.device, drop_bad=config.drop_bad, init=config.init
-    )
-    task = _fine_tuned(config, task)
+    task = _fine_tuned(config, task or config.open_task())
     sampled = _sample(config, candidates)
     jobs = _jobs(sampled, factor, config.seed)
     results: list[_Result] = []

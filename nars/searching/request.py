@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_v
 from nars.documents import Frozen
 from nars.errors import UsageError, closest
 from nars.tasks import TASKS
+from nars.training.metrics import METRICS, check_name, is_function
 
 __all__ = [
     "AUTO",
@@ -42,7 +43,8 @@ PrunerName = Literal["none", "median", "percentile", "hyperband", "halving"]
 """Pruners that `nars.searching.pruners.make_pruner` makes."""
 
 _METRICS = {"classification": "accuracy", "detection": "ap"}
-"""The metric of each built-in task, stated here because importing a task imports torch."""
+"""The metric of each built-in task unless another is named, stated here because importing a task imports
+torch."""
 
 
 def _text(value: Any) -> Any:
@@ -86,6 +88,10 @@ class SearchRequest(Frozen):
     fix: tuple[str, ...] = ()
     """Hold recipe=FILE or arch=FILE and search the rest."""
 
+    metric: str | None = None
+    """Score to maximize: accuracy (the default), balanced_accuracy, macro_f1, auroc, or module:function for a
+    function of your own of labels [N] and probabilities [N, K], larger is better."""
+
     max_macs: _Limit | None = None
     """Most multiply-accumulates per image, such as 60M."""
     max_params: _Limit | None = None
@@ -94,7 +100,7 @@ class SearchRequest(Frozen):
     """Longest time per image on this machine, such as 5ms."""
 
     objectives: tuple[str, ...] = ()
-    """The task's metric, which is the default, or a front such as accuracy,macs."""
+    """The metric, which is the default, or a front such as accuracy,macs."""
     budget: Annotated[str, Field(coerce_numbers_to_str=True)] = "64"
     """Trials (64), a time (30m, 2h) or epochs (500ep)."""
     sampler: SamplerName = "nars"
@@ -142,9 +148,16 @@ class SearchRequest(Frozen):
         for name in self.objectives[1:]:
             if name not in STATISTICS:
                 raise UsageError(f"no objective {name!r}: {closest(name, STATISTICS)}")
-        if self.objectives and self.task in _METRICS:
-            check_first_objective(self.task, _METRICS[self.task], self.objectives[0])
+        if self.metric is not None and self.objectives and self.objectives[0] != self.metric:
+            raise UsageError(f"--metric is {self.metric}, but the first objective is {self.objectives[0]}")
+        if self.score is not None and self.task in _METRICS:
+            _check_metric(self.task, self.score, by_objective=self.metric is None)
         return self
+
+    @property
+    def score(self) -> str | None:
+        """The metric that is asked for, alone or as the first objective; None for the task's own."""
+        return self.metric if self.metric is not None else next(iter(self.objectives), None)
 
     @property
     def limits(self) -> dict[str, float]:
@@ -156,4 +169,16 @@ class SearchRequest(Frozen):
 def check_first_objective(task: str, metric: str, name: str) -> None:
     """Raise `UsageError` unless `name` is the metric of the task."""
     if name != metric:
-        raise UsageError(f"the first objective of {task} is {metric}, got {name!r}")
+        others = f"; or {', '.join(METRICS[1:])}, module:function" if task == "classification" else ""
+        raise UsageError(f"the first objective of {task} is {metric}, got {name!r}{others}")
+
+
+def _check_metric(task: str, name: str, *, by_objective: bool) -> None:
+    """Raise `UsageError` unless a built-in task has the metric; the code of a function is not run."""
+    own = _METRICS[task]
+    if task == "classification" and (is_function(name) or name in METRICS or not by_objective):
+        check_name(name)
+    elif by_objective:
+        check_first_objective(task, own, name)
+    elif name != own:
+        raise UsageError(f"the metric of {task} is {own}, got {name!r}")

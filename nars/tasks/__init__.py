@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nars.errors import UsageError, closest
+from nars.training.metrics import named
 
 if TYPE_CHECKING:
     import torch
@@ -23,18 +24,30 @@ TASKS = {
 
 
 def load(
-    name: str, source: str | Path, device: str | torch.device, *, drop_bad: bool = False, init: str = "none"
+    name: str,
+    source: str | Path,
+    device: str | torch.device,
+    *,
+    drop_bad: bool = False,
+    init: str = "none",
+    metric: str | None = None,
 ) -> Task:
     """Open the task called `name` on the data at `source`; candidates inherit from the parent `init`.
 
-    Raises `UsageError`, `DataError`, and `WeightsError` for a parent whose weights cannot be read.
+    They are scored by `metric`, None for the task's own; the code of a metric ``module:function`` is run, so
+    it must come from the user. Raises `UsageError`, `DataError`, and `WeightsError` for a parent whose
+    weights cannot be read.
     """
     from nars.device import resolve  # which imports torch
 
     if name not in TASKS:
         raise UsageError(f"unknown task {name!r}: {closest(name, TASKS)}")
     module, _, cls = TASKS[name].partition(":")
-    task: Task = getattr(import_module(module), cls).open(source, resolve(device), drop_bad=drop_bad)
+    kind: Any = getattr(import_module(module), cls)
+    score = None if metric is None or metric == kind.metric else named(metric)
+    task: Task = kind.open(source, resolve(device), drop_bad=drop_bad)
+    if score is not None:
+        task = task.scored_by(score)
     if init == "none":
         return task
     from nars.parents.sources import parent

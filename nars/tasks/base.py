@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -15,6 +15,7 @@ from nars.errors import UsageError
 from nars.parents.parent import Parent
 from nars.spec import Candidate
 from nars.training.loop import Progress
+from nars.training.metrics import Metric
 
 __all__ = ["Outcome", "Task"]
 
@@ -24,7 +25,7 @@ class Outcome:
     """The result of one training of a candidate."""
 
     score: float
-    """Metric of the task on val after the last epoch trained, in 0..1."""
+    """Metric of the task on val after the last epoch trained; larger is better."""
     epochs: int
     """Epochs trained; fewer than the recipe's if `on_epoch` ended the training."""
     curve: tuple[tuple[float, float], ...]
@@ -35,6 +36,10 @@ class Outcome:
     """Writes the trained weights to a ``.pt`` file, with all that is needed to use them."""
     test: Callable[[], Mapping[str, float]] | None = field(default=None, repr=False, compare=False)
     """Scores the trained network on test, by name; None without a test split."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Other metrics on val after the last epoch trained, by name."""
+    confusion: Sequence[Sequence[int]] | None = None
+    """Numbers of val images then [K, K]: a row for each class, a column for each answer."""
 
 
 class Task(ABC):
@@ -42,7 +47,7 @@ class Task(ABC):
 
     name: str
     metric: str
-    """Name of the score, such as ``accuracy``."""
+    """Name of the score, such as ``accuracy``; of the class, the score unless another is asked for."""
     device: torch.device
     """Device that trainings run on."""
     inherits: ClassVar[bool] = False
@@ -61,6 +66,11 @@ class Task(ABC):
         """Text that changes with the data and the task, so no search continues on other data."""
 
     @property
+    def classes(self) -> Sequence[str] | None:
+        """Names of the classes, if outcomes have a confusion matrix."""
+        return None
+
+    @property
     def images(self) -> ImageSize | None:
         """The size of the training images; None if it has no say in the choice of a space."""
         return None
@@ -73,6 +83,10 @@ class Task(ABC):
     def inheriting(self, parent: Parent) -> Task:
         """The same task with candidates that inherit from a parent. Raises `UsageError` if it cannot."""
         raise UsageError(f"candidates of the task {self.name} cannot inherit from {parent.source} yet")
+
+    def scored_by(self, metric: Metric) -> Task:
+        """The same task with another score. Raises `UsageError` if the task or its data have none such."""
+        raise UsageError(f"the task {self.name} is scored by {self.metric}, got {metric.name!r}")
 
     @abstractmethod
     def describe(self) -> str:

@@ -1,4 +1,4 @@
-"""Image classification, scored by accuracy."""
+"""Image classification, scored by accuracy or another metric."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ from nars.parents.parent import Parent
 from nars.parents.start import as_seen_by, start, teacher_of
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
-from nars.training.evaluation import evaluate
+from nars.training.evaluation import check_metric, evaluate
 from nars.training.loop import Progress, Trained, train
+from nars.training.metrics import ACCURACY, Metric
+from nars.trials import METRICS
 
 __all__ = ["Classification"]
+
+_MOST_CLASSES = 50
+"""Classes up to which an outcome has a confusion matrix, since every trial's record keeps it."""
 
 
 class Classification(Task):
@@ -29,7 +34,13 @@ class Classification(Task):
     metric = "accuracy"
     inherits = True
 
-    def __init__(self, data: ImageData, device: torch.device, parent: Parent | None = None) -> None:
+    def __init__(
+        self,
+        data: ImageData,
+        device: torch.device,
+        parent: Parent | None = None,
+        metric: Metric = ACCURACY,
+    ) -> None:
         """Candidates inherit from `parent`, and see images normalized as it does, if there is one.
 
         A parent that tells apart the classes of the data teaches candidates, too, if their recipes say so.
@@ -38,6 +49,8 @@ class Classification(Task):
         self.device = device
         self.parent = parent
         self.teacher = teacher_of(parent, self.data.classes, device)
+        self.metric = metric.name
+        self._metric = metric
 
     @classmethod
     def open(cls, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Self:
@@ -45,11 +58,19 @@ class Classification(Task):
         return cls(load(source, drop_bad=drop_bad), device)
 
     def inheriting(self, parent: Parent) -> Classification:
-        return Classification(self.data, self.device, parent)
+        return Classification(self.data, self.device, parent, self._metric)
+
+    def scored_by(self, metric: Metric) -> Classification:
+        check_metric(metric, self.data, "val")
+        return Classification(self.data, self.device, self.parent, metric)
 
     @property
     def num_classes(self) -> int:
         return len(self.data.classes)
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        return self.data.classes if self.num_classes <= _MOST_CLASSES else None
 
     @property
     def fingerprint(self) -> str:
@@ -90,6 +111,7 @@ class Classification(Task):
             on_epoch=on_epoch,
             checkpoint=checkpoint,
             teacher=self.teacher,
+            metric=self._metric,
         )
         curve = tuple((progress.fraction, progress.score) for progress in trained.curve)
         return Outcome(
@@ -99,6 +121,8 @@ class Classification(Task):
             trained.curve[-1].seconds,
             write=lambda path: self._write(path, trained, candidate),
             test=lambda: self._test(trained, architecture.resolution),
+            metrics={name: getattr(trained.val, name) for name in METRICS},
+            confusion=None if self.classes is None else trained.val.confusion,
         )
 
     def _write(self, path: Path, trained: Trained, candidate: Candidate) -> None:

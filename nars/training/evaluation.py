@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, roc_auc_score
 from torch import Tensor, nn
 
 from nars.data import ImageData, in_order, normalise
 from nars.device import half_precision, memory_errors
+from nars.errors import TrialError, UsageError
+from nars.training.confusion import classes_of
+from nars.training.metrics import ACCURACY, Metric
 
-__all__ = ["Metrics", "evaluate", "moments", "recalibrate"]
+__all__ = ["Metrics", "check_metric", "evaluate", "moments", "recalibrate"]
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 """Norms that keep running statistics."""
@@ -34,15 +42,40 @@ class Metrics:
     recall: tuple[float | None, ...]
     """Recall per class; None for a class without an image in the split."""
     images: int
+    score: float
+    """The metric that was asked for, by default the accuracy; NaN if the loss is not finite."""
+    macro_f1: float
+    """Mean F1 of the classes that are in the split or among the answers."""
+    auroc: float | None
+    """Area under the ROC curve: of two classes, or the mean over classes against the rest; see `evaluate`."""
+    precision: tuple[float | None, ...]
+    """Precision per class; None for a class that was never answered."""
+    f1: tuple[float | None, ...]
+    """F1 per class; None for a class that is neither in the split nor among the answers."""
+    confusion: tuple[tuple[int, ...], ...]
+    """Numbers of images [K, K]: a row for each class, a column for each answer."""
+
+
+Labels = NDArray[np.int64]
+Probabilities = NDArray[np.float64]
 
 
 @torch.inference_mode()
 def evaluate(
-    model: nn.Module, data: ImageData, split: str, *, resolution: int, device: torch.device
+    model: nn.Module,
+    data: ImageData,
+    split: str,
+    *,
+    resolution: int,
+    device: torch.device,
+    metric: Metric = ACCURACY,
+    auroc: bool = False,
 ) -> Metrics:
     """Measure `model`, which is on `device`, on the ``train``, ``val`` or ``test`` images.
 
-    Raises `TrialMemoryError`, and `DataError` for images that cannot be read.
+    The AUROC, which takes a while with many classes, is None unless it is the metric or `auroc` asks for
+    it, and where no class has images of its own and others. Raises `TrialMemoryError`, `DataError` for
+    images that cannot be read, and `TrialError` for a metric that is no number on these images.
     """
     part = data.split(split)
     (mean, std), half = moments(model, data, device), half_precision(device)
@@ -56,7 +89,26 @@ def evaluate(
                 outputs.append(model(normalise(images, mean, std)))
             targets.append(labels)
     model.train(was_training)
-    return _metrics(torch.cat(outputs).float(), torch.cat(targets))
+    logits, truth = torch.cat(outputs).float(), torch.cat(targets)
+    return _scored(_metrics(logits, truth), logits, truth, metric, split, auroc=auroc)
+
+
+def check_metric(metric: Metric, data: ImageData, split: str) -> None:
+    """Raise `UsageError` if the metric cannot be computed on a split, before anything is trained for it.
+
+    A function is called once, with probabilities drawn at random.
+    """
+    labels = data.split(split).labels.numpy()
+    present = np.unique(labels)
+    if metric.name == "auroc" and len(present) < 2:
+        only = f"the {len(labels)} images of {split} are all of {data.classes[present[0]]!r}"
+        raise UsageError(f"metric auroc needs two classes: {only}")
+    if metric.function is not None:
+        drawn = np.random.default_rng(0).random((len(labels), len(data.classes)))
+        try:
+            metric.score(labels, drawn / drawn.sum(1, keepdims=True), split)
+        except TrialError as error:
+            raise UsageError(f"{error}, when tried with probabilities drawn at random") from None
 
 
 @torch.inference_mode()
@@ -93,21 +145,65 @@ def moments(model: nn.Module, data: ImageData, device: torch.device) -> tuple[Te
 
 
 def _metrics(logits: Tensor, labels: Tensor) -> Metrics:
-    """The scores of `logits` [N, K] against `labels` [N]."""
+    """The scores of `logits` [N, K] against `labels` [N], without those that need probabilities."""
     count, classes = logits.shape
-    right = logits.argmax(1) == labels
-    images = torch.bincount(labels, minlength=classes).tolist()
-    hits = torch.bincount(labels[right], minlength=classes).tolist()
-    recall = tuple(hit / all_ if all_ else None for hit, all_ in zip(hits, images, strict=True))
-    present = [value for value in recall if value is not None]
+    answers = logits.argmax(1)
+    right = answers == labels
+    truth, answered = labels.cpu().numpy(), answers.cpu().numpy()
+    confusion = confusion_matrix(truth, answered, labels=range(classes)).tolist()
+    each = classes_of(confusion)
     top5 = None
     if classes >= 10:
         top5 = (logits.topk(5).indices == labels[:, None]).any(1).sum().item() / count
     return Metrics(
         accuracy=right.sum().item() / count,
-        balanced_accuracy=sum(present) / len(present),
+        balanced_accuracy=_mean(each.recall),
+        macro_f1=_mean(each.f1),
+        auroc=None,
         top5=top5,
         loss=F.cross_entropy(logits, labels).item(),
-        recall=recall,
+        recall=each.recall,
+        precision=each.precision,
+        f1=each.f1,
+        confusion=tuple(map(tuple, confusion)),
         images=count,
+        score=math.nan,
     )
+
+
+def _scored(
+    metrics: Metrics, logits: Tensor, labels: Tensor, metric: Metric, split: str, *, auroc: bool
+) -> Metrics:
+    """The metrics with their score by `metric` and, if asked for, the AUROC."""
+    if not math.isfinite(metrics.loss):  # the training that led here has failed
+        return metrics
+    auroc = auroc or metric.name == "auroc"
+    if auroc or metric.function is not None:
+        truth, probabilities = labels.cpu().numpy(), logits.double().softmax(1).cpu().numpy()
+        metrics = replace(metrics, auroc=_auroc(truth, probabilities) if auroc else None)
+        if metric.function is not None:
+            return replace(metrics, score=metric.score(truth, probabilities, split))
+    score = getattr(metrics, metric.name)
+    if score is None:
+        raise TrialError(f"metric {metric.name} needs images of two classes in {split}")
+    return replace(metrics, score=score)
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    """Mean of the values that are defined."""
+    present = [value for value in values if value is not None]
+    return sum(present) / len(present)
+
+
+def _auroc(labels: Labels, probabilities: Probabilities) -> float | None:
+    """The area under the ROC curve of two classes, or its mean over the classes that are in the split.
+
+    Every class is set against all others, and all classes weigh the same. None if the images are all of
+    one class.
+    """
+    present = np.unique(labels)
+    if len(present) < 2:
+        return None
+    classes = (1,) if probabilities.shape[1] == 2 else present
+    areas = [roc_auc_score(labels == label, probabilities[:, label]) for label in classes]
+    return float(np.mean(areas))

@@ -21,6 +21,7 @@ from nars.spec import Recipe
 from nars.training import optim
 from nars.training.checkpoint import Stateful, restore, save
 from nars.training.evaluation import Metrics, evaluate, moments, recalibrate
+from nars.training.metrics import ACCURACY, Metric
 from nars.training.small_maps import widened
 from nars.training.teacher import Teacher, check_teacher, taught
 
@@ -79,14 +80,16 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
     on_epoch: Callable[[Progress], bool] | None = None,
     checkpoint: Path | None = None,
     teacher: Teacher | None = None,
+    metric: Metric = ACCURACY,
 ) -> Trained:
     """Train `model` in place on data.train, and measure it on data.val after every epoch.
 
     The same seed gives the same result, bit for bit on one CPU thread. `on_epoch` ends the
     training by returning False. If `checkpoint` exists, the training continues from it, to the
-    same result as without the interruption; it is rewritten after every epoch. A recipe with
-    `distill` needs a `teacher`, and other recipes ignore it. Raises `NonFiniteLossError`, `TrialMemoryError`,
-    `UsageError` without a teacher that is needed, and `RunError` for a checkpoint of another training.
+    same result as without the interruption; it is rewritten after every epoch. A recipe with `distill`
+    needs a `teacher`, and other recipes ignore it. `metric` scores the epochs. Raises `NonFiniteLossError`,
+    `TrialMemoryError`, `TrialError` for a metric that is no number, `UsageError` without a teacher that is
+    needed, and `RunError` for a checkpoint of another training.
     """
     check_teacher(recipe, teacher)
     teacher = teacher if recipe.distill else None
@@ -110,6 +113,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
             "resolution": resolution,
             "seed": seed,
             "normalization": _listed(data),
+            "metric": None if metric == ACCURACY else metric.name,
         }
         identity |= {} if teacher is None else {"teacher": teacher.fingerprint}
         parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "scaler": scaler}
@@ -148,11 +152,11 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
 
             _check_training(losses, epoch, len(groups), recipe)
             recalibrate(measured, data, resolution=resolution, device=device)
-            val = evaluate(measured, data, "val", resolution=resolution, device=device)
+            val = evaluate(measured, data, "val", resolution=resolution, device=device, metric=metric)
             _check_val(val, epoch)
             mean_loss = torch.stack(losses).mean().item()
             seconds = time.perf_counter() - start
-            curve.append(Progress(epoch + 1, recipe.epochs, val.accuracy, mean_loss, seconds))
+            curve.append(Progress(epoch + 1, recipe.epochs, val.score, mean_loss, seconds))
             if checkpoint is not None:
                 entries = [asdict(entry) for entry in curve]
                 save(checkpoint, identity, parts, generator, device, entries)
@@ -160,7 +164,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
                 break
 
         if val is None:  # the checkpoint is of a finished training
-            val = evaluate(measured, data, "val", resolution=resolution, device=device)
+            val = evaluate(measured, data, "val", resolution=resolution, device=device, metric=metric)
         return Trained(measured.eval(), val, tuple(curve))
 
 

@@ -9,11 +9,11 @@ import time
 
 import optuna
 
-from nars import tasks
 from nars.artifacts.location import store_of_worker
 from nars.errors import RunError, UsageError
 from nars.searching.run import config_of
 from nars.searching.storage import open_storage
+from nars.training.metrics import check_repeated
 from nars.workers.search import Search
 from nars.workers.worker import work
 
@@ -31,13 +31,15 @@ def join(
     device: str,
     parent: int | None,
     artifacts: str | None = None,
+    metric: str | None = None,
 ) -> None:
     """Work on the study called `name` as one more process, until the budget is spent.
 
     `data` is the location of the data on this machine, None if it is that of the search, and `artifacts`
     that of the store for weights and checkpoints, None if it is that which the study records. With a
-    `parent` (a process number), the work ends when that process does. Raises `UsageError`,
-    `DataError`, `RunError`.
+    `parent` (a process number), the work ends when that process does. A search that is scored by a
+    function of someone's own needs its name as `metric`, since only then is its code run. Raises
+    `UsageError`, `DataError`, `RunError`.
     """
     opened = open_storage(storage)
     try:
@@ -46,11 +48,12 @@ def join(
         names = ", ".join(sorted(optuna.get_all_study_names(opened))) or "none"
         raise UsageError(f"no study {name!r} in {storage}; there: {names}") from None
     config = config_of(study)
+    check_repeated(config.metric, metric, f"study {name}")
     store = store_of_worker(study, storage, artifacts)
     signal.signal(signal.SIGTERM, _terminate)
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    task = tasks.load(config.task, data or config.data, device, drop_bad=config.drop_bad, init=config.init)
+    task = config.open_task(data, device)
     if task.fingerprint != config.data_fingerprint:
         raise RunError(f"the data at {data or config.data} is not that of study {name}")
     work(Search.of(study, config, task, store), study)

@@ -24,6 +24,7 @@ from nars.errors import RunError
 from nars.networks.latency import latency_domain
 from nars.searching.results import write_results
 from nars.searching.run import Run
+from nars.training.metrics import is_function
 from nars.trials import Record, counts, write
 from nars.workers.weights import prune
 
@@ -109,6 +110,8 @@ def _start(run: Run, store: Store, index: int, log: Path | None) -> subprocess.P
     command = [sys.executable, "-m", "nars", "worker", "--storage", run.storage, "--study", run.name]
     command += ["--parent", str(os.getpid()), "--device", run.config.device]
     command += ["--artifacts", store.location]
+    if is_function(run.config.metric):
+        command += ["--metric", run.config.metric]
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(log.open("ab")) if log else None
         return subprocess.Popen(

@@ -17,6 +17,7 @@ from nars.searching.reference import charged
 from nars.space import Space
 from nars.space.genotypes import Domain
 from nars.tasks.base import Task
+from nars.trials import class_names, write_class_names
 
 __all__ = ["Search"]
 
@@ -36,7 +37,12 @@ class Search:
 
     @classmethod
     def of(cls, study: Study, config: SearchConfig, task: Task, store: Store | None = None) -> Self:
-        """Open a search; if it needs latencies and its study has no samples, measure some first."""
+        """Open a search; if it needs latencies and its study has no samples, measure some first.
+
+        The names of the classes are written to the study, once.
+        """
+        if task.classes is not None and class_names(study) is None:
+            write_class_names(study, task.classes)
         domain: Domain = config.space
         if config.needs_latency:
             domain = latency_domain(config.space, study, task.device)

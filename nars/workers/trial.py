@@ -143,12 +143,13 @@ class Watch:
 
     def ending(self, outcome: Outcome, measured: Mapping[str, float]) -> Ending:
         """Return the end of the trial after its training; `measured` has its costs by name."""
-        score = {self._search.config.objectives[0]: outcome.score}
+        scores = {**outcome.metrics, self._search.config.metric: outcome.score}
         record = Record(
             epochs=outcome.epochs,
             seconds=round(outcome.seconds, 3),
             curve=[(round(fraction, 4), round(value, 6)) for fraction, value in outcome.curve],
-            measured=score,
+            confusion=outcome.confusion,
+            measured=scores,
         )
         if self._stopped is None:
             return Ending(record, None, self._search.values(outcome.score, measured))

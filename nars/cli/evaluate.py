@@ -1,0 +1,174 @@
+"""``nars evaluate``: trained weights, scored on a split of a data set."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nars.cli.values import (
+    data_option,
+    data_to_use,
+    device_option,
+    drop_bad_option,
+    json_option,
+    metric_option,
+    naming_source,
+    to_json,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from nars.training.evaluation import Metrics
+
+_WHOLE = 10
+"""Classes up to which all classes and the whole confusion matrix are shown, in 80 columns."""
+
+_SHOWN = 10
+"""Classes and confusions that are shown of more."""
+
+_NAME = 24
+"""Characters of a class's name that are shown."""
+
+
+@click.command("evaluate")
+@click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@data_option("WEIGHTS")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "val", "test"]),
+    default="test",
+    show_default=True,
+    help="Part of the data to score on.",
+)
+@metric_option
+@drop_bad_option
+@device_option
+@json_option
+def evaluate_command(
+    weights: Path, data: str | None, split: str, metric: str, drop_bad: bool, device: str, as_json: bool
+) -> None:
+    """Score the network in WEIGHTS on a split of a data set, class by class.
+
+    Without --data it is scored on the data that it was trained on.
+
+    Example: nars evaluate weights.pt --data photos/ --split val --metric macro_f1
+    """
+    from nars.training.metrics import named
+
+    scored = named(metric)  # a mistake is answered before torch is imported
+
+    import torch
+
+    from nars.data import load
+    from nars.device import resolve
+    from nars.errors import WeightsError
+    from nars.networks.weights import load_weights
+    from nars.training import evaluation
+
+    trained = load_weights(weights)
+    source = data_to_use(data, trained.candidate.data, weights)
+    with naming_source(data, weights):
+        images = load(source, drop_bad=drop_bad)
+    if images.classes != trained.classes:
+        mine, theirs = ", ".join(trained.classes[:5]), ", ".join(images.classes[:5])
+        raise WeightsError(f"{weights} was trained on other classes ({mine}) than {source} has ({theirs})")
+    evaluation.check_metric(scored, images, split)
+    images = images.normalized(torch.tensor(trained.mean), torch.tensor(trained.std))
+    torch_device = resolve(device)
+    metrics = evaluation.evaluate(
+        trained.network().to(torch_device),
+        images,
+        split,
+        resolution=trained.candidate.architecture.resolution,
+        device=torch_device,
+        metric=scored,
+        auroc=True,
+    )
+    if as_json:
+        click.echo(to_json(asdict(metrics) | {"metric": metric, "classes": images.classes}))
+    else:
+        _show(metrics, metric, images.classes, f"{metrics.images} {split} images of {source}")
+
+
+def _show(metrics: Metrics, metric: str, classes: tuple[str, ...], title: str) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(_class_table(metrics, classes, title))
+    table = _matrix(metrics, classes) if len(classes) <= _WHOLE else _confusions(metrics, classes)
+    if table is not None:
+        console.print(table)
+    shares = {
+        metric: metrics.score,
+        "accuracy": metrics.accuracy,
+        "balanced": metrics.balanced_accuracy,
+        "macro F1": metrics.macro_f1,
+        "AUROC": metrics.auroc,
+        "top-5": metrics.top5,
+        "loss": metrics.loss,
+    }
+    click.echo(", ".join(f"{name} {value:.4f}" for name, value in shares.items() if value is not None))
+
+
+def _class_table(metrics: Metrics, classes: tuple[str, ...], title: str) -> Table:
+    """The scores of every class or, of many, of those with the lowest F1."""
+    from rich.table import Table
+
+    numbers = list(range(len(classes)))
+    if len(classes) > _WHOLE:
+        known = [number for number in numbers if metrics.f1[number] is not None]
+        numbers = sorted(known, key=lambda number: metrics.f1[number] or 0.0)[:_SHOWN]
+        title = f"{title}: the {len(numbers)} worst of {len(classes)} classes"
+    table = Table(title=title, title_justify="left")
+    table.add_column("class")
+    for name in ("images", "recall", "precision", "F1"):
+        table.add_column(name, justify="right")
+    for number in numbers:
+        shares = (metrics.recall[number], metrics.precision[number], metrics.f1[number])
+        shown = ("" if share is None else f"{share:.4f}" for share in shares)
+        table.add_row(_short(classes[number]), str(sum(metrics.confusion[number])), *shown)
+    return table
+
+
+def _matrix(metrics: Metrics, classes: tuple[str, ...]) -> Table:
+    """The whole confusion matrix, its columns numbered like its rows."""
+    from rich.table import Table
+
+    table = Table(title="images by class (rows) and answer (columns)", title_justify="left", box=None)
+    table.add_column("")
+    for number in range(len(classes)):
+        table.add_column(str(number + 1), justify="right")
+    for number, row in enumerate(metrics.confusion):
+        cells = (str(count) if count else "." for count in row)
+        table.add_row(f"{number + 1} {_short(classes[number])}", *cells)
+    return table
+
+
+def _confusions(metrics: Metrics, classes: tuple[str, ...]) -> Table | None:
+    """The most frequent mistakes; None without any."""
+    from rich.table import Table
+
+    from nars.training.confusion import most_confused
+
+    mistakes = most_confused(metrics.confusion, _SHOWN)
+    if not mistakes:
+        return None
+    table = Table(title="most frequent mistakes", title_justify="left")
+    table.add_column("class")
+    table.add_column("answer")
+    table.add_column("images", justify="right")
+    for label, answer, images in mistakes:
+        table.add_row(
+            _short(classes[label]),
+            _short(classes[answer]),
+            f"{images} of {sum(metrics.confusion[label])}",
+        )
+    return table
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME else f"{name[: _NAME - 3]}..."
