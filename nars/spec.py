@@ -133,6 +133,7 @@ class Recipe(Document):
     """Training hyperparameters of one network."""
 
     kind: ClassVar[str] = "recipe"
+    later_fields: ClassVar[tuple[str, ...]] = ("fit",)
 
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
     lr: Annotated[float, Field(gt=0)] = 0.1
@@ -157,6 +158,9 @@ class Recipe(Document):
     """Largest gradient norm; 0 is no clipping."""
     augmentation: Literal["none", "shift", "flip_shift"] = "shift"
     """Random shifts by up to an eighth of the side; flips suit images whose mirror image means the same."""
+    fit: Literal["crop", "squash", "letterbox"] = "crop"
+    """How a picture becomes a square, in training and in use: ``crop`` takes the centre, ``squash`` changes the
+    aspect and ``letterbox`` adds grey bars."""
 
 
 class Candidate(Document):
