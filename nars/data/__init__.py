@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 from nars.data.augment import augment, normalise
+from nars.data.balance import balanced, class_weights
+from nars.data.crops import random_crops
 from nars.data.images import DiskSplit, ImageData, ImageSize, MemorySplit, Split, in_order, shuffled
 from nars.data.pictures import Picture, read_rgb
+from nars.data.policies import change, erase
 from nars.data.sources import load
 
 __all__ = [
@@ -18,9 +21,14 @@ __all__ = [
     "Picture",
     "Split",
     "augment",
+    "balanced",
+    "change",
+    "class_weights",
+    "erase",
     "in_order",
     "load",
     "normalise",
+    "random_crops",
     "read_rgb",
     "shuffled",
 ]

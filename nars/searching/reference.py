@@ -55,7 +55,13 @@ def reference_of(space: Space, side: int, epochs: int) -> Reference:
 
 
 _RECIPE = Recipe(
-    lr=0.05, batch_size=32, ema=True, ema_decay=0.99, label_smoothing=0.1, augmentation="flip_shift"
+    lr=0.05,
+    batch_size=32,
+    ema=True,
+    ema_decay=0.99,
+    label_smoothing=0.1,
+    augmentation="flip",
+    crop_area=0.5,
 )
 """The recipe of every fine-tuning, but for its epochs."""
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nars.data import ImageData, augment, normalise, shuffled
+from nars.data import ImageData, augment, change, erase, normalise, random_crops
 from nars.device import half_precision, memory_errors, seeded
 from nars.errors import NonFiniteLossError
 from nars.spec import Recipe
@@ -23,6 +23,7 @@ from nars.training.checkpoint import Stateful, restore, save
 from nars.training.evaluation import Metrics, evaluate, moments, recalibrate
 from nars.training.metrics import ACCURACY, Metric
 from nars.training.small_maps import widened
+from nars.training.stages import freezing, keep_frozen
 from nars.training.teacher import Teacher, check_teacher, taught
 
 __all__ = ["Progress", "Trained", "train"]
@@ -97,11 +98,13 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
         during.enter_context(seeded(seed, device))
         during.enter_context(memory_errors(f"training at {resolution} px in batches of {recipe.batch_size}"))
         model = model.to(device).to(memory_format=torch.channels_last)
+        frozen = during.enter_context(freezing(model, recipe))
         optimizer = optim.optimizer(model, recipe)
         ema = optim.averaged(model, recipe)
         during.enter_context(widened(model, device))  # the average, copied above, needs none of it
         measured = model if ema is None else ema.module
         mix = optim.mixer(recipe, len(data.classes))
+        weights = optim.importances(recipe, data, device)
         half = half_precision(device)
         scaler = torch.amp.GradScaler(device.type, enabled=half is torch.float16)
         generator = torch.Generator().manual_seed(seed)
@@ -127,15 +130,19 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
         val = None
         for epoch in range(len(curve), recipe.epochs):
             model.train()
+            keep_frozen(frozen)
             losses: list[Tensor] = []
-            groups = shuffled(len(data.train), recipe.batch_size, generator)
-            for step, (images, labels) in enumerate(data.train.batches(resolution, device, groups)):
+            groups = optim.drawn(recipe, data.train.labels, generator)
+            crops = _crops(recipe, groups, generator)
+            for step, (images, labels) in enumerate(data.train.batches(resolution, device, groups, crops)):
                 optim.set_learning_rate(optimizer, recipe, (epoch + step / len(groups)) / recipe.epochs)
-                images = normalise(augment(images, recipe.augmentation, generator), mean, std)
+                images = augment(images, recipe.augmentation, generator)
+                images = change(images, recipe.policy, recipe.magnitude, generator)
+                images = erase(normalise(images, mean, std), recipe.erasing, generator)
                 images, labels = mix(images, labels)
                 with torch.autocast(device.type, dtype=half, enabled=half is not None):
                     logits = model(images)
-                    loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+                    loss = F.cross_entropy(logits, labels, weights, label_smoothing=recipe.label_smoothing)
                     loss = loss if teacher is None else taught(loss, logits, teacher(images), recipe)
                 losses.append(loss.detach())
                 if device.type == "cpu" and not loss.isfinite():  # a GPU would have to synchronize for it
@@ -165,7 +172,14 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
 
         if val is None:  # the checkpoint is of a finished training
             val = evaluate(measured, data, "val", resolution=resolution, device=device, metric=metric)
-        return Trained(measured.eval(), val, tuple(curve))
+        return Trained(measured.requires_grad_().eval(), val, tuple(curve))
+
+
+def _crops(recipe: Recipe, groups: Sequence[Tensor], generator: torch.Generator) -> list[Tensor] | None:
+    """Random boxes [B, 4] for each group of an epoch's images; None if the recipe shows them whole."""
+    if recipe.crop_area == 1:
+        return None
+    return [random_crops(len(group), recipe.crop_area, generator) for group in groups]
 
 
 def _listed(data: ImageData) -> list[list[float]] | None:
