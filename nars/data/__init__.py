@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from nars.data.augment import augment, normalise
 from nars.data.images import DiskSplit, ImageData, ImageSize, MemorySplit, Split, in_order, shuffled
-from nars.data.pictures import Picture, read_rgb
+from nars.data.pictures import Fit, Picture, read_rgb, square
 from nars.data.sources import load
 
 __all__ = [
     "DiskSplit",
+    "Fit",
     "ImageData",
     "ImageSize",
     "MemorySplit",
@@ -23,4 +24,5 @@ __all__ = [
     "normalise",
     "read_rgb",
     "shuffled",
+    "square",
 ]

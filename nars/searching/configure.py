@@ -37,7 +37,8 @@ def configure(
     """The search that `request` asks for. Its data are opened after everything else is checked.
 
     With ``--space auto``, a search that `folder` holds keeps its space, and so does one that was begun in
-    its default folder when ``micro`` was the default; `say` is told which space was taken, and why. Raises
+    its default folder when ``micro`` was the default; `say` is told which space was taken, and why. Both keep
+    the fingerprint of the data that the version which began them computed. Raises
     `UsageError`, `SpecError`, `DataError`, `RunError`.
     """
     check_sampler(request.sampler, request.objectives)
@@ -47,7 +48,7 @@ def configure(
     task = tasks.load(
         request.task, request.data, request.device, drop_bad=request.drop_bad, init=request.init
     )
-    config = _config(request, _suited(request, space, task), task, warm_start)
+    config = _as_begun(_config(request, _suited(request, space, task), task, warm_start), task, folder)
     if known and request.init != "none":
         _check_inherits(config)
     if request.space != AUTO:
@@ -129,11 +130,29 @@ def _automatic(
     if name == smallest.space.name:
         return smallest, reason
     space = _suited(request, _held(request, _catalogue().space(name)), task)
-    config = smallest.replace(space=space.replace(num_classes=task.num_classes))
+    config = smallest.replace(
+        space=space.replace(num_classes=task.num_classes), data_fingerprint=task.fingerprint
+    )
+    config = _as_begun(config, task, folder)
     old, new = default_folder(smallest), default_folder(config)
     if folder is None and (old / "config.yaml").exists() and not (new / "config.yaml").exists():
         return smallest, f"{old} has it"
     return config, reason
+
+
+def _as_begun(config: SearchConfig, task: Task, folder: Path | None) -> SearchConfig:
+    """The search with an earlier fingerprint of its data if a run that exists was begun with that.
+
+    The run is in `folder` or, without one, in the default folder of the search.
+    """
+    for fingerprint in task.earlier_fingerprints:
+        earlier = config.replace(data_fingerprint=fingerprint)
+        if folder is None and (default_folder(config) / "config.yaml").exists():
+            return config
+        where = folder or default_folder(earlier)
+        if (where / "config.yaml").exists() and open_run(where).config.data_fingerprint == fingerprint:
+            return earlier
+    return config
 
 
 def _suited(request: SearchRequest, space: Space, task: Task) -> Space:

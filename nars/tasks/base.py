@@ -51,6 +51,11 @@ class Task(ABC):
         """Text that changes with the data and the task, so no search continues on other data."""
 
     @property
+    def earlier_fingerprints(self) -> tuple[str, ...]:
+        """Fingerprints that older versions gave these data, by which searches that they began know them."""
+        return ()
+
+    @property
     def images(self) -> ImageSize | None:
         """The size of the training images; None if it has no say in the choice of a space."""
         return None

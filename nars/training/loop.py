@@ -74,6 +74,7 @@ def train(
     same result as without the interruption; it is rewritten after every epoch. Raises
     `NonFiniteLossError`, `TrialMemoryError`, and `RunError` for a checkpoint of another training.
     """
+    data = data.fitted(recipe.fit)
     with ExitStack() as during:
         during.enter_context(seeded(seed, device))
         during.enter_context(memory_errors(f"training at {resolution} px in batches of {recipe.batch_size}"))
@@ -99,7 +100,8 @@ def train(
         parts |= {} if ema is None else {"ema": ema}
         curve: list[Progress] = []
         if checkpoint is not None:
-            entries = restore(checkpoint, identity, parts, generator, device)
+            earlier = {"data": data.earlier_fingerprints}
+            entries = restore(checkpoint, identity, parts, generator, device, earlier)
             curve = [Progress(**entry) for entry in entries]
         start = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
 

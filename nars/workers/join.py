@@ -40,7 +40,7 @@ def join(storage: str, name: str, *, data: str | None, device: str, parent: int 
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     task = tasks.load(config.task, data or config.data, device, drop_bad=config.drop_bad, init=config.init)
-    if task.fingerprint != config.data_fingerprint:
+    if config.data_fingerprint not in (task.fingerprint, *task.earlier_fingerprints):
         raise RunError(f"the data at {data or config.data} is not that of study {name}")
     work(Search.of(study, config, task), study)
 
