@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -133,28 +134,16 @@ def test_what_was_used_least_recently_is_removed(where: Path, monkeypatch: pytes
     assert len(files(where)) == 2
 
 
-def _load(folder: Path, counts: multiprocessing.Queue[int]) -> None:  # pragma: no cover
-    cache.SMALLEST = 1
-    made = []
+def test_one_of_several_makes_the_array_while_others_wait(where: Path) -> None:
+    make, together = Maker(), threading.Barrier(4)
 
-    def count() -> dict[str, Tensor]:
-        made.append(1)
-        return {"pixels": torch.zeros(4)}
+    def work(_: int) -> list[int]:
+        together.wait()
+        return shared(["a"], 40, make)["pixels"].tolist()
 
-    shared([str(folder)], 40, count)
-    counts.put(len(made))
-
-
-def test_one_of_several_processes_makes_the_array(where: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    counts = context.Queue()
-    processes = [context.Process(target=_load, args=(where, counts)) for _ in range(3)]
-    for process in processes:
-        process.start()
-    made = [counts.get(timeout=120) for _ in processes]
-    for process in processes:
-        process.join()
-    assert sorted(made) == [0, 0, 1]
+    with ThreadPoolExecutor(4) as pool:  # each opens the lock's file itself, as processes do
+        assert list(pool.map(work, range(4))) == [[7] * 40] * 4
+    assert make.calls == 1
 
 
 @pytest.fixture
