@@ -83,7 +83,7 @@ def train_command(
     assert candidate.data is not None
     origin = parent(init)
     with naming_source(data, arch):
-        images = load(candidate.data, drop_bad=drop_bad)
+        images = load(candidate.data, drop_bad=drop_bad).fitted(candidate.recipe.fit)
     for split in ("val", "test"):
         evaluation.check_metric(scored, images, split)
     torch_device = resolve(device)

@@ -9,12 +9,13 @@ from nars.data.augment import augment, normalise
 from nars.data.balance import balanced, class_weights
 from nars.data.crops import random_crops
 from nars.data.images import DiskSplit, ImageData, ImageSize, MemorySplit, Split, in_order, shuffled
-from nars.data.pictures import Picture, read_rgb
+from nars.data.pictures import Fit, Picture, read_rgb, square
 from nars.data.policies import change, erase
 from nars.data.sources import load
 
 __all__ = [
     "DiskSplit",
+    "Fit",
     "ImageData",
     "ImageSize",
     "MemorySplit",
@@ -31,4 +32,5 @@ __all__ = [
     "random_crops",
     "read_rgb",
     "shuffled",
+    "square",
 ]

@@ -7,17 +7,20 @@ import logging
 import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
+import PIL
 import torch
 from torch import Tensor
 
+from nars.data.cache import shared
 from nars.data.images import MEMORY_LIMIT, DiskSplit, ImageData, MemorySplit, Split
-from nars.data.pictures import READERS, Picture, read_square
+from nars.data.pictures import READERS, Fit, Picture, read_square
 from nars.data.splitting import cut
 from nars.errors import DataError
 
-__all__ = ["KEPT_SIDE", "from_pictures"]
+__all__ = ["KEPT_SIDE", "Squares", "from_pictures"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +30,12 @@ KEPT_SIDE = 256
 _PROBES = 64
 """How many pictures are looked at to choose the side for all."""
 
+_SHOWN = 3
+"""Classes that a warning names."""
+
+_VERSION = "squares 1"
+"""Changes when the same file becomes other pixels."""
+
 
 def from_pictures(
     name: str,
@@ -35,12 +44,13 @@ def from_pictures(
     content: Sequence[str],
     *,
     drop_bad: bool,
+    earlier: Sequence[str] = (),
 ) -> ImageData:
     """Data from pictures not read yet; if val or test is missing, it is cut from train.
 
-    `content` are lines that change when a picture does. A picture that cannot be read raises
-    `DataError` or, with `drop_bad`, is left out. In a split too large for memory it is noticed
-    only when it is used.
+    `content` are lines that change when a picture does, `earlier` those of an older version. A picture that
+    cannot be read raises `DataError` or, with `drop_bad`, is left out. In a split too large for memory it is
+    noticed only when it is used.
     """
     parts = dict(splits)
     absent = [split for split in ("val", "test") if split not in parts]
@@ -50,43 +60,111 @@ def from_pictures(
         for split, index in zip(("train", *absent), pieces, strict=True):
             parts[split] = [train[i] for i in index]
     built: dict[str, Split] = {}
-    dropped: list[str] = []
+    dropped: dict[str, str] = {}
     for split, pictures in parts.items():
-        built[split], bad = _split(pictures, drop_bad=drop_bad)
-        dropped += bad
+        squares = Squares(pictures, drop_bad=drop_bad)
+        built[split] = squares("crop")
+        dropped |= {f"{split}/{name}": line for name, line in squares.dropped.items()}
         if not len(built[split]):
             raise DataError(f"{name}: no images for {split}; give it some, or more to train")
     if len(set(built["train"].labels.tolist())) < 2:
         raise DataError(f"{name}: the training images are of one class; a classifier needs two or more")
+    _warn(name, classes, built, absent, len(dropped))
+    lines = tuple(dropped.values())
+    old = _digest([*classes, "", *(earlier or content), "", *lines])
+    new = _digest([*classes, "", *content, "", *dropped]) if earlier else old
+    data = ImageData(name, classes, built["train"], built["val"], built["test"], new)
+    return replace(data, earlier_fingerprints=(old,) if earlier else (), dropped=lines)
+
+
+def _digest(lines: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _warn(
+    name: str, classes: Sequence[str], built: Mapping[str, Split], absent: Sequence[str], dropped: int
+) -> None:
+    """Log how many pictures were left out, and which classes have too few for every split that was cut."""
     if dropped:
-        logger.warning("%s: left out %d images that cannot be read", name, len(dropped))
-    digest = hashlib.sha256("\n".join([*classes, "", *content, "", *dropped]).encode()).hexdigest()
-    return ImageData(name, classes, built["train"], built["val"], built["test"], digest, tuple(dropped))
+        logger.warning("%s: left out %d images that cannot be read", name, dropped)
+    counts = {split: torch.bincount(built[split].labels, minlength=len(classes)) for split in built}
+    few = [
+        f"{title!r} ({sum(int(counts[split][label]) for split in ('train', *absent))})"
+        for label, title in enumerate(classes)
+        if any(not counts[split][label] for split in absent)
+    ]
+    if few:
+        more = f" and {len(few) - _SHOWN} more" if len(few) > _SHOWN else ""
+        shown = f"{', '.join(few[:_SHOWN])}{more}"
+        order = ", then ".join(("train", *absent))
+        logger.warning("%s: too few images to be in every split: %s; first comes %s", name, shown, order)
 
 
-def _split(pictures: Sequence[Picture], *, drop_bad: bool) -> tuple[Split, list[str]]:
-    """The split, and a line about each picture that was left out of it."""
-    sides = [side for side in map(_side, pictures[:: max(1, len(pictures) // _PROBES)]) if side]
-    largest = max(sides, default=1)
-    side = min(largest, KEPT_SIDE)
-    median = min(round(statistics.median(sides or [1])), KEPT_SIDE)
-    disk = DiskSplit(pictures, side=median, drop_bad=drop_bad)
-    if len(pictures) * 3 * side**2 > MEMORY_LIMIT:
-        return disk, []
-    pixels = torch.empty(len(pictures), 3, side, side, dtype=torch.uint8)
-    good: list[int] = []
-    bad: list[str] = []
-    with ThreadPoolExecutor(READERS) as pool:
-        for number, image in enumerate(pool.map(partial(read_square, side=side), pictures)):
-            if isinstance(image, Tensor):
-                pixels[len(good)] = image
-                good.append(number)
-            elif drop_bad:
-                bad.append(str(image))
-            else:
-                raise image
-    pixels = _without_copies(pixels[: len(good)])
-    return MemorySplit(pixels, disk.labels[good], disk if largest > side else None, side=median), bad
+class Squares:
+    """The pictures of one split as squares; each kind of square is made once, when it is asked for."""
+
+    def __init__(self, pictures: Sequence[Picture], *, drop_bad: bool) -> None:
+        sides = [side for side in map(_side, pictures[:: max(1, len(pictures) // _PROBES)]) if side]
+        self.pictures = pictures
+        self.drop_bad = drop_bad
+        self.dropped: dict[str, str] = {}
+        """A line about each picture that was left out, by its name."""
+        self._largest = max(sides, default=1)
+        self._side = min(self._largest, KEPT_SIDE)
+        self._median = min(round(statistics.median(sides or [1])), KEPT_SIDE)
+        self._made: dict[Fit, Split] = {}
+
+    def __call__(self, fit: Fit) -> Split:
+        """The split with squares of the kind `fit`. Raises `DataError`."""
+        if fit not in self._made:
+            split = self._make(fit)
+            split.refit = self
+            self._made[fit] = split
+        return self._made[fit]
+
+    def _make(self, fit: Fit) -> Split:
+        pictures = [picture._replace(fit=fit) for picture in self.pictures]
+        size = len(pictures) * 3 * self._side**2
+        if size > MEMORY_LIMIT:
+            return DiskSplit(pictures, side=self._median, drop_bad=self.drop_bad)
+        identity = _identity(pictures, self._side)
+        tensors = shared(identity, size if identity else 0, partial(self._decode, pictures))
+        pixels, good = tensors["pixels"], tensors["good"].tolist()
+        for number in sorted(set(range(len(pictures))).difference(good)):
+            self._drop(pictures[number])
+        disk = DiskSplit([pictures[number] for number in good], side=self._median, drop_bad=self.drop_bad)
+        finer = disk if self._largest > self._side else None
+        return MemorySplit(pixels, disk.labels, finer, side=self._median, identity=identity)
+
+    def _decode(self, pictures: Sequence[Picture]) -> dict[str, Tensor]:
+        """The pixels of the pictures that can be read, and their numbers."""
+        pixels = torch.empty(len(pictures), 3, self._side, self._side, dtype=torch.uint8)
+        good: list[int] = []
+        with ThreadPoolExecutor(READERS) as pool:
+            for number, image in enumerate(pool.map(partial(read_square, side=self._side), pictures)):
+                if isinstance(image, Tensor):
+                    pixels[len(good)] = image
+                    good.append(number)
+                elif not self.drop_bad:
+                    raise image
+        pixels = _without_copies(pixels[: len(good)])
+        return {"pixels": pixels, "good": torch.tensor(good, dtype=torch.int64)}
+
+    def _drop(self, picture: Picture) -> None:
+        """Note why a picture is left out. Raises `DataError` if none may be."""
+        error = read_square(picture, self._side)
+        if not isinstance(error, DataError):
+            error = DataError(f"cannot read image {picture.name}: it could not be read before")
+        if not self.drop_bad:
+            raise error
+        self.dropped[picture.name] = str(error)
+
+
+def _identity(pictures: Sequence[Picture], side: int) -> tuple[str, ...]:
+    """Everything that the squares of pictures depend on; nothing if that is not known."""
+    digests = [picture.digest for picture in pictures]
+    how = f"{_VERSION}: {pictures[0].fit} of {side} by Pillow {PIL.__version__}" if pictures else ""
+    return (how, *digests) if all(digests) else ()
 
 
 def _side(picture: Picture) -> int | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from nars.data.contents import hashes
 from nars.data.decoding import from_pictures
 from nars.data.images import ImageData
 from nars.data.pictures import SUFFIXES, Picture, read_rgb
@@ -41,12 +42,18 @@ def folder(root: Path, *, drop_bad: bool = False) -> ImageData:
     if len(classes) == 1:
         raise DataError(f"{roots['train']} has one class, {classes[0]!r}; a classifier needs two or more")
     splits = {name: _pictures(roots[name], classes) for name in _SPLITS if name in roots}
-    content = [
-        f"{split}/{picture.label}/{picture.name}:{(roots[split] / picture.name).stat().st_size}"
-        for split, pictures in splits.items()
-        for picture in pictures
-    ]
-    return from_pictures(root.resolve().name, classes, splits, content, drop_bad=drop_bad)
+    content, sizes = [], []
+    for split, pictures in splits.items():
+        files = [roots[split] / picture.name for picture in pictures]
+        digests = hashes(files, roots[split])
+        splits[split] = [
+            picture._replace(digest=digest) for picture, digest in zip(pictures, digests, strict=True)
+        ]
+        for picture, file in zip(splits[split], files, strict=True):
+            place = f"{split}/{picture.label}/{picture.name}"
+            content.append(f"{place}:{picture.digest}")
+            sizes.append(f"{place}:{file.stat().st_size}")
+    return from_pictures(root.resolve().name, classes, splits, content, drop_bad=drop_bad, earlier=sizes)
 
 
 def _folders(path: Path) -> list[Path]:

@@ -6,7 +6,7 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from nars.data.augment import resize
+from nars.data.cache import shared
 from nars.data.crops import cut_out, pixels_needed
-from nars.data.pictures import READERS, Picture, read_square
+from nars.data.pictures import READERS, Fit, Picture, read_square
 from nars.errors import DataError
 
 __all__ = [
@@ -61,6 +62,12 @@ class Split(ABC):
 
     labels: Tensor
     size: ImageSize
+    refit: Callable[[Fit], Split] | None = None
+    """Makes the same split with its pictures as squares of another kind; None for images that are squares."""
+
+    def fitted(self, fit: Fit) -> Split:
+        """The same images, if they come from pictures, as squares of the kind `fit`."""
+        return self if self.refit is None else self.refit(fit)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -160,17 +167,25 @@ class MemorySplit(Split):
     """Images in memory, uint8 [N, 1 or 3, S, S]; they are resized as a whole if the copy fits, too.
 
     `finer` serves resolutions above S if the images on disk are larger than those in memory. `side` is
-    the median side of the images as they were before, by default S.
+    the median side of the images as they were before, by default S. With an `identity`, everything that the
+    pixels depend on, resized copies are shared with other processes.
     """
 
     def __init__(
-        self, pixels: Tensor, labels: Tensor, finer: DiskSplit | None = None, *, side: int | None = None
+        self,
+        pixels: Tensor,
+        labels: Tensor,
+        finer: DiskSplit | None = None,
+        *,
+        side: int | None = None,
+        identity: tuple[str, ...] = (),
     ) -> None:
         assert pixels.dtype == torch.uint8, pixels.dtype
         assert len(pixels) == len(labels), (len(pixels), len(labels))
         self.pixels = pixels
         self.labels = labels
         self.finer = finer
+        self.identity = identity
         self.size = ImageSize(pixels.shape[-1] if side is None else side, pixels.shape[1])
         self._copies: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
 
@@ -201,12 +216,26 @@ class MemorySplit(Split):
         key = resolution, device
         copy = self._copies.pop(key, None)
         if copy is None:
-            resized = torch.cat([resize(part, resolution) for part in self.pixels.split(1024)])
-            copy = resized.to(device), self.labels.to(device)
+            copy = self._resized(resolution).to(device), self.labels.to(device)
         self._copies[key] = copy  # the newest is dropped last
         while len(self._copies) > _COPIES:
             del self._copies[next(iter(self._copies))]
         return copy
+
+    def _resized(self, resolution: int) -> Tensor:
+        if resolution == self.pixels.shape[-1]:
+            return self.pixels
+
+        def make() -> dict[str, Tensor]:
+            shape = (*self.pixels.shape[:2], resolution, resolution)
+            resized = torch.empty(shape, dtype=torch.uint8)
+            for place, part in zip(resized.split(1024), self.pixels.split(1024), strict=True):
+                place.copy_(resize(part, resolution))
+            return {"pixels": resized}
+
+        size = self.pixels.shape[1] * len(self) * resolution**2 if self.identity else 0
+        identity = (*self.identity, f"resized to {resolution} by torch {torch.__version__}")
+        return shared(identity, size, make)["pixels"]
 
     def summary(self) -> dict[str, Any]:
         _, channels, side, _ = self.pixels.shape
@@ -227,6 +256,8 @@ class ImageData:
     test: Split
     fingerprint: str
     """Hex digest of classes, labels and contents; equal data have equal digests."""
+    earlier_fingerprints: tuple[str, ...] = ()
+    """Digests that older versions gave these data; for folders of images, of names and sizes of the files."""
     dropped: tuple[str, ...] = ()
     """One line about each image that could not be read and was left out, as asked."""
     normalization: tuple[Tensor, Tensor] | None = None
@@ -235,6 +266,18 @@ class ImageData:
     def normalized(self, mean: Tensor, std: Tensor) -> ImageData:
         """The same data, to be normalized by another mean [3] and deviation [3], in 0..1."""
         return replace(self, normalization=(mean, std))
+
+    def fitted(self, fit: Fit) -> ImageData:
+        """The same data with pictures that become squares in the way `fit`, normalized as before.
+
+        Images that are squares already, such as those of arrays, stay as they are.
+        """
+        splits = [split.fitted(fit) for split in (self.train, self.val, self.test)]
+        if splits == [self.train, self.val, self.test]:
+            return self
+        train, val, test = splits
+        moments = self.normalization or self._moments
+        return replace(self, train=train, val=val, test=test, normalization=moments)
 
     def split(self, name: str) -> Split:
         splits = {"train": self.train, "val": self.val, "test": self.test}
@@ -262,7 +305,9 @@ class ImageData:
         levels = torch.arange(256, dtype=torch.float64) / 255
         means, stds = [], []
         for channel in range(pixels.shape[1]):
-            share = torch.bincount(pixels[:, channel].flatten(), minlength=256).double()
+            parts = (part[:, channel].flatten() for part in pixels.split(1024))
+            counts = torch.stack([torch.bincount(part, minlength=256) for part in parts])
+            share = counts.sum(0).double()
             share /= share.sum()
             mean = (share * levels).sum()
             means.append(mean)

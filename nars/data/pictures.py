@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,21 @@ from torch import Tensor
 
 from nars.errors import DataError
 
-__all__ = ["DAMAGE", "READERS", "SUFFIXES", "Picture", "read_rgb", "read_square", "to_rgb"]
+__all__ = [
+    "DAMAGE",
+    "PAD",
+    "READERS",
+    "SUFFIXES",
+    "Fit",
+    "Picture",
+    "read_rgb",
+    "read_square",
+    "square",
+    "to_rgb",
+]
+
+Fit = Literal["crop", "squash", "letterbox"]
+"""Ways in which a picture becomes a square; `square` has them."""
 
 READERS = min(8, os.cpu_count() or 1)
 """Threads that decode; Pillow releases Python's lock meanwhile."""
@@ -36,6 +50,9 @@ DAMAGE = (
 )
 """Exceptions that Pillow's decoders raise on damaged files."""
 
+PAD = (114, 114, 114)
+"""Grey beside a picture in a letterbox, that of YOLOv5, close to the mean of ImageNet."""
+
 
 class Picture(NamedTuple):
     """An image that is not read yet.
@@ -47,6 +64,9 @@ class Picture(NamedTuple):
     name: str
     label: int
     open: Callable[[int], Image.Image]
+    digest: str = ""
+    """Text that changes with the pixels; empty if there is none, so that the pixels are not shared."""
+    fit: Fit = "crop"
 
 
 def read_rgb(path: str | Path, side: int | None = None) -> Image.Image:
@@ -82,10 +102,28 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def read_square(picture: Picture, side: int) -> Tensor | DataError:
-    """The centre square as uint8 [3, side, side], or the error that reading it raised."""
+    """The picture as a square, uint8 [3, side, side], or the error that reading it raised."""
     try:
         image = picture.open(side)
     except DataError as error:
         return error
-    square = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
+    return square(image, side, picture.fit)
+
+
+def square(image: Image.Image, side: int, fit: Fit = "crop") -> Tensor:
+    """An RGB image as uint8 [3, side, side], bilinear.
+
+    ``crop`` takes the centre square, ``squash`` the whole image with another aspect, and ``letterbox`` the
+    whole image in its own aspect, centred on grey (`PAD`).
+    """
+    bilinear = Image.Resampling.BILINEAR
+    if fit == "crop":
+        fitted = ImageOps.fit(image, (side, side), bilinear)
+    elif fit == "squash":
+        fitted = image.resize((side, side), bilinear)
+    else:
+        longest = max(image.size)
+        width, height = (max(1, round(length * side / longest)) for length in image.size)
+        fitted = Image.new("RGB", (side, side), PAD)
+        fitted.paste(image.resize((width, height), bilinear), ((side - width) // 2, (side - height) // 2))
+    return torch.from_numpy(np.array(fitted)).permute(2, 0, 1).contiguous()

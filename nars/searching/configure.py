@@ -41,7 +41,8 @@ def configure(
 
     With ``auto`` as its space or parent, a search that `folder` holds keeps its own, and so does one that was
     begun in its default folder when ``micro`` and random weights were the defaults; `say` is told what was
-    taken, and why. Raises `UsageError`, `SpecError`, `DataError`, `RunError`.
+    taken, and why. Both keep the fingerprint of the data that the version which began them computed. Raises
+    `UsageError`, `SpecError`, `DataError`, `RunError`.
     """
     check_sampler(request.sampler, request.objectives)
     continued = _continued(request, folder)
@@ -82,7 +83,7 @@ def _make(
         init=request.init,
         metric=request.score if is_metric(request.score) else None,
     )
-    config = _config(request, _suited(request, space, task), task, warm_start)
+    config = _as_begun(_config(request, _suited(request, space, task), task, warm_start), task, folder)
     lines = []
     if request.space == AUTO:
         config, reason = (config, known[1]) if known else _automatic(request, config, task, folder)
@@ -205,7 +206,7 @@ def _automatic(
     name, reason = _choice().choose(task.images.side, task.images.channels, request.limits)
     if name == smallest.space.name:
         return smallest, reason
-    config = _in_space(request, smallest, task, _catalogue().space(name))
+    config = _as_begun(_in_space(request, smallest, task, _catalogue().space(name)), task, folder)
     old, new = default_folder(smallest), default_folder(config)
     if folder is None and (old / "config.yaml").exists() and not (new / "config.yaml").exists():
         return smallest, f"{old} has it"
@@ -215,7 +216,9 @@ def _automatic(
 def _in_space(request: SearchRequest, config: SearchConfig, task: Task, space: Space) -> SearchConfig:
     """The same search in another space."""
     suited = _suited(request, _held(request, space), task)
-    return config.replace(space=suited.replace(num_classes=task.num_classes))
+    return config.replace(
+        space=suited.replace(num_classes=task.num_classes), data_fingerprint=task.fingerprint
+    )
 
 
 def _space_of_parent(init: str, side: int) -> Space:
@@ -226,6 +229,21 @@ def _space_of_parent(init: str, side: int) -> Space:
     origin = parent(init)
     assert origin is not None
     return space_of(origin.architecture, side)
+
+
+def _as_begun(config: SearchConfig, task: Task, folder: Path | None) -> SearchConfig:
+    """The search with an earlier fingerprint of its data if a run that exists was begun with that.
+
+    The run is in `folder` or, without one, in the default folder of the search.
+    """
+    for fingerprint in task.earlier_fingerprints:
+        earlier = config.replace(data_fingerprint=fingerprint)
+        if folder is None and (default_folder(config) / "config.yaml").exists():
+            return config
+        where = folder or default_folder(earlier)
+        if (where / "config.yaml").exists() and open_run(where).config.data_fingerprint == fingerprint:
+            return earlier
+    return config
 
 
 def _suited(request: SearchRequest, space: Space, task: Task) -> Space:

@@ -70,6 +70,10 @@ class Task(ABC):
         """Names of the classes, if outcomes have a confusion matrix."""
         return None
 
+    def earlier_fingerprints(self) -> tuple[str, ...]:
+        """Fingerprints that older versions gave these data, by which searches that they began know them."""
+        return ()
+
     @property
     def images(self) -> ImageSize | None:
         """The size of the training images; None if it has no say in the choice of a space."""

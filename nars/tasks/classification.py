@@ -77,6 +77,10 @@ class Classification(Task):
         return f"{self.name}:{self.data.fingerprint}"
 
     @property
+    def earlier_fingerprints(self) -> tuple[str, ...]:
+        return tuple(f"{self.name}:{earlier}" for earlier in self.data.earlier_fingerprints)
+
+    @property
     def images(self) -> ImageSize:
         return self.data.size
 
@@ -97,13 +101,14 @@ class Classification(Task):
         checkpoint: Path | None = None,
     ) -> Outcome:
         architecture, recipe = candidate.architecture, candidate.recipe
+        data = self.data.fitted(recipe.fit)
         with seeded(seed, self.device), memory_errors("building the network"):
             model = build(architecture, len(self.data.classes), recipe)
             if self.parent is not None:
-                start(model, architecture, self.parent, self.data, self.device)
+                start(model, architecture, self.parent, data, self.device)
         trained = train(
             model,
-            self.data,
+            data,
             recipe,
             resolution=architecture.resolution,
             device=self.device,

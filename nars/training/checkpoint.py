@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -51,9 +52,11 @@ def restore(
     parts: Mapping[str, Stateful],
     generator: torch.Generator,
     device: torch.device,
+    earlier: Mapping[str, Collection[Any]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """Put the states of `save` back and return its `curve`; an empty one if there is no file.
 
+    `earlier` are values that older versions gave to keys of `identity`.
     Raises `RunError` if the file belongs to another training, with the first difference, or
     cannot be read.
     """
@@ -65,7 +68,7 @@ def restore(
     except (WeightsError, KeyError, TypeError):
         raise RunError(f"{path} is not a checkpoint that can be read; delete it to start anew") from None
     for key, value in identity.items():
-        if saved.get(key) != value:
+        if saved.get(key) != value and saved.get(key) not in earlier.get(key, ()):
             change = f"{key} was {saved.get(key)!r}, is {value!r}"
             raise RunError(f"{path} is of another training: {change}; delete it to start anew")
     try:

@@ -94,6 +94,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
     """
     check_teacher(recipe, teacher)
     teacher = teacher if recipe.distill else None
+    data = data.fitted(recipe.fit)
     with ExitStack() as during:
         during.enter_context(seeded(seed, device))
         during.enter_context(memory_errors(f"training at {resolution} px in batches of {recipe.batch_size}"))
@@ -123,7 +124,8 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
         parts |= {} if ema is None else {"ema": ema}
         curve: list[Progress] = []
         if checkpoint is not None:
-            entries = restore(checkpoint, identity, parts, generator, device)
+            earlier = {"data": data.earlier_fingerprints}
+            entries = restore(checkpoint, identity, parts, generator, device, earlier)
             curve = [Progress.read(entry) for entry in entries]
         start = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
 

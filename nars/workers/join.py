@@ -54,7 +54,7 @@ def join(
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     task = config.open_task(data, device)
-    if task.fingerprint != config.data_fingerprint:
+    if config.data_fingerprint not in (task.fingerprint, *task.earlier_fingerprints):
         raise RunError(f"the data at {data or config.data} is not that of study {name}")
     work(Search.of(study, config, task, store), study)
 

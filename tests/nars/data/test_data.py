@@ -27,6 +27,9 @@ from nars.errors import DataError
 
 CPU = torch.device("cpu")
 
+EARLIER = "f0cc8dd6b6edbb7977514dfe237ef0ce5ffc308b814f6fa88bb0963f5a756f91"
+"""Fingerprint of twelve small pictures by version 0.1."""
+
 
 def colour(path: Path, value: int, size: tuple[int, int] = (12, 8)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,6 +123,75 @@ def test_fingerprint_changes_with_the_pictures(folder: Path) -> None:
     grown = load(folder).fingerprint
     (folder / "cat").rename(folder / "kat")
     assert len({before, grown, load(folder).fingerprint}) == 3
+
+
+def test_fingerprint_sees_the_content_and_not_the_place(folder: Path, tmp_path: Path) -> None:
+    before = load(folder)
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    (folder / "cat" / "bad.png").write_text("bad")
+    (tmp_path / "elsewhere" / "cat" / "bad.png").write_text("bad")
+    here, there = (load(path, drop_bad=True) for path in (folder, tmp_path / "elsewhere"))
+    assert here.fingerprint == there.fingerprint != before.fingerprint
+    (folder / "cat" / "bad.png").unlink()
+    file = folder / "cat" / "0.png"
+    old = file.read_bytes()
+    colour(file, 1)
+    assert len(file.read_bytes()) == len(old)
+    after = load(folder)
+    assert after.fingerprint != before.fingerprint
+    assert after.earlier_fingerprints == before.earlier_fingerprints  # names and sizes
+
+
+def test_earlier_fingerprints_are_those_of_version_0_1(tmp_path: Path) -> None:
+    """The expected digest was computed by version 0.1 for the same files."""
+    for number in range(12):
+        path = tmp_path / "set" / ("a", "b")[number % 2] / f"{number}.ppm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"P6 2 2 255\n" + bytes([number] * 12))
+    assert load(tmp_path / "set").earlier_fingerprints == (EARLIER,)
+
+
+def test_a_class_of_one_image_is_named(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    colour(folder / "fish" / "only.png", 7)
+    colour(folder / "goat" / "a.png", 8)
+    colour(folder / "goat" / "b.png", 9)
+    with caplog.at_level(logging.WARNING):
+        data = load(folder)
+    assert [data.split(name).labels.tolist().count(2) for name in ("train", "val", "test")] == [1, 0, 0]
+    assert [data.split(name).labels.tolist().count(3) for name in ("train", "val", "test")] == [1, 1, 0]
+    assert [record.message for record in caplog.records] == [
+        "set: too few images to be in every split: 'fish' (1), 'goat' (2); "
+        "first comes train, then val, then test"
+    ]
+
+
+def test_a_fit_changes_pictures_and_nothing_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = load(folder)
+    assert data.fitted("crop") is data
+    boxed = data.fitted("letterbox")
+    assert boxed.train is data.fitted("letterbox").train is boxed.fitted("letterbox").train
+    assert boxed.fitted("crop").train is data.train
+    assert (boxed.train.sample()[:, :, 0] == 114).all()  # 12 x 8 pixels
+    assert not (data.train.sample() == 114).any()
+    assert torch.equal(boxed.mean, data.mean)
+    assert torch.equal(boxed.train.labels, data.train.labels)
+    assert boxed.fingerprint == data.fingerprint
+    digits = load("digits")
+    assert digits.fitted("squash") is digits
+    monkeypatch.setattr(decoding, "MEMORY_LIMIT", 0)
+    large = load(folder).fitted("letterbox")
+    ((pixels, _),) = large.train.batches(8, CPU, [torch.arange(12)])
+    assert torch.equal(pixels, boxed.train.sample())
+
+
+def test_what_was_left_out_shifts_no_finer_image(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "KEPT_SIDE", 4)
+    (folder / "cat" / "00bad.png").write_text("sorts before all others")
+    split = load(folder, drop_bad=True).train
+    assert isinstance(split, MemorySplit)
+    ((fine, labels),) = split.batches(8, CPU, [torch.arange(len(split))])
+    assert torch.equal(fine[:, :, 0, 0], split.pixels[:, :, 0, 0])
+    assert torch.equal(labels, split.labels)
 
 
 def test_bad_folders(folder: Path, tmp_path: Path) -> None:

@@ -99,6 +99,30 @@ def test_a_search_that_exists_keeps_its_space(
     assert configure(request) == mobile
 
 
+def test_a_search_that_exists_keeps_its_fingerprint(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stub, "images", ImageSize(96, 3))
+    request = SearchRequest(task="stub", data="photos")
+    before = {name: configure(request.replace(space=name)) for name in ("micro", "mobile")}
+    monkeypatch.setattr(stub, "fingerprint", "stub:by content")
+    monkeypatch.setattr(stub, "earlier_fingerprints", ("stub:photos",))
+    fresh = configure(request)
+    assert (fresh.space.name, fresh.data_fingerprint) == ("mobile", "stub:by content")
+    for old in before.values():  # from the time of `micro`, then from that of `mobile`
+        start_run(default_folder(old), old, None)
+        assert configure(request) == old
+        assert configure(request, default_folder(old)) == old
+    start_run(Path("mine"), fresh, None)
+    assert configure(request, Path("mine")) == fresh
+    start_run(default_folder(fresh), fresh, None)
+    assert configure(request) == fresh
+    monkeypatch.setattr(stub, "earlier_fingerprints", ("stub:other photos",))
+    with pytest.raises(RunError, match="data_fingerprint was 'stub:photos', now 'stub:by content'"):
+        start_run(default_folder(old), configure(request, default_folder(old)), None)
+
+
 def test_a_run_in_a_space_of_ones_own_keeps_it(stub: type[StubTask], tiny: str, tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(Recipe(lr=0.2).to_yaml())
     request, run = SearchRequest(task="stub", data="here"), tmp_path / "run"

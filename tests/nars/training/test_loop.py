@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from nars.data import ImageData, load
@@ -282,6 +284,33 @@ def test_a_checkpoint_of_another_training_is_refused(data: ImageData, tmp_path: 
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(RunError, match="is not a checkpoint that can be read"):
         run(data, recipe, checkpoint=path)
+
+
+def test_a_checkpoint_knows_data_by_an_earlier_fingerprint(data: ImageData, tmp_path: Path) -> None:
+    path, recipe = tmp_path / "checkpoint", Recipe(epochs=2)
+    run(replace(data, fingerprint="of names"), recipe, checkpoint=path, on_epoch=lambda _: False)
+    later = replace(data, fingerprint="of content", earlier_fingerprints=("of names",))
+    seen: list[int] = []
+    run(later, recipe, checkpoint=path, on_epoch=lambda progress: seen.append(progress.epoch) is None)
+    assert seen == [2]
+    with pytest.raises(RunError, match="data was 'of content', is 'of others'"):
+        run(replace(later, fingerprint="of others"), recipe, checkpoint=path)
+
+
+def test_a_recipe_says_how_pictures_become_squares(tmp_path: Path) -> None:
+    for number in range(20):  # two classes that differ only outside the centre square
+        path = tmp_path / "set" / ("a", "b")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = Image.new("RGB", (32, 8), ("black", "white")[number % 2])
+        image.paste((100 + number, 0, 0), (12, 0, 20, 8))
+        image.save(path)
+    data, recipe = load(tmp_path / "set"), Recipe(epochs=8, lr=0.1, batch_size=4)
+    model = run(data, recipe.replace(fit="squash")).model
+    scores = {
+        fit: evaluate(model, data.fitted(fit), "train", resolution=SIDE, device=CPU).accuracy
+        for fit in ("crop", "squash")
+    }
+    assert scores == {"crop": pytest.approx(0.5, abs=0.2), "squash": 1.0}
 
 
 # With a GPU

@@ -471,6 +471,16 @@ def test_joining_by_storage_and_name(stub: type[StubTask], tmp_path: Path) -> No
     assert config_of(run.study()).budget == "4"
 
 
+def test_joining_a_search_that_an_older_version_began(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start_run(tmp_path / "run", config("1", sampler="random", data_fingerprint="stub:names"), None)
+    run.study()
+    monkeypatch.setattr(stub, "earlier_fingerprints", ("stub:names",))
+    join(run.storage, "run", data=None, device="cpu", parent=None)
+    assert len(stub.trained) == 1
+
+
 def test_joining_what_is_not_there_or_with_other_data(stub: type[StubTask], tmp_path: Path) -> None:
     run = start_run(tmp_path / "run", config("4"), None)
     run.study()

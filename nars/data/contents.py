@@ -1,0 +1,85 @@
+"""Hashes of image files by their bytes, remembered so that a file is read once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from nars.data import cache
+from nars.data.pictures import READERS
+from nars.errors import RunError
+from nars.files import write_whole
+
+__all__ = ["MANY", "hashes"]
+
+MANY = 1024
+"""Files from which on their hashes are remembered; fewer are read again each time."""
+
+_SETTLED = 2.0
+"""Age in seconds of a file whose next change is sure to change its time."""
+
+
+def hashes(files: Sequence[Path], root: Path) -> list[str]:
+    """The BLAKE2b hash of each file's bytes, in hex; of a file that cannot be read, ``unreadable``.
+
+    A hash is remembered by size and times of the file, in the cache folder under the path of `root`.
+    """
+    if len(files) < MANY:
+        return [_hash(file) for file in files]
+    name = hashlib.blake2b(str(root.resolve()).encode(), digest_size=16).hexdigest()
+    memory = cache.folder() / f"{name}.json"
+    known, fresh = _remembered(memory), dict[str, list[Any]]()
+    stamps = {file: _stamp(file) for file in files}
+    names = {file: file.relative_to(root).as_posix() for file in files}
+    unknown = [file for file in files if not stamps[file] or known.get(names[file], [])[:3] != stamps[file]]
+    with ThreadPoolExecutor(READERS) as pool:
+        new = dict(zip(unknown, pool.map(_hash, unknown), strict=True))
+    found = [new[file] if file in new else str(known[names[file]][3]) for file in files]
+    settled = (time.time() - _SETTLED) * 1e9
+    for file, digest in zip(files, found, strict=True):
+        stamp = stamps[file]
+        if stamp and max(stamp[1:]) < settled:
+            fresh[names[file]] = [*stamp, digest]
+    if fresh != known:
+        _remember(memory, fresh)
+    return found
+
+
+def _hash(file: Path) -> str:
+    try:
+        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+    except OSError:
+        return "unreadable"  # decoding it says why
+
+
+def _stamp(file: Path) -> list[int]:
+    """Size and times of a file, in bytes and nanoseconds; nothing for one that cannot be asked."""
+    try:
+        status = file.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _remembered(memory: Path) -> dict[str, list[Any]]:
+    """What was remembered, by name below the root: size, times and hash."""
+    try:
+        content = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    valid = isinstance(content, dict) and all(
+        isinstance(entry, list) and len(entry) == 4 for entry in content.values()
+    )
+    return content if valid else {}
+
+
+def _remember(memory: Path, content: dict[str, list[Any]]) -> None:
+    try:
+        write_whole(memory, json.dumps(content))
+    except RunError:
+        return  # the files are read again the next time
