@@ -22,7 +22,7 @@ from nars.searching.request import SearchRequest
 from nars.searching.results import Summary, best_candidate, front_table, trials_table, winner, write_results
 from nars.searching.run import Run, default_folder, start_run
 from nars.spec import Candidate
-from nars.training.metrics import check_repeated, is_function
+from nars.training.metrics import check_repeated
 from nars.workers.launch import supervise
 from nars.workers.liveness import reap
 from nars.workers.search import Search
@@ -140,10 +140,7 @@ def _configured(
     request: SearchRequest | SearchConfig | None, settings: dict[str, Any], folder: Path | None
 ) -> SearchConfig:
     if isinstance(request, SearchConfig):
-        metric = settings.get("metric", request.metric if not is_function(request.metric) else None)
-        check_repeated(request.metric, metric, "the search")
-        if metric != request.metric:
-            raise UsageError(f"the search is configured for the metric {request.metric}, got {metric!r}")
+        check_repeated(request.metric, settings.get("metric"), "the configured search")
         return request
     whole = request.replace(**settings) if request is not None else SearchRequest.of(settings)
     return configure(whole, folder)

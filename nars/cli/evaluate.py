@@ -72,7 +72,7 @@ def evaluate_command(
     trained = load_weights(weights)
     source = data_to_use(data, trained.candidate.data, weights)
     with naming_source(data, weights):
-        images = load(source, drop_bad=drop_bad)
+        images = load(source, drop_bad=drop_bad).fitted(trained.candidate.recipe.fit)
     if images.classes != trained.classes:
         mine, theirs = ", ".join(trained.classes[:5]), ", ".join(images.classes[:5])
         raise WeightsError(f"{weights} was trained on other classes ({mine}) than {source} has ({theirs})")

@@ -21,6 +21,9 @@ __all__ = ["classes_section", "confusion"]
 _COUNTED = 20
 """Classes up to which the cells of the picture have their numbers."""
 
+_NAME = 24
+"""Characters of a class's name that the picture shows."""
+
 _SHOWN = 10
 """Mistakes in the table of the most frequent ones."""
 
@@ -60,8 +63,9 @@ def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> Figure:
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     size = 9 if len(counts) <= _COUNTED else 6
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
-    axes.set_yticks(range(len(names)), names, fontsize=size)
+    labels = [name if len(name) <= _NAME else f"{name[: _NAME - 3]}..." for name in names]
+    axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=size, parse_math=False)
+    axes.set_yticks(range(len(names)), labels, fontsize=size, parse_math=False)
     axes.set_xlabel("answer")
     axes.set_ylabel("class")
     for row, column in zip(*counts.nonzero(), strict=True) if len(counts) <= _COUNTED else ():

@@ -24,7 +24,7 @@ from nars.space.feasible import FeasiblePart
 from nars.space.genotypes import from_genotypes
 from nars.space.values import first_values
 from nars.spec import Architecture, Candidate, Recipe, read
-from nars.training.metrics import check_repeated, is_metric
+from nars.training.metrics import check_repeated, is_function, is_metric
 
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
@@ -279,7 +279,8 @@ def _earlier(folder: Path, space: Space, metric: str | None) -> EarlierSearch:
     A run that is scored by a function needs the same `metric`.
     """
     run = open_run(folder)
-    check_repeated(run.config.metric, metric, str(folder))
+    if is_function(run.config.metric):
+        check_repeated(run.config.metric, metric, str(folder))
     earlier = run.config.space
     if earlier.distributions != space.distributions:
         difference = space_difference(earlier, space.replace(num_classes=earlier.num_classes))

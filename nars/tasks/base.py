@@ -70,6 +70,7 @@ class Task(ABC):
         """Names of the classes, if outcomes have a confusion matrix."""
         return None
 
+    @property
     def earlier_fingerprints(self) -> tuple[str, ...]:
         """Fingerprints that older versions gave these data, by which searches that they began know them."""
         return ()

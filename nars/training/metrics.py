@@ -101,9 +101,15 @@ def check_name(name: str) -> None:
 
 
 def check_repeated(name: str, given: str | None, where: str) -> None:
-    """Raise `UsageError` for a function that only a run names, since the run may come from a stranger."""
-    if is_function(name) and given != name:
+    """Raise `UsageError` for a function that only a run names, since the run may come from a stranger.
+
+    `name` is the metric of the run, `where` is what to call it; `given` is that of the command, None if it
+    names none. Two different metrics are refused, too.
+    """
+    if is_function(name) and given is None:
         raise UsageError(f"{where} is scored by code, {name}: repeat --metric {name} if you trust that code")
+    if given is not None and given != name:
+        raise UsageError(f"{where} is scored by {name}, got --metric {given}")
 
 
 def named(name: str) -> Metric:
