@@ -196,12 +196,7 @@ def show_summary(summary: Summary) -> None:
     runs = f"{len(best.trials)} runs, sd {best.sd:.4f}" if best.sd is not None else "1 run"
     costs = ", ".join(f"{_quantity(name, best.costs[name])} {name}" for name in ("macs", "params"))
     console.print(f"winner: val {best.metric} {best.score:.4f} ({runs}), {costs}")
-<<<<<<< HEAD
     parent = summary.init if reference is None else summary.run / "weights" / "reference.pt"
-    init = "" if summary.init == "none" else f" --init {parent}"
-    console.print(f"written to {best.file}; next: nars export best-arch, nars train {best.file}{init}")
-=======
-    again = "" if summary.init == "none" else f" --init {summary.init}"
+    again = "" if summary.init == "none" else f" --init {parent}"
     again += f" --metric {best.metric}" if best.metric not in ("accuracy", "ap") else ""
     console.print(f"written to {best.file}; next: nars export best-arch, nars train {best.file}{again}")
->>>>>>> i18-metrics

@@ -125,7 +125,7 @@ class Classification(Task):
             curve,
             trained.curve[-1].seconds,
             write=lambda path: self._write(path, trained, candidate),
-            test=lambda: self._test(trained, architecture.resolution),
+            test=lambda: self._test(trained, data, architecture.resolution),
             metrics={name: getattr(trained.val, name) for name in METRICS},
             confusion=None if self.classes is None else trained.val.confusion,
         )
@@ -137,6 +137,6 @@ class Classification(Task):
             path, trained.model, candidate, metrics, classes=data.classes, mean=data.mean, std=data.std
         )
 
-    def _test(self, trained: Trained, resolution: int) -> Mapping[str, float]:
-        test = evaluate(trained.model, self.data, "test", resolution=resolution, device=self.device)
+    def _test(self, trained: Trained, data: ImageData, resolution: int) -> Mapping[str, float]:
+        test = evaluate(trained.model, data, "test", resolution=resolution, device=self.device)
         return {"accuracy": test.accuracy, "balanced_accuracy": test.balanced_accuracy}
