@@ -10,7 +10,6 @@ from nars.data.balance import balanced, class_weights
 from nars.data.crops import random_crops
 from nars.data.images import DiskSplit, ImageData, ImageSize, MemorySplit, Split, in_order, shuffled
 from nars.data.pictures import Picture, read_rgb
-from nars.data.policies import change, erase
 from nars.data.sources import load
 
 __all__ = [
@@ -22,9 +21,7 @@ __all__ = [
     "Split",
     "augment",
     "balanced",
-    "change",
     "class_weights",
-    "erase",
     "in_order",
     "load",
     "normalise",
