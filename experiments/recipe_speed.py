@@ -75,7 +75,7 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, lab
 
 
 def augmentations(side: int) -> Mapping[str, Callable[[], object]]:
-    """What each augmentation does to one batch, beyond what a step without it does."""
+    """The calls that augment one batch, by the name of the augmentation."""
     drawing = torch.Generator().manual_seed(0)
     stored = smooth(STORED)
     split, numbers = MemorySplit(stored, torch.arange(BATCH) % CLASSES), [torch.arange(BATCH)]
