@@ -10,7 +10,6 @@ from nars.data.balance import balanced, class_weights
 from nars.data.crops import random_crops
 from nars.data.images import DiskSplit, ImageData, ImageSize, MemorySplit, Split, in_order, shuffled
 from nars.data.pictures import Fit, Picture, read_rgb, square
-from nars.data.policies import change, erase
 from nars.data.sources import load
 
 __all__ = [
@@ -23,9 +22,7 @@ __all__ = [
     "Split",
     "augment",
     "balanced",
-    "change",
     "class_weights",
-    "erase",
     "in_order",
     "load",
     "normalise",

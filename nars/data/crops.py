@@ -6,7 +6,8 @@ import math
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional
+
+from nars.data.augment import resize
 
 __all__ = ["cut_out", "pixels_needed", "random_boxes", "random_crops"]
 
@@ -39,10 +40,8 @@ def cut_out(image: Tensor, box: Tensor, resolution: int) -> Tensor:
     side = image.shape[-1]
     left, top, right, bottom = (box * side).round().int().tolist()
     left, top = min(left, side - 1), min(top, side - 1)
-    height, width = max(bottom - top, 1), max(right - left, 1)
-    size = [resolution, resolution]
-    crop: Tensor = functional.resized_crop(image, top, left, height, width, size, antialias=True)
-    return crop
+    part = image[None, :, top : max(bottom, top + 1), left : max(right, left + 1)]
+    return resize(part, resolution)[0]
 
 
 def pixels_needed(box: Tensor, resolution: int) -> int:

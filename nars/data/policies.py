@@ -31,7 +31,7 @@ def change(
 
     One number is drawn from `generator`, a CPU one, and seeds the draws for the batch. Images are changed one
     by one: hardly two of a batch get the same change at the same strength. On small images that takes 0.2 to
-    0.4 ms each, 3 to 6 % of a training step of EfficientNet-Lite0 on the same images.
+    0.5 ms each, 2 to 5 % of a training step of EfficientNet-Lite0 (`experiments/recipe_speed.py`).
     """
     if policy == "none":
         return images

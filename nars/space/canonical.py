@@ -120,8 +120,8 @@ def _rest_of(row: RowSpace) -> list[str]:
     return [name for name, _ in row.values() if name.endswith(".rest")]
 
 
-def _in_matrix(distribution: BaseDistribution, value: Any) -> list[float]:
+def _in_matrix(distribution: BaseDistribution, value: Scalar) -> list[float]:
     """Entries of a matrix that mean a value: the number itself, or the indices of choices equal to it."""
     if not isinstance(distribution, CategoricalDistribution):
-        return [float(value)]
+        return [float(value or 0)]
     return [float(index) for index, choice in enumerate(distribution.choices) if choice == value]

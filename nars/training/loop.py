@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nars.data import ImageData, augment, change, erase, normalise, random_crops
+from nars.data import ImageData, augment, normalise, random_crops
+from nars.data.policies import change, erase
 from nars.device import half_precision, memory_errors, seeded
 from nars.errors import NonFiniteLossError
 from nars.spec import Recipe

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nars.data import change, erase, load
+from nars.data import load
+from nars.data.policies import change, erase
 
 Policy = Literal["trivial_augment", "rand_augment"]
 POLICIES: tuple[Policy, ...] = ("trivial_augment", "rand_augment")
