@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import pandas as pd
 import pytest
 
 from nars import __version__
@@ -303,3 +304,25 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == f"nars, version {__version__}\n"
     pyproject = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
     assert __version__ == pyproject["project"]["version"]
+
+
+def test_a_search_by_a_function_of_ones_own(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine_to_search.py").write_text(
+        "def f(labels, probabilities):\n    return -float((probabilities.argmax(1) != labels).mean())\n"
+    )
+    command = ["search", "--space", str(tiny), "--budget", "2", "--workers", "1", "--run", "own"]
+    metric = ["--metric", "mine_to_search:f"]
+    assert main([*command, *metric, "--json"]) == 0
+    best = json.loads(capsys.readouterr().out)["best"]
+    assert -1 < best["mine_to_search:f"] < 0
+    table = pd.read_csv("own/trials.csv")
+    assert table["mine_to_search:f"].tolist() == pytest.approx((table["accuracy"] - 1).tolist())
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "metric was mine_to_search:f, now accuracy: --metric mine_to_search:f continues it" in said
+    assert main(["report", "--run", "own"]) == 2
+    assert "own is scored by code, mine_to_search:f: repeat --metric" in capsys.readouterr().err
+    assert main(["report", "--run", "own", *metric]) == 0
+    assert "Classes of the winner" in Path("own/report.html").read_text()
+    assert main(["worker", "--storage", "own/study.journal", "--study", "own"]) == 2
+    assert "study own is scored by code" in capsys.readouterr().err

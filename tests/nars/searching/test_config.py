@@ -90,6 +90,10 @@ OTHER = SPACE.replace(resolution=8, name="mine")
         ({"limits": {"macs": 5e6}}, "limits was {'macs': 4000000.0}, now {'macs': 5000000.0}"),
         ({"limits": {}}, "limits was {'macs': 4000000.0}, now {}"),
         ({"objectives": ("accuracy", "macs")}, "objectives was ('accuracy',), now ('accuracy', 'macs')"),
+        (
+            {"objectives": ("mine:f",)},
+            "metric was accuracy, now mine:f: --metric accuracy continues it",
+        ),
         ({"sampler": "tpe"}, "sampler was 'nars', now 'tpe'"),
         ({"pruner": "median"}, "pruner was 'none', now 'median'"),
         ({"early_stopping": False}, "early_stopping was True, now False"),

@@ -171,6 +171,30 @@ def test_the_names_of_a_request_are_those_that_can_be_made() -> None:
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        {"metric": "macro_f1"},
+        {"objectives": "macro_f1"},
+        {"metric": "macro_f1", "objectives": "macro_f1"},
+    ],
+)
+def test_the_metric_is_the_first_objective(tiny: str, words: dict[str, Any]) -> None:
+    config = configure(SearchRequest(space=tiny, data="digits", **words))
+    assert config.objectives == ("macro_f1",)
+    assert config.metric == "macro_f1"
+    by_accuracy = configure(SearchRequest(space=tiny, data="digits", metric="accuracy"))
+    assert by_accuracy == configure(SearchRequest(space=tiny, data="digits"))
+    assert by_accuracy.data_fingerprint == config.data_fingerprint
+
+
+def test_a_function_of_a_run_to_learn_from_is_repeated(stub: type[StubTask], tmp_path: Path) -> None:
+    request = SearchRequest(task="stub", data="here")
+    start_run(tmp_path / "run", configure(request).replace(objectives=("mine:f",)), None)
+    with pytest.raises(UsageError, match="run is scored by code, mine:f: repeat --metric mine:f if you"):
+        configure(request.replace(warm_start=(tmp_path / "run",)))
+
+
+@pytest.mark.parametrize(
     ("words", "error", "message"),
     [
         ({"space": "mirco"}, UsageError, "did you mean 'micro'"),
@@ -188,6 +212,19 @@ def test_the_names_of_a_request_are_those_that_can_be_made() -> None:
             UsageError,
             "the first objective of detection is ap, got 'accuracy'",
         ),
+        (
+            {"task": "classification", "metric": "macro_f2"},
+            UsageError,
+            "no metric 'macro_f2': did you mean 'macro_f1'?",
+        ),
+        (
+            {"task": "classification", "metric": "auroc", "objectives": ["macro_f1", "macs"]},
+            UsageError,
+            "--metric is auroc, but the first objective is macro_f1",
+        ),
+        ({"task": "detection", "metric": "auroc"}, UsageError, "the metric of detection is ap, got 'auroc'"),
+        ({"metric": "auroc"}, UsageError, "the task stub is scored by accuracy, got 'auroc'"),
+        ({"metric": "f"}, UsageError, "the first objective of stub is accuracy, got 'f'"),
         ({"sampler": "tpee"}, UsageError, "no sampler 'tpee': did you mean 'tpe'?"),
         ({"sampler": 3}, UsageError, "no sampler 3: valid: "),
         ({"predictor": "gausian"}, UsageError, "no predictor 'gausian': did you mean 'gaussian'?"),
@@ -228,6 +265,7 @@ def test_mistakes_are_named(
         {"task": "detecton"},
         {"budget": "4x"},
         {"objectives": ["acuracy"]},
+        {"metric": "acuracy"},
         {"space": "mirco"},
         {"fix": ["recipes=best.yaml"]},
         {"warm_start": ["gone"]},

@@ -106,6 +106,14 @@ def test_a_single_run_wins_where_nothing_was_confirmed() -> None:
     assert (found.params, found.spread) == ({"x": 1}, None)
 
 
+@pytest.mark.parametrize(
+    ("scores", "median"), [([0.7], 0), ([0.9, 0.8], 1), ([0.9, 0.7, 0.8], 2), ([0.6, 0.9, 0.7, 0.8], 2)]
+)
+def test_the_median_run(scores: list[float], median: int) -> None:
+    (found,) = measured(trials(*((1, score) for score in scores)))
+    assert found.median == median
+
+
 def test_only_complete_runs_are_measured() -> None:
     found = measured(trials((1, 0.5), (2, None), (1, TrialState.FAIL), (1, 0.7), (3, TrialState.PRUNED)))
     assert [(each.params["x"], each.runs) for each in found] == [(1, ((0.5,), (0.7,)))]

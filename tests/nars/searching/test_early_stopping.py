@@ -94,3 +94,10 @@ def test_score_between_and_before_epochs() -> None:
     assert [score_at(curve, at) for at in (0.1, 0.5, 0.75, 1.0)] == pytest.approx([0.2, 0.2, 0.4, 0.6])
     assert GRID[0] > 0
     assert GRID[-1] < 1
+
+
+def test_estimates_of_negative_scores_are_not_lifted_to_zero() -> None:
+    shares = [0.25, 0.5, 0.75, 1.0]
+    below = [[(share, -level / share) for share in shares] for level in np.linspace(1, 2, 12)]
+    stopping = EarlyStopping(below)
+    assert stopping.final([(0.25, -4.8)]) == pytest.approx(-1.2)

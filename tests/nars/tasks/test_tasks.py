@@ -20,6 +20,7 @@ from nars.spec import Architecture, Block, Candidate, Recipe
 from nars.tasks.base import Outcome, Task
 from nars.tasks.classification import Classification
 from nars.training.loop import Progress
+from nars.training.metrics import named
 
 CPU = torch.device("cpu")
 
@@ -149,3 +150,40 @@ def test_load() -> None:
     assert task.describe() == "classification of digits: 10 classes, 1079 train, 359 val, 359 test images"
     with pytest.raises(UsageError, match="unknown task 'classificaton': did you mean 'classification'"):
         tasks.load("classificaton", "digits", CPU)
+
+
+# Scores
+
+
+def test_the_score_is_the_metric_that_is_asked_for() -> None:
+    task = classification().task
+    ranked = task.scored_by(named("macro_f1"))
+    assert (task.metric, ranked.metric) == ("accuracy", "macro_f1")
+    assert ranked.fingerprint == task.fingerprint  # it is the same data
+    outcome = ranked.run(CANDIDATE, seed=0)
+    assert set(outcome.metrics) == {"accuracy", "balanced_accuracy", "macro_f1"}
+    assert outcome.score == outcome.metrics["macro_f1"] == outcome.curve[-1][1]
+    assert outcome.confusion is not None
+    hits = sum(row[label] for label, row in enumerate(outcome.confusion))
+    assert hits / 30 == outcome.metrics["accuracy"] != outcome.score
+
+
+def test_a_task_refuses_metrics_that_it_has_not(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the task detection is scored by ap, got 'macro_f1'"):
+        detection().task.scored_by(named("macro_f1"))
+    one = Classification(_shades(0, 5), CPU)
+    one.data.val.labels[:] = 1
+    with pytest.raises(UsageError, match="metric auroc needs two classes: the 30 images of val are all of"):
+        one.scored_by(named("auroc"))
+    with pytest.raises(UsageError, match="no metric 'acuracy': did you mean 'accuracy'"):
+        tasks.load("classification", tmp_path, CPU, metric="acuracy")  # before the data are opened
+    assert tasks.load("classification", "digits", CPU, metric="auroc").metric == "auroc"
+
+
+def test_many_classes_leave_no_matrix_in_a_record() -> None:
+    labels = np.arange(204) % 51
+    images = np.zeros((204, 8, 8), np.uint8)
+    task = Classification(from_arrays("many", {"x_train": images, "y_train": labels}), CPU)
+    assert task.classes is None
+    assert task.run(CANDIDATE, seed=0, on_epoch=lambda progress: False).confusion is None
+    assert classification().task.classes == ("0", "1", "2")

@@ -22,6 +22,7 @@ from nars.networks.weights import load_weights, save_weights
 from nars.spec import Architecture, Block, Candidate, Recipe
 from nars.training.evaluation import evaluate
 from nars.training.loop import Progress, Trained, train
+from nars.training.metrics import Metric
 
 CPU = torch.device("cpu")
 SIDE = 8
@@ -269,6 +270,20 @@ def test_resumes_to_the_same_bits(data: ImageData, tmp_path: Path, recipe: Recip
     assert [(p.loss, p.score) for p in resumed.curve] == [(p.loss, p.score) for p in straight.curve]
     assert resumed.val == straight.val
     assert [p.seconds for p in resumed.curve] == sorted(p.seconds for p in resumed.curve)
+
+
+def test_the_curve_has_the_metric_that_is_asked_for(data: ImageData, tmp_path: Path) -> None:
+    metric, path = Metric("mine:f", lambda labels, probabilities: -len(labels)), tmp_path / "checkpoint"
+    trained = run(data, Recipe(epochs=2), metric=metric, checkpoint=path)
+    assert [progress.score for progress in trained.curve] == [-len(data.val)] * 2
+    assert trained.score == trained.val.score == -len(data.val)
+    with pytest.raises(RunError, match="another training: metric was 'mine:f', is None"):
+        run(data, Recipe(epochs=2), checkpoint=path)
+
+
+def test_curves_of_version_0_1_are_read() -> None:
+    entry = {"epoch": 1, "epochs": 4, "loss": 2.0, "seconds": 3.0}
+    assert Progress.read(entry | {"accuracy": 0.5}) == Progress.read(entry | {"score": 0.5})
 
 
 def test_a_checkpoint_of_another_training_is_refused(data: ImageData, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -491,6 +492,29 @@ def test_joining_what_is_not_there_or_with_other_data(stub: type[StubTask], tmp_
     assert stub.trained == []
 
 
+def test_code_that_only_a_run_names_is_not_run(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "strangers_code.py").write_text("raise AssertionError('it was run')")
+    asked = config("3", objectives=("strangers_code:f",))
+    run = start_run(tmp_path / "run", asked, None)
+    run.study()
+    with pytest.raises(UsageError, match="study run is scored by code, strangers_code:f: repeat --metric"):
+        join(run.storage, "run", data=None, device="cpu", parent=None)
+    with pytest.raises(UsageError, match="the configured search is scored by code, strangers_code:f"):
+        nars.search(asked, tmp_path / "run")
+    with pytest.raises(UsageError, match="study run is scored by strangers_code:f, got --metric other:f"):
+        join(run.storage, "run", data=None, device="cpu", parent=None, metric="other:f")
+    assert "strangers_code" not in sys.modules
+    for repeated in (
+        lambda: nars.search(asked, tmp_path / "run", metric="strangers_code:f"),
+        lambda: join(run.storage, "run", data=None, device="cpu", parent=None, metric="strangers_code:f"),
+    ):
+        with pytest.raises(UsageError, match="importing strangers_code failed: AssertionError: it was run"):
+            repeated()
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -498,6 +522,7 @@ def test_joining_what_is_not_there_or_with_other_data(stub: type[StubTask], tmp_
         ({"workers": "2"}, "workers is a number of processes"),
         ({"run": 3}, "run is the path of a folder, got 3"),
         ({"request": "photos/"}, "takes its settings by name, such as data=..., got 'photos/'"),
+        ({"request": config("3"), "metric": "auroc"}, "search is scored by accuracy, got --metric auroc"),
         ({"request": config("3"), "budget": 4}, "takes no further settings, got budget"),
     ],
 )

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nars.cli import main
+from nars.data.arrays import from_arrays
+from nars.networks.build import build
+from nars.networks.weights import save_weights
+from nars.spec import Architecture, Block, Candidate, Recipe
+
+SIDE = 8
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """Random weights of a network, for data of as many classes as the test asks for."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    classes = getattr(request, "param", 3)
+    labels = np.arange(6 * classes) % classes
+    images = np.random.default_rng(0).integers(0, 256, (len(labels), SIDE, SIDE), dtype=np.uint8)
+    arrays = {
+        f"{name}_{split}": part
+        for split in ("train", "val", "test")
+        for name, part in (("x", images), ("y", labels))
+    }
+    names = [f"class number {label} with a long name" for label in range(classes)]
+    np.savez("data.npz", **arrays, classes=np.array(names))
+    data = from_arrays("data", arrays, names)
+    block = Block(op="conv", channels=8, kernel=3, stride=2)
+    candidate = Candidate(
+        architecture=Architecture(name="tiny", resolution=SIDE, stages=((block,),)),
+        recipe=Recipe(epochs=1),
+        data="data.npz",
+    )
+    torch.manual_seed(0)
+    model = build(candidate.architecture, classes, candidate.recipe)
+    file = tmp_path / "best.pt"
+    save_weights(file, model, candidate, {}, classes=data.classes, mean=data.mean, std=data.std)
+    return file
+
+
+def numbers(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
+    assert main(["evaluate", "best.pt", "--json", *words]) == 0
+    found: dict[str, object] = json.loads(capsys.readouterr().out)
+    return found
+
+
+@pytest.mark.parametrize("weights", [3, 10, 12], indirect=True)
+def test_the_tables_fit_a_terminal(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = numbers(capsys)
+    matrix = np.array(found["confusion"])
+    assert main(["evaluate", "best.pt"]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines()[:-1])) <= 80
+    assert f"macro F1 {found['macro_f1']:.4f}, AUROC {found['auroc']:.4f}" in shown
+    if len(matrix) <= 10:
+        assert shown.count("class number 1 with") == 2  # in the table of classes and in the matrix
+        last = next(
+            line for line in reversed(shown.splitlines()) if line.strip().startswith(f"{len(matrix)} class")
+        )
+        cells = [0 if cell == "." else int(cell) for cell in last.split()[-len(matrix) :]]
+        assert cells == matrix[-1].tolist()
+    else:
+        assert "the 10 worst of 12 classes" in shown
+        mistakes = matrix - np.diag(np.diag(matrix))
+        assert f"{mistakes.max()} of 6" in shown
+
+
+def test_json_has_everything(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = numbers(capsys, "--metric", "macro_f1")
+    assert found["metric"] == "macro_f1"
+    assert found["score"] == found["macro_f1"]
+    assert np.sum(found["confusion"]) == found["images"] == 18
+    assert len(found["recall"]) == len(found["precision"]) == len(found["f1"]) == 3
+    assert len(found["classes"]) == 3
+
+
+def test_a_function_of_ones_own(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine_to_evaluate.py").write_text("def f(labels, probabilities):\n    return -probabilities.sum()\n")
+    assert numbers(capsys, "--metric", "mine_to_evaluate:f")["score"] == pytest.approx(-18)
+    assert main(["evaluate", "best.pt", "--metric", "mine_to_evaluate:f"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("mine_to_evaluate:f -18.0000, accuracy 0.")
+    assert main(["evaluate", "best.pt", "--metric", "mine_to_evaluate:g"]) == 2
+    assert "no function 'g' in" in capsys.readouterr().err
