@@ -23,6 +23,8 @@ from nars.searching.results import Summary, best_candidate, front_table, trials_
 from nars.searching.run import Run, default_folder, start_run
 from nars.spec import Candidate
 from nars.training.metrics import check_repeated
+from nars.workers import finish as finishing
+from nars.workers.finish import Finished
 from nars.workers.launch import supervise
 from nars.workers.liveness import reap
 from nars.workers.search import Search
@@ -39,6 +41,8 @@ class SearchResult:
     run: Run
     study: Study
     """Optuna's study, with every trial."""
+    finished: Finished | None = None
+    """The winner trained in full, if that was asked for."""
 
     @property
     def best(self) -> Candidate:
@@ -78,6 +82,7 @@ def search(
     workers: int | None = None,
     watch: Callable[[Study], None] | None = None,
     artifacts: str | Path | None = None,
+    finish: bool | int = False,
     **settings: Any,
 ) -> SearchResult:
     """Search until the budget is spent, continuing an earlier search of the run folder.
@@ -90,6 +95,8 @@ def search(
     - `workers`: how many processes train; None trains in this process
     - `artifacts`: a folder or ``s3://bucket/prefix`` for weights and checkpoints instead of ``artifacts`` in
       the run folder, for workers that do not reach that
+    - `finish`: train the winner in full after the budget, into ``weights/finished.pt``; a number replaces
+      the epochs of its recipe
     - `watch`: called with the study about twice a second while worker processes train
 
     Raises `SpecError` for an unknown setting or a value that breaks a rule, `UsageError` for names that
@@ -97,6 +104,7 @@ def search(
     search, and `InfeasibleError` if no candidate meets the limits.
     """
     _check(request, run, workers, settings)
+    epochs = _epochs(finish)
     folder = None if run is None else Path(run)
     config = _configured(request, settings, folder)
     opened = start_run(folder or default_folder(config), config, storage)
@@ -114,7 +122,17 @@ def search(
             _leave_results(opened, study, store)
         raise
     _leave_results(opened, study, store)
-    return SearchResult(opened, study)
+    finished = finishing.finish(opened, study, epochs) if finish is not False else None
+    return SearchResult(opened, study, finished)
+
+
+def _epochs(finish: Any) -> int | None:
+    """Return the epochs that are asked for; None for those of the recipe. Raises `UsageError`."""
+    if isinstance(finish, bool):
+        return None
+    if not isinstance(finish, int) or finish < 1:
+        raise UsageError(f"finish is True, False or a number of epochs from 1, got {finish!r}")
+    return finish
 
 
 def _leave_results(run: Run, study: Study, store: Store) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     from nars.searching.config import SearchConfig
     from nars.searching.results import Summary
     from nars.space.feasible import FeasiblePart
+    from nars.training.loop import Progress as Training
+    from nars.workers.finish import Finished
 
-__all__ = ["progress", "progress_bar", "show_remaining", "show_summary"]
+__all__ = ["epochs", "progress", "progress_bar", "show_finished", "show_remaining", "show_summary"]
 
 _SCALES = {"macs": (1e6, "M"), "params": (1e3, "k"), "latency": (1e-3, "ms")}
 """Scale and unit in which each statistic is shown."""
@@ -177,6 +181,24 @@ def _note(config: SearchConfig, trials: list[FrozenTrial]) -> str:
     return ", ".join(parts)
 
 
+def epochs(*, quiet: bool = False) -> Callable[[Training], None]:
+    """Return a function that prints on stderr an epoch of the winner's full training."""
+    console = Console(stderr=True, quiet=quiet, soft_wrap=True, highlight=False)
+
+    def show(training: Training) -> None:
+        numbers = f"loss {training.loss:.4f}, val {training.accuracy:.4f}"
+        console.print(f"winner, epoch {training.epoch}/{training.epochs}: {numbers}")
+
+    return show
+
+
+def show_finished(folder: Path, finished: Finished) -> None:
+    """Print on stdout the scores of the winner after its full training."""
+    test = "".join(f", test {name} {value:.4f}" for name, value in finished.test.items())
+    scores = f"val {finished.metric} {finished.val:.4f}{test}"
+    click.echo(f"finished in {finished.epochs} epochs: {scores}; written to {folder / finished.file}")
+
+
 def show_summary(summary: Summary) -> None:
     """Print on stdout what the search came to: the winner, and where its files are."""
     console = Console(soft_wrap=True, highlight=False)
@@ -199,4 +221,7 @@ def show_summary(summary: Summary) -> None:
     parent = summary.init if reference is None else summary.run / "weights" / "reference.pt"
     again = "" if summary.init == "none" else f" --init {parent}"
     again += f" --metric {best.metric}" if best.metric not in ("accuracy", "ap") else ""
+    weights = summary.run / "weights" / "best.pt"
+    kept = f"its weights: {weights}" if weights.exists() else "its weights were not kept"
+    console.print(kept)
     console.print(f"written to {best.file}; next: nars export best-arch, nars train {best.file}{again}")

@@ -13,12 +13,16 @@ from nars.errors import closest
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nars.networks.weights import Weights
+    from nars.networks.export import Exported
     from nars.searching.run import Run
-    from nars.spec import Candidate
 
 _output = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File to write; by default the terminal."
+)
+
+
+_random_option = click.option(
+    "--random-weights", is_flag=True, help="Export a network's shape only, with random weights."
 )
 
 
@@ -89,8 +93,9 @@ def weights_command(weights: Path, form: str, output: Path, as_json: bool) -> No
     type=click.Choice(["yaml", "onnx", "pt2"]),
     default="yaml",
     show_default=True,
-    help="YAML, or the network with random weights as ONNX or torch.export's pt2.",
+    help="YAML, or the trained network as ONNX or torch.export's pt2.",
 )
+@_random_option
 @click.option("--weights", type=click.Path(path_type=Path), hidden=True)  # version 0.1: nars export FILE
 @_output
 @json_option
@@ -100,14 +105,15 @@ def best_arch_command(
     max_params: float | None,
     max_latency: float | None,
     form: str,
+    random_weights: bool,
     weights: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Write the winner's architecture, recipe and data as YAML.
+    """Write the winner's architecture, recipe and data as YAML, or the trained network as ONNX or pt2.
 
-    As ONNX or pt2 the network has random weights, which is enough to measure its speed; train
-    it and use `nars export FILE` for a network with its weights.
+    The network has the weights of the search's own training (RUN/weights); --random-weights is enough to
+    measure its speed. A detector is exported by `nars detect export RUN/weights/best.pt`.
 
     Example: nars export best-arch --max-macs 1M -o best.yaml
     """
@@ -123,7 +129,11 @@ def best_arch_command(
     best = results.winner(study, run.config, within)
     candidate = results.best_candidate(run.config, best)
     if form != "yaml":
-        _write_network(candidate, form, output, as_json, run.config.space.num_classes)
+        if output is None:
+            raise click.UsageError(f"--format {form} needs -o FILE")
+        from nars.cli.trained import exported
+
+        _show(exported(run, study, best, form, output, random_weights), output, as_json)
     elif as_json:
         click.echo(to_json({"mean": best.mean, "trials": best.numbers} | candidate.model_dump(mode="json")))
     else:
@@ -132,17 +142,49 @@ def best_arch_command(
 
 @export_command.command("pareto")
 @run_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "yaml", "onnx", "pt2"]),
+    default="csv",
+    show_default=True,
+    help="One CSV, or a file for each candidate in the folder -o: YAML, ONNX, torch.export's pt2.",
+)
+@_random_option
 @_output
 @json_option
-def pareto_command(folder: Path | None, output: Path | None, as_json: bool) -> None:
-    """Write the front as CSV: the candidates that no other dominates.
+def pareto_command(
+    folder: Path | None, form: str, random_weights: bool, output: Path | None, as_json: bool
+) -> None:
+    """Write the front, the candidates that no other dominates: as CSV, or each as a file of its own.
 
-    Example: nars export pareto -o front.csv
+    Example: nars export pareto -o front.csv, nars export pareto --format onnx -o front/
     """
-    from nars.searching.results import front_table
+    from nars.searching import confirm, results
 
     run = _open(folder)
-    _write_table(front_table(run.study(), run.config), output, as_json)
+    study = run.study()
+    front = results.front_table(study, run.config)
+    if form == "csv":
+        _write_table(front, output, as_json)
+        return
+    if output is None:
+        raise click.UsageError(f"--format {form} needs -o FOLDER")
+    from nars.cli.trained import exported
+
+    measured = {each.numbers[0]: each for each in confirm.measured(study.get_trials(deepcopy=False))}
+    files = []
+    for number in front["trial"]:
+        file = output / f"trial{number}.{form}"
+        if form == "yaml":
+            _write(results.best_yaml(run, study, measured[number]), file, quiet=as_json)
+        else:
+            made = exported(run, study, measured[number], form, file, random_weights)
+            if not as_json:
+                _show(made, file, as_json)
+        files.append(str(file))
+    if as_json:
+        click.echo(to_json(files))
 
 
 @export_command.command("trials")
@@ -186,24 +228,20 @@ def _open(folder: Path | None) -> Run:
     return latest() if folder is None else open_run(folder)
 
 
+def _show(made: Exported, output: Path, as_json: bool) -> None:
+    if as_json:
+        click.echo(to_json(made.to_dict()))
+    else:
+        click.echo(f"written to {output}; largest deviation from the network {made.deviation:.1e}")
+
+
 def _write_trained(weights: Path, form: str, output: Path | None, as_json: bool) -> None:
+    from nars.networks.export import export
     from nars.networks.weights import load_weights
-
-    _write_network(load_weights(weights), form, output, as_json)
-
-
-def _write_network(
-    source: Weights | Candidate, form: str, output: Path | None, as_json: bool, num_classes: int | None = None
-) -> None:
-    from nars.networks import export
 
     if output is None:
         raise click.UsageError(f"--format {form} needs -o FILE")
-    exported = export.export(source, output, form, num_classes=num_classes)
-    if as_json:
-        click.echo(to_json(exported.to_dict()))
-    else:
-        click.echo(f"written to {output}; largest deviation from the network {exported.deviation:.1e}")
+    _show(export(load_weights(weights), output, form), output, as_json)
 
 
 def _write_table(table: pd.DataFrame, output: Path | None, as_json: bool) -> None:
@@ -213,11 +251,12 @@ def _write_table(table: pd.DataFrame, output: Path | None, as_json: bool) -> Non
         _write(table.to_csv(index=False), output)
 
 
-def _write(text: str, output: Path | None) -> None:
+def _write(text: str, output: Path | None, quiet: bool = False) -> None:
     from nars.files import write_whole
 
     if output is None:
         click.echo(text, nl=False)
     else:
         write_whole(output, text)
-        click.echo(f"written to {output}")
+        if not quiet:
+            click.echo(f"written to {output}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ GROUPS = {
         "early_stopping",
         "seed",
     ),
-    "Run": ("folder", "resume", "storage", "artifacts", "workers", "device", "dry_run"),
+    "Run": ("folder", "resume", "storage", "artifacts", "workers", "device", "dry_run", "finish"),
     "Output": ("as_json",),
 }
 """Options of ``nars search`` under the titles of its help."""
@@ -40,6 +41,14 @@ GROUPS = {
 @click.option("--storage", help="An Optuna storage URL to use instead of the run folder's journal.")
 @artifacts_option
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per GPU or core.")
+@click.option(
+    "--finish",
+    type=click.IntRange(min=0),
+    is_flag=False,
+    flag_value=0,
+    metavar="[EPOCHS]",
+    help="Train the winner in full after the budget, for EPOCHS or those of its recipe.",
+)
 @click.option("--dry-run", is_flag=True, help="Only show what the limits leave of the space.")
 @json_option
 def search_command(
@@ -48,6 +57,7 @@ def search_command(
     storage: str | None,
     artifacts: str | None,
     workers: int | None,
+    finish: int | None,
     dry_run: bool,
     as_json: bool,
     **fields: Any,
@@ -82,11 +92,22 @@ def search_command(
 
     count = workers or default_workers(config.device)
     with display.progress(config, quiet=as_json) as watch:
-        found = search(
+        result = search(
             config, folder, storage, workers=count, watch=watch, artifacts=artifacts, metric=config.metric
         )
-        summary = found.summary
-    click.echo(to_json(summary.to_dict())) if as_json else display.show_summary(summary)
+    numbers = result.summary.to_dict()
+    if not as_json:
+        display.show_summary(result.summary)
+    if finish is not None:
+        from nars.workers.finish import finish as finish_winner
+
+        on_epoch = display.epochs(quiet=as_json)
+        finished = finish_winner(result.run, result.study, finish or None, on_epoch)
+        numbers["finished"] = asdict(finished)
+        if not as_json:
+            display.show_finished(result.run.folder, finished)
+    if as_json:
+        click.echo(to_json(numbers))
 
 
 @click.command("worker")

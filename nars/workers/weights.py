@@ -19,16 +19,27 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from nars.artifacts.files import fetch
-from nars.artifacts.store import Store
+from nars.artifacts.location import FOLDER
+from nars.artifacts.store import Store, open_store
 from nars.errors import RunError
+from nars.networks.weights import load_weights
 from nars.searching import confirm
 from nars.searching.config import SearchConfig
 from nars.searching.confirm import Measured
-from nars.searching.results import front_table, winner
+from nars.searching.results import best_candidate, front_table, winner
 from nars.searching.run import Run
 from nars.trials import Record, artifact_of
 
-__all__ = ["BEST", "FRONT", "REFERENCE", "WEIGHTS", "by_closeness_to_median", "prune", "write_weights"]
+__all__ = [
+    "BEST",
+    "FRONT",
+    "REFERENCE",
+    "WEIGHTS",
+    "by_closeness_to_median",
+    "find_weights",
+    "prune",
+    "write_weights",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +107,27 @@ def prune(study: Study, config: SearchConfig, store: Store) -> None:
             store.remove(record.artifact_checkpoint.id)
         if record.artifact_weights is not None and trial.number not in kept:
             store.remove(record.artifact_weights.id)
+
+
+def find_weights(run: Run, study: Study, candidate: Measured, scratch: Path) -> Path | None:
+    """Return the file with the weights of a classifier that a search has measured; None if there is none.
+
+    It is one in ``weights/`` of the run folder, which `nars train` may have made, or one that the folder's
+    own store still has, copied to `scratch`. Raises `WeightsError` for a file that cannot be read.
+    """
+    wanted = best_candidate(run.config, candidate).architecture
+    for name in (BEST, f"{FRONT}/trial{candidate.numbers[0]}.pt"):
+        file = run.folder / name
+        if file.exists() and load_weights(file).candidate.architecture.replace(name=wanted.name) == wanted:
+            return file
+    folder = run.folder / FOLDER
+    if not folder.is_dir():
+        return None
+    store, trials = open_store(folder), study.get_trials(deepcopy=False)
+    fetched = (
+        fetch(trials[number], store, "weights", scratch) for number in by_closeness_to_median(candidate)
+    )
+    return next(filter(None, fetched), None)
 
 
 def by_closeness_to_median(candidate: Measured) -> list[int]:

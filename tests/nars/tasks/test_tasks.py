@@ -19,6 +19,7 @@ from nars.errors import DataError, UsageError
 from nars.spec import Architecture, Block, Candidate, Recipe
 from nars.tasks.base import Outcome, Task
 from nars.tasks.classification import Classification
+from nars.tensors import read_tensors
 from nars.training.loop import Progress
 from nars.training.metrics import named
 
@@ -122,6 +123,35 @@ def test_stopping_is_up_to_the_callers_exceptions_too(made: Made) -> None:
 
     with pytest.raises(PrunedError):
         made.task.run(CANDIDATE, seed=0, on_epoch=prune)
+
+
+def test_an_interrupted_training_goes_on_to_the_same_outcome_and_weights(made: Made, tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def interrupt(progress: Progress) -> bool:
+        seen.append(progress.epoch)
+        if seen == [1, 2]:
+            raise KeyboardInterrupt
+        return True
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        whole = made.task.run(CANDIDATE, seed=0)
+        with pytest.raises(KeyboardInterrupt):
+            made.task.run(CANDIDATE, seed=0, on_epoch=interrupt, checkpoint=tmp_path / "checkpoint")
+        again = made.task.run(CANDIDATE, seed=0, on_epoch=interrupt, checkpoint=tmp_path / "checkpoint")
+    finally:
+        torch.set_num_threads(threads)
+    assert seen == [1, 2, 3]
+    assert scores(again) == scores(whole)
+    states = []
+    for name, outcome in (("whole.pt", whole), ("again.pt", again)):
+        assert outcome.write is not None
+        outcome.write(tmp_path / name)
+        states.append(read_tensors(tmp_path / name)["state"])
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(tensor, states[1][name]) for name, tensor in states[0].items())
 
 
 def test_fingerprint_tells_data_apart(made: Made) -> None:

@@ -1,0 +1,51 @@
+"""Exports networks of a search with the weights that it has kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from optuna.study import Study
+
+from nars.errors import RunError
+from nars.networks.export import Exported, export
+from nars.networks.weights import load_weights
+from nars.searching.confirm import Measured
+from nars.searching.results import best_candidate, winner
+from nars.searching.run import Run
+from nars.workers.weights import BEST, find_weights
+
+__all__ = ["exported"]
+
+
+def exported(
+    run: Run, study: Study, measured: Measured, form: str, output: Path, random_weights: bool
+) -> Exported:
+    """Write the network of a measured candidate with its trained weights, or random ones if asked for.
+
+    Raises `RunError` with the remedy if the run has no weights of it.
+    """
+
+    config = run.config
+    if random_weights:
+        return export(best_candidate(config, measured), output, form, num_classes=config.space.num_classes)
+    shape = "--random-weights exports its shape only"
+    if config.task != "classification":
+        command = f"nars detect export {run.folder / BEST} --format {form} -o {output}"
+        raise RunError(f"{run.folder} has no classifiers: {command}; {shape}")
+    with TemporaryDirectory() as scratch:
+        weights = find_weights(run, study, measured, Path(scratch, "weights.pt"))
+        if weights is not None:
+            return export(load_weights(weights), output, form)
+    remedy = _remedy(run, study, measured)
+    raise RunError(f"{run.folder} keeps no weights of trial {measured.numbers[0]}: {remedy}; {shape}")
+
+
+def _remedy(run: Run, study: Study, measured: Measured) -> str:
+    """The commands that make the weights of a measured candidate."""
+    init = "" if run.config.init == "none" else f" --init {run.config.init}"
+    if measured == winner(study, run.config):
+        return f"nars train {run.folder / 'best.yaml'} -o {run.folder / BEST}{init} makes them"
+    name = f"trial{measured.numbers[0]}"
+    written = f"write {name}.yaml with --format yaml"
+    return f"{written}, then nars train {name}.yaml -o {name}.pt{init} and nars export {name}.pt"
