@@ -25,6 +25,7 @@ __all__ = [
     "Picture",
     "read_rgb",
     "read_square",
+    "shown",
     "square",
     "to_rgb",
 ]
@@ -77,13 +78,18 @@ def read_rgb(path: str | Path, side: int | None = None) -> Image.Image:
     """
     try:
         with Image.open(path) as image:
-            if side is not None:
-                shrink = min(image.size) / side
-                image.draft(None, (round(image.width / shrink), round(image.height / shrink)))
-            return to_rgb(image)
+            return shown(image, side)
     except DAMAGE as error:
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
         raise DataError(f"cannot read image {path}: {reason}") from None
+
+
+def shown(image: Image.Image, side: int | None) -> Image.Image:
+    """An opened image as `read_rgb` returns it. Raises one of `DAMAGE`."""
+    if side is not None:
+        shrink = min(image.size) / side
+        image.draft(None, (round(image.width / shrink), round(image.height / shrink)))
+    return to_rgb(image)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
