@@ -5,9 +5,9 @@
 Runs `nars search` with two workers on a folder of class folders, in a small space of four resolutions, and
 adds up the memory of its three processes five times a second (PSS of Linux: a page that k processes share
 counts as 1/k for each). Prints the largest sum, the median sum in the second half of the time, and how much
-of that is mapped files (the shared images, and programs), which the system may drop and read again. Then opens the data twice in a fresh process, with an empty cache and
-with the one that this left. `--code` takes the program from another checkout, such as one of an older
-version.
+of that is mapped files (the shared images, and programs), which the system may drop and read again. Then
+opens the data twice in a fresh process, with an empty cache and with the one that this left. `--code` takes
+the program from another checkout, such as one of an older version.
 
 Costs a minute or two on two cores. Expected: the images count once instead of once for each process and
 each resolution, and all but the first process open them in a fraction of the time.
@@ -44,11 +44,11 @@ recipe:
 _OPEN = """
 import sys, time
 from nars.data import load
-start = time.perf_counter()
+start, before = time.perf_counter(), time.process_time()
 data = load(sys.argv[1])
-seconds = time.perf_counter() - start
+seconds, cpu = time.perf_counter() - start, time.process_time() - before
 count = sum(len(data.split(name)) for name in ("train", "val", "test"))
-print(f"{count} images in {seconds:.2f} s: {count / seconds:.0f} per second")
+print(f"{count} images in {seconds:.2f} s, {cpu:.2f} s of a core: {count / cpu:.0f} per second of a core")
 """
 """A program that opens the data and says how fast."""
 

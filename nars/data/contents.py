@@ -68,7 +68,7 @@ def _stamp(file: Path) -> list[int]:
 
 
 def _remembered(memory: Path) -> dict[str, list[Any]]:
-    """What was remembered, by name below the root: size, times and hash."""
+    """The memory by name below the root: size, times and hash of each file."""
     try:
         content = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -28,6 +28,7 @@ __all__ = [
     "shown",
     "square",
     "to_rgb",
+    "with_remedy",
 ]
 
 Fit = Literal["crop", "squash", "letterbox"]
@@ -114,6 +115,11 @@ def read_square(picture: Picture, side: int) -> Tensor | DataError:
     except DataError as error:
         return error
     return square(image, side, picture.fit)
+
+
+def with_remedy(error: DataError) -> DataError:
+    """The error of a picture that cannot be read, with what to do about it."""
+    return DataError(f"{error}; mend or remove it, or leave out such images with --drop-bad")
 
 
 def square(image: Image.Image, side: int, fit: Fit = "crop") -> Tensor:
