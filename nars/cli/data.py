@@ -15,7 +15,8 @@ from nars.cli.values import drop_bad_option, json_option, to_json
     "source",
     default="digits",
     show_default=True,
-    help="digits, clothing, a folder of class folders, an .npz file, or a torchvision set as cifar10:PATH.",
+    help="digits, clothing, a folder of class folders, an .npz file, a .csv or .parquet table of paths and "
+    "labels, a torchvision set as cifar10:PATH, or hf:NAME.",
 )
 @drop_bad_option
 @json_option

@@ -186,7 +186,7 @@ def epochs(*, quiet: bool = False) -> Callable[[Training], None]:
     console = Console(stderr=True, quiet=quiet, soft_wrap=True, highlight=False)
 
     def show(training: Training) -> None:
-        numbers = f"loss {training.loss:.4f}, val {training.accuracy:.4f}"
+        numbers = f"loss {training.loss:.4f}, val {training.score:.4f}"
         console.print(f"winner, epoch {training.epoch}/{training.epochs}: {numbers}")
 
     return show

@@ -129,7 +129,10 @@ run_option = click.option(
 
 def data_option(source: str) -> Callable[[F], F]:
     """The option ``--data`` of a command that otherwise takes the data recorded in its argument `source`."""
-    kinds = "digits, clothing, a folder of class folders, an .npz file, or a torchvision set as cifar10:PATH"
+    kinds = (
+        "digits, clothing, a folder of class folders, an .npz file, a .csv or .parquet table of paths and "
+        "labels, a torchvision set as cifar10:PATH, or hf:NAME"
+    )
     return click.option("--data", help=f"{kinds}; by default the data named in {source}.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +36,7 @@ def hashes(files: Sequence[Path], root: Path) -> list[str]:
     memory = cache.folder() / f"{name}.json"
     known, fresh = _remembered(memory), dict[str, list[Any]]()
     stamps = {file: _stamp(file) for file in files}
-    names = {file: file.relative_to(root).as_posix() for file in files}
+    names = {file: os.path.relpath(file, root) for file in files}
     unknown = [file for file in files if not stamps[file] or known.get(names[file], [])[:3] != stamps[file]]
     with ThreadPoolExecutor(READERS) as pool:
         new = dict(zip(unknown, pool.map(_hash, unknown), strict=True))
@@ -67,7 +68,7 @@ def _stamp(file: Path) -> list[int]:
 
 
 def _remembered(memory: Path) -> dict[str, list[Any]]:
-    """What was remembered, by name below the root: size, times and hash."""
+    """The memory by name below the root: size, times and hash of each file."""
     try:
         content = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):

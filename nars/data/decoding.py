@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nars.data.cache import shared
 from nars.data.images import MEMORY_LIMIT, DiskSplit, ImageData, MemorySplit, Split
-from nars.data.pictures import READERS, Fit, Picture, read_square
+from nars.data.pictures import READERS, Fit, Picture, read_square, with_remedy
 from nars.data.splitting import cut
 from nars.errors import DataError
 
@@ -146,7 +146,7 @@ class Squares:
                     pixels[len(good)] = image
                     good.append(number)
                 elif not self.drop_bad:
-                    raise image
+                    raise with_remedy(image)
         pixels = _without_copies(pixels[: len(good)])
         return {"pixels": pixels, "good": torch.tensor(good, dtype=torch.int64)}
 
@@ -156,7 +156,7 @@ class Squares:
         if not isinstance(error, DataError):
             error = DataError(f"cannot read image {picture.name}: it could not be read before")
         if not self.drop_bad:
-            raise error
+            raise with_remedy(error)
         self.dropped[picture.name] = str(error)
 
 

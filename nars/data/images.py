@@ -18,7 +18,7 @@ from torch import Tensor
 from nars.data.augment import resize
 from nars.data.cache import shared
 from nars.data.crops import cut_out, pixels_needed
-from nars.data.pictures import READERS, Fit, Picture, read_square
+from nars.data.pictures import READERS, Fit, Picture, read_square, with_remedy
 from nars.errors import DataError
 
 __all__ = [
@@ -147,7 +147,7 @@ class DiskSplit(Split):
                 images.append(image)
                 kept.append(number)
             elif not self.drop_bad:
-                raise image
+                raise with_remedy(image)
             elif self.pictures[number].name not in self._reported:
                 self._reported.add(self.pictures[number].name)
                 logger.warning("left out: %s", image)

@@ -25,8 +25,10 @@ __all__ = [
     "Picture",
     "read_rgb",
     "read_square",
+    "shown",
     "square",
     "to_rgb",
+    "with_remedy",
 ]
 
 Fit = Literal["crop", "squash", "letterbox"]
@@ -77,13 +79,18 @@ def read_rgb(path: str | Path, side: int | None = None) -> Image.Image:
     """
     try:
         with Image.open(path) as image:
-            if side is not None:
-                shrink = min(image.size) / side
-                image.draft(None, (round(image.width / shrink), round(image.height / shrink)))
-            return to_rgb(image)
+            return shown(image, side)
     except DAMAGE as error:
         reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
         raise DataError(f"cannot read image {path}: {reason}") from None
+
+
+def shown(image: Image.Image, side: int | None) -> Image.Image:
+    """An opened image as `read_rgb` returns it. Raises one of `DAMAGE`."""
+    if side is not None:
+        shrink = min(image.size) / side
+        image.draft(None, (round(image.width / shrink), round(image.height / shrink)))
+    return to_rgb(image)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -108,6 +115,11 @@ def read_square(picture: Picture, side: int) -> Tensor | DataError:
     except DataError as error:
         return error
     return square(image, side, picture.fit)
+
+
+def with_remedy(error: DataError) -> DataError:
+    """The error of a picture that cannot be read, with what to do about it."""
+    return DataError(f"{error}; mend or remove it, or leave out such images with --drop-bad")
 
 
 def square(image: Image.Image, side: int, fit: Fit = "crop") -> Tensor:

@@ -67,8 +67,9 @@ class SearchRequest(Frozen):
     model_config = ConfigDict(use_attribute_docstrings=True)  # the command line prints them
 
     data: _Name = "digits"
-    """digits, clothing, a folder of class folders, an .npz file, or a torchvision set as cifar10:PATH. A
-    search for detectors takes digit-scenes, or a folder in COCO's, Pascal VOC's or YOLO's format."""
+    """digits, clothing, a folder of class folders, an .npz file, a .csv or .parquet table of paths and
+    labels, a torchvision set as cifar10:PATH, or hf:NAME. A search for detectors takes digit-scenes, or a
+    folder in COCO's, Pascal VOC's or YOLO's format."""
     drop_bad: bool = False
     """Leave out images that cannot be read."""
     task: str = "classification"

@@ -1,0 +1,130 @@
+"""Data sets of Hugging Face as ``hf:NAME``, with the extra ``hf``: a name of its hub, or a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from nars.data.decoding import from_pictures
+from nars.data.images import ImageData
+from nars.data.pictures import DAMAGE, Picture, shown
+from nars.data.table import SPLITS, named_classes
+from nars.errors import DataError
+
+__all__ = ["hub"]
+
+_LABELS = ("label", "labels", "class", "fine_label")
+"""Names of a column of labels, if none has the type of classes."""
+
+
+def hub(name: str, *, drop_bad: bool = False) -> ImageData:
+    """The data set `name`: of the hub, saved by ``save_to_disk``, or a folder that the package can load.
+
+    Images are the first column of that type, labels the first of classes. A split whose labels are withheld
+    is left out. No code of the data set runs. Raises `DataError`.
+    """
+    found = {SPLITS[split]: rows for split, rows in _load(name).items() if split in SPLITS}
+    if "train" not in found:
+        raise DataError(f"hf:{name} has no split train")
+    features = found["train"].features
+    image = _column(name, features, "Image", ())
+    label = _column(name, features, "ClassLabel", _LABELS)
+    classes: tuple[str, ...] | None = getattr(features[label], "names", None)
+    labels = {split: rows[label] for split, rows in found.items()}
+    if classes is None:
+        texts = {split: [str(value) for value in values] for split, values in labels.items()}
+        classes = named_classes(texts["train"])
+        labels = {split: _numbers(name, split, values, classes) for split, values in texts.items()}
+    if len(classes) < 2:
+        raise DataError(f"hf:{name} has one class; a classifier needs two or more")
+    splits, content = {}, []
+    for split, rows in found.items():
+        numbers = [int(number) for number in labels[split]]
+        if split != "train" and any(number < 0 for number in numbers):
+            continue  # the labels of a competition's test images
+        splits[split] = _pictures(split, rows, image, numbers)
+        content += [f"{split}/{picture.label}/{picture.name}:{picture.digest}" for picture in splits[split]]
+    return from_pictures(
+        name.rstrip("/").rpartition("/")[2], tuple(map(str, classes)), splits, content, drop_bad=drop_bad
+    )
+
+
+def _load(name: str) -> Mapping[str, Any]:
+    """The splits of a data set by their names. Raises `DataError`."""
+    try:
+        import datasets
+    except ImportError:
+        raise DataError(f"hf:{name} needs a package: pip install 'nars[hf]'") from None
+    datasets.disable_progress_bars()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries; the outcome is told below
+    saved = any((Path(name) / file).exists() for file in ("dataset_dict.json", "state.json"))
+    try:
+        loaded = datasets.load_from_disk(name) if saved else datasets.load_dataset(name)
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        reason = " ".join(str(error).split())
+        remedy = "" if Path(name).exists() else "; a copy of it in a folder is hf:FOLDER and needs no network"
+        raise DataError(f"cannot load hf:{name}: {reason}{remedy}") from None
+    return loaded if isinstance(loaded, Mapping) else {"train": loaded}
+
+
+def _column(name: str, features: Mapping[str, Any], kind: str, names: Sequence[str]) -> str:
+    """The first column of a type, or else of a name. Raises `DataError`."""
+    for column, feature in features.items():
+        if type(feature).__name__ == kind:
+            return column
+    for column in names:
+        if column in features:
+            return column
+    there = ", ".join(f"{column} ({type(feature).__name__})" for column, feature in features.items())
+    raise DataError(f"hf:{name} has no column of type {kind}; its columns: {there}")
+
+
+def _numbers(name: str, split: str, texts: Sequence[str], classes: Sequence[str]) -> list[int]:
+    number_of = {text: number for number, text in enumerate(classes)}
+    for row, text in enumerate(texts):
+        if text not in number_of:
+            raise DataError(f"hf:{name}, {split} row {row + 1}: train has no class {text!r}")
+    return [number_of[text] for text in texts]
+
+
+def _pictures(split: str, rows: Any, column: str, labels: Sequence[int]) -> list[Picture]:
+    """Pictures that are read from the rows when they are opened, with the hashes of their bytes."""
+    from datasets import Image as Encoded
+
+    encoded = rows.select_columns([column]).cast_column(column, Encoded(decode=False))
+    return [
+        Picture(
+            f"{split} image {number}",
+            label,
+            partial(_open, encoded, column, split, number),
+            digest=hashlib.blake2b(_bytes(encoded, column, number), digest_size=16).hexdigest(),
+        )
+        for number, label in enumerate(labels)
+    ]
+
+
+def _bytes(rows: Any, column: str, number: int) -> bytes:
+    """The bytes of an image file, inside of the data set or beside it; none if it cannot be read."""
+    value = rows[number][column] or {}
+    if value.get("bytes") is not None:
+        return bytes(value["bytes"])
+    try:
+        return Path(value.get("path") or "").read_bytes()
+    except OSError:
+        return b""
+
+
+def _open(rows: Any, column: str, split: str, number: int, side: int) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(_bytes(rows, column, number))) as image:
+            return shown(image, side)
+    except DAMAGE as error:
+        reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
+        raise DataError(f"cannot read {split} image {number}: {reason}") from None
