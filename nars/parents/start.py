@@ -1,4 +1,4 @@
-"""The start of a training from a parent: inherit, then set the norms to the data."""
+"""The start of a training from a parent: judge its channels, inherit, then set the norms to the data."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import torch
 from torch import nn
 
 from nars.data import ImageData
+from nars.parents.alignment import streams
 from nars.parents.inherit import Inheritance, inherit
 from nars.parents.parent import Parent
+from nars.parents.taylor import with_importance
 from nars.spec import Architecture
 from nars.training.evaluation import recalibrate
 
-__all__ = ["as_seen_by", "start"]
+__all__ = ["as_seen_by", "judged", "start"]
 
 
 def as_seen_by(parent: Parent, data: ImageData) -> ImageData:
@@ -19,12 +21,24 @@ def as_seen_by(parent: Parent, data: ImageData) -> ImageData:
     return data.normalized(torch.tensor(parent.mean), torch.tensor(parent.std))
 
 
+def judged(parent: Parent, architecture: Architecture, data: ImageData, device: torch.device) -> Parent:
+    """The parent with the importance of its channels for `data`, if a candidate has to choose among them.
+
+    `data` are normalized as the parent's. Raises `WeightsError` if the stages of the two differ in kind.
+    """
+    streams(architecture, parent.architecture)
+    if parent.importance or architecture.stages == parent.architecture.stages:
+        return parent
+    return with_importance(parent, data, device)
+
+
 def start(
     model: nn.Module, architecture: Architecture, parent: Parent, data: ImageData, device: torch.device
 ) -> Inheritance:
     """Let a fresh classifier of `nars.build` inherit from a parent, in place, and move it to `device`.
 
-    `data` are normalized as the parent's (`as_seen_by`). The running statistics of the norms become those of
+    `data` are normalized as the parent's (`as_seen_by`), whose most important channels are taken (`judged`;
+    else those of the largest weights). The running statistics of the norms become those of
     256 training images, because other channels and other pixels than the parent's pass through them.
     Raises `WeightsError` if the stages of the two differ in kind.
     """

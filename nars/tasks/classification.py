@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +14,7 @@ from nars.device import memory_errors, seeded
 from nars.networks.build import build
 from nars.parents.parent import Parent
 from nars.parents.start import as_seen_by, start
+from nars.parents.taylor import with_importance
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
 from nars.training.loop import Progress, train
@@ -40,6 +42,14 @@ class Classification(Task):
     def inheriting(self, parent: Parent) -> Classification:
         return Classification(self.data, self.device, parent)
 
+    @cached_property
+    def _judged_parent(self) -> Parent | None:
+        """The parent with the importance of its channels for the data, measured once."""
+        if self.parent is None or self.parent.importance:
+            return self.parent
+        with memory_errors("judging the channels of the parent"):
+            return with_importance(self.parent, self.data, self.device)
+
     @property
     def num_classes(self) -> int:
         return len(self.data.classes)
@@ -60,10 +70,11 @@ class Classification(Task):
         self, candidate: Candidate, *, seed: int, on_epoch: Callable[[Progress], bool] | None = None
     ) -> Outcome:
         architecture, recipe = candidate.architecture, candidate.recipe
+        origin = self._judged_parent
         with seeded(seed, self.device), memory_errors("building the network"):
             model = build(architecture, len(self.data.classes), recipe)
-            if self.parent is not None:
-                start(model, architecture, self.parent, self.data, self.device)
+            if origin is not None:
+                start(model, architecture, origin, self.data, self.device)
         trained = train(
             model,
             self.data,
