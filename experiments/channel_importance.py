@@ -16,7 +16,7 @@ from nars.parents.importance import hidden_name, output_name
 from nars.parents.parent import Parent
 from nars.parents.taylor import observed
 
-__all__ = ["WAYS", "Evidence", "gathered"]
+__all__ = ["WAYS", "Evidence", "gathered", "order_left_out"]
 
 Importance = Mapping[str, Tensor]
 """Importance [C] by the names of `Parent.importance`."""
@@ -112,11 +112,11 @@ def _greedy(parent: Parent, evidence: Mapping[str, Evidence], seed: int) -> Impo
         if site.row.op == "mbconv":
             name = hidden_name(site)
             weight = _reading(parent)[name].double()
-            scores[name] = _order(evidence[name].covariance * (weight.T @ weight))
+            scores[name] = order_left_out(evidence[name].covariance * (weight.T @ weight))
     return scores
 
 
-def _order(gram: Tensor) -> Tensor:
+def order_left_out(gram: Tensor) -> Tensor:
     """The step [C] at which each channel is left out; the sum of the removed ones grows least."""
     count = len(gram)
     steps, cross, own = torch.zeros(count, dtype=torch.double), torch.zeros(count), gram.diagonal().clone()

@@ -9,10 +9,10 @@ from it as fine-tuned on the photos (`experiments.sliced`), get the statistics o
 and test together (713 photos). Further candidates get the statistics alone.
 
 The table shows how well each statistic ranks candidates (Kendall's tau, 95 % by bootstrap over candidates),
-and for 40 random choices of 20 and 50 labelled candidates how well predictors rank the others: the Gaussian
+and for 40 random choices of 8 and 16 labelled candidates how well predictors rank the others: the Gaussian
 process of nars and the pretrained ensemble with MACs and parameters alone, with a statistic as measured for
-every candidate (process only), and with its prediction by a ridge regression on the measured candidates, as
-`nars.networks.latency` has for latency, since it is too slow to measure for all proposals.
+every candidate (process only), and with its prediction from the further candidates by another process, since
+it is too slow to measure for all proposals: `nars.predictors.knowledge` takes it for an earlier search.
 
 Costs an hour on one core. Leaves ``inheritance_statistic.csv``, ``inheritance_statistic_untrained.csv`` and
 ``inheritance_statistic_tau.csv`` beside this file.
@@ -31,7 +31,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
-from sklearn.linear_model import RidgeCV
 from torch import nn
 
 from experiments.resumable import work_through
@@ -44,7 +43,8 @@ from nars.parents.taylor import with_importance
 from nars.predictors.encoder import Encoder, pretrain
 from nars.predictors.ensemble import AccuracyPredictor
 from nars.predictors.gaussian import GaussianPredictor
-from nars.space.genotypes import Matrix, is_architecture_feature, to_genotypes
+from nars.predictors.knowledge import EarlierSearch, Knowledge
+from nars.space.genotypes import Matrix, to_genotypes
 from nars.spec import Architecture
 from nars.training.evaluation import evaluate
 from nars.training.loop import train
@@ -61,13 +61,13 @@ TAUS = Path(__file__).with_name("inheritance_statistic_tau.csv")
 MOST_MACS = 32e6
 """The limit that all candidates keep."""
 
-COUNT, FURTHER = 64, 200
+COUNT, FURTHER = 26, 80
 """Candidates that are trained, and that have statistics alone."""
 
 EPOCHS = 1
 """Epochs of a training."""
 
-LABELS, REPEATS = (20, 50), 40
+LABELS, REPEATS = (8, 16), 40
 """Numbers of labels, and random choices of the labelled candidates."""
 
 STATISTICS = {"accuracy": 1, "loss": -1, "divergence": -1, "probe": 1, "echo": 1, "similarity": 1}
@@ -81,15 +81,21 @@ Floats = NDArray[np.float64]
 
 @cache
 def candidates() -> Matrix:
-    """The genotypes [COUNT + FURTHER, d], those to train first."""
-    return drawn(COUNT + FURTHER, 0, MOST_MACS, seed=1)
+    """The genotypes [COUNT, d] of those that are trained."""
+    return drawn(COUNT, 0, MOST_MACS, seed=1)
 
 
-def inherited(number: int, source: str, work: Path) -> tuple[nn.Module, Architecture, dict[str, float]]:
+@cache
+def further() -> Matrix:
+    """The genotypes [FURTHER, d] of those that are not."""
+    return drawn(FURTHER, 0, MOST_MACS, seed=2)
+
+
+def inherited(row: Matrix, source: str, work: Path) -> tuple[nn.Module, Architecture, dict[str, float]]:
     """The network of a candidate that has inherited, what it is, and its statistics."""
     torch.set_num_threads(1)
     _, data = opened(source, work)
-    genotype = to_genotypes(space(), candidates()[number : number + 1])[0]
+    (genotype,) = to_genotypes(space(), row)
     architecture = space().decode(genotype).architecture
     torch.manual_seed(0)
     model = build(architecture, len(data.classes))
@@ -110,12 +116,13 @@ def _parents_answers(source: str, work: Path) -> Answers:
 
 
 def describe(number: int, source: str, work: Path) -> list[dict[str, object]]:
-    return [{"candidate": number, **inherited(number, source, work)[2]}]
+    return [{"candidate": number, **inherited(further()[[number]], source, work)[2]}]
 
 
 def fine_tune(number: int, source: str, work: Path) -> list[dict[str, object]]:
     """The row of a candidate that is trained."""
-    model, architecture, statistics = inherited(number, source, work)
+    genotype = candidates()[[number]]
+    model, architecture, statistics = inherited(genotype, source, work)
     data = opened(source, work)[1]
     trained = train(
         model, data, SHORT.replace(epochs=EPOCHS), resolution=architecture.resolution, device=CPU, seed=0
@@ -123,20 +130,14 @@ def fine_tune(number: int, source: str, work: Path) -> list[dict[str, object]]:
     test = evaluate(trained.model, data, "test", resolution=architecture.resolution, device=CPU)
     right = trained.val.accuracy * trained.val.images + test.accuracy * test.images
     score = right / (trained.val.images + test.images)
-    curve = {f"val_{each.epoch}": round(each.accuracy, 4) for each in trained.curve}
-    cost = {
-        name: int(value[0]) for name, value in space().statistics(candidates()[number : number + 1]).items()
-    }
+    cost = {name: int(values[0]) for name, values in space().statistics(genotype).items()}
     seconds = round(trained.curve[-1].seconds, 1)
-    return [
-        {"candidate": number, **cost, **statistics, **curve, "score": round(score, 4), "seconds": seconds}
-    ]
+    return [{"candidate": number, **cost, **statistics, "score": round(score, 4), "seconds": seconds}]
 
 
-def known(name: str) -> Floats:
-    """A statistic of every candidate, larger is better; losses and divergences by their logarithm."""
-    columns = pd.concat([pd.read_csv(TRAINED), pd.read_csv(UNTRAINED)])[["candidate", name]]
-    values = columns.set_index("candidate")[name].to_numpy(np.float64)
+def known(name: str, file: Path) -> Floats:
+    """A statistic of the candidates of a file, larger is better; of losses and divergences the logarithm."""
+    values = pd.read_csv(file).sort_values("candidate")[name].to_numpy(np.float64)
     return np.asarray(-np.log(values) if STATISTICS[name] < 0 else values)
 
 
@@ -152,23 +153,12 @@ class Measured:
         return np.array([[self.known.get(row.tobytes(), rng.choice(self.values))] for row in matrix])
 
 
-class Modelled:
-    """A ridge regression of the statistic on architecture, MACs and parameters."""
-
-    def __init__(self, rows: Matrix, values: Floats) -> None:
-        self.model = RidgeCV(alphas=np.logspace(-3, 3, 13)).fit(self._inputs(rows), values)
-
-    def __call__(self, matrix: Matrix) -> Floats:
-        return np.asarray(self.model.predict(self._inputs(matrix)))[:, None]
-
-    def positive(self, matrix: Matrix) -> Floats:
-        """The prediction as a statistic to pretrain on, whose logarithm is learned."""
-        return np.exp(np.clip(self(matrix)[:, 0], -20, 20))
-
-    def _inputs(self, matrix: Matrix) -> Floats:
-        statistics = np.log(np.stack(list(space().statistics(matrix).values()), axis=1))
-        described = space().dimensions.features(matrix)[:, is_architecture_feature(space())]
-        return np.concatenate([statistics, described], axis=1)
+def modelled(rows: Matrix, values: Floats) -> Knowledge:
+    """A prediction of the statistic, as that of an earlier search is made from its scores."""
+    genotypes = tuple(to_genotypes(space(), rows))
+    return Knowledge(
+        space(), [EarlierSearch(run="inherited", genotypes=genotypes, scores=tuple(values.tolist()))]
+    )
 
 
 Ranker = Callable[[Matrix, Floats, Matrix], Floats]
@@ -197,14 +187,13 @@ def rank_all(name: str) -> list[dict[str, object]]:
 def _rankers(name: str) -> dict[str, Ranker]:
     if name == "none":
         return {"process": partial(_process, None), "ensemble": partial(_ensemble, pretrain(space()))}
-    count = len(pd.read_csv(TRAINED))
-    rows = np.concatenate([candidates()[:count], candidates()[COUNT:]])
-    values = known(name)
-    modelled = Modelled(rows[count:], values[count:])
-    encoder = pretrain(space(), targets={"statistic": modelled.positive})
+    rows, values = further(), known(name, UNTRAINED)
+    model = modelled(rows[: len(values)], values)
+    own = known(name, TRAINED)
+    encoder = pretrain(space(), targets={"statistic": lambda matrix: np.exp(model(matrix)[:, 0])})
     return {
-        "process, measured": partial(_process, Measured(rows, values)),
-        "process": partial(_process, modelled),
+        "process, measured": partial(_process, Measured(candidates()[: len(own)], own)),
+        "process": partial(_process, model),
         "ensemble": partial(_ensemble, encoder),
     }
 
@@ -261,8 +250,8 @@ def main(given: Sequence[str] | None = None) -> None:
         place = {"source": options.data, "work": options.work}
         trained = [(number,) for number in range(COUNT)]
         work_through(TRAINED, ("candidate",), trained, partial(fine_tune, **place), 1)
-        further = [(number,) for number in range(COUNT, COUNT + FURTHER)]
-        work_through(UNTRAINED, ("candidate",), further, partial(describe, **place), 1)
+        untrained = [(number,) for number in range(FURTHER)]
+        work_through(UNTRAINED, ("candidate",), untrained, partial(describe, **place), 1)
         work_through(TAUS, ("statistic",), [(name,) for name in GIVEN], rank_all, 1)
     show()
 

@@ -24,11 +24,13 @@ __all__ = [
     "Void",
     "config_text",
     "counts",
+    "foretold_samples",
     "labels",
     "latency_samples",
     "place",
     "write",
     "write_config_text",
+    "write_foretold_samples",
     "write_latency_samples",
 ]
 
@@ -49,6 +51,9 @@ _CONFIG = "config"
 
 _LATENCY_SAMPLES = "latency_samples"
 """User attribute of a study: genotype rows and seconds that its latency model learns from."""
+
+_FORETOLD_SAMPLES = "foretold_samples"
+"""User attribute of a study: genotypes and what their task foretells of them before a training."""
 
 
 @dataclass(frozen=True)
@@ -169,3 +174,14 @@ def latency_samples(study: Study) -> list[tuple[list[float], float]] | None:
 def write_latency_samples(study: Study, samples: Sequence[tuple[Sequence[float], float]]) -> None:
     """Store the samples of a latency model in its study, for every worker and every restart."""
     study.set_user_attr(_LATENCY_SAMPLES, [[list(row), seconds] for row, seconds in samples])
+
+
+def foretold_samples(study: Study) -> list[tuple[dict[str, Any], float]] | None:
+    """Return pairs of a genotype and what its task foretells of it; None before they are measured."""
+    samples: list[tuple[dict[str, Any], float]] | None = study.user_attrs.get(_FORETOLD_SAMPLES)
+    return samples
+
+
+def write_foretold_samples(study: Study, samples: Sequence[tuple[Mapping[str, Any], float]]) -> None:
+    """Store what a task foretells in the study, for every worker and every restart."""
+    study.set_user_attr(_FORETOLD_SAMPLES, [[dict(genotype), value] for genotype, value in samples])

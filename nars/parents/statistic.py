@@ -18,7 +18,7 @@ from nars.device import half_precision
 from nars.parents.parent import Parent, network_of
 from nars.training.evaluation import moments
 
-__all__ = ["Answers", "Kept", "answers", "answers_of", "kept"]
+__all__ = ["Answers", "Kept", "answers", "answers_of", "kept", "probed"]
 
 _IMAGES = 256
 """Training images that networks are asked about."""
@@ -102,10 +102,15 @@ def kept(child: Answers, parent: Answers) -> Kept:
         accuracy=accuracy,
         loss=loss,
         divergence=divergence,
-        probe=_explained(child.features, F.one_hot(child.labels).double()),
+        probe=probed(child),
         echo=_explained(child.features, parent.logits.double()),
         similarity=_cka(child.features, parent.features),
     )
+
+
+def probed(child: Answers) -> float:
+    """The `Kept.probe` of a network, which needs no answers of its parent."""
+    return _explained(child.features, F.one_hot(child.labels).double())
 
 
 def _explained(features: Tensor, targets: Tensor) -> float:

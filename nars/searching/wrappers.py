@@ -13,6 +13,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nars.predictors.knowledge import EarlierSearch
 from nars.searching.budget import Budget
 from nars.searching.config import SearchConfig
 from nars.searching.confirm import is_confirmation, next_to_confirm
@@ -69,8 +70,14 @@ class SearchSampler(BaseSampler):
         self._reservoir = Reservoir(space, limits, seed)
 
     @classmethod
-    def of(cls, config: SearchConfig, domain: Domain, signature: Record) -> Self:
-        """Make the sampler of a search over its domain."""
+    def of(
+        cls,
+        config: SearchConfig,
+        domain: Domain,
+        signature: Record,
+        foretold: tuple[EarlierSearch, ...] = (),
+    ) -> Self:
+        """Make the sampler of a search over its domain, which learns from `foretold` as from a warm start."""
         inner = make_sampler(
             config.sampler,
             domain,
@@ -78,7 +85,7 @@ class SearchSampler(BaseSampler):
             config.objectives,
             config.seed,
             config.predictor,
-            config.warm_start,
+            config.warm_start + foretold,
         )
         tries = 1 if config.sampler in SLOW else TRIES
         return cls(inner, domain, config.total, config.limits, config.seed, signature, tries)

@@ -59,6 +59,13 @@ class Task(ABC):
         """The same task with candidates that inherit from a parent. Raises `UsageError` if it cannot."""
         raise UsageError(f"candidates of the task {self.name} cannot inherit from {parent.source} yet")
 
+    def foretell(self, candidate: Candidate) -> float | None:
+        """Measure what is known of a candidate before it is trained: larger is better.
+
+        None if the task knows nothing. Raises `TrialError` if this candidate cannot be measured.
+        """
+        return None
+
     @abstractmethod
     def describe(self) -> str:
         """Describe the data in one line: its name, and how many images and classes it has."""

@@ -14,6 +14,7 @@ from nars.device import memory_errors, seeded
 from nars.networks.build import build
 from nars.parents.parent import Parent
 from nars.parents.start import as_seen_by, start
+from nars.parents.statistic import answers, probed
 from nars.parents.taylor import with_importance
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
@@ -65,6 +66,17 @@ class Classification(Task):
     def describe(self) -> str:
         sizes = ", ".join(f"{len(self.data.split(name))} {name}" for name in ("train", "val", "test"))
         return f"classification of {self.data.name}: {len(self.data.classes)} classes, {sizes} images"
+
+    def foretell(self, candidate: Candidate) -> float | None:
+        """The share of the labels' variance that features which are only inherited explain."""
+        origin, architecture = self._judged_parent, candidate.architecture
+        if origin is None:
+            return None
+        with seeded(0, self.device), memory_errors("building the network"):
+            model = build(architecture, len(self.data.classes))
+            start(model, architecture, origin, self.data, self.device)
+            child = answers(model, self.data, resolution=architecture.resolution, device=self.device)
+        return probed(child)
 
     def run(
         self, candidate: Candidate, *, seed: int, on_epoch: Callable[[Progress], bool] | None = None

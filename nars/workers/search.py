@@ -10,8 +10,10 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study
 
 from nars.networks.latency import latency_domain
+from nars.predictors.knowledge import EarlierSearch
 from nars.searching.budget import Budget
 from nars.searching.config import SearchConfig
+from nars.searching.foretold import foretold
 from nars.space import Space
 from nars.space.genotypes import Domain
 from nars.tasks.base import Task
@@ -27,13 +29,16 @@ class Search:
     task: Task
     domain: Domain
     """The space, with a prediction of latency if the search limits or minimizes latency."""
+    foretold: tuple[EarlierSearch, ...] = ()
+    """What was measured of candidates before any was trained."""
 
     @classmethod
     def of(cls, study: Study, config: SearchConfig, task: Task) -> Self:
-        """Open a search; if it needs latencies and its study has no samples, measure some first."""
+        """Open a search; what it needs to know of candidates before a training is measured first."""
+        domain: Domain = config.space
         if config.needs_latency:
-            return cls(config, task, latency_domain(config.space, study, task.device))
-        return cls(config, task, config.space)
+            domain = latency_domain(config.space, study, task.device)
+        return cls(config, task, domain, foretold(study, config, domain, task))
 
     @property
     def space(self) -> Space:

@@ -34,7 +34,7 @@ def work(search: Search, study: Study) -> None:
     Raises `InfeasibleError` if no candidate meets the limits.
     """
     signature = Record(worker=worker_name(), epochs=most_epochs(search.space))
-    study.sampler = SearchSampler.of(search.config, search.domain, signature)
+    study.sampler = SearchSampler.of(search.config, search.domain, signature, search.foretold)
     study.pruner = make_pruner(search.config.pruner)
     refusals = 0
     while not search.budget.is_spent(study.get_trials(deepcopy=False)):
