@@ -31,6 +31,7 @@ __all__ = [
     "class_names",
     "config_text",
     "counts",
+    "foretold_samples",
     "labels",
     "latency_samples",
     "place",
@@ -40,6 +41,7 @@ __all__ = [
     "write_artifact",
     "write_class_names",
     "write_config_text",
+    "write_foretold_samples",
     "write_latency_samples",
     "write_reference_record",
     "write_store_location",
@@ -74,6 +76,9 @@ _CLASSES = "classes"
 
 _LATENCY_SAMPLES = "latency_samples"
 """User attribute of a study: genotype rows and seconds that its latency model learns from."""
+
+_FORETOLD_SAMPLES = "foretold_samples"
+"""User attribute of a study: genotypes and what their task foretells of them before a training."""
 
 _STORE = "artifact_store"
 """User attribute of a study: the location of its store of files, and whether that is in the run folder."""
@@ -295,3 +300,14 @@ def store_location(study: Study) -> StoreLocation | None:
 def write_store_location(study: Study, location: StoreLocation) -> None:
     """Store the location of a study's files, for workers that know only the storage."""
     study.set_user_attr(_STORE, asdict(location))
+
+
+def foretold_samples(study: Study) -> list[tuple[dict[str, Any], float]] | None:
+    """Return pairs of a genotype and what its task foretells of it; None before they are measured."""
+    samples: list[tuple[dict[str, Any], float]] | None = study.user_attrs.get(_FORETOLD_SAMPLES)
+    return samples
+
+
+def write_foretold_samples(study: Study, samples: Sequence[tuple[Mapping[str, Any], float]]) -> None:
+    """Store what a task foretells in the study, for every worker and every restart."""
+    study.set_user_attr(_FORETOLD_SAMPLES, [[dict(genotype), value] for genotype, value in samples])

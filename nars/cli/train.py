@@ -77,7 +77,7 @@ def train_command(
     from nars.networks.build import build
     from nars.networks.weights import save_weights
     from nars.parents.sources import parent
-    from nars.parents.start import as_seen_by, start
+    from nars.parents.start import as_seen_by, judged, start
     from nars.training import evaluation, loop
 
     assert candidate.data is not None
@@ -92,6 +92,7 @@ def train_command(
         model = build(candidate.architecture, len(images.classes), candidate.recipe)
     if origin is not None:
         images = as_seen_by(origin, images)
+        origin = judged(origin, candidate.architecture, images, torch_device)
         inherited = start(model, candidate.architecture, origin, images, torch_device)
         console.print(f"inherited {inherited.share:.1%} of the parameters from {init}")
     console.print(f"training on {candidate.data}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from nars.errors import WeightsError
 from nars.spec import Architecture, Block
 
-__all__ = ["Site", "Stream", "streams"]
+__all__ = ["Site", "Stream", "sites", "streams"]
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ def streams(child: Architecture, parent: Architecture) -> list[Stream]:
 
     Raises `WeightsError` that names the first stage in which the two are of another structure.
     """
-    ours, theirs = _sites(child), _sites(parent)
+    ours, theirs = sites(child), sites(parent)
     if len(ours) != len(theirs):
         raise WeightsError(f"{child.name} has {len(ours)} stages, its parent {parent.name} has {len(theirs)}")
     aligned: list[Stream] = []
-    for stage, (sites, originals) in enumerate(zip(ours, theirs, strict=True)):
-        count = max(_widths(sites), _widths(originals))
-        pairs = list(itertools.product(_cuts(sites, count), _cuts(originals, count)))
+    for stage, (own_sites, originals) in enumerate(zip(ours, theirs, strict=True)):
+        count = max(_widths(own_sites), _widths(originals))
+        pairs = list(itertools.product(_cuts(own_sites, count), _cuts(originals, count)))
         fitting = [pair for pair in pairs if all(map(_fits, *pair))]
         if not fitting:
             rule = f"differs from that of its parent {parent.name} in operations or strides"
@@ -65,7 +65,7 @@ def streams(child: Architecture, parent: Architecture) -> list[Stream]:
     return aligned
 
 
-def _sites(architecture: Architecture) -> list[list[Site]]:
+def sites(architecture: Architecture) -> list[list[Site]]:
     """The single blocks of every stage."""
     stages: list[list[Site]] = [[] for _ in architecture.stages]
     for stage, channels, row in architecture.blocks():

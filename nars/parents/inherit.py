@@ -77,9 +77,7 @@ def _picks(
     if architecture.in_channels != parent.architecture.in_channels:
         incoming.fill_(_FRESH)
     for stream in streams(architecture, parent.architecture):
-        outgoing = _most_important(
-            stream_importance(parent.state, stream.parent), stream.child[0].row.channels
-        )
+        outgoing = _most_important(stream_importance(parent, stream.parent), stream.child[0].row.channels)
         for child, original in stream.pairs():
             if original is not None:
                 for suffix, picks in _block_picks(parent, child, original, incoming, outgoing):
@@ -106,7 +104,7 @@ def _block_picks(
     yield from _conv_norm("layers.expand.", hidden, incoming)
     yield from _conv_norm("layers.depthwise.", hidden, torch.zeros(1, dtype=torch.long))
     if child.row.se != "none" and original.row.se != "none":
-        squeezed = _most_important(squeeze_importance(parent.state, original), _squeezed(child))
+        squeezed = _most_important(squeeze_importance(parent, original), _squeezed(child))
         yield "layers.se.fc1.weight", (squeezed, hidden)
         yield "layers.se.fc1.bias", (squeezed,)
         yield "layers.se.fc2.weight", (hidden, squeezed)
@@ -138,7 +136,7 @@ def _hidden(parent: Parent, child: Site, original: Site, incoming: Tensor) -> Te
             return incoming
         if plain or was_plain:
             return torch.full((wanted,), _FRESH)
-    return _most_important(hidden_importance(parent.state, original), wanted)
+    return _most_important(hidden_importance(parent, original), wanted)
 
 
 def _squeezed(child: Site) -> int:

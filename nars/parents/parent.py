@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 
 from nars.networks.build import build
-from nars.networks.weights import load_into
 from nars.spec import Architecture
 
-__all__ = ["Parent"]
+__all__ = ["Parent", "network_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +27,14 @@ class Parent:
     std: tuple[float, ...]
     source: str
     """The name or file that it came from."""
+    importance: Mapping[str, Tensor] = field(default_factory=dict)
+    """Measured importance of its channels, by the names of `nars.parents.importance`; those that are
+    absent are judged by the norms of their weights."""
 
-    def network(self) -> nn.Module:
-        """The parent itself, in evaluation mode. Raises `WeightsError` if its tensors do not fit."""
-        model = build(self.architecture, len(self.classes))
-        load_into(model, self.state, self.source)
-        return model.eval()
+
+def network_of(parent: Parent) -> nn.Module:
+    """The classifier that the parent is. It draws no random numbers and shares the parent's tensors."""
+    with torch.device("meta"):
+        model = build(parent.architecture, len(parent.classes))
+    model.load_state_dict(dict(parent.state), assign=True)
+    return model

@@ -1,4 +1,4 @@
-"""The start of a training from a parent: inherit, set the norms to the data, and let it teach."""
+"""The start of a training from a parent: judge its channels, inherit, set the norms, and let it teach."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import torch
 from torch import nn
 
 from nars.data import ImageData
+from nars.parents.alignment import streams
 from nars.parents.inherit import Inheritance, inherit
-from nars.parents.parent import Parent
+from nars.parents.parent import Parent, network_of
+from nars.parents.taylor import with_importance
 from nars.spec import Architecture
 from nars.training.evaluation import recalibrate
 from nars.training.teacher import Teacher
 
-__all__ = ["as_seen_by", "start", "teacher_of"]
+__all__ = ["as_seen_by", "judged", "start", "teacher_of"]
 
 
 def as_seen_by(parent: Parent, data: ImageData) -> ImageData:
@@ -24,7 +26,18 @@ def teacher_of(parent: Parent | None, classes: tuple[str, ...], device: torch.de
     """The parent as a teacher on `device`; None if it does not tell apart the same classes."""
     if parent is None or parent.classes != classes:
         return None
-    return Teacher(parent.network().to(device), parent.architecture.resolution)
+    return Teacher(network_of(parent).to(device), parent.architecture.resolution)
+
+
+def judged(parent: Parent, architecture: Architecture, data: ImageData, device: torch.device) -> Parent:
+    """The parent with the importance of its channels for `data`, if a candidate has to choose among them.
+
+    `data` are normalized as the parent's. Raises `WeightsError` if the stages of the two differ in kind.
+    """
+    streams(architecture, parent.architecture)
+    if parent.importance or architecture.stages == parent.architecture.stages:
+        return parent
+    return with_importance(parent, data, device)
 
 
 def start(
@@ -32,7 +45,8 @@ def start(
 ) -> Inheritance:
     """Let a fresh classifier of `nars.build` inherit from a parent, in place, and move it to `device`.
 
-    `data` are normalized as the parent's (`as_seen_by`). The running statistics of the norms become those of
+    `data` are normalized as the parent's (`as_seen_by`), whose most important channels are taken (`judged`;
+    else those of the largest weights). The running statistics of the norms become those of
     256 training images, because other channels and other pixels than the parent's pass through them.
     Raises `WeightsError` if the stages of the two differ in kind.
     """

@@ -13,6 +13,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nars.predictors.knowledge import EarlierSearch
 from nars.searching.budget import Budget
 from nars.searching.config import SearchConfig
 from nars.searching.confirm import is_confirmation, next_to_confirm
@@ -70,9 +71,17 @@ class SearchSampler(BaseSampler):
 
     @classmethod
     def of(
-        cls, config: SearchConfig, domain: Domain, signature: Record, budget: Budget | None = None
+        cls,
+        config: SearchConfig,
+        domain: Domain,
+        signature: Record,
+        budget: Budget | None = None,
+        foretold: tuple[EarlierSearch, ...] = (),
     ) -> Self:
-        """Make the sampler of a search over its domain; `budget` takes the place of the whole one."""
+        """Make the sampler of a search over its domain, which learns from `foretold` as from a warm start.
+
+        A `budget` takes the place of the whole one.
+        """
         inner = make_sampler(
             config.sampler,
             domain,
@@ -80,7 +89,7 @@ class SearchSampler(BaseSampler):
             config.objectives,
             config.seed,
             config.predictor,
-            config.warm_start,
+            config.warm_start + foretold,
         )
         tries = 1 if config.sampler in SLOW else TRIES
         return cls(inner, domain, budget or config.total, config.limits, config.seed, signature, tries)

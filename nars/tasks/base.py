@@ -93,6 +93,13 @@ class Task(ABC):
         """The same task with another score. Raises `UsageError` if the task or its data have none such."""
         raise UsageError(f"the task {self.name} is scored by {self.metric}, got {metric.name!r}")
 
+    def foretell(self, candidate: Candidate) -> float | None:
+        """Measure what is known of a candidate before it is trained: larger is better.
+
+        None if the task knows nothing. Raises `TrialError` if this candidate cannot be measured.
+        """
+        return None
+
     @abstractmethod
     def describe(self) -> str:
         """Describe the data in one line: its name, and how many images and classes it has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +15,8 @@ from nars.networks.build import build
 from nars.networks.weights import save_weights
 from nars.parents.parent import Parent
 from nars.parents.start import as_seen_by, start, teacher_of
+from nars.parents.statistic import answers, probed
+from nars.parents.taylor import with_importance
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
 from nars.training.evaluation import check_metric, evaluate
@@ -64,6 +67,14 @@ class Classification(Task):
         check_metric(metric, self.data, "val")
         return Classification(self.data, self.device, self.parent, metric)
 
+    @cached_property
+    def _judged_parent(self) -> Parent | None:
+        """The parent with the importance of its channels for the data, measured once."""
+        if self.parent is None or self.parent.importance:
+            return self.parent
+        with memory_errors("judging the channels of the parent"):
+            return with_importance(self.parent, self.data, self.device)
+
     @property
     def num_classes(self) -> int:
         return len(self.data.classes)
@@ -92,6 +103,17 @@ class Classification(Task):
         sizes = ", ".join(f"{len(self.data.split(name))} {name}" for name in ("train", "val", "test"))
         return f"classification of {self.data.name}: {len(self.data.classes)} classes, {sizes} images"
 
+    def foretell(self, candidate: Candidate) -> float | None:
+        """The share of the labels' variance that features which are only inherited explain."""
+        origin, architecture = self._judged_parent, candidate.architecture
+        if origin is None:
+            return None
+        with seeded(0, self.device), memory_errors("building the network"):
+            model = build(architecture, len(self.data.classes))
+            start(model, architecture, origin, self.data, self.device)
+            child = answers(model, self.data, resolution=architecture.resolution, device=self.device)
+        return probed(child)
+
     def run(
         self,
         candidate: Candidate,
@@ -102,10 +124,12 @@ class Classification(Task):
     ) -> Outcome:
         architecture, recipe = candidate.architecture, candidate.recipe
         data = self.data.fitted(recipe.fit)
+        is_parent = self.parent is not None and architecture.stages == self.parent.architecture.stages
+        origin = self.parent if is_parent else self._judged_parent
         with seeded(seed, self.device), memory_errors("building the network"):
             model = build(architecture, len(self.data.classes), recipe)
-            if self.parent is not None:
-                start(model, architecture, self.parent, data, self.device)
+            if origin is not None:
+                start(model, architecture, origin, data, self.device)
         trained = train(
             model,
             data,

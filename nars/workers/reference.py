@@ -23,6 +23,7 @@ from nars.errors import RunError, TrialError
 from nars.internals import storage_of
 from nars.parents.parent import Parent
 from nars.parents.sources import parent_in
+from nars.searching.foretold import foretold
 from nars.searching.reference import Reference, charged, reference_candidate, study_name
 from nars.space.cost import count
 from nars.spec import Candidate
@@ -47,13 +48,14 @@ def inheriting(search: Search, study: Study) -> Search:
     """
     settings = search.config.reference
     if settings is None:
-        return search
+        return replace(search, foretold=foretold(study, search.config, search.domain, search.task))
     if reference_record(study) is None:
         with _turn(study) as turn:
             if _is_first(study, turn):
                 _fine_tune(search, study, turn, settings)
     task = search.task.inheriting(_fetched(search, study))
-    return replace(search, task=task, budget=charged(search.budget, study))
+    known = foretold(study, search.config, search.domain, task)
+    return replace(search, task=task, budget=charged(search.budget, study), foretold=known)
 
 
 @contextlib.contextmanager
@@ -108,7 +110,10 @@ def _fine_tune(search: Search, study: Study, turn: tuple[Study, Trial], settings
         except TrialError as error:
             raise RunError(f"{search.config.init} cannot be fine-tuned: {error}") from None
         _keep(search, study, outcome, Path(folder) / "reference.pt")
-    record = _record(search, candidate, outcome)
+        began = time.perf_counter()
+        foretold(study, search.config, search.domain, search.task.inheriting(_fetched(search, study)))
+        seconds = outcome.seconds + time.perf_counter() - began
+    record = _record(search, candidate, outcome, seconds)
     write(beside, trial, record)
     write_reference_record(study, record)
     beside.tell(trial, outcome.score)
@@ -153,12 +158,12 @@ def _keep(search: Search, study: Study, outcome: Outcome, file: Path) -> None:
     keep(study, search.store, "reference", file)
 
 
-def _record(search: Search, candidate: Candidate, outcome: Outcome) -> Record:
+def _record(search: Search, candidate: Candidate, outcome: Outcome, seconds: float) -> Record:
     costs = count(candidate.architecture, num_classes=search.task.num_classes)
     return Record(
         epochs=outcome.epochs,
         seed=search.config.seed,
-        seconds=round(outcome.seconds, 3),
+        seconds=round(seconds, 3),
         curve=[(round(fraction, 4), round(value, 6)) for fraction, value in outcome.curve],
         measured={
             "macs": float(costs.macs),

@@ -11,6 +11,7 @@ from optuna.study import Study
 
 from nars.artifacts.store import Store
 from nars.networks.latency import latency_domain
+from nars.predictors.knowledge import EarlierSearch
 from nars.searching.budget import Budget
 from nars.searching.config import SearchConfig
 from nars.searching.reference import charged
@@ -34,6 +35,8 @@ class Search:
     """That of the configuration, charged with the reference."""
     store: Store | None = None
     """The store of weights and checkpoints; None if this process has none."""
+    foretold: tuple[EarlierSearch, ...] = ()
+    """What was measured of candidates before any was trained."""
 
     @classmethod
     def of(cls, study: Study, config: SearchConfig, task: Task, store: Store | None = None) -> Self:

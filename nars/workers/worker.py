@@ -38,7 +38,7 @@ def work(search: Search, study: Study) -> None:
     """
     search = inheriting(search, study)
     signature = Record(worker=worker_name(), epochs=most_epochs(search.space))
-    study.sampler = SearchSampler.of(search.config, search.domain, signature, search.budget)
+    study.sampler = SearchSampler.of(search.config, search.domain, signature, search.budget, search.foretold)
     study.pruner = make_pruner(search.config.pruner)
     refusals = 0
     while not search.budget.is_spent(study.get_trials(deepcopy=False)):

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import nars
 from nars.cli import main
 from nars.data import ImageData, load
+from nars.errors import WeightsError
 from nars.networks.weights import load_weights
+from nars.parents.inherit import Inheritance
 from nars.parents.parent import Parent
 from nars.parents.sources import parent
-from nars.parents.start import as_seen_by, start
+from nars.parents.start import as_seen_by, judged, start
 from nars.spec import Architecture, Block, Candidate, Recipe
 from nars.tasks.classification import Classification
 from nars.training.evaluation import evaluate
@@ -95,6 +99,33 @@ def test_the_task_trains_from_a_parent(digits: ImageData, origin: Parent) -> Non
     assert scores[1] == scores[2]
     assert scores[1] > scores[0]
     assert Classification(digits, CPU, origin).fingerprint == Classification(digits, CPU).fingerprint
+
+
+def test_channels_are_judged_once_and_only_if_some_are_left_out(
+    digits: ImageData, origin: Parent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, same = as_seen_by(origin, digits), CANDIDATE.architecture
+    narrow = same.replace(stages=[*same.stages[:3], [same.stages[3][0].replace(channels=32)]])
+    assert judged(origin, same.replace(resolution=8), images, CPU) is origin
+    measured = judged(origin, narrow, images, CPU)
+    assert measured.importance["stages.3.0.output"].shape == (64,)
+    assert judged(measured, narrow, images, CPU) is measured
+    with pytest.raises(WeightsError, match="small has 3 stages, its parent small has 4"):
+        judged(origin, same.replace(stages=same.stages[:-1]), images, CPU)
+
+    given: list[Parent] = []
+
+    def recorded(model: nn.Module, architecture: Architecture, parent: Parent, *others: Any) -> Inheritance:
+        given.append(parent)
+        return start(model, architecture, parent, *others)
+
+    monkeypatch.setattr("nars.tasks.classification.start", recorded)
+    task = Classification(digits, CPU, origin)
+    once = CANDIDATE.replace(recipe=CANDIDATE.recipe.replace(epochs=1), architecture=narrow)
+    for seed in (0, 1):
+        task.run(once, seed=seed)
+    assert given[0] is given[1]
+    torch.testing.assert_close(dict(given[0].importance), dict(measured.importance))
 
 
 def test_train_and_profile_take_a_parent(

@@ -1,0 +1,77 @@
+"""A search learns from what its task foretells of candidates before it trains any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+import studies
+from stub_task import StubTask
+
+from nars.errors import TrialMemoryError
+from nars.searching import foretold as module
+from nars.searching.foretold import foretold
+from nars.searching.wrappers import SearchSampler
+from nars.space.genotypes import from_genotypes, to_genotypes
+from nars.spec import Candidate
+from nars.trials import Record
+
+CONFIG = studies.config(init="parent.pt", limits={"macs": 2e6})
+
+
+class Oracle(StubTask):
+    """Foretells that large images are good; it has no memory for every third candidate."""
+
+    asked = 0
+    failing = 3
+
+    def foretell(self, candidate: Candidate) -> float | None:
+        self.asked += 1
+        if self.asked % self.failing == 0:
+            raise TrialMemoryError("no memory")
+        return float(candidate.architecture.resolution)
+
+
+@pytest.fixture
+def oracle(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(module, "COUNT", 24)
+    return Oracle.open("none", "cpu")
+
+
+def test_random_candidates_within_the_limits_are_measured_once(oracle: Any) -> None:
+    study = optuna.create_study()
+    (lesson,) = foretold(study, CONFIG, CONFIG.space, oracle)
+    assert (len(lesson.scores), oracle.asked) == (16, 24)
+    macs = CONFIG.space.statistics(from_genotypes(CONFIG.space, lesson.genotypes))["macs"]
+    assert macs.max() <= 2e6
+    assert foretold(study, CONFIG, CONFIG.space, oracle) == (lesson,)
+    assert oracle.asked == 24
+
+
+def test_half_of_the_first_candidates_are_foretold_to_be_good(oracle: Any) -> None:
+    oracle.failing = 1000
+    lessons = foretold(optuna.create_study(), CONFIG, CONFIG.space, oracle)
+    sides = []
+    for given in ((), lessons):
+        sampler = SearchSampler.of(CONFIG, CONFIG.space, Record(), given)
+        first: Any = sampler.inner
+        matrix = first.first_candidates[: first.rounds.first_batch]
+        decoded = [CONFIG.space.decode(one) for one in to_genotypes(CONFIG.space, matrix)]
+        sides.append(np.mean([each.architecture.resolution for each in decoded]))
+    assert sides[1] > 1.1 * sides[0]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"init": "none"}, {"sampler": "random"}, {"predictor": "ensemble"}], ids=str
+)
+def test_searches_that_cannot_learn_from_it_measure_nothing(changes: dict[str, str], oracle: Any) -> None:
+    assert foretold(optuna.create_study(), CONFIG.replace(**changes), CONFIG.space, oracle) == ()
+    assert oracle.asked == 0
+
+
+def test_too_few_are_no_lesson(oracle: Any) -> None:
+    oracle.failing = 1
+    assert foretold(optuna.create_study(), CONFIG, CONFIG.space, oracle) == ()
+    assert foretold(optuna.create_study(), CONFIG, CONFIG.space, StubTask.open("none", "cpu")) == ()
