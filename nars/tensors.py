@@ -7,6 +7,7 @@ have the same content as ``.pt`` and as ``.safetensors``.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import pickle
@@ -26,7 +27,7 @@ from torch import Tensor
 from nars.errors import WeightsError
 from nars.files import write_whole
 
-__all__ = ["FileFormat", "damage_named", "format_of", "read_tensors", "write_tensors"]
+__all__ = ["FileFormat", "damage_named", "fingerprint", "format_of", "read_tensors", "write_tensors"]
 
 _SAFETENSORS = ".safetensors"
 """Files with this suffix are read and written as safetensors, all others by PyTorch."""
@@ -55,6 +56,16 @@ def write_tensors(path: str | Path, content: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
     write_whole(path, buffer.getvalue())
+
+
+def fingerprint(state: Mapping[str, Tensor], *details: Any) -> str:
+    """Hex digest of the names, types, shapes and values of tensors, and of plain `details`."""
+    digest = hashlib.sha256(repr(details).encode())
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def format_of(content: Any) -> str | None:

@@ -97,8 +97,8 @@ def train(
         stack.enter_context(memory_errors(f"training in batches of {training.batch_size} images"))
         trainer = Trainer(model, data, training, device, seed, outputs.workers)
         stack.enter_context(widened(model, device))  # the average, copied before, does not need this
-        folder = TrainingFolder(outputs.folder if distributed.is_first() else None)
-        stack.callback(folder.close)
+        written = outputs.folder if distributed.is_first() else None
+        folder = stack.enter_context(TrainingFolder.opened(written))
         checkpoint = None if outputs.folder is None else TrainingFolder.checkpoint(outputs.folder)
         if checkpoint is not None:
             trainer.restore(checkpoint)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from nars.cli.commands import Table
+from nars.cli.commands import StoppedError, Table
 from nars.errors import NarsError
 
 __all__ = ["main"]
@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "nars"
         return _fail(f"{error.format_message()} (see {command} --help)")
+    except StoppedError as error:
+        return _fail(error.format_message(), error.exit_code)
     except click.ClickException as error:
         return _fail(error.format_message())
     except NarsError as error:
@@ -70,6 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, exit_code: int = 2) -> int:
     print(f"nars: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+    return exit_code

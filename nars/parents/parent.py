@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
 from nars.spec import Architecture
+from nars.tensors import fingerprint
 
 __all__ = ["Parent"]
 
@@ -25,3 +27,8 @@ class Parent:
     std: tuple[float, ...]
     source: str
     """The name or file that it came from."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of its tensors, its classes and the pixels it takes; equal parents have equal ones."""
+        return fingerprint(self.state, self.mean, self.std, self.classes)

@@ -15,7 +15,7 @@ from nars.parents.parent import Parent
 from nars.parents.start import as_seen_by, start
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
-from nars.training.loop import Progress, train
+from nars.training.loop import Outputs, Progress, train
 
 __all__ = ["Classification"]
 
@@ -71,7 +71,7 @@ class Classification(Task):
             resolution=architecture.resolution,
             device=self.device,
             seed=seed,
-            on_epoch=on_epoch,
+            outputs=Outputs(on_epoch=on_epoch),
         )
         curve = tuple((progress.fraction, progress.accuracy) for progress in trained.curve)
         return Outcome(trained.val.accuracy, len(curve), curve, trained.curve[-1].seconds)

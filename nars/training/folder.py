@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from nars.errors import RunError
 from nars.training.logs import Logs, Row
@@ -42,12 +44,18 @@ class TrainingFolder:
         for name in ("last", "best") if improved else ("last",):
             save(self.weights(self.path, name))
 
-    def check_continued(self) -> None:
-        """Raise `RunError` if the best weights are gone, which a training that continues needs."""
-        best = None if self.path is None else self.weights(self.path, "best")
-        if self.path is not None and best is not None and not best.exists():
-            raise RunError(f"{best} is missing; delete {self.checkpoint(self.path)} to start anew")
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path | None, *, continued: bool = False) -> Iterator[Self]:
+        """The folder while a training runs.
 
-    def close(self) -> None:
-        """Close TensorBoard's file."""
-        self._logs.close()
+        Raises `RunError` if a training that is `continued` has lost its best weights.
+        """
+        best = None if path is None or not continued else cls.weights(path, "best")
+        if path is not None and best is not None and not best.exists():
+            raise RunError(f"{best} is missing; delete {cls.checkpoint(path)} to start anew")
+        folder = cls(path)
+        try:
+            yield folder
+        finally:
+            folder._logs.close()

@@ -30,11 +30,12 @@ class Pace:
 
     def __init__(self, epoch: int, epochs: int, steps: int, first: int = 0) -> None:
         """Start the clock: `epoch` of `epochs`, from 0, is about to do step `first` of `steps`, from 0."""
-        self._epoch, self._epochs, self._steps, self._first = epoch, epochs, steps, first
+        self.steps = steps
+        self._epoch, self._epochs, self._first = epoch, epochs, first
         self._began = time.perf_counter()
 
     def after(self, step: int, loss: float) -> Step:
         """The progress when `step`, counted from 0, is done."""
         pace = (time.perf_counter() - self._began) / (step + 1 - self._first)
-        seconds_left = pace * (self._steps * (self._epochs - self._epoch) - step - 1)
-        return Step(self._epoch + 1, self._epochs, step + 1, self._steps, loss, seconds_left)
+        seconds_left = pace * (self.steps * (self._epochs - self._epoch) - step - 1)
+        return Step(self._epoch + 1, self._epochs, step + 1, self.steps, loss, seconds_left)

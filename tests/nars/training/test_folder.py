@@ -9,30 +9,37 @@ import pytest
 
 from nars.errors import RunError
 from nars.training.folder import TrainingFolder
+from nars.training.logs import Row
 from nars.training.progress import Pace
 
 
 def test_last_and_best_are_saved(tmp_path: Path) -> None:
-    folder = TrainingFolder(tmp_path)
-    with pytest.raises(RunError, match=r"best\.pt is missing; delete .*checkpoint\.pt to start anew"):
-        folder.check_continued()
+    rows: list[Row]
     rows = [{"epoch": 1, "loss": 2.5, "ap": None}, {"epoch": 2, "loss": 1.5, "ap": 0.25}]
-    folder.write(rows[:1], True, lambda path: path.parent.mkdir(exist_ok=True) or path.touch())
-    saved: list[str] = []
-    folder.write(rows, False, lambda path: saved.append(path.name))
-    folder.close()
-    folder.check_continued()
-    assert saved == ["last.pt"]
-    assert sorted(path.name for path in (tmp_path / "weights").iterdir()) == ["best.pt", "last.pt"]
+    saved: list[Path] = []
+    with TrainingFolder.opened(tmp_path) as folder:
+        folder.write(rows[:1], True, saved.append)
+        folder.write(rows, False, saved.append)
+    assert [path.relative_to(tmp_path).as_posix() for path in saved] == [
+        "weights/last.pt",
+        "weights/best.pt",
+        "weights/last.pt",
+    ]
     read = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
     assert read == [{"epoch": "1", "loss": "2.5", "ap": ""}, {"epoch": "2", "loss": "1.5", "ap": "0.25"}]
 
 
 def test_without_a_folder_nothing_is_written() -> None:
-    folder = TrainingFolder(None)
-    folder.write([{"epoch": 1}], True, lambda path: pytest.fail(f"wrote {path}"))
-    folder.check_continued()
-    folder.close()
+    with TrainingFolder.opened(None, continued=True) as folder:
+        folder.write([{"epoch": 1}], True, lambda path: pytest.fail(f"wrote {path}"))
+
+
+def test_a_training_is_not_continued_without_its_best_weights(tmp_path: Path) -> None:
+    lost = pytest.raises(
+        RunError, match=r"weights/best\.pt is missing; delete .*checkpoint\.pt to start anew"
+    )
+    with lost, TrainingFolder.opened(tmp_path, continued=True):
+        pass
 
 
 def test_the_pace_tells_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
