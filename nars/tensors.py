@@ -32,6 +32,9 @@ __all__ = ["FileFormat", "damage_named", "fingerprint", "format_of", "read_tenso
 _SAFETENSORS = ".safetensors"
 """Files with this suffix are read and written as safetensors, all others by PyTorch."""
 
+_COMMANDS = {"nars.weights": ("a classifier", "nars"), "nars.detector": ("a detector", "nars detect")}
+"""The content of the files of each `FileFormat`, and the commands that use them."""
+
 _OUR_FORMATS = "nars."
 """Start of the name of every `FileFormat`."""
 
@@ -121,6 +124,13 @@ class FileFormat:
         header |= {name: json.dumps(fields[name]) for name in self.values}
         dense = {name: tensor.contiguous() for name, tensor in tensors.items()}
         write_whole(path, safetensors.torch.save(dense, header))
+
+    def check_command(self, content: Any, source: str | Path, word: str) -> None:
+        """Raise `WeightsError` with the right command if `word` was meant for a file of another format."""
+        name = format_of(content)
+        if name != self.name and name in _COMMANDS:
+            holds, commands = _COMMANDS[name]
+            raise WeightsError(f"{source} holds {holds}: use `{commands} {word}`")
 
     def parse(self, content: Any, source: str) -> dict[str, Any]:
         """The fields and the ``state`` in what `read_tensors` returned.

@@ -25,6 +25,7 @@ COMMANDS = {
     "profile": ("nars.cli.profile:profile_command", "Show MACs, parameters and latency stage by stage."),
     "train": ("nars.cli.train:train_command", "Train a network in full."),
     "evaluate": ("nars.cli.train:evaluate_command", "Score trained weights on a data set."),
+    "predict": ("nars.cli.predict:predict_command", "Classify images and videos with trained weights."),
     "detect": ("detector.cli:detect_command", "Train, evaluate, run and export the detector."),
     "proxy-check": (
         "nars.cli.proxy:proxy_check_command",

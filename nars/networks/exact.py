@@ -20,7 +20,8 @@ def load_exactly(
 ) -> None:
     """Load `trained` into the network `model` of this architecture for these classes.
 
-    Its name and its resolution, which change no tensor, may be others. Raises `WeightsError` with the first difference.
+    Its name and its resolution, which change no tensor, may be others. Raises `WeightsError` with the first
+    difference.
     """
     theirs = trained.candidate.architecture.replace(
         name=architecture.name, resolution=architecture.resolution

@@ -28,7 +28,7 @@ def draw_training(losses: Series, scores: Series, *, main: str) -> Figure:
     for label, values in scores.items():
         epochs, measured = _measured(values)
         right.plot(epochs, measured, marker=".", label=label)
-    left.set(xlabel="epoch", ylabel="loss in training", ylim=(0, None))
+    left.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
     right.set(xlabel="epoch", ylabel="on val", ylim=(0, 1))
     for axes in (left, right):
         if axes.lines:
