@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from nars.documents import Document, Frozen, kind_of, read_text
 from nars.errors import SpecError
@@ -134,6 +134,7 @@ def unroll(stages: Iterable[Iterable[Block]], in_channels: int) -> Iterator[tupl
 class Recipe(Document):
     """Training hyperparameters of one network."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)  # the command line prints them
     kind: ClassVar[str] = "recipe"
     later_fields: ClassVar[tuple[str, ...]] = (
         "fit",
@@ -151,6 +152,7 @@ class Recipe(Document):
     )
 
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
+    """Optimizer of all weights."""
     lr: Annotated[float, Field(gt=0)] = 0.1
     """Peak learning rate, after warm-up and before cosine decay to zero."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
@@ -158,15 +160,21 @@ class Recipe(Document):
     momentum: _Fraction = 0.9
     """Momentum of SGD and RMSProp, the first beta of AdamW."""
     epochs: _Positive = 30
+    """Passes over the training images."""
     batch_size: _Positive = 64
+    """Images a step."""
     warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
+    """Epochs in which the learning rate rises to its peak, at most half of all."""
     ema: bool = False
+    """Average parameters and buffers over the steps, and measure and keep the average."""
     ema_decay: _Fraction = 0.99
     """Decay per step of the exponential moving average of parameters and buffers."""
     mixup: Annotated[float, Field(ge=0)] = 0.0
-    """Alpha of the Beta distribution; 0 is off."""
+    """Alpha of the Beta distribution of mixup; 0 is off."""
     label_smoothing: _Fraction = 0.0
+    """Share of the target that all classes have in equal parts."""
     dropout: _Fraction = 0.0
+    """Drop rate of the features before the classifier."""
     stochastic_depth: _Fraction = 0.0
     """Drop rate of the last residual block; it grows linearly over the blocks up to that."""
     clip_norm: Annotated[float, Field(ge=0)] = 5.0

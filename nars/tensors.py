@@ -7,6 +7,7 @@ have the same content as ``.pt`` and as ``.safetensors``.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import pickle
@@ -26,10 +27,13 @@ from torch import Tensor
 from nars.errors import WeightsError
 from nars.files import write_whole
 
-__all__ = ["FileFormat", "damage_named", "format_of", "read_tensors", "write_tensors"]
+__all__ = ["FileFormat", "damage_named", "fingerprint", "format_of", "read_tensors", "write_tensors"]
 
 _SAFETENSORS = ".safetensors"
 """Files with this suffix are read and written as safetensors, all others by PyTorch."""
+
+_COMMANDS = {"nars.weights": ("a classifier", "nars"), "nars.detector": ("a detector", "nars detect")}
+"""The content of the files of each `FileFormat`, and the commands that use them."""
 
 _OUR_FORMATS = "nars."
 """Start of the name of every `FileFormat`."""
@@ -55,6 +59,16 @@ def write_tensors(path: str | Path, content: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
     write_whole(path, buffer.getvalue())
+
+
+def fingerprint(state: Mapping[str, Tensor], *details: Any) -> str:
+    """Hex digest of the names, types, shapes and values of tensors, and of plain `details`."""
+    digest = hashlib.sha256(repr(details).encode())
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def format_of(content: Any) -> str | None:
@@ -110,6 +124,13 @@ class FileFormat:
         header |= {name: json.dumps(fields[name]) for name in self.values}
         dense = {name: tensor.contiguous() for name, tensor in tensors.items()}
         write_whole(path, safetensors.torch.save(dense, header))
+
+    def check_command(self, content: Any, source: str | Path, word: str) -> None:
+        """Raise `WeightsError` with the right command if `word` was meant for a file of another format."""
+        name = format_of(content)
+        if name != self.name and name in _COMMANDS:
+            holds, commands = _COMMANDS[name]
+            raise WeightsError(f"{source} holds {holds}: use `{commands} {word}`")
 
     def parse(self, content: Any, source: str) -> dict[str, Any]:
         """The fields and the ``state`` in what `read_tensors` returned.

@@ -23,7 +23,7 @@ FLOORS = {
         "spec",
         "data space tensors artifacts",
         "training networks predictors",
-        "parents",
+        "parents deploy",
         "sampling tasks",
         "searching",
         "workers report",

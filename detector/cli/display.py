@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from nars.cli.display import progress_bar
+from nars.cli.training import training_progress
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from detector.evaluation.coco_ap import Evaluation, Scores
     from detector.model.cost import DetectorCost
-    from detector.training.progress import Epoch, Step
+    from detector.training.progress import Epoch
     from nars.networks.latency import Latency
+    from nars.training.progress import Step
 
 __all__ = ["logging_to_stderr", "progress", "show_cost", "show_scores"]
 
@@ -40,52 +40,9 @@ def logging_to_stderr(*, quiet: bool) -> Iterator[None]:
         logger.setLevel(level)
 
 
-@contextlib.contextmanager
-def progress(*, quiet: bool) -> Iterator[tuple[OnStep | None, OnEpoch | None]]:
+def progress(*, quiet: bool) -> AbstractContextManager[tuple[OnStep | None, OnEpoch | None]]:
     """Give the callbacks that show a training on stderr."""
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
-    if quiet:
-        yield None, None
-    elif console.is_terminal:
-        with progress_bar(console) as bar:
-            live = _Live(console, bar)
-            yield live.on_step, live.on_epoch
-    else:
-        log = _Log(console)
-        yield log.on_step, log.on_epoch
-
-
-class _Live:
-    """Keeps one line up to date, and prints a line above it after each epoch."""
-
-    def __init__(self, console: Console, bar: Progress) -> None:
-        self.console = console
-        self.bar = bar
-        self.line = bar.add_task("training", note="")
-
-    def on_step(self, step: Step) -> None:
-        done = (step.epoch - 1) * step.steps + step.step
-        note = f"left {_duration(step.seconds_left)}, epoch {step.epoch}, loss {step.loss:.3f}"
-        self.bar.update(self.line, total=step.epochs * step.steps, completed=done, note=note)
-
-    def on_epoch(self, epoch: Epoch) -> bool:
-        self.console.print(_described(epoch))
-        return True
-
-
-class _Log:
-    """Prints a line after each epoch, with the time left."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.seconds_left = 0.0
-
-    def on_step(self, step: Step) -> None:
-        self.seconds_left = step.seconds_left
-
-    def on_epoch(self, epoch: Epoch) -> bool:
-        self.console.print(f"{_described(epoch)}, left {_duration(self.seconds_left)}")
-        return True
+    return training_progress(_described, quiet=quiet)
 
 
 def _described(epoch: Epoch) -> str:
@@ -128,8 +85,3 @@ def show_cost(cost: DetectorCost, latency: Latency | None) -> None:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

@@ -5,21 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from glob import glob
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from detector.data import images, scenes
-from detector.deploy import video
 from detector.evaluation.coco_ap import detect
 from detector.evaluation.results import coco_results
 from detector.model.detector import Detector
 from detector.model.targets import Detections
+from nars.deploy import video
+from nars.deploy.sources import files, is_video
 from nars.errors import DataError
 
 __all__ = ["Picture", "pictures", "predict", "results"]
@@ -49,7 +48,7 @@ def pictures(sources: Sequence[str | Path], *, drop_bad: bool = False, every: in
             val = scenes.make().val
             yield from (Picture(image.file, images.load(val, image)) for image in val.images)
             continue
-        for path in _files(source):
+        for path in files(source, names=(scenes.NAME,)):
             try:
                 yield from _read(path, every)
             except DataError as error:
@@ -83,26 +82,8 @@ def results(
     return rows
 
 
-def _files(source: str | Path) -> list[Path]:
-    """List the files of a source, sorted."""
-    path = Path(source)
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        suffixes = Image.registered_extensions().keys() | video.SUFFIXES
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
-        if not files:
-            raise DataError(f"{path}: no picture in this folder")
-        return files
-    matches = glob(str(source), recursive=True)  # noqa: PTH207  Path.glob refuses absolute patterns
-    files = sorted(file for file in map(Path, matches) if file.is_file())
-    if not files:
-        raise DataError(f"{source}: no such file, folder or pattern (or {scenes.NAME})")
-    return files
-
-
 def _read(path: Path, every: int) -> Iterator[Picture]:
-    if path.suffix.lower() in video.SUFFIXES:
+    if is_video(path):
         for number, pixels in video.frames(path, every):
             yield Picture(f"{path}#{number}", pixels)
     else:

@@ -7,7 +7,6 @@ continues from a checkpoint reaches the same result.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,12 +22,14 @@ from detector.evaluation.coco_ap import Evaluation
 from detector.model.detector import Detector
 from detector.training.dataset import DetectionDataset
 from detector.training.hyperparameters import Training
-from detector.training.logs import Logs
-from detector.training.progress import Epoch, RunningMeans, Step
+from detector.training.progress import Epoch, RunningMeans
 from detector.training.trainer import Trainer
 from detector.weights.saved import save_detector
 from nars.device import memory_errors, seeded
 from nars.errors import NonFiniteLossError, UsageError
+from nars.training.folder import TrainingFolder
+from nars.training.patience import best_of, is_improved
+from nars.training.progress import Pace, Step
 from nars.training.small_maps import widened
 
 __all__ = ["Outputs", "TrainedDetector", "train"]
@@ -70,8 +71,9 @@ class TrainedDetector:
     @property
     def best(self) -> Epoch:
         """The first epoch with the highest AP."""
-        measured = [epoch for epoch in self.history if epoch.ap is not None]
-        return max(measured, key=lambda epoch: epoch.ap or 0.0)
+        best = best_of([epoch.ap for epoch in self.history])
+        assert best is not None, "the last epoch is always measured"
+        return self.history[best]
 
 
 def train(
@@ -97,15 +99,15 @@ def train(
         stack.enter_context(memory_errors(f"training in batches of {training.batch_size} images"))
         trainer = Trainer(model, data, training, device, seed, outputs.workers)
         stack.enter_context(widened(model, device))  # the average, copied before, does not need this
-        logs = Logs(outputs.folder if distributed.is_first() else None)
-        stack.callback(logs.close)
-        checkpoint = outputs.checkpoint if outputs.folder is None else outputs.folder / "checkpoint.pt"
+        written = outputs.folder if distributed.is_first() else None
+        folder = stack.enter_context(TrainingFolder.opened(written))
+        checkpoint = outputs.checkpoint if written is None else TrainingFolder.checkpoint(written)
         if checkpoint is not None:
             trainer.restore(checkpoint)
         evaluation = None
         while not trainer.finished:
             _epoch(trainer, outputs, checkpoint)
-            evaluation = _finish_epoch(trainer, outputs, logs)
+            evaluation = _finish_epoch(trainer, outputs, folder)
             if checkpoint is not None:
                 trainer.save(checkpoint)
             if outputs.on_epoch is not None and not outputs.on_epoch(trainer.history[-1]):
@@ -119,7 +121,8 @@ def train(
 def _epoch(trainer: Trainer, outputs: Outputs, checkpoint: Path | None) -> None:
     """Do the remaining steps of the current epoch."""
     training, epoch, device = trainer.training, len(trainer.history), trainer.device
-    steps, first, began = trainer.batches.steps_per_epoch, trainer.running.step, time.perf_counter()
+    steps, first = trainer.batches.steps_per_epoch, trainer.running.step
+    pace = Pace(epoch, training.epochs, steps, first)
     trainer.batches.start(epoch, first)
     trainer.model.train()
     for step, (images, targets) in enumerate(trainer.loader, start=first):
@@ -149,14 +152,12 @@ def _epoch(trainer: Trainer, outputs: Outputs, checkpoint: Path | None) -> None:
 
         trainer.running.add(losses | {"loss": loss} | trainer.model.counts)
         if outputs.on_step is not None:
-            pace = (time.perf_counter() - began) / (step + 1 - first)
-            seconds_left = pace * (steps * (training.epochs - epoch) - step - 1)
-            outputs.on_step(Step(epoch + 1, training.epochs, step + 1, steps, loss.item(), seconds_left))
+            outputs.on_step(pace.after(step, loss.item()))
         if checkpoint is not None and (step + 1) % outputs.checkpoint_steps == 0:
             trainer.save(checkpoint)
 
 
-def _finish_epoch(trainer: Trainer, outputs: Outputs, logs: Logs) -> Evaluation | None:
+def _finish_epoch(trainer: Trainer, outputs: Outputs, folder: TrainingFolder) -> Evaluation | None:
     """Measure the epoch if it is due, add it to the history and the logs, and save the weights."""
     training, epoch = trainer.training, len(trainer.history) + 1
     is_due = epoch % training.evaluate_every == 0 or epoch == training.epochs
@@ -171,20 +172,14 @@ def _finish_epoch(trainer: Trainer, outputs: Outputs, logs: Logs) -> Evaluation 
         scores=None if evaluation is None else evaluation.numbers(),
         seconds=trainer.seconds,
     )
-    improved = entry.ap is not None and entry.ap > trainer.best
     trainer.history.append(entry)
     trainer.running = RunningMeans()
-    logs.write(trainer.history)
-    if outputs.folder is not None and distributed.is_first():
+
+    def save(path: Path) -> None:
         metrics = {name: value for name, value in (entry.scores or {}).items() if value is not None}
-        for name in ("last.pt", "best.pt") if improved else ("last.pt",):
-            save_detector(
-                outputs.folder / "weights" / name,
-                trainer.final_model,
-                trainer.data.classes,
-                metrics,
-                outputs.data,
-            )
+        save_detector(path, trainer.final_model, trainer.data.classes, metrics, outputs.data)
+
+    folder.write([epoch.row for epoch in trainer.history], is_improved(trainer.scores), save)
     return evaluation
 
 

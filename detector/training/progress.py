@@ -1,4 +1,4 @@
-"""The progress of a training: after a step, after an epoch, and within one."""
+"""The progress of a training: after an epoch, and within one."""
 
 from __future__ import annotations
 
@@ -9,24 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Epoch", "RunningMeans", "Step"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """The progress of a training after a step."""
-
-    epoch: int
-    """The current epoch, counted from 1."""
-    epochs: int
-    """All epochs of the training."""
-    step: int
-    """The step within the epoch, counted from 1."""
-    steps: int
-    """All steps of an epoch."""
-    loss: float
-    seconds_left: float
-    """Seconds to the end at the current pace, without the time of measurements."""
+__all__ = ["Epoch", "RunningMeans"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +36,12 @@ class Epoch:
         """The AP of masks if there are any, else that of boxes; None if it was not measured."""
         scores = self.scores or {}
         return scores.get("mask_ap", scores.get("ap"))
+
+    @property
+    def row(self) -> dict[str, float | int | None]:
+        """The numbers of the epoch by the columns of ``results.csv``."""
+        head = {"epoch": self.epoch, "seconds": round(self.seconds, 1), "lr": self.lr}
+        return head | dict(self.losses) | dict(self.samples) | dict(self.scores or {})
 
 
 @dataclass

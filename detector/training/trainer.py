@@ -20,6 +20,7 @@ from detector.training.hyperparameters import Training
 from detector.training.progress import Epoch, RunningMeans
 from nars.device import half_precision
 from nars.training import checkpoint, optim
+from nars.training.patience import is_out_of_patience
 
 __all__ = ["Trainer"]
 
@@ -69,18 +70,15 @@ class Trainer:
         return time.perf_counter() - self.start
 
     @property
-    def best(self) -> float:
-        """The highest AP so far; -1 before the first measurement."""
-        return max((entry.ap for entry in self.history if entry.ap is not None), default=-1.0)
+    def scores(self) -> list[float | None]:
+        """The AP of every epoch so far; None for an epoch that was not measured."""
+        return [entry.ap for entry in self.history]
 
     @property
     def finished(self) -> bool:
         """Whether all epochs are done, or `patience` measurements in a row brought no better AP."""
-        if len(self.history) >= self.training.epochs:
-            return True
-        measured = [entry.ap for entry in self.history if entry.ap is not None]
-        since = len(measured) - 1 - measured.index(max(measured)) if measured else 0
-        return bool(self.training.patience) and since >= self.training.patience
+        is_last = len(self.history) >= self.training.epochs
+        return is_last or is_out_of_patience(self.scores, self.training.patience)
 
     def set_lr(self, progress: float) -> None:
         """Set the learning rate for `progress` in 0..1 of the training."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from nars.cli.commands import Table
+from nars.cli.commands import StoppedError, Table
 from nars.errors import NarsError
 
 __all__ = ["main"]
@@ -25,6 +25,7 @@ COMMANDS = {
     "profile": ("nars.cli.profile:profile_command", "Show MACs, parameters and latency stage by stage."),
     "train": ("nars.cli.train:train_command", "Train a network in full."),
     "evaluate": ("nars.cli.evaluate:evaluate_command", "Score trained weights on a data set."),
+    "predict": ("nars.cli.predict:predict_command", "Classify images and videos with trained weights."),
     "detect": ("detector.cli:detect_command", "Train, evaluate, run and export the detector."),
     "proxy-check": (
         "nars.cli.proxy:proxy_check_command",
@@ -55,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "nars"
         return _fail(f"{error.format_message()} (see {command} --help)")
+    except StoppedError as error:
+        return _fail(error.format_message(), error.exit_code)
     except click.ClickException as error:
         return _fail(error.format_message())
     except NarsError as error:
@@ -70,6 +73,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, exit_code: int = 2) -> int:
     print(f"nars: {' '.join(message.split())}", file=sys.stderr)
-    return 2
+    return exit_code

@@ -10,7 +10,13 @@ import click
 
 from nars.errors import closest
 
-__all__ = ["GroupedCommand", "Table"]
+__all__ = ["GroupedCommand", "StoppedError", "Table"]
+
+
+class StoppedError(click.ClickException):
+    """A command that Ctrl-C stopped; the message says how it continues."""
+
+    exit_code = 130
 
 
 class Table(click.Group):

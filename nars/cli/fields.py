@@ -35,20 +35,23 @@ def options_of(
     skip: Collection[str] = (),
     parsers: Mapping[str, click.ParamType[Any]] | None = None,
     flags: Mapping[str, str] | None = None,
+    defaults: bool = True,
 ) -> Callable[[F], F]:
     """A decorator that adds an option for every field of `cls` but those to `skip`.
 
     A list of numbers is written ``8,16,32``, a list of lists ``8,16;32,64``; an option for several names or
-    paths is repeated. `parsers` replaces how a field's text is read, `flags` how its option is spelled. An
-    option that is not given is None or empty, so that `given` can tell. Every value is held to the
-    rules of its field, so a mistake is reported with the option's name.
+    paths is repeated. `parsers` replaces how a field's text is read, `flags` how its option is spelled;
+    `defaults` says whether the help shows the fields' own defaults. An option that is not given is None or
+    empty, so that `given` can tell. Every value is held to the rules of its field, so a mistake is reported
+    with the option's name.
     """
 
     def decorate(function: F) -> F:
         for name in reversed(cls.model_fields):
             if name not in skip:
                 flag = (flags or {}).get(name, _flag(name))
-                option = _option(cls, name, flag, (parsers or {}).get(name))
+                text = _help(cls, cls.model_fields[name], defaults)
+                option = _option(cls, name, flag, text, (parsers or {}).get(name))
                 function = option(function)
         return function
 
@@ -60,10 +63,11 @@ def given(cls: type[Frozen], options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in cls.model_fields if options.get(name) not in (None, ())}
 
 
-def _option(cls: type[Frozen], name: str, flag: str, parser: click.ParamType[Any] | None) -> Callable[[F], F]:
+def _option(
+    cls: type[Frozen], name: str, flag: str, text: str, parser: click.ParamType[Any] | None
+) -> Callable[[F], F]:
     field = cls.model_fields[name]
     kind = _kind(field.annotation)
-    text = _help(cls, field)
     if parser is not None:
         return click.option(flag, name, type=_Checked(parser, field), help=text)
     if kind is bool:
@@ -129,11 +133,11 @@ def _depth(kind: Any) -> int:
     return 1 + _depth(_kind(get_args(kind)[0]))
 
 
-def _help(cls: type[Frozen], field: FieldInfo) -> str:
-    """The docstring of a field with other fields as their options, and its default."""
+def _help(cls: type[Frozen], field: FieldInfo, with_default: bool) -> str:
+    """The docstring of a field with other fields as their options, and its default if it is to be shown."""
     text = " ".join((field.description or "").split()).replace("``", "")
     text = re.sub(r"`(\w+)`", lambda word: _flag(word[1]) if word[1] in cls.model_fields else word[1], text)
-    default = _shown(field.default)
+    default = _shown(field.default) if with_default else ""
     return f"{text}  [default: {default}]".strip() if default else text
 
 

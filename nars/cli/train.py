@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from nars.cli.commands import GroupedCommand, StoppedError
+from nars.cli.fields import given, options_of
+from nars.cli.training import Destination, Results, Saving, training_progress
 from nars.cli.values import (
     data_option,
     data_to_use,
@@ -19,13 +23,24 @@ from nars.cli.values import (
     seed_option,
     to_json,
 )
+from nars.spec import Recipe
 
 if TYPE_CHECKING:
     from nars.spec import Candidate
     from nars.training.loop import Progress
 
 
-@click.command("train")
+GROUPS = {
+    "Data": ("data", "drop_bad"),
+    "Start": ("init", "weights"),
+    "Recipe, instead of that in ARCH": ("recipe", *Recipe.model_fields),
+    "Training": ("metric", "patience", "seed", "device"),
+    "Output": ("output", "as_json"),
+}
+"""Options of ``nars train`` under the titles of its help."""
+
+
+@click.command("train", cls=GroupedCommand, groups=GROUPS)
 @click.argument("arch")
 @data_option("ARCH")
 @click.option(
@@ -34,117 +49,128 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     default=Path("weights.pt"),
     show_default=True,
-    help="File for the trained weights.",
+    help="FILE.pt or FILE.safetensors for the last weights alone; or a folder for the best and the last "
+    "weights, results.csv, results.png and, if it is installed, TensorBoard's files.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs to train instead of the recipe's.")
-@click.option("--recipe", help="Recipe or candidate file to train with, instead of the recipe in ARCH.")
+@click.option("--recipe", help="Recipe or candidate file to train with; options come before what it says.")
+@click.option(
+    "--patience",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Epochs without a better val score after which training stops; 0 means never.",
+)
 @init_option
 @metric_option
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of `nars train` to start from; it has to be of the same architecture and classes.",
+)
 @seed_option
 @drop_bad_option
 @device_option
 @json_option
+@options_of(Recipe, defaults=False)
 def train_command(
     arch: str,
     data: str | None,
     output: Path,
-    epochs: int | None,
     recipe: str | None,
+    patience: int,
     init: str,
     metric: str,
+    weights: Path | None,
     seed: int,
     drop_bad: bool,
     device: str,
     as_json: bool,
+    **fields: Any,
 ) -> None:
     """Train ARCH, a candidate file or a published name, and write its weights.
 
     Without --data it trains on the data that ARCH was searched on. With --init it inherits what fits of a
-    parent's weights, and images are normalized as the parent's. After a kill the same command continues from
-    its last epoch (OUTPUT.checkpoint).
+    parent's weights, with --weights it starts from all of a file's; images are normalized as theirs. After
+    a kill the same command continues from its last epoch (OUTPUT/checkpoint.pt or FILE.checkpoint).
 
-    Example: nars train best.yaml --data photos/ -o best.pt
+    Example: nars train best.yaml --data photos/ -o trained
     """
-    candidate = _candidate(arch, data, recipe, epochs)  # a mistake is answered before torch is imported
+    destination = Destination.of(output)  # a mistake is answered before torch is imported
+    candidate = _candidate(arch, data, recipe, given(Recipe, fields))
+    if weights is not None and init != "none":
+        raise click.UsageError("--init inherits what fits and --weights loads all: give one of the two")
+
+    from nars.data import load
+    from nars.training.evaluation import check_metric
     from nars.training.metrics import named
 
     scored = named(metric)
 
-    from rich.console import Console
-
-    from nars.data import load
     from nars.device import resolve, seeded
     from nars.networks.build import build
-    from nars.networks.weights import save_weights
-    from nars.parents.sources import parent
-    from nars.parents.start import as_seen_by, judged, start
-    from nars.training import evaluation, loop
+    from nars.parents.beginning import Beginning
+    from nars.training import loop
 
     assert candidate.data is not None
-    origin = parent(init)
+    beginning = Beginning.of(init, weights)
     with naming_source(data, arch):
-        images = load(candidate.data, drop_bad=drop_bad).fitted(candidate.recipe.fit)
+        images = beginning.as_seen(load(candidate.data, drop_bad=drop_bad).fitted(candidate.recipe.fit))
     for split in ("val", "test"):
-        evaluation.check_metric(scored, images, split)
+        check_metric(scored, images, split)
     torch_device = resolve(device)
-    console = Console(stderr=True, quiet=as_json)
     with seeded(seed, torch_device):
         model = build(candidate.architecture, len(images.classes), candidate.recipe)
-    if origin is not None:
-        images = as_seen_by(origin, images)
-        origin = judged(origin, candidate.architecture, images, torch_device)
-        inherited = start(model, candidate.architecture, origin, images, torch_device)
-        console.print(f"inherited {inherited.share:.1%} of the parameters from {init}")
-    console.print(f"training on {candidate.data}")
-
-    def on_epoch(progress: Progress) -> bool:
-        epoch = f"epoch {progress.epoch}/{progress.epochs}"
-        console.print(f"{epoch}: loss {progress.loss:.4f}, val {metric} {progress.score:.4f}")
-        return True
-
-    if output.is_dir():
-        raise click.UsageError(f"-o {output} is a folder: give the name of a file")
-    checkpoint = output.with_name(f"{output.name}.checkpoint")
-    resolution = candidate.architecture.resolution
-    trained = loop.train(
-        model,
-        images,
-        candidate.recipe,
-        resolution=resolution,
-        device=torch_device,
-        seed=seed,
-        on_epoch=on_epoch,
-        checkpoint=checkpoint,
-        metric=scored,
-    )
-    test = evaluation.evaluate(
-        trained.model, images, "test", resolution=resolution, device=torch_device, metric=scored
-    )
-    numbers = {
-        "val_accuracy": trained.val.accuracy,
-        "test_accuracy": test.accuracy,
-        "test_balanced_accuracy": test.balanced_accuracy,
-        f"val_{metric}": trained.val.score,
-        f"test_{metric}": test.score,
-    }
-    save_weights(
-        output, trained.model, candidate, numbers, classes=images.classes, mean=images.mean, std=images.std
-    )
-    checkpoint.unlink(missing_ok=True)
-    if as_json:
-        click.echo(to_json(numbers | {"seconds": trained.curve[-1].seconds, "weights": str(output)}))
+    begun = beginning.begin(model, candidate.architecture, images, torch_device)
+    if not as_json:
+        for line in filter(None, (begun, f"training on {candidate.data}")):
+            click.echo(line, err=True)
+    saving = Saving(candidate, images, scored)
+    try:
+        with training_progress(_described(metric), quiet=as_json) as (on_step, on_epoch):
+            trained = loop.train(
+                model,
+                images,
+                candidate.recipe,
+                resolution=candidate.architecture.resolution,
+                device=torch_device,
+                seed=seed,
+                teacher=beginning.teacher(images.classes, torch_device),
+                metric=scored,
+                outputs=loop.Outputs(
+                    folder=destination.folder,
+                    save=saving,
+                    checkpoint=destination.checkpoint,
+                    start=beginning.fingerprint,
+                    patience=patience,
+                    on_step=on_step,
+                    on_epoch=on_epoch,
+                ),
+            )
+    except KeyboardInterrupt:
+        raise StoppedError(destination.continuation()) from None
+    results = Results.of(destination, trained, saving, torch_device)
+    if destination.folder is None:
+        destination.checkpoint.unlink(missing_ok=True)
     else:
-        scores = f"val {metric} {trained.val.score:.4f}, test {metric} {test.score:.4f}"
-        click.echo(f"{scores}: written to {output}")
+        results.draw(destination.folder / "results.png")
+    for line in [to_json(results.to_dict())] if as_json else results.lines():
+        click.echo(line)
 
 
-def _candidate(arch: str, data: str | None, recipe: str | None, epochs: int | None) -> Candidate:
+def _candidate(arch: str, data: str | None, recipe: str | None, options: dict[str, Any]) -> Candidate:
     """The candidate to train, with the options in the place of what its file says."""
     from nars.searching import configure
 
     candidate = configure.candidate(arch)
-    if recipe is not None:
-        candidate = candidate.replace(recipe=configure.recipe(recipe))
-    if epochs is not None:
-        candidate = candidate.replace(recipe=candidate.recipe.replace(epochs=epochs))
-    return candidate.replace(data=data_to_use(data, candidate.data, arch))
+    chosen = candidate.recipe if recipe is None else configure.recipe(recipe)
+    return candidate.replace(recipe=chosen.replace(**options), data=data_to_use(data, candidate.data, arch))
+
+
+def _described(metric: str) -> Callable[[Progress], str]:
+    """Return the function that says in a line how an epoch went."""
+
+    def describe(progress: Progress) -> str:
+        epoch = f"epoch {progress.epoch}/{progress.epochs}"
+        return f"{epoch}: loss {progress.loss:.4f}, val {metric} {progress.score:.4f}"
+
+    return describe

@@ -23,6 +23,7 @@ __all__ = [
     "device_option",
     "drop_bad_option",
     "init_option",
+    "is_file",
     "json_option",
     "metric_option",
     "naming_source",
@@ -145,6 +146,24 @@ def data_to_use(given: str | None, recorded: str | None, source: str | Path) -> 
     if name is None:
         raise click.UsageError(f"{source} does not say which data it is for: name them with --data")
     return name
+
+
+def is_file(output: Path, suffixes: Sequence[str]) -> bool:
+    """Whether an output is a file with one of these suffixes; otherwise it is a folder, new or not.
+
+    Raises `click.UsageError` for any other suffix that looks like a file's, and for a folder that is a file.
+    """
+    suffix = output.suffix.lower()
+    if suffix in suffixes:
+        if output.is_dir():
+            raise click.UsageError(f"-o {output} is a folder: give the name of a file, or of another folder")
+        return True
+    valid = f"a file ends in {' or '.join(suffixes)}, a folder in no suffix"
+    if output.is_file():
+        raise click.UsageError(f"-o {output} is a file: {valid}")
+    if re.fullmatch(r"\.[a-z]\w*", suffix) and not output.is_dir():
+        raise click.UsageError(f"-o {output}: {closest(suffix, suffixes)} ({valid})")
+    return False
 
 
 @contextlib.contextmanager

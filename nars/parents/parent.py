@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from nars.networks.build import build
 from nars.spec import Architecture
+from nars.tensors import fingerprint
 
 __all__ = ["Parent", "network_of"]
 
@@ -30,6 +32,11 @@ class Parent:
     importance: Mapping[str, Tensor] = field(default_factory=dict)
     """Measured importance of its channels, by the names of `nars.parents.importance`; those that are
     absent are judged by the norms of their weights."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of its tensors, its classes and the pixels it takes; equal parents have equal ones."""
+        return fingerprint(self.state, self.mean, self.std, self.classes)
 
 
 def network_of(parent: Parent) -> nn.Module:

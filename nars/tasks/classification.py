@@ -20,7 +20,7 @@ from nars.parents.taylor import with_importance
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
 from nars.training.evaluation import check_metric, evaluate
-from nars.training.loop import Progress, Trained, train
+from nars.training.loop import Outputs, Progress, Trained, train
 from nars.training.metrics import ACCURACY, Metric
 from nars.trials import METRICS
 
@@ -137,10 +137,13 @@ class Classification(Task):
             resolution=architecture.resolution,
             device=self.device,
             seed=seed,
-            on_epoch=on_epoch,
-            checkpoint=checkpoint,
             teacher=self.teacher,
             metric=self._metric,
+            outputs=Outputs(
+                checkpoint=checkpoint,
+                start=None if self.parent is None else self.parent.fingerprint,
+                on_epoch=on_epoch,
+            ),
         )
         curve = tuple((progress.fraction, progress.score) for progress in trained.curve)
         return Outcome(

@@ -23,7 +23,7 @@ class Stateful(Protocol):
 
 
 def save(
-    path: Path,
+    path: Path | None,
     identity: Mapping[str, Any],
     parts: Mapping[str, Stateful],
     generator: torch.Generator,
@@ -32,9 +32,11 @@ def save(
 ) -> None:
     """Write the states of `parts`, of `generator` and of the global generators, whole or not at all.
 
-    `identity` tells this training from others; `curve` has an entry for each epoch done. Raises
-    `RunError`.
+    `identity` tells this training from others; `curve` has an entry for each epoch done. Without a
+    `path` nothing is written. Raises `RunError`.
     """
+    if path is None:
+        return
     content = {
         "identity": dict(identity),
         "parts": {name: part.state_dict() for name, part in parts.items()},
@@ -47,7 +49,7 @@ def save(
 
 
 def restore(
-    path: Path,
+    path: Path | None,
     identity: Mapping[str, Any],
     parts: Mapping[str, Stateful],
     generator: torch.Generator,
@@ -60,7 +62,7 @@ def restore(
     Raises `RunError` if the file belongs to another training, with the first difference, or
     cannot be read.
     """
-    if not path.exists():
+    if path is None or not path.exists():
         return []
     try:
         content = read_tensors(path)

@@ -7,14 +7,13 @@ Teacher and student see the same augmented images. Sources: "Distilling the Know
 
 from __future__ import annotations
 
-import hashlib
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nars.errors import UsageError
 from nars.spec import Recipe
+from nars.tensors import fingerprint
 
 __all__ = ["Teacher", "check_teacher", "taught"]
 
@@ -45,11 +44,7 @@ class Teacher:
     @property
     def fingerprint(self) -> str:
         """A digest of the weights and the resolution, for the identity of a checkpoint."""
-        digest = hashlib.blake2b(str(self.resolution).encode(), digest_size=8)
-        for name, tensor in self.network.state_dict().items():
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint(self.network.state_dict(), self.resolution)
 
 
 def check_teacher(recipe: Recipe, teacher: Teacher | None) -> None:

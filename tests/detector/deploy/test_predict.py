@@ -14,11 +14,12 @@ from PIL import Image
 
 from detector.data.coco import write
 from detector.data.records import CocoData
-from detector.deploy.drawing import draw, sheet
+from detector.deploy.drawing import draw
 from detector.deploy.predict import pictures, predict, results
 from detector.evaluation.coco_ap import score
 from detector.weights.saved import save_detector
 from nars.cli import main
+from nars.deploy.drawing import sheet
 from nars.errors import DataError, UsageError
 
 CPU = torch.device("cpu")

@@ -23,10 +23,11 @@ from detector.model.catalogue import published
 from detector.training.hyperparameters import _SHARED, LR, Training
 from detector.training.loop import Outputs, TrainedDetector, train
 from detector.training.plan import plan
-from detector.training.progress import Epoch, Step
+from detector.training.progress import Epoch
 from detector.weights.saved import load_detector
 from nars.errors import NonFiniteLossError, RunError, UsageError
 from nars.spec import Architecture, Block, Recipe
+from nars.training.progress import Step
 
 CPU = torch.device("cpu")
 
@@ -176,10 +177,8 @@ def test_tensorboard_gets_the_numbers_of_the_table(
         def close(self) -> None:
             written.append(("closed", 0, 0))
 
-    monkeypatch.setattr("detector.training.logs.find_spec", lambda name: name)
-    monkeypatch.setattr(
-        "detector.training.logs.import_module", lambda _: SimpleNamespace(SummaryWriter=Writer)
-    )
+    monkeypatch.setattr("nars.training.logs.find_spec", lambda name: name)
+    monkeypatch.setattr("nars.training.logs.import_module", lambda _: SimpleNamespace(SummaryWriter=Writer))
     trained = fit(data, TRAINING.replace(epochs=2), folder=tmp_path)
     assert ("ap", trained.history[1].ap, 2) in written
     assert ("loss_classifier", trained.history[0].losses["loss_classifier"], 1) in written

@@ -177,7 +177,7 @@ def test_a_checkpoint_with_other_pixels_is_of_another_training(
     digits: ImageData, origin: Parent, tmp_path: Path
 ) -> None:
     from nars.errors import RunError
-    from nars.training.loop import train
+    from nars.training.loop import Outputs, train
 
     def begin(data: ImageData) -> None:
         train(
@@ -187,7 +187,7 @@ def test_a_checkpoint_with_other_pixels_is_of_another_training(
             resolution=12,
             device=CPU,
             seed=0,
-            checkpoint=tmp_path / "checkpoint",
+            outputs=Outputs(checkpoint=tmp_path / "checkpoint"),
         )
 
     begin(digits)

@@ -21,7 +21,7 @@ from nars.networks.build import build
 from nars.networks.weights import load_weights, save_weights
 from nars.spec import Architecture, Block, Candidate, Recipe
 from nars.training.evaluation import evaluate
-from nars.training.loop import Progress, Trained, train
+from nars.training.loop import Outputs, Progress, Trained, train
 from nars.training.metrics import Metric
 
 CPU = torch.device("cpu")
@@ -84,7 +84,8 @@ def fresh(recipe: Recipe, classes: int = 3) -> nn.Module:
 
 
 def run(data: ImageData, recipe: Recipe, seed: int = 1, **options: Any) -> Trained:
-    return train(fresh(recipe), data, recipe, resolution=SIDE, device=CPU, seed=seed, **options)
+    outputs = Outputs(**options)
+    return train(fresh(recipe), data, recipe, resolution=SIDE, device=CPU, seed=seed, outputs=outputs)
 
 
 def same(one: nn.Module, two: nn.Module) -> bool:
@@ -294,8 +295,9 @@ def test_a_checkpoint_of_another_training_is_refused(data: ImageData, tmp_path: 
         run(data, recipe, seed=2, checkpoint=path)
     with pytest.raises(RunError, match="another training: recipe was"):
         run(data, recipe.replace(lr=0.2), checkpoint=path)
+    outputs = Outputs(checkpoint=path)
     with pytest.raises(RunError, match="is of another network"):
-        train(nn.Linear(1, 1), data, recipe, resolution=SIDE, device=CPU, seed=1, checkpoint=path)
+        train(nn.Linear(1, 1), data, recipe, resolution=SIDE, device=CPU, seed=1, outputs=outputs)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(RunError, match="is not a checkpoint that can be read"):
         run(data, recipe, checkpoint=path)
@@ -346,9 +348,10 @@ def test_learns_on_a_gpu(data: ImageData, recipe: Recipe) -> None:
 def test_resumes_on_a_gpu(data: ImageData, tmp_path: Path) -> None:
     device, path = resolve("cuda"), tmp_path / "checkpoint"
     recipe = EVERYTHING
-    options: dict[str, Any] = {"resolution": SIDE, "device": device, "seed": 1, "checkpoint": path}
-    first = train(fresh(recipe), data, recipe, on_epoch=lambda p: p.epoch < 2, **options)
-    resumed = train(fresh(recipe), data, recipe, **options)
+    options: dict[str, Any] = {"resolution": SIDE, "device": device, "seed": 1}
+    stopping = Outputs(checkpoint=path, on_epoch=lambda p: p.epoch < 2)
+    first = train(fresh(recipe), data, recipe, outputs=stopping, **options)
+    resumed = train(fresh(recipe), data, recipe, outputs=Outputs(checkpoint=path), **options)
     assert resumed.curve[:2] == first.curve
     assert len(resumed.curve) == 3
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from detector.training.progress import Epoch
 from nars.files import write_whole
 
-__all__ = ["Logs", "table"]
+__all__ = ["Logs", "Row", "table"]
+
+Row = Mapping[str, float | int | None]
+"""The numbers of an epoch by their names, ``epoch`` among them; None for what was not measured."""
 
 
 class Logs:
@@ -26,16 +28,16 @@ class Logs:
             writer = import_module("torch.utils.tensorboard").SummaryWriter
             self._board = writer(str(folder / "tensorboard"))
 
-    def write(self, history: Sequence[Epoch]) -> None:
-        """Write all of `history` to the table, and its last epoch to TensorBoard."""
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write all of `rows`, one for each epoch, to the table, and the last one to TensorBoard."""
         if self.folder is None:
             return
-        write_whole(self.folder / "results.csv", table(history))
+        write_whole(self.folder / "results.csv", table(rows))
         if self._board is not None:
-            last = history[-1]
-            for name, value in _row(last).items():
+            last = rows[-1]
+            for name, value in last.items():
                 if isinstance(value, float):
-                    self._board.add_scalar(name, value, last.epoch)
+                    self._board.add_scalar(name, value, last["epoch"])
             self._board.flush()
 
     def close(self) -> None:
@@ -44,17 +46,11 @@ class Logs:
             self._board.close()
 
 
-def table(history: Sequence[Epoch]) -> str:
-    """Return CSV with a row per epoch; what was not measured is empty."""
-    rows = [_row(entry) for entry in history]
+def table(rows: Sequence[Row]) -> str:
+    """Return CSV with a line per row; what was not measured is empty."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     stream = io.StringIO()
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()
-
-
-def _row(entry: Epoch) -> dict[str, float | int | None]:
-    head = {"epoch": entry.epoch, "seconds": round(entry.seconds, 1), "lr": entry.lr}
-    return head | dict(entry.losses) | dict(entry.samples) | dict(entry.scores or {})

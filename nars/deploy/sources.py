@@ -1,0 +1,42 @@
+"""Lists the files that words on a command line name: files, folders, patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from glob import glob
+from pathlib import Path
+
+from PIL import Image
+
+from nars.deploy import video
+from nars.errors import DataError
+
+__all__ = ["files", "is_video"]
+
+
+def files(source: str | Path, *, names: Sequence[str] = ()) -> list[Path]:
+    """The file `source`, the pictures and videos below the folder, or the files of the pattern, sorted.
+
+    A pattern is one such as ``photos/*.jpg``; `names` are words that the caller knows besides. Raises
+    `DataError` for a source without files.
+    """
+    path = Path(source)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        suffixes = Image.registered_extensions().keys() | video.SUFFIXES
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
+        if not found:
+            raise DataError(f"{path}: no picture in this folder")
+        return found
+    matches = glob(str(source), recursive=True)  # noqa: PTH207  Path.glob refuses absolute patterns
+    found = sorted(file for file in map(Path, matches) if file.is_file())
+    if not found:
+        besides = f" (or {', '.join(names)})" if names else ""
+        raise DataError(f"{source}: no such file, folder or pattern{besides}")
+    return found
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is read as a video, by its suffix."""
+    return path.suffix.lower() in video.SUFFIXES
