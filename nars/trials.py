@@ -18,7 +18,7 @@ from nars.internals import set_trial_attribute
 
 __all__ = [
     "INTERRUPTED",
-    "METRICS",
+    "RECORDED",
     "REFUSED",
     "Curve",
     "Record",
@@ -57,7 +57,7 @@ _LATENCY_SAMPLES = "latency_samples"
 """User attribute of a study: genotype rows and seconds that its latency model learns from."""
 
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+RECORDED = ("accuracy", "balanced_accuracy", "macro_f1")
 """Scores that the record of a trained classifier has in `Record.measured`, whatever the metric is."""
 
 

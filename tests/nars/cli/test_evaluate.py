@@ -104,8 +104,8 @@ def test_a_function_of_ones_own(weights: Path, capsys: pytest.CaptureFixture[str
 def test_other_classes_are_named(
     weights: Path, capsys: pytest.CaptureFixture[str], names: list[str], message: str
 ) -> None:
-    labels = np.arange(8) % len(names)
-    images = np.zeros((8, SIDE, SIDE), np.uint8)
+    labels = np.arange(60) % len(names)
+    images = np.zeros((60, SIDE, SIDE), np.uint8)
     np.savez("other.npz", x_train=images, y_train=labels, classes=np.array(names))
     assert main(["evaluate", "best.pt", "--data", "other.npz", "--split", "train"]) == 2
     said = capsys.readouterr().err
