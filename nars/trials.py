@@ -18,8 +18,8 @@ from nars.internals import set_trial_attribute
 
 __all__ = [
     "INTERRUPTED",
-    "RECORDED",
     "REFUSED",
+    "SCORES",
     "Curve",
     "Record",
     "Void",
@@ -57,7 +57,7 @@ _LATENCY_SAMPLES = "latency_samples"
 """User attribute of a study: genotype rows and seconds that its latency model learns from."""
 
 
-RECORDED = ("accuracy", "balanced_accuracy", "macro_f1")
+SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 """Scores that the record of a trained classifier has in `Record.measured`, whatever the metric is."""
 
 

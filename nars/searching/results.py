@@ -23,7 +23,7 @@ from nars.searching.run import Run
 from nars.space import feasible
 from nars.space.genotypes import from_genotypes
 from nars.spec import Candidate
-from nars.trials import RECORDED, Record
+from nars.trials import SCORES, Record
 
 __all__ = [
     "Best",
@@ -92,7 +92,7 @@ def _statistics(config: SearchConfig, candidate: Measured) -> dict[str, int]:
 
 def trials_table(study: Study, config: SearchConfig) -> pd.DataFrame:
     """Return one row for each trial, in order: state, values, costs, prediction, genotype."""
-    measured = list(dict.fromkeys([*config.objectives, *RECORDED, "macs", "params", "latency"]))
+    measured = list(dict.fromkeys([*config.objectives, *SCORES, "macs", "params", "latency"]))
     rows = [_trial_row(trial, measured) for trial in study.get_trials(deepcopy=False)]
     columns = ["trial", "state", *measured, *_RECORDED, *config.space.distributions]
     table = pd.DataFrame(rows, columns=columns)

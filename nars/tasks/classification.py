@@ -18,7 +18,7 @@ from nars.tasks.base import Outcome, Task
 from nars.training.evaluation import check_metric
 from nars.training.loop import Progress, train
 from nars.training.metrics import ACCURACY, Metric
-from nars.trials import RECORDED
+from nars.trials import SCORES
 
 __all__ = ["Classification"]
 
@@ -102,6 +102,6 @@ class Classification(Task):
             len(curve),
             curve,
             trained.curve[-1].seconds,
-            metrics={name: getattr(trained.val, name) for name in RECORDED},
+            metrics={name: getattr(trained.val, name) for name in SCORES},
             confusion=None if self.classes is None else trained.val.confusion,
         )
