@@ -22,7 +22,7 @@ from nars.tasks.base import Outcome, Task
 from nars.training.evaluation import check_metric, evaluate
 from nars.training.loop import Outputs, Progress, Trained, train
 from nars.training.metrics import ACCURACY, Metric
-from nars.trials import METRICS
+from nars.trials import SCORES
 
 __all__ = ["Classification"]
 
@@ -153,7 +153,7 @@ class Classification(Task):
             trained.curve[-1].seconds,
             write=lambda path: self._write(path, trained, candidate),
             test=lambda: self._test(trained, data, architecture.resolution),
-            metrics={name: getattr(trained.val, name) for name in METRICS},
+            metrics={name: getattr(trained.val, name) for name in SCORES},
             confusion=None if self.classes is None else trained.val.confusion,
         )
 
