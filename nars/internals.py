@@ -14,7 +14,7 @@ from optuna.study import Study
 from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial
 
-__all__ = ["hypervolume", "non_domination_ranks", "set_trial_attribute"]
+__all__ = ["hypervolume", "non_domination_ranks", "set_trial_attribute", "uploads"]
 
 
 def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
@@ -24,6 +24,15 @@ def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) 
     A sampler, and a process that takes over after a crash, have only the frozen trial.
     """
     study._storage.set_trial_user_attr(trial._trial_id, key, value)
+
+
+def uploads(trial: FrozenTrial) -> list[str]:
+    """Return the name of every file whose upload for a trial was begun, finished or not.
+
+    Optuna writes it down before the upload; its public list takes the storage, which a study keeps private.
+    """
+    prefix = "artifacts:"
+    return [key.removeprefix(prefix) for key in trial.system_attrs if key.startswith(prefix)]
 
 
 def hypervolume(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
