@@ -29,7 +29,7 @@ class Parent:
     """The name or file that it came from."""
     importance: Mapping[str, Tensor] = field(default_factory=dict)
     """Measured importance of its channels, by the names of `nars.parents.importance`; those that are
-    absent are judged by the norms of their weights."""
+    absent are judged by the norms of their weights. See `nars.parents.judging`."""
 
 
 def network_of(parent: Parent) -> nn.Module:
