@@ -7,6 +7,7 @@ stage a list of `Block` rows, a row one or more equal blocks. Nothing here impor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
@@ -16,13 +17,14 @@ from pydantic import Field, model_validator
 from nars.documents import Document, Frozen, kind_of, read_text
 from nars.errors import SpecError
 
-__all__ = ["Architecture", "Block", "Candidate", "Norm", "Recipe", "read", "unroll"]
+__all__ = ["Architecture", "Block", "Candidate", "Norm", "Recipe", "frozen_stages", "read", "unroll"]
 
 Norm = Literal["bn", "gn", "sync_bn", "naive_sync_bn", "naive_sync_bn_weighted", "frozen_bn"]
 """Normalization layers by name; `nars.networks.norms.norm` documents each."""
 
 _Positive = Annotated[int, Field(ge=1)]
 _Fraction = Annotated[float, Field(ge=0, lt=1)]
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Block(Frozen):
@@ -133,7 +135,18 @@ class Recipe(Document):
     """Training hyperparameters of one network."""
 
     kind: ClassVar[str] = "recipe"
-    later_fields: ClassVar[tuple[str, ...]] = ("fit",)
+    later_fields: ClassVar[tuple[str, ...]] = (
+        "fit",
+        "crop_area",
+        "policy",
+        "magnitude",
+        "erasing",
+        "cutmix",
+        "layer_decay",
+        "frozen",
+        "class_weights",
+        "balanced_sampling",
+    )
 
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
     lr: Annotated[float, Field(gt=0)] = 0.1
@@ -156,11 +169,43 @@ class Recipe(Document):
     """Drop rate of the last residual block; it grows linearly over the blocks up to that."""
     clip_norm: Annotated[float, Field(ge=0)] = 5.0
     """Largest gradient norm; 0 is no clipping."""
-    augmentation: Literal["none", "shift", "flip_shift"] = "shift"
+    augmentation: Literal["none", "shift", "flip_shift", "flip"] = "shift"
     """Random shifts by up to an eighth of the side; flips suit images whose mirror image means the same."""
     fit: Literal["crop", "squash", "letterbox"] = "crop"
-    """How a picture becomes a square, in training and in use: ``crop`` takes the centre, ``squash`` changes the
-    aspect and ``letterbox`` adds grey bars."""
+    """How a picture becomes a square, in training and in use: ``crop`` takes the centre, ``squash`` changes
+    the aspect and ``letterbox`` adds grey bars."""
+    crop_area: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Least area of a random crop of the stored image, as a share; 1 is off. The area is uniform up to 1, the
+    aspect within 3/4 to 4/3. Source: Inception (CVPR 2015), section 6."""
+    policy: Literal["none", "trivial_augment", "rand_augment"] = "none"
+    """Random changes of colour and geometry: one of any strength per image (TrivialAugment, ICCV 2021) or two
+    of one `magnitude` (RandAugment, NeurIPS 2020)."""
+    magnitude: Annotated[int, Field(ge=0, le=30)] = 9
+    """Strength of the changes of ``rand_augment``, in 30ths of torchvision's strongest."""
+    erasing: _Share = 0.0
+    """Probability that a random box of an image, 2 to 33 % of its area, is set to the mean colour. Source:
+    Random Erasing (AAAI 2020)."""
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    """Alpha of the Beta distribution of the pasted area; 0 is off. With `mixup`, each batch takes one of the
+    two. Source: CutMix (ICCV 2019)."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor from the learning rate of a stage to that of the stage before it; the classifier has `lr`.
+    Source: ULMFiT (ACL 2018), section 3.2."""
+    frozen: _Share = 0.0
+    """Share of the stages, rounded down, that keep the weights and statistics they start with: the first."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Whether a class counts in the loss by the inverse of how often it is drawn, 1 on average."""
+    balanced_sampling: bool = False
+    """Draw every class equally often, with replacement, instead of every image once an epoch."""
+
+    def frozen_stages(self, stages: int) -> int:
+        """How many of a network's first stages are frozen."""
+        return frozen_stages(self.frozen, stages)
+
+
+def frozen_stages(share: float, stages: int) -> int:
+    """How many of `stages` are frozen at a share of them: whole stages, rounded down."""
+    return math.floor(share * stages + 1e-9)
 
 
 class Candidate(Document):

@@ -37,7 +37,9 @@ _SHARED = (
 )
 """Fields that a recipe has with the same meaning; its rate and batch size are meant differently."""
 
-_UNUSED = ("mixup", "label_smoothing", "dropout", "stochastic_depth")
+_UNUSED = tuple(
+    name for name in Recipe.model_fields if name not in (*_SHARED, "lr", "batch_size", "augmentation")
+)
 """Fields of a recipe that have no meaning for a detector."""
 
 
@@ -96,12 +98,13 @@ class Training(Document):
         do not apply.
         """
         shared = {name: getattr(recipe, name) for name in _SHARED}
-        return cls(**shared, lr=recipe.lr, flip=0.5 if recipe.augmentation == "flip_shift" else 0.0)
+        return cls(**shared, lr=recipe.lr, flip=0.5 if "flip" in recipe.augmentation else 0.0)
 
     @staticmethod
     def unused(recipe: Recipe) -> tuple[str, ...]:
         """Return the fields of a recipe that are set but do not apply to a detector."""
-        return tuple(name for name in _UNUSED if getattr(recipe, name))
+        fields = Recipe.model_fields
+        return tuple(name for name in _UNUSED if getattr(recipe, name) != fields[name].default)
 
     def recipe(self, images: int) -> Recipe:
         """Return the recipe for steps of this many images, as `nars.training.optim` takes it."""

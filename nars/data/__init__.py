@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from nars.data.augment import augment, normalise
+from nars.data.balance import balanced, class_weights
+from nars.data.crops import random_crops
 from nars.data.images import DiskSplit, ImageData, ImageSize, MemorySplit, Split, in_order, shuffled
 from nars.data.pictures import Fit, Picture, read_rgb, square
 from nars.data.sources import load
@@ -19,9 +21,12 @@ __all__ = [
     "Picture",
     "Split",
     "augment",
+    "balanced",
+    "class_weights",
     "in_order",
     "load",
     "normalise",
+    "random_crops",
     "read_rgb",
     "shuffled",
     "square",

@@ -20,7 +20,7 @@ def resize(images: Tensor, resolution: int) -> Tensor:
 
 
 def augment(
-    images: Tensor, kind: Literal["none", "shift", "flip_shift"], generator: torch.Generator
+    images: Tensor, kind: Literal["none", "shift", "flip_shift", "flip"], generator: torch.Generator
 ) -> Tensor:
     """Shift every image by its own offset of up to an eighth of the side, flip half of them.
 
@@ -30,11 +30,11 @@ def augment(
     if kind == "none":
         return images
     count, _, side, _ = images.shape
-    if kind == "flip_shift":
+    if kind != "shift":
         flip = torch.rand(count, generator=generator) < 0.5
         images = torch.where(flip.to(images.device).view(-1, 1, 1, 1), images.flip(-1), images)
     reach = side // 8
-    if not reach:
+    if kind == "flip" or not reach:
         return images
     offset = torch.randint(2 * reach + 1, (2, count), generator=generator).to(images.device)
     # Every window of the padded batch as a view, [N, C, 2 * reach + 1, 2 * reach + 1, R, R];

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nars.data.augment import resize
 from nars.data.cache import shared
+from nars.data.crops import cut_out, pixels_needed
 from nars.data.pictures import READERS, Fit, Picture, read_square, with_remedy
 from nars.errors import DataError
 
@@ -27,6 +28,7 @@ __all__ = [
     "ImageSize",
     "MemorySplit",
     "Split",
+    "in_groups",
     "in_order",
     "shuffled",
 ]
@@ -72,9 +74,17 @@ class Split(ABC):
 
     @abstractmethod
     def batches(
-        self, resolution: int, device: torch.device, groups: Sequence[Tensor]
+        self,
+        resolution: int,
+        device: torch.device,
+        groups: Sequence[Tensor],
+        crops: Sequence[Tensor] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (images uint8 [B, 1 or 3, R, R], labels int64 [B]) on `device` for each group of numbers."""
+        """Yield (images uint8 [B, 1 or 3, R, R], labels int64 [B]) on `device` for each group of numbers.
+
+        `crops` has boxes [B, 4] for each group, in 0..1 (left, top, right, bottom): the parts of the stored
+        images to show, by default all.
+        """
 
     @abstractmethod
     def summary(self) -> dict[str, Any]:
@@ -100,16 +110,20 @@ class DiskSplit(Split):
         self._reported: set[str] = set()
 
     def batches(
-        self, resolution: int, device: torch.device, groups: Sequence[Tensor]
+        self,
+        resolution: int,
+        device: torch.device,
+        groups: Sequence[Tensor],
+        crops: Sequence[Tensor] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         pool = ThreadPoolExecutor(READERS)
         pending: deque[tuple[list[int], list[Future[Tensor | DataError]]]] = deque()
-        waiting, any_good = iter(groups), False
+        waiting, any_good = _with_boxes(groups, crops), False
         try:
             while True:
-                while len(pending) < _AHEAD and (group := next(waiting, None)) is not None:
-                    numbers = group.tolist()
-                    reads = [pool.submit(read_square, self.pictures[i], resolution) for i in numbers]
+                while len(pending) < _AHEAD and (batch := next(waiting, None)) is not None:
+                    numbers = [number for number, _ in batch]
+                    reads = [pool.submit(_read, self.pictures[i], resolution, box) for i, box in batch]
                     pending.append((numbers, reads))
                 if not pending:
                     break
@@ -176,10 +190,18 @@ class MemorySplit(Split):
         self._copies: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
 
     def batches(
-        self, resolution: int, device: torch.device, groups: Sequence[Tensor]
+        self,
+        resolution: int,
+        device: torch.device,
+        groups: Sequence[Tensor],
+        crops: Sequence[Tensor] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         if self.finer is not None and resolution > self.pixels.shape[-1]:
-            yield from self.finer.batches(resolution, device, groups)
+            yield from self.finer.batches(resolution, device, groups, crops)
+        elif crops is not None:
+            for group, boxes in zip(groups, crops, strict=True):
+                images = _cut(self.pixels[group], boxes, resolution)
+                yield images.to(device, non_blocking=True), self.labels[group].to(device, non_blocking=True)
         elif self.pixels[0, :, 0, 0].numel() * len(self) * resolution**2 > MEMORY_LIMIT:
             for group in groups:
                 images = resize(self.pixels[group], resolution)
@@ -316,10 +338,39 @@ def in_order(count: int, batch_size: int) -> tuple[Tensor, ...]:
     return torch.split(torch.arange(count), batch_size)
 
 
-def shuffled(count: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Image numbers in random order, in groups of at most `batch_size` whose sizes differ by at most 1.
+def in_groups(numbers: Tensor, batch_size: int) -> tuple[Tensor, ...]:
+    """Numbers in groups of at most `batch_size` whose sizes differ by at most 1.
 
     Even sizes avoid a last batch of one image, which no batch norm can train on.
     """
-    order = torch.randperm(count, generator=generator)
-    return torch.tensor_split(order, math.ceil(count / batch_size))
+    return torch.tensor_split(numbers, math.ceil(len(numbers) / batch_size))
+
+
+def shuffled(count: int, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Image numbers 0..count-1 in random order, in groups as `in_groups` makes them."""
+    return in_groups(torch.randperm(count, generator=generator), batch_size)
+
+
+def _cut(images: Tensor, boxes: Tensor, resolution: int) -> Tensor:
+    """The parts in `boxes` [N, 4] of images [N, C, S, S], each at [C, R, R]."""
+    return torch.stack([cut_out(image, box, resolution) for image, box in zip(images, boxes, strict=True)])
+
+
+def _with_boxes(
+    groups: Sequence[Tensor], crops: Sequence[Tensor] | None
+) -> Iterator[list[tuple[int, Tensor | None]]]:
+    """For each group its numbers, each with its box; None stands for the whole image."""
+    for at, group in enumerate(groups):
+        boxes = [None] * len(group) if crops is None else crops[at]
+        yield list(zip(group.tolist(), boxes, strict=True))
+
+
+def _read(picture: Picture, resolution: int, box: Tensor | None) -> Tensor | DataError:
+    """The part of a picture in a box, or all of it, as uint8 [3, R, R]; or the error that reading it raised.
+
+    The picture is read as large as it has to be for the part to have its own detail.
+    """
+    if box is None:
+        return read_square(picture, resolution)
+    image = read_square(picture, pixels_needed(box, resolution))
+    return cut_out(image, box, resolution) if isinstance(image, Tensor) else image

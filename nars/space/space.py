@@ -165,7 +165,7 @@ class Space(Document):
     @cached_property
     def _canonical(self) -> CanonicalForm:
         first = self.dimensions.from_unit(np.zeros((1, len(self.distributions))))[0]
-        return CanonicalForm(self._row_spaces(), self.distributions, self.fixed, first)
+        return CanonicalForm(self._row_spaces(), self.distributions, self.fixed, first, len(self.stages))
 
     @cached_property
     def _count(self) -> SpaceCost:

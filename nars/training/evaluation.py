@@ -66,8 +66,10 @@ def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: t
     Running averages lag behind weights that change fast: in the first epochs of a short training
     they make a network that has learnt score like chance, and an averaged network has no
     statistics of its own. Source: "Rethinking Batch in BatchNorm" (Wu, Johnson 2021), section 3.
+    Frozen norms, whose weights need no gradient, keep theirs.
     """
     norms = [module for module in model.modules() if isinstance(module, _BATCH_NORMS)]
+    norms = [norm for norm in norms if norm.weight is None or norm.weight.requires_grad]
     if not norms:
         return
     numbers = torch.linspace(0, len(data.train) - 1, min(len(data.train), _BATCH)).long()

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nars.data import ImageData, augment, normalise, shuffled
+from nars.data import ImageData, augment, normalise, random_crops
+from nars.data.policies import change, erase
 from nars.device import half_precision, memory_errors, seeded
 from nars.errors import NonFiniteLossError
 from nars.spec import Recipe
@@ -21,6 +22,7 @@ from nars.training import optim
 from nars.training.checkpoint import Stateful, restore, save
 from nars.training.evaluation import Metrics, evaluate, moments, recalibrate
 from nars.training.small_maps import widened
+from nars.training.stages import freezing, keep_frozen
 
 __all__ = ["Progress", "Trained", "train"]
 
@@ -79,11 +81,13 @@ def train(
         during.enter_context(seeded(seed, device))
         during.enter_context(memory_errors(f"training at {resolution} px in batches of {recipe.batch_size}"))
         model = model.to(device).to(memory_format=torch.channels_last)
+        frozen = during.enter_context(freezing(model, recipe))
         optimizer = optim.optimizer(model, recipe)
         ema = optim.averaged(model, recipe)
         during.enter_context(widened(model, device))  # the average, copied above, needs none of it
         measured = model if ema is None else ema.module
         mix = optim.mixer(recipe, len(data.classes))
+        weights = optim.importances(recipe, data, device)
         half = half_precision(device)
         scaler = torch.amp.GradScaler(device.type, enabled=half is torch.float16)
         generator = torch.Generator().manual_seed(seed)
@@ -108,14 +112,20 @@ def train(
         val = None
         for epoch in range(len(curve), recipe.epochs):
             model.train()
+            keep_frozen(frozen)
             losses: list[Tensor] = []
-            groups = shuffled(len(data.train), recipe.batch_size, generator)
-            for step, (images, labels) in enumerate(data.train.batches(resolution, device, groups)):
+            groups = optim.drawn(recipe, data.train.labels, generator)
+            crops = _crops(recipe, groups, generator)
+            for step, (images, labels) in enumerate(data.train.batches(resolution, device, groups, crops)):
                 optim.set_learning_rate(optimizer, recipe, (epoch + step / len(groups)) / recipe.epochs)
-                images = normalise(augment(images, recipe.augmentation, generator), mean, std)
+                images = augment(images, recipe.augmentation, generator)
+                images = change(images, recipe.policy, recipe.magnitude, generator)
+                images = erase(normalise(images, mean, std), recipe.erasing, generator)
                 images, labels = mix(images, labels)
                 with torch.autocast(device.type, dtype=half, enabled=half is not None):
-                    loss = F.cross_entropy(model(images), labels, label_smoothing=recipe.label_smoothing)
+                    loss = F.cross_entropy(
+                        model(images), labels, weights, label_smoothing=recipe.label_smoothing
+                    )
                 losses.append(loss.detach())
                 if device.type == "cpu" and not loss.isfinite():  # a GPU would have to synchronize for it
                     break
@@ -144,7 +154,14 @@ def train(
 
         if val is None:  # the checkpoint is of a finished training
             val = evaluate(measured, data, "val", resolution=resolution, device=device)
-        return Trained(measured.eval(), val, tuple(curve))
+        return Trained(measured.requires_grad_().eval(), val, tuple(curve))
+
+
+def _crops(recipe: Recipe, groups: Sequence[Tensor], generator: torch.Generator) -> list[Tensor] | None:
+    """Random boxes [B, 4] for each group of an epoch's images; None if the recipe shows them whole."""
+    if recipe.crop_area == 1:
+        return None
+    return [random_crops(len(group), recipe.crop_area, generator) for group in groups]
 
 
 def _listed(data: ImageData) -> list[list[float]] | None:

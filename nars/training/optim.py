@@ -1,18 +1,21 @@
-"""Builds the parts of a training that a recipe chooses: optimizer, schedule, averaging, mixup."""
+"""Builds the parts of a training that a recipe chooses: optimizer, schedule, averaging, mixing, drawing."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchvision.transforms import v2
 
+from nars.data import ImageData, balanced, class_weights, shuffled
 from nars.spec import Recipe
+from nars.training.stages import groups_by_stage
 
-__all__ = ["averaged", "learning_rate", "mixer", "optimizer", "set_learning_rate"]
+__all__ = ["averaged", "drawn", "importances", "learning_rate", "mixer", "optimizer", "set_learning_rate"]
 
 _Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -23,12 +26,17 @@ section 5.2; torchvision's classification reference."""
 
 
 def optimizer(model: nn.Module, recipe: Recipe) -> optim.Optimizer:
-    """The recipe's optimizer; weight decay leaves out norms and biases, the vectors of a model."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [each for each in parameters if each.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [each for each in parameters if each.ndim <= 1], "weight_decay": 0.0},
-    ]
+    """The recipe's optimizer; weight decay leaves out norms and biases, the vectors of a model.
+
+    A group's ``share`` is its part of the learning rate. Raises `UsageError` for a recipe with `layer_decay`
+    and a network without stages.
+    """
+    groups: list[dict[str, Any]] = []
+    for share, parameters in groups_by_stage(model, recipe):
+        matrices = [each for each in parameters if each.ndim > 1]
+        vectors = [each for each in parameters if each.ndim <= 1]
+        groups.append({"params": matrices, "weight_decay": recipe.weight_decay, "share": share})
+        groups.append({"params": vectors, "weight_decay": 0.0, "share": share})
     groups = [group for group in groups if group["params"]]
     match recipe.optimizer:
         case "sgd":
@@ -62,7 +70,7 @@ def set_learning_rate(optimizer: optim.Optimizer, recipe: Recipe, progress: floa
     """Give all parameters of `optimizer` the `learning_rate` at `progress`."""
     rate = learning_rate(recipe, progress)
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("share", 1.0)  # checkpoints of older versions have none
 
 
 def averaged(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
@@ -91,13 +99,32 @@ def averaged(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
 
 
 def mixer(recipe: Recipe, num_classes: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Mixup: a function from (images, labels) to (images, class probabilities).
+    """Mixup and CutMix: a function from (images, labels) to (images, class probabilities).
 
-    Without mixup in the recipe it returns both unchanged. Otherwise it draws from PyTorch's global
-    generator; see `nars.device.seeded`.
+    Without either in the recipe it returns both unchanged; with both, each batch takes one of them. It draws
+    from PyTorch's global generator; see `nars.device.seeded`.
     """
-    if not recipe.mixup:
+    kinds = ((v2.MixUp, recipe.mixup), (v2.CutMix, recipe.cutmix))
+    mixers = [kind(alpha=alpha, num_classes=num_classes) for kind, alpha in kinds if alpha]
+    if not mixers:
         return lambda images, labels: (images, labels)
     mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-    mix = v2.MixUp(alpha=recipe.mixup, num_classes=num_classes)
+    mix = mixers[0] if len(mixers) == 1 else v2.RandomChoice(mixers)
     return mix
+
+
+def drawn(recipe: Recipe, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """The image numbers of an epoch in batches; `labels` [N] are those of the training images."""
+    if recipe.balanced_sampling:
+        return balanced(labels, recipe.batch_size, generator)
+    return shuffled(len(labels), recipe.batch_size, generator)
+
+
+def importances(recipe: Recipe, data: ImageData, device: torch.device) -> Tensor | None:
+    """The weight [K] of each class in the loss, on `device`; None if all count the same.
+
+    Classes that are drawn equally often need no weights.
+    """
+    if recipe.class_weights == "none" or recipe.balanced_sampling:
+        return None
+    return class_weights(data.train.labels, len(data.classes)).to(device)

@@ -52,6 +52,13 @@ def test_a_candidate_names_its_data_only_if_it_has_some() -> None:
         ({"lr": 0}, "recipe lr: Input should be greater than 0, got 0"),
         ({"lr": float("nan")}, "recipe lr: Input should be a finite number, got nan"),
         ({"dropout": 1.0}, "recipe dropout: Input should be less than 1, got 1.0"),
+        ({"crop_area": 0}, "recipe crop_area: Input should be greater than 0, got 0"),
+        ({"magnitude": 31}, "recipe magnitude: Input should be less than or equal to 30, got 31"),
+        ({"frozen": 1.5}, "recipe frozen: Input should be less than or equal to 1, got 1.5"),
+        (
+            {"policy": "auto"},
+            "recipe policy: Input should be 'none', 'trivial_augment' or 'rand_augment', got 'auto'",
+        ),
         ({"optimizer": "lion"}, "recipe optimizer: Input should be 'sgd', 'rmsprop' or 'adamw', got 'lion'"),
     ],
 )
@@ -156,3 +163,11 @@ def test_the_head_of_a_classifier_is_no_spatial_stage() -> None:
     assert ARCHITECTURE.spatial_stages() == [list(stage) for stage in ARCHITECTURE.stages[:2]]
     alone = LATER.replace(stages=LATER.stages[2:])
     assert len(alone.spatial_stages()) == 1
+
+
+def test_a_recipe_with_the_fields_of_before_is_written_as_before() -> None:
+    dumped = Recipe().model_dump()
+    assert list(dumped)[-1] == "augmentation"  # the last field of version 0.1
+    assert Recipe.later_fields == tuple(Recipe.model_fields)[len(dumped) :]
+    later = Recipe(crop_area=0.5, frozen=0.25)
+    assert Recipe.from_yaml(later.to_yaml()) == Recipe(**later.model_dump()) == later

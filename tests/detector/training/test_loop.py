@@ -253,6 +253,11 @@ def test_recipe_of_a_search_applies() -> None:
     assert (made.epochs, made.ema_decay, made.weight_decay) == (7, 0.95, recipe.weight_decay)
     assert training.flip == 0  # the recipe only shifts
     assert Training.of_recipe(recipe.replace(augmentation="flip_shift")).flip == 0.5
+    photos = recipe.replace(
+        augmentation="flip", mixup=0.0, crop_area=0.5, policy="trivial_augment", frozen=0.5
+    )
+    assert Training.of_recipe(photos).flip == 0.5
+    assert Training.unused(photos) == ("crop_area", "policy", "frozen")
 
 
 def test_every_field_of_both_a_recipe_and_a_training_is_accounted_for() -> None:

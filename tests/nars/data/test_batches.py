@@ -66,6 +66,11 @@ def test_flip_turns_about_half_of_the_images() -> None:
     image[..., 0] = 9
     turned = (augment(image, "flip_shift", generator)[:, 0, 0, -1] == 9).sum().item()
     assert 150 < turned < 250  # 5 standard deviations of Binomial(400, 1/2)
+    whole = torch.zeros(400, 1, 16, 16, dtype=torch.uint8)
+    whole[..., 0] = 9
+    only = augment(whole, "flip", generator)[:, 0]
+    assert 150 < (only[:, 0, -1] == 9).sum() < 250
+    assert ((only == 9).sum((1, 2)) == 16).all()  # nothing is shifted out
     assert augment(image, "none", generator) is image
 
 

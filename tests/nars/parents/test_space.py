@@ -78,6 +78,23 @@ def test_the_dimensions_of_lite0() -> None:
     )  # 260 is a step away
 
 
+def test_the_recipes_are_short_trainings_from_weights() -> None:
+    """A dozen dimensions, around the recipe that children of EfficientNet-Lite0 were first trained by."""
+    space = space_of(published("efficientnet_lite0"))
+    assert len(space.recipe_names) == 12
+    matrix = genotypes.sample(space, 200, np.random.default_rng(0))
+    recipes = [space.decode(genotype).recipe for genotype in genotypes.to_genotypes(space, matrix)]
+    assert {recipe.epochs for recipe in recipes} == {2, 4, 6, 8}
+    assert {recipe.frozen_stages(len(space.stages)) for recipe in recipes} == {0, 1, 3}
+    assert {recipe.magnitude for recipe in recipes if recipe.policy == "rand_augment"} == {3, 5, 7, 9}
+    assert {recipe.magnitude for recipe in recipes if recipe.policy != "rand_augment"} == {3}
+    known = recipes[0].replace(
+        lr=0.05, ema_decay=0.99, label_smoothing=0.1, crop_area=0.5, policy="none", epochs=6
+    )
+    architecture = space.decode(genotypes.to_genotypes(space, matrix)[0]).architecture
+    assert space.encode(Candidate(architecture=architecture, recipe=known))["recipe.lr"] == 0.05
+
+
 def test_a_small_parent_leaves_little_open() -> None:
     stages = [
         [Block(op="conv", channels=12, kernel=3)],

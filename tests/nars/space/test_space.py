@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -221,3 +222,64 @@ def test_a_space_fixes_norms_biases_and_same_padding() -> None:
     assert held.decode({}).architecture.stages == architecture.stages
     with pytest.raises(SpecError, match=r"norm_eps = 1e-05 is outside space same"):
         open_space.encode(Candidate(architecture=architecture.replace(norm_eps=1e-5)))
+
+
+def _open_recipe(**recipe: Any) -> Space:
+    stages = [
+        [{"name": f"stage{n}", "op": "conv", "kernel": 3, "channels": 8 if n else [8, 16]}] for n in range(4)
+    ]
+    return Space(name="recipes", resolution=16, stages=stages, recipe=recipe)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "one", "other"),
+    [
+        (
+            {"policy": ["none", "trivial_augment", "rand_augment"], "magnitude": {"low": 3, "high": 9}},
+            {"policy": "trivial_augment", "magnitude": 4},
+            {"policy": "trivial_augment", "magnitude": 8},
+        ),
+        (
+            {"policy": "none", "magnitude": {"low": 3, "high": 9}},
+            {"magnitude": 4},
+            {"magnitude": 8},
+        ),
+        (
+            {"balanced_sampling": [False, True], "class_weights": ["none", "balanced"]},
+            {"balanced_sampling": True, "class_weights": "none"},
+            {"balanced_sampling": True, "class_weights": "balanced"},
+        ),
+        ({"frozen": [0.0, 0.3, 0.4, 0.5]}, {"frozen": 0.3}, {"frozen": 0.4}),
+        ({"frozen": {"low": 0.0, "high": 0.9, "step": 0.1}}, {"frozen": 0.5}, {"frozen": 0.7}),
+        ({"frozen": {"low": 0.1, "high": 0.9}}, {"frozen": 0.26}, {"frozen": 0.49}),
+        ({"frozen": {"low": 0.1, "high": 0.9}}, {"frozen": 0.1}, {"frozen": 0.2}),
+        (
+            {"frozen": [0.5, 1.0], "layer_decay": {"low": 0.5, "high": 1.0}},
+            {"frozen": 1.0, "layer_decay": 0.6},
+            {"frozen": 1.0, "layer_decay": 0.9},
+        ),
+    ],
+)
+def test_recipes_of_the_same_training_are_one(
+    recipe: dict[str, Any], one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    found = _open_recipe(**recipe)
+    pair = [
+        {"stage0.channels": 8} | {f"recipe.{name}": value for name, value in fields.items()}
+        for fields in (one, other)
+    ]
+    rows = found.canonical(genotypes.from_genotypes(found, pair))
+    np.testing.assert_array_equal(rows[0], rows[1])
+    np.testing.assert_array_equal(found.canonical(rows), rows)
+    trained = [found.decode(genotype).recipe for genotype in genotypes.to_genotypes(found, rows)]
+    before = found.decode(pair[0]).recipe
+    assert trained[0].frozen_stages(4) == before.frozen_stages(4)
+    assert trained[0].policy == before.policy
+
+
+def test_canonical_recipes_differ_where_trainings_do() -> None:
+    found = _open_recipe(frozen={"low": 0.0, "high": 1.0}, policy=["none", "rand_augment"], magnitude=[3, 6])
+    matrix = genotypes.sample(found, 500, np.random.default_rng(0))
+    assert len(np.unique(matrix, axis=0)) == 2 * 4 * (1 + 2)  # channels, shares, policies
+    shares = genotypes.numbers(found, matrix, "recipe.frozen")
+    assert set(shares) == {0.0, 0.25, 0.5, 0.75}

@@ -47,6 +47,17 @@ EVERYTHING = Recipe(
     stochastic_depth=0.2,
     augmentation="flip_shift",
 )
+OF_PHOTOS = EVERYTHING.replace(
+    augmentation="flip",
+    crop_area=0.5,
+    policy="trivial_augment",
+    erasing=0.3,
+    cutmix=0.3,
+    layer_decay=0.8,
+    frozen=0.25,
+    class_weights="balanced",
+)
+OTHERS_OF_PHOTOS = OF_PHOTOS.replace(policy="rand_augment", magnitude=5, balanced_sampling=True, ema=False)
 
 
 @pytest.fixture(autouse=True)
@@ -66,9 +77,9 @@ def data() -> ImageData:
     return from_arrays("shades", {"x_train": images, "y_train": labels})
 
 
-def fresh(recipe: Recipe) -> nn.Module:
+def fresh(recipe: Recipe, classes: int = 3) -> nn.Module:
     with seeded(0, CPU):
-        return build(ARCHITECTURE, 3, recipe)
+        return build(ARCHITECTURE, classes, recipe)
 
 
 def run(data: ImageData, recipe: Recipe, seed: int = 1, **options: Any) -> Trained:
@@ -109,8 +120,9 @@ def test_a_network_of_one_channel_learns_from_grey_images(data: ImageData, tmp_p
         evaluate(model, other, "train", resolution=SIDE, device=CPU)
 
 
-def test_same_seed_same_bits(data: ImageData) -> None:
-    one, two, other = (run(data, EVERYTHING, seed) for seed in (1, 1, 2))
+@pytest.mark.parametrize("recipe", [EVERYTHING, OF_PHOTOS, OTHERS_OF_PHOTOS])
+def test_same_seed_same_bits(data: ImageData, recipe: Recipe) -> None:
+    one, two, other = (run(data, recipe, seed) for seed in (1, 1, 2))
     assert same(one.model, two.model)
     assert [p.loss for p in one.curve] == [p.loss for p in two.curve]
     assert not same(one.model, other.model)
@@ -119,6 +131,7 @@ def test_same_seed_same_bits(data: ImageData) -> None:
 def test_leaves_the_global_generator_alone(data: ImageData) -> None:
     before = torch.get_rng_state()
     run(data, EVERYTHING.replace(epochs=1))
+    run(data, OF_PHOTOS.replace(epochs=1))
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -146,6 +159,25 @@ def test_measures_the_average_where_there_is_one(data: ImageData) -> None:
     assert not same(trained.model, model)
     plain = EVERYTHING.replace(ema=False)
     assert train(model, data, plain, resolution=SIDE, device=CPU, seed=1).model is model
+
+
+@pytest.mark.parametrize("change", [{"class_weights": "balanced"}, {"balanced_sampling": True}])
+def test_a_rare_class_is_learnt_if_classes_count_equally(change: dict[str, Any]) -> None:
+    """Two classes that overlap, one of them rare: without weights, hardly anything is said to be of it."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(600) % 20 == 0).astype(np.int64)
+    images = rng.normal(110 + 20 * labels[:, None, None], 60, (600, SIDE, SIDE))
+    images = images.mean((1, 2), keepdims=True) + rng.normal(0, 25, (600, 1, 1))
+    pixels = np.broadcast_to(images, (600, SIDE, SIDE)).clip(0, 255).astype(np.uint8)
+    rare = from_arrays("rare", {"x_train": pixels, "y_train": labels})
+    recipe = Recipe(epochs=4, lr=0.02, augmentation="none")
+    recipes = recipe, recipe.replace(**change)
+    plain, equal = (
+        train(fresh(each, 2), rare, each, resolution=SIDE, device=CPU, seed=1) for each in recipes
+    )
+    assert plain.val.recall[1] == 0
+    assert equal.val.recall[1] is not None
+    assert equal.val.recall[1] > 0.5
 
 
 def test_a_batch_larger_than_the_data_is_the_data(data: ImageData) -> None:
@@ -213,7 +245,9 @@ def test_running_out_of_memory_ends_the_trial(
 # Going on after a kill
 
 
-@pytest.mark.parametrize("recipe", [EVERYTHING, Recipe(epochs=3, optimizer="adamw", lr=0.005)])
+@pytest.mark.parametrize(
+    "recipe", [EVERYTHING, OF_PHOTOS, OTHERS_OF_PHOTOS, Recipe(epochs=3, optimizer="adamw", lr=0.005)]
+)
 @pytest.mark.parametrize("killed_after", [1, 2, 3])
 def test_resumes_to_the_same_bits(data: ImageData, tmp_path: Path, recipe: Recipe, killed_after: int) -> None:
     class KilledError(Exception):
