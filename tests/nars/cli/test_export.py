@@ -15,8 +15,8 @@ from nars.cli import main
 from nars.cli.trained import exported
 from nars.errors import RunError
 from nars.networks.weights import load_weights
+from nars.runs.run import open_run
 from nars.searching.results import winner
-from nars.searching.run import open_run
 from nars.spec import Candidate
 
 

@@ -14,7 +14,7 @@ import nars
 from nars.data import decoding, splits
 from nars.data.pictures import Picture, read_square
 from nars.errors import DataError
-from nars.searching.run import open_run
+from nars.runs.run import open_run
 from nars.trials import INTERRUPTED, Record
 
 BAD = "bad.png"
