@@ -3,14 +3,13 @@
     python -m experiments.shared_images --data photos/ [--code CHECKOUT]
 
 Runs `nars search` with two workers on a folder of class folders, in a small space with the resolutions of
-`mobile`, and
-adds up the memory of its three processes five times a second (PSS of Linux: a page that k processes share
-counts as 1/k for each). Prints the largest sum, the median sum in the second half of the time, and how much
-of that is mapped files (the shared images, and programs), which the system may drop and read again. Then
-opens the data twice in a fresh process, with an empty cache and with the one that this left. `--code` takes
-the program from another checkout, such as one of an older version.
+`mobile`, and adds up the memory of its three processes five times a second (PSS of Linux: a page that k
+processes share counts as 1/k for each). Prints the largest sum, the median sum in the second half of the
+time, and how much of that is mapped files (the shared images, and programs), which the system may drop and
+read again. Then opens the data twice in a fresh process, with an empty cache and with the one that the search
+left. `--code` takes the program from another checkout, such as one of an older version.
 
-Costs a minute or two on two cores. Expected: the images count once instead of once for each process and
+Costs a few minutes on two cores. Expected: the images count once instead of once for each process and
 each resolution, and all but the first process open them in a fraction of the time.
 """
 
