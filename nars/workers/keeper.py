@@ -66,17 +66,18 @@ class Keeper(AbstractContextManager["Keeper"]):
                 self._follow()
             return goes_on
 
-        if self._fetch_checkpoint():
+        if self._store is not None:
             try:
+                self._fetch_checkpoint(self._store)
                 watch.resume(self._measurements)
                 return task.run(candidate, seed=seed, on_epoch=on_epoch, checkpoint=self._checkpoint)
-            except RunError as error:  # an update has changed what a checkpoint holds
-                logger.warning("trial %d starts anew: %s", self._trial.number, error)
+            except RunError as error:  # an update has changed what a checkpoint holds, or a disk is full
+                logger.warning("trial %d starts anew, with no checkpoint: %s", self._trial.number, error)
                 self._checkpoint.unlink(missing_ok=True)
                 self._measurements.clear()
+                self._unkept = None
                 watch.start_anew()
-        checkpoint = None if self._store is None else self._checkpoint
-        return task.run(candidate, seed=seed, on_epoch=on_epoch, checkpoint=checkpoint)
+        return task.run(candidate, seed=seed, on_epoch=on_epoch)
 
     def keep_weights(self, outcome: Outcome) -> None:
         """Keep the weights of a finished training."""
@@ -90,14 +91,11 @@ class Keeper(AbstractContextManager["Keeper"]):
         else:
             self._keep("weights", file)
 
-    def _fetch_checkpoint(self) -> bool:
+    def _fetch_checkpoint(self, store: Store) -> None:
+        """Fetch the checkpoint of the trial that this one repeats, if there is one, and its measurements."""
         artifact = artifact_of(self._trial, "checkpoint")
-        if self._store is None or artifact is None:
-            return False
-        if fetch(self._trial, self._store, "checkpoint", self._checkpoint) is None:
-            return False
-        self._measurements = list(artifact.measurements)
-        return True
+        if artifact is not None and fetch(self._trial, store, "checkpoint", self._checkpoint) is not None:
+            self._measurements = list(artifact.measurements)
 
     def _follow(self) -> None:
         """Take over the checkpoint of the epoch, from which the training has decided to go on."""

@@ -210,6 +210,17 @@ def test_a_checkpoint_that_no_longer_fits_is_not_used(
     check_equal(tmp_path / "run", whole)
 
 
+def test_a_full_disk_for_checkpoints_costs_no_trial(
+    given: SearchConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *rest: Any) -> None:
+        raise RunError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(loop, "save", full)
+    one_thread(lambda: nars.search(given, tmp_path / "run"))
+    check_equal(tmp_path / "run", whole)
+
+
 def writing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the stub task write its score as its weights."""
     original = StubTask.run
