@@ -13,10 +13,10 @@ from experiments.sliced import CPU
 from nars.data import ImageData
 from nars.parents.alignment import Site, sites
 from nars.parents.importance import hidden_name, output_name
+from nars.parents.judging import observed, order_left_out
 from nars.parents.parent import Parent
-from nars.parents.taylor import observed
 
-__all__ = ["WAYS", "Evidence", "gathered", "order_left_out"]
+__all__ = ["WAYS", "Evidence", "gathered"]
 
 Importance = Mapping[str, Tensor]
 """Importance [C] by the names of `Parent.importance`."""
@@ -114,19 +114,6 @@ def _greedy(parent: Parent, evidence: Mapping[str, Evidence], seed: int) -> Impo
             weight = _reading(parent)[name].double()
             scores[name] = order_left_out(evidence[name].covariance * (weight.T @ weight))
     return scores
-
-
-def order_left_out(gram: Tensor) -> Tensor:
-    """The step [C] at which each channel is left out; the sum of the removed ones grows least."""
-    count = len(gram)
-    steps, cross, own = torch.zeros(count, dtype=torch.double), torch.zeros(count), gram.diagonal().clone()
-    cross = cross.double()
-    for step in range(count):
-        least = int((own + 2 * cross).argmin())
-        steps[least] = step
-        cross += gram[least]
-        own[least] = torch.inf
-    return steps
 
 
 def _random(parent: Parent, evidence: Mapping[str, Evidence], seed: int) -> Importance:

@@ -59,7 +59,7 @@ COMPARED = {
 }
 """Cut -> the ways that are measured on it; the greedy one is the centred Taylor for streams."""
 
-RETRAINED = ("norms", "taylor, centred", "random")
+RETRAINED = ("norms", "taylor, centred", "greedy", "random")
 """The ways whose choices are trained."""
 
 EPOCHS, TRAININGS = 1, 4

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -33,13 +33,13 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 from torch import nn
 
+from experiments.channel_importance import WAYS, gathered
 from experiments.resumable import work_through
 from experiments.sliced import CPU, SHORT, arguments, drawn, opened, space
 from nars.networks.build import build
 from nars.parents.parent import Parent
 from nars.parents.start import start
 from nars.parents.statistic import Answers, answers, answers_of, kept
-from nars.parents.taylor import with_importance
 from nars.predictors.encoder import Encoder, pretrain
 from nars.predictors.ensemble import AccuracyPredictor
 from nars.predictors.gaussian import GaussianPredictor
@@ -107,7 +107,9 @@ def inherited(row: Matrix, source: str, work: Path) -> tuple[nn.Module, Architec
 
 @cache
 def _judged(source: str, work: Path) -> Parent:
-    return with_importance(*opened(source, work), CPU)
+    """The parent with the importance of its channels by one of the ways of `experiments.importance`."""
+    parent, data = opened(source, work)
+    return replace(parent, importance=WAYS["taylor, centred"](parent, gathered(parent, data), 0))
 
 
 @cache

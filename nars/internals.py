@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial
 
-__all__ = ["hypervolume", "non_domination_ranks", "set_trial_attribute", "storage_of"]
+__all__ = ["hypervolume", "non_domination_ranks", "set_trial_attribute", "storage_of", "uploads"]
 
 
 def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
@@ -30,6 +30,15 @@ def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) 
 def storage_of(study: Study) -> BaseStorage:
     """Return the storage that a study is in, to open another study in it."""
     return study._storage
+
+
+def uploads(trial: FrozenTrial) -> list[str]:
+    """Return the name of every file whose upload for a trial was begun, finished or not.
+
+    Optuna writes it down before the upload; its public list takes the storage, which a study keeps private.
+    """
+    prefix = "artifacts:"
+    return [key.removeprefix(prefix) for key in trial.system_attrs if key.startswith(prefix)]
 
 
 def hypervolume(losses: NDArray[np.float64], reference: NDArray[np.float64]) -> float:

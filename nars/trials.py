@@ -18,8 +18,8 @@ from nars.internals import set_trial_attribute
 
 __all__ = [
     "INTERRUPTED",
-    "METRICS",
     "REFUSED",
+    "SCORES",
     "Artifact",
     "Curve",
     "Measurement",
@@ -116,7 +116,7 @@ class StoreLocation:
     """Whether it is the folder ``artifacts`` of the run folder, wherever that is now."""
 
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 """Scores that the record of a trained classifier has in `Record.measured`, whatever the metric is."""
 
 

@@ -74,8 +74,7 @@ def evaluate_command(
     with naming_source(data, weights):
         images = load(source, drop_bad=drop_bad).fitted(trained.candidate.recipe.fit)
     if images.classes != trained.classes:
-        mine, theirs = ", ".join(trained.classes[:5]), ", ".join(images.classes[:5])
-        raise WeightsError(f"{weights} was trained on other classes ({mine}) than {source} has ({theirs})")
+        raise WeightsError(_difference(weights, trained.classes, source, images.classes))
     evaluation.check_metric(scored, images, split)
     images = images.normalized(torch.tensor(trained.mean), torch.tensor(trained.std))
     torch_device = resolve(device)
@@ -92,6 +91,16 @@ def evaluate_command(
         click.echo(to_json(asdict(metrics) | {"metric": metric, "classes": images.classes}))
     else:
         _show(metrics, metric, images.classes, f"{metrics.images} {split} images of {source}")
+
+
+def _difference(weights: Path, mine: tuple[str, ...], source: str, theirs: tuple[str, ...]) -> str:
+    """Say how the classes of weights differ from those of data, by the first that only one of them has."""
+    differs = f"{weights} was trained on {len(mine)} classes, {source} has {len(theirs)}"
+    for name in (each for each in theirs if each not in mine):
+        return f"{differs}: {name!r} is not among those of {weights}"
+    for name in (each for each in mine if each not in theirs):
+        return f"{differs}: {name!r} is not among those of {source}"
+    return f"{differs}: the same in another order"
 
 
 def _show(metrics: Metrics, metric: str, classes: tuple[str, ...], title: str) -> None:

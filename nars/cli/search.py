@@ -32,6 +32,19 @@ GROUPS = {
 """Options of ``nars search`` under the titles of its help."""
 
 
+_BY_RECIPE = "recipe"
+"""Value of ``--finish`` without a number."""
+
+
+class _Epochs(click.ParamType[Any]):
+    """A number of epochs, or those of the recipe."""
+
+    name = "epochs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == _BY_RECIPE else click.IntRange(min=1).convert(value, param, ctx)
+
+
 @click.command("search", cls=GroupedCommand, groups=GROUPS)
 @request_options()
 @click.option(
@@ -43,9 +56,9 @@ GROUPS = {
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per GPU or core.")
 @click.option(
     "--finish",
-    type=click.IntRange(min=0),
+    type=_Epochs(),
     is_flag=False,
-    flag_value=0,
+    flag_value=_BY_RECIPE,
     metavar="[EPOCHS]",
     help="Train the winner in full after the budget, for EPOCHS or those of its recipe.",
 )
@@ -57,7 +70,7 @@ def search_command(
     storage: str | None,
     artifacts: str | None,
     workers: int | None,
-    finish: int | None,
+    finish: str | int | None,
     dry_run: bool,
     as_json: bool,
     **fields: Any,
@@ -102,7 +115,9 @@ def search_command(
         from nars.workers.finish import finish as finish_winner
 
         on_epoch = display.epochs(quiet=as_json)
-        finished = finish_winner(result.run, result.study, finish or None, on_epoch)
+        finished = finish_winner(
+            result.run, result.study, None if finish == _BY_RECIPE else int(finish), on_epoch
+        )
         numbers["finished"] = asdict(finished)
         if not as_json:
             display.show_finished(result.run.folder, finished)

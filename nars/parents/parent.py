@@ -31,7 +31,7 @@ class Parent:
     """The name or file that it came from."""
     importance: Mapping[str, Tensor] = field(default_factory=dict)
     """Measured importance of its channels, by the names of `nars.parents.importance`; those that are
-    absent are judged by the norms of their weights."""
+    absent are judged by the norms of their weights. See `nars.parents.judging`."""
 
     @cached_property
     def fingerprint(self) -> str:

@@ -8,8 +8,8 @@ from torch import nn
 from nars.data import ImageData
 from nars.parents.alignment import streams
 from nars.parents.inherit import Inheritance, inherit
+from nars.parents.judging import with_importance
 from nars.parents.parent import Parent, network_of
-from nars.parents.taylor import with_importance
 from nars.spec import Architecture
 from nars.training.evaluation import recalibrate
 from nars.training.teacher import Teacher

@@ -18,7 +18,7 @@ from nars.device import half_precision
 from nars.parents.parent import Parent, network_of
 from nars.training.evaluation import moments
 
-__all__ = ["Answers", "Kept", "answers", "answers_of", "kept", "probed"]
+__all__ = ["Answers", "Kept", "answers", "answers_of", "echo", "kept"]
 
 _IMAGES = 256
 """Training images that networks are asked about."""
@@ -102,15 +102,15 @@ def kept(child: Answers, parent: Answers) -> Kept:
         accuracy=accuracy,
         loss=loss,
         divergence=divergence,
-        probe=probed(child),
-        echo=_explained(child.features, parent.logits.double()),
+        probe=_explained(child.features, F.one_hot(child.labels).double()),
+        echo=echo(child, parent),
         similarity=_cka(child.features, parent.features),
     )
 
 
-def probed(child: Answers) -> float:
-    """The `Kept.probe` of a network, which needs no answers of its parent."""
-    return _explained(child.features, F.one_hot(child.labels).double())
+def echo(child: Answers, parent: Answers) -> float:
+    """The `Kept.echo` of a network, at most 1."""
+    return _explained(child.features, parent.logits.double())
 
 
 def _explained(features: Tensor, targets: Tensor) -> float:

@@ -14,7 +14,7 @@ from nars.report.style import to_png
 from nars.searching.config import SearchConfig
 from nars.searching.results import winner
 from nars.training.confusion import classes_of, most_confused
-from nars.trials import METRICS, Record, class_names
+from nars.trials import SCORES, Record, class_names
 
 __all__ = ["classes_section", "confusion"]
 
@@ -41,7 +41,7 @@ def classes_section(study: Study, config: SearchConfig) -> str:
     if record.confusion is None:
         return ""
     names = class_names(study) or [str(label) for label in range(len(record.confusion))]
-    scores = [f"{name} {record.measured[name]:.2%}" for name in METRICS if name in record.measured]
+    scores = [f"{name} {record.measured[name]:.2%}" for name in SCORES if name in record.measured]
     each = classes_of(record.confusion)
     rows = sorted(zip(names, each.images, each.recall, each.precision, each.f1, strict=True), key=_by_f1)
     text = f"Trial {number} on val: {', '.join(scores)}. Rows are classes, columns are answers."

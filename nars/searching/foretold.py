@@ -8,6 +8,7 @@ them for an earlier search. `experiments.inheritance_statistic` shows what they 
 from __future__ import annotations
 
 import logging
+import math
 
 import numpy as np
 from optuna.study import Study
@@ -62,5 +63,6 @@ def _measured(config: SearchConfig, domain: Domain, task: Task) -> list[tuple[di
             continue
         if value is None:
             return []
-        samples.append((genotype, value))
+        if math.isfinite(value):
+            samples.append((genotype, value))
     return samples

@@ -24,7 +24,7 @@ from nars.searching.run import Run
 from nars.space import feasible
 from nars.space.genotypes import from_genotypes
 from nars.spec import Candidate
-from nars.trials import METRICS, Record, reference_record
+from nars.trials import SCORES, Record, reference_record
 
 __all__ = [
     "Best",
@@ -94,7 +94,7 @@ def _statistics(config: SearchConfig, candidate: Measured) -> dict[str, int]:
 
 def trials_table(study: Study, config: SearchConfig) -> pd.DataFrame:
     """Return one row for each trial, in order: state, values, costs, prediction, genotype."""
-    measured = list(dict.fromkeys([*config.objectives, *METRICS, "macs", "params", "latency"]))
+    measured = list(dict.fromkeys([*config.objectives, *SCORES, "macs", "params", "latency"]))
     rows = [_trial_row(trial, measured) for trial in study.get_trials(deepcopy=False)]
     columns = ["trial", "state", *measured, *_RECORDED, *config.space.distributions]
     table = pd.DataFrame(rows, columns=columns)

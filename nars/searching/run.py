@@ -3,6 +3,8 @@
     config.yaml      the search; `nars search` with the same settings continues from here
     study.journal    Optuna's journal (or the storage that ``storage.txt`` names)
     best.yaml        the winner
+    weights          trained weights of the winner and of the front
+    artifacts        what a search keeps of its trainings, unless ``--artifacts`` names another store
     pareto.csv       the front
     trials.csv       every trial
     report.html      pictures and tables

@@ -13,16 +13,16 @@ from nars.data import ImageData, ImageSize, load
 from nars.device import memory_errors, seeded
 from nars.networks.build import build
 from nars.networks.weights import save_weights
+from nars.parents.judging import with_importance
 from nars.parents.parent import Parent
 from nars.parents.start import as_seen_by, start, teacher_of
-from nars.parents.statistic import answers, probed
-from nars.parents.taylor import with_importance
+from nars.parents.statistic import Answers, answers, answers_of, echo
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
 from nars.training.evaluation import check_metric, evaluate
 from nars.training.loop import Outputs, Progress, Trained, train
 from nars.training.metrics import ACCURACY, Metric
-from nars.trials import METRICS
+from nars.trials import SCORES
 
 __all__ = ["Classification"]
 
@@ -75,6 +75,12 @@ class Classification(Task):
         with memory_errors("judging the channels of the parent"):
             return with_importance(self.parent, self.data, self.device)
 
+    @cached_property
+    def _parents_answers(self) -> Answers:
+        """The answers of the parent, asked once."""
+        assert self.parent is not None
+        return answers_of(self.parent, self.data, self.device)
+
     @property
     def num_classes(self) -> int:
         return len(self.data.classes)
@@ -104,7 +110,7 @@ class Classification(Task):
         return f"classification of {self.data.name}: {len(self.data.classes)} classes, {sizes} images"
 
     def foretell(self, candidate: Candidate) -> float | None:
-        """The share of the labels' variance that features which are only inherited explain."""
+        """How much of the parent's logits can be read off the features that are only inherited, at most 1."""
         origin, architecture = self._judged_parent, candidate.architecture
         if origin is None:
             return None
@@ -112,7 +118,7 @@ class Classification(Task):
             model = build(architecture, len(self.data.classes))
             start(model, architecture, origin, self.data, self.device)
             child = answers(model, self.data, resolution=architecture.resolution, device=self.device)
-        return probed(child)
+            return echo(child, self._parents_answers)
 
     def run(
         self,
@@ -153,7 +159,7 @@ class Classification(Task):
             trained.curve[-1].seconds,
             write=lambda path: self._write(path, trained, candidate),
             test=lambda: self._test(trained, data, architecture.resolution),
-            metrics={name: getattr(trained.val, name) for name in METRICS},
+            metrics={name: getattr(trained.val, name) for name in SCORES},
             confusion=None if self.classes is None else trained.val.confusion,
         )
 

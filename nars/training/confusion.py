@@ -1,4 +1,4 @@
-"""What a confusion matrix says about each class, and which classes are taken for which.
+"""Tells from a confusion matrix how each class fares, and which classes are taken for which.
 
 A matrix has the numbers of images [K, K]: a row for each class, a column for each answer.
 """

@@ -98,7 +98,7 @@ def check_metric(metric: Metric, data: ImageData, split: str) -> None:
 
     A function is called once, with probabilities drawn at random.
     """
-    labels = data.split(split).labels.numpy()
+    labels = data.split(split).labels.numpy().copy()  # a function may write into its arguments
     present = np.unique(labels)
     if metric.name == "auroc" and len(present) < 2:
         only = f"the {len(labels)} images of {split} are all of {data.classes[present[0]]!r}"

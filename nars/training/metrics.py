@@ -55,7 +55,7 @@ class Metric:
         assert self.function is not None, f"{self.name} is computed with the other metrics"
         try:
             value = self.function(labels, probabilities)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise TrialError(f"metric {self.name} failed on {split}: {_where(error, self._file)}") from None
         return self._number(value, split)
 
@@ -120,12 +120,13 @@ def named(name: str) -> Metric:
     module_name, _, function_name = name.partition(":")
     module = _imported(module_name, name)
     function = getattr(module, function_name, None)
+    home = getattr(module, "__file__", None) or module_name
     if function is None:
         own = [each for each, value in vars(module).items() if callable(value) and each[0] != "_"]
         hint = closest(function_name, own) if own else "it has none"
-        raise UsageError(f"metric {name}: no function {function_name!r} in {module.__file__}: {hint}")
+        raise UsageError(f"metric {name}: no function {function_name!r} in {home}: {hint}")
     if not callable(function):
-        raise UsageError(f"metric {name}: {function_name} in {module.__file__} is not a function")
+        raise UsageError(f"metric {name}: {function_name} in {home} is not a function")
     return Metric(name, function)
 
 
@@ -149,7 +150,7 @@ def _where(error: BaseException, file: str | None) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == file] or frames[-1:]
     place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and error.filename:
         place = f" ({error.filename}, line {error.lineno})"
     said = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {_short(said)}{place}" if said else f"{type(error).__name__}{place}"

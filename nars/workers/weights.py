@@ -16,12 +16,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from nars.artifacts.files import fetch
 from nars.artifacts.location import FOLDER
 from nars.artifacts.store import Store, open_store
 from nars.errors import RunError
+from nars.internals import uploads
 from nars.networks.weights import load_weights
 from nars.searching import confirm
 from nars.searching.config import SearchConfig
@@ -100,13 +101,10 @@ def prune(study: Study, config: SearchConfig, store: Store) -> None:
     unfinished = [Record.of(trial) for trial in trials if not trial.state.is_finished()]
     needed = {record.artifact_checkpoint.id for record in unfinished if record.artifact_checkpoint}
     for trial in trials:
-        record = Record.of(trial)
-        if not trial.state.is_finished():
-            continue
-        if record.artifact_checkpoint is not None and record.artifact_checkpoint.id not in needed:
-            store.remove(record.artifact_checkpoint.id)
-        if record.artifact_weights is not None and trial.number not in kept:
-            store.remove(record.artifact_weights.id)
+        if trial.state.is_finished():
+            for name in _unneeded(trial, is_kept=trial.number in kept):
+                if name not in needed:
+                    store.remove(name)
 
 
 def find_weights(run: Run, study: Study, candidate: Measured, scratch: Path) -> Path | None:
@@ -151,6 +149,18 @@ def _kept_numbers(study: Study, config: SearchConfig, trials: Sequence[FrozenTri
     on_front = [candidate for candidate in candidates if candidate.numbers[0] in front]
     for candidate in (winner(study, config), *best, *on_front):
         yield from candidate.numbers
+
+
+def _unneeded(trial: FrozenTrial, is_kept: bool) -> list[str]:
+    """Return the files of a finished trial: all but its weights if they are kept.
+
+    A trial that did not succeed may also have left a file that was cut off when its worker was killed.
+    """
+    record = Record.of(trial)
+    if trial.state != TrialState.COMPLETE:
+        return uploads(trial)
+    files = [record.artifact_checkpoint, None if is_kept else record.artifact_weights]
+    return [file.id for file in files if file is not None]
 
 
 def _write(target: Path, candidate: Measured, trials: Sequence[FrozenTrial], store: Store) -> bool:

@@ -7,16 +7,8 @@ import pytest
 import torch
 
 from experiments import importance, inheritance_statistic
-from experiments.channel_importance import Evidence, order_left_out
+from experiments.channel_importance import Evidence
 from experiments.sliced import space
-
-
-def test_two_channels_that_cancel_are_left_out_together() -> None:
-    """The third adds 2; the first two add 4 and 4 alone, 4 + 4 - 2 * 3.9 = .2 together."""
-    gram = torch.tensor([[4.0, -3.9, 0.0], [-3.9, 4.0, 0.0], [0.0, 0.0, 4.5]]).double()
-    assert order_left_out(gram).tolist() == [0, 1, 2]
-    gram[2, 2] = 2.0
-    assert order_left_out(gram).tolist() == [1, 2, 0]
 
 
 def test_evidence_is_that_of_all_batches() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import optuna
 import pytest
 
-from nars.internals import hypervolume, non_domination_ranks, set_trial_attribute
+from nars.internals import hypervolume, non_domination_ranks, set_trial_attribute, uploads
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = {"optuna", "torch", "torchvision", "sklearn", "numpy", "pandas", "click", "pydantic", "scipy"}
@@ -20,6 +20,17 @@ def test_an_attribute_of_a_trial_that_another_process_asked_for() -> None:
     study.ask()
     set_trial_attribute(study, study.trials[0], "worker", "me")
     assert study.trials[0].user_attrs == {"worker": "me"}
+
+
+def test_the_files_of_a_trial_are_known_before_they_are_whole(tmp_path: Path) -> None:
+    study = optuna.create_study()
+    trial = study.ask()
+    (tmp_path / "file").touch()
+    store = optuna.artifacts.FileSystemArtifactStore(tmp_path)
+    name = optuna.artifacts.upload_artifact(
+        artifact_store=store, file_path=str(tmp_path / "file"), study_or_trial=trial
+    )
+    assert uploads(study.trials[0]) == [name]
 
 
 def test_hypervolume() -> None:

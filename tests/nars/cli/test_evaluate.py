@@ -88,3 +88,26 @@ def test_a_function_of_ones_own(weights: Path, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.splitlines()[-1].startswith("mine_to_evaluate:f -18.0000, accuracy 0.")
     assert main(["evaluate", "best.pt", "--metric", "mine_to_evaluate:g"]) == 2
     assert "no function 'g' in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["class number 0 with a long name", "class number 1 with a long name"], "'class number 2 with a"),
+        (
+            [f"class number {label} with a long name" for label in range(4)],
+            "'class number 3 with a long name' is not",
+        ),
+        ([f"class number {label} with a long name" for label in (1, 0, 2)], "the same in another order"),
+    ],
+)
+def test_other_classes_are_named(
+    weights: Path, capsys: pytest.CaptureFixture[str], names: list[str], message: str
+) -> None:
+    labels = np.arange(60) % len(names)
+    images = np.zeros((60, SIDE, SIDE), np.uint8)
+    np.savez("other.npz", x_train=images, y_train=labels, classes=np.array(names))
+    assert main(["evaluate", "best.pt", "--data", "other.npz", "--split", "train"]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert "best.pt was trained on 3 classes, other.npz has " in said

@@ -128,6 +128,17 @@ def test_channels_are_judged_once_and_only_if_some_are_left_out(
     torch.testing.assert_close(dict(given[0].importance), dict(measured.importance))
 
 
+def test_the_task_foretells_less_of_a_network_that_keeps_less(digits: ImageData, origin: Parent) -> None:
+    task, whole = Classification(digits, CPU, origin), CANDIDATE.architecture
+    narrow = whole.replace(stages=[*whole.stages[:3], [whole.stages[3][0].replace(channels=8)]])
+    values = [task.foretell(CANDIDATE.replace(architecture=each)) for each in (whole, narrow, whole)]
+    assert values[0] == values[2]
+    assert values[0] is not None
+    assert values[1] is not None
+    assert 1 > values[0] > values[1] + 0.05 > 0.05
+    assert Classification(digits, CPU).foretell(CANDIDATE) is None
+
+
 def test_train_and_profile_take_a_parent(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

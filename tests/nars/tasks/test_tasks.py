@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,13 @@ from detector.task import Detection
 from nars import tasks
 from nars.data import ImageData
 from nars.data.arrays import from_arrays
-from nars.errors import DataError, UsageError
+from nars.errors import DataError, TrialError, UsageError
 from nars.spec import Architecture, Block, Candidate, Recipe
 from nars.tasks.base import Outcome, Task
 from nars.tasks.classification import Classification
 from nars.tensors import read_tensors
 from nars.training.loop import Progress
-from nars.training.metrics import named
+from nars.training.metrics import Metric, named
 
 CPU = torch.device("cpu")
 
@@ -208,6 +209,13 @@ def test_a_task_refuses_metrics_that_it_has_not(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no metric 'acuracy': did you mean 'accuracy'"):
         tasks.load("classification", tmp_path, CPU, metric="acuracy")  # before the data are opened
     assert tasks.load("classification", "digits", CPU, metric="auroc").metric == "auroc"
+
+
+def test_a_function_that_fails_in_a_training_fails_only_that_training() -> None:
+    answers = iter([0.5, math.nan])  # the first is for the trial before anything is trained
+    task = classification().task.scored_by(Metric("mine:f", lambda labels, probabilities: next(answers)))
+    with pytest.raises(TrialError, match="metric mine:f returned nan on val, not a finite number"):
+        task.run(CANDIDATE, seed=0)
 
 
 def test_many_classes_leave_no_matrix_in_a_record() -> None:

@@ -34,6 +34,9 @@ def several(labels, probabilities):
 def nothing(labels, probabilities):
     pass
 
+def ends(labels, probabilities):
+    raise SystemExit
+
 number = 3
 """
 LABELS = np.array([0, 1, 2, 2])
@@ -75,6 +78,7 @@ def test_a_function_of_a_package_scores() -> None:
         ("nan", "metric .+:nan returned nan on val, not a finite number"),
         ("text", "returned 0.5 on val, not a finite number"),
         ("several", "returned array.+ on val, not a finite number"),
+        ("ends", "failed on val: SystemExit "),
         ("nothing", "returned None on val, not a finite number"),
     ],
 )
@@ -125,6 +129,7 @@ def test_a_module_that_cannot_be_imported_is_named_with_the_line(
         ("mine.py:cost", "names a file, not a module: did you mean 'mine:cost'?"),
         ("my metrics:cost", "neither a name nor module:function"),
         (":cost", "neither a name nor module:function"),
+        ("sys:costs_of_mine", "no function 'costs_of_mine' in sys: did you mean"),
         ("nowhere_at_all:cost", "no module 'nowhere_at_all', neither in "),
     ],
 )

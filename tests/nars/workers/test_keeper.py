@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
+import moto
 import pytest
 import torch
 from stub_task import TINY, StubTask, config, trials
@@ -23,6 +25,7 @@ from nars.networks.weights import load_weights
 from nars.searching.config import SearchConfig
 from nars.searching.configure import configure
 from nars.searching.request import SearchRequest
+from nars.searching.results import winner
 from nars.searching.run import open_run
 from nars.tasks.base import Outcome
 from nars.training import loop
@@ -30,6 +33,7 @@ from nars.training.loop import Progress
 from nars.trials import INTERRUPTED, Record
 from nars.workers import keeper
 from nars.workers.trial import Watch
+from nars.workers.weights import by_closeness_to_median
 
 EPOCHS = 6
 
@@ -237,3 +241,37 @@ def test_a_full_disk_costs_the_weights_and_no_score(
     ]
     assert list((tmp_path / "run" / "artifacts").iterdir()) == []
     assert not (tmp_path / "run" / "weights").exists()
+
+
+def test_a_bucket_serves_the_run_folder(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing(monkeypatch)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with moto.mock_aws():
+        boto3.client("s3").create_bucket(Bucket="photos")
+        study = nars.search(config("12"), tmp_path / "run", artifacts="s3://photos/run").study
+        with pytest.raises(RunError, match="run keeps its weights in s3://photos/run: repeat --artifacts"):
+            nars.search(config("13"), tmp_path / "run")
+        held = boto3.client("s3").list_objects(Bucket="photos")["Contents"]
+    assert not (tmp_path / "run" / "artifacts").exists()
+    best = winner(study, config("12"))
+    median = by_closeness_to_median(best)[0]
+    values = study.trials[median].values
+    assert (tmp_path / "run" / "weights" / "best.pt").read_text() == repr(values[0])
+    assert 1 <= len(held) < 12  # the rest was deleted
+
+
+def test_no_space_in_the_run_folder_costs_no_result(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    writing(monkeypatch)
+
+    def full(*given: Any) -> None:
+        raise RunError("cannot write best.pt: No space left on device")
+
+    monkeypatch.setattr("nars.artifacts.files.write_whole", full)
+    assert nars.search(config("3"), tmp_path / "run").best
+    assert "cannot write best.pt: No space left on device; the search has its scores" in caplog.text

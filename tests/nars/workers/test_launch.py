@@ -281,12 +281,12 @@ def test_a_worker_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp
         told.update(command=command, **options)
 
     monkeypatch.setattr(subprocess, "Popen", popen)
-    run = start_run(tmp_path / "run", config("4"), "sqlite:///somewhere.db")
+    run = start_run(tmp_path / "run", config("4"), f"sqlite:///{tmp_path}/somewhere.db")
     launching._start(run, open_store(tmp_path / "store", create=True), 0, None)
     assert told["command"][1:4] == ["-m", "nars", "worker"]
     pairs = dict(zip(told["command"][4::2], told["command"][5::2], strict=True))
     assert pairs == {
-        "--storage": "sqlite:///somewhere.db",
+        "--storage": f"sqlite:///{tmp_path}/somewhere.db",
         "--study": "run",
         "--parent": str(os.getpid()),
         "--device": "cpu",

