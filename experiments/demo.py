@@ -28,7 +28,7 @@ from nars.device import resolve, seeded
 from nars.networks.build import build
 from nars.networks.weights import load_weights
 from nars.report.plots import Point, front, history, save_png
-from nars.searching.run import open_run
+from nars.runs.run import open_run
 from nars.space.cost import count
 from nars.spec import Architecture, Candidate, Recipe
 from nars.training.evaluation import evaluate

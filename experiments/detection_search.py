@@ -29,8 +29,8 @@ from detector.training.loop import train
 from detector.training.plan import plan
 from experiments.resumable import workers
 from nars.cli import main as nars
+from nars.runs.run import open_run
 from nars.searching.results import best_candidate, trials_table, winner
-from nars.searching.run import open_run
 from nars.spec import Candidate
 
 FOLDER = Path("build/detection_search")

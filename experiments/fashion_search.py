@@ -27,8 +27,8 @@ from nars.cli import main as nars
 from nars.data import load
 from nars.device import resolve, seeded
 from nars.networks.build import build
+from nars.runs.run import open_run
 from nars.searching.results import best_candidate, rank_correlation, trials_table, winner
-from nars.searching.run import open_run
 from nars.spec import Candidate
 from nars.training.evaluation import evaluate
 from nars.training.loop import train

@@ -29,8 +29,8 @@ from experiments.demo import baseline
 from experiments.fashion_search import SEEDS, subset, test_accuracy
 from experiments.resumable import workers
 from nars.cli import main as nars
+from nars.runs.run import open_run
 from nars.searching.results import best_candidate, winner
-from nars.searching.run import open_run
 from nars.spec import Candidate, Recipe
 
 RESULTS = Path(__file__).with_suffix(".csv")

@@ -30,7 +30,7 @@ import optuna
 import psutil
 from optuna.trial import FrozenTrial, TrialState
 
-from nars.searching.run import open_run
+from nars.runs.run import open_run
 from nars.trials import Record, counts
 
 SPACE = """

@@ -2,7 +2,8 @@
 
     python -m experiments.shared_images --data photos/ [--code CHECKOUT]
 
-Runs `nars search` with two workers on a folder of class folders, in a small space of four resolutions, and
+Runs `nars search` with two workers on a folder of class folders, in a small space with the resolutions of
+`mobile`, and
 adds up the memory of its three processes five times a second (PSS of Linux: a page that k processes share
 counts as 1/k for each). Prints the largest sum, the median sum in the second half of the time, and how much
 of that is mapped files (the shared images, and programs), which the system may drop and read again. Then
@@ -30,8 +31,8 @@ import psutil
 SPACE = """
 kind: space
 schema: 1
-name: four
-resolution: {low: 96, high: 192, step: 32}
+name: small
+resolution: {low: 96, high: 224, step: 32}
 stages:
 - - {name: stem, op: conv, kernel: 3, channels: [2, 4], stride: 2}
 - - {name: body, op: mbconv, kernel: [3, 5], expansion: 1, channels: [4, 8], stride: 2}
@@ -82,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a folder of class folders")
     parser.add_argument("--code", type=Path, default=Path.cwd(), help="a checkout of nars")
-    parser.add_argument("--budget", type=int, default=6, help="trials")
+    parser.add_argument("--budget", type=int, default=12, help="trials")
     arguments = parser.parse_args()
     data = str(arguments.data.resolve())
     with tempfile.TemporaryDirectory() as name:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # "as" tells type checkers that the package exports the name
     from nars.api import search as search
     from nars.networks.build import build as build
     from nars.networks.build import features as features
+    from nars.runs.request import SearchRequest as SearchRequest
     from nars.sampling.sampler import NarsSampler as NarsSampler
-    from nars.searching.request import SearchRequest as SearchRequest
     from nars.space import Space as Space
     from nars.space import genotypes as genotypes
     from nars.space.cost import count as count
@@ -32,7 +32,7 @@ _NAMES = {
     "nars.api": ("SearchResult", "search"),
     "nars.networks.build": ("build", "features"),
     "nars.sampling.sampler": ("NarsSampler",),
-    "nars.searching.request": ("SearchRequest",),
+    "nars.runs.request": ("SearchRequest",),
     "nars.space": ("Space", "genotypes"),
     "nars.space.cost": ("count",),
     "nars.space.costs": ("Cost",),

@@ -16,11 +16,11 @@ from nars.artifacts.location import store_of_run
 from nars.artifacts.store import Store
 from nars.errors import RunError, UsageError
 from nars.report import page, plots
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
+from nars.runs.request import SearchRequest
+from nars.runs.run import Run, default_folder, start_run
 from nars.searching.configure import configure
-from nars.searching.request import SearchRequest
 from nars.searching.results import Summary, best_candidate, front_table, trials_table, winner, write_results
-from nars.searching.run import Run, default_folder, start_run
 from nars.spec import Candidate
 from nars.training.metrics import check_repeated
 from nars.workers import finish as finishing

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 
 import nars
 from nars import tasks
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
 from nars.space import Space
 from nars.space.cost import count
 from nars.space.genotypes import is_architecture_feature

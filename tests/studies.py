@@ -10,7 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 import search_spaces
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
 from nars.space import Space, genotypes
 
 __all__ = ["config", "finished", "space"]

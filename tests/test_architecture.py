@@ -25,6 +25,7 @@ FLOORS = {
         "training networks predictors",
         "parents deploy",
         "sampling tasks",
+        "runs",
         "searching",
         "workers report",
         "api",

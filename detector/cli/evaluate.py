@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from detector.cli.options import DATA, drop_bad_option, weights_argument, workers_option
-from nars.cli.values import data_to_use, device_option, json_option, naming_source, to_json
+from nars.cli.options.values import data_to_use, device_option, json_option, naming_source, to_json
 
 if TYPE_CHECKING:
     from detector.weights.saved import SavedDetector

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from detector.cli.options import drop_bad_option, weights_argument
-from nars.cli.values import json_option, naming_source, to_json
+from nars.cli.options.values import json_option, naming_source, to_json
 
 if TYPE_CHECKING:
     from detector.deploy.quantize import Quantized

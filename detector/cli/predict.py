@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from detector.cli.options import weights_argument
-from nars.cli.values import device_option, json_option, to_json
+from nars.cli.options.values import device_option, json_option, to_json
 
 if TYPE_CHECKING:
     from detector.model.targets import Detections

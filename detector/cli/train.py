@@ -12,8 +12,15 @@ from detector.cli.options import DATA, drop_bad_option, workers_option
 from detector.model.settings import Settings
 from detector.training.hyperparameters import Training
 from nars.cli.commands import GroupedCommand
-from nars.cli.fields import given, options_of
-from nars.cli.values import data_to_use, device_option, json_option, naming_source, seed_option, to_json
+from nars.cli.options.fields import given, options_of
+from nars.cli.options.values import (
+    data_to_use,
+    device_option,
+    json_option,
+    naming_source,
+    seed_option,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from detector.training.loop import TrainedDetector

@@ -1,4 +1,4 @@
-"""Which way to a small network is best on a few thousand photos, at equal epochs of final training?
+"""The ways to a small network on a few thousand photos, side by side, at equal epochs of final training.
 
     python -m experiments.photo_table.run --data ../shared/data/cls/clothing_photos     # resumable
     python -m experiments.photo_table.report

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nars.cli.values import drop_bad_option, json_option, to_json
+from nars.cli.options.values import drop_bad_option, json_option, to_json
 
 
 @click.group("data", invoke_without_command=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-    from nars.searching.config import SearchConfig
+    from nars.runs.config import SearchConfig
     from nars.searching.results import Summary
     from nars.space.feasible import FeasiblePart
     from nars.training.loop import Progress as Training
@@ -102,7 +102,7 @@ class _Live:
         self.line = bar.add_task("search", total=config.total.amount, note="")
 
     def __call__(self, study: Study) -> None:
-        from nars.searching.reference import charged
+        from nars.runs.reference import charged
 
         trials = study.get_trials(deepcopy=False)
         budget = charged(self.config.total, study)
@@ -139,7 +139,7 @@ class _Log:
 
 def _tuning(config: SearchConfig, study: Study) -> str:
     """Say how far the fine-tuning of the parent is; nothing before and after it."""
-    from nars.searching.reference import fine_tuning
+    from nars.runs.reference import fine_tuning
     from nars.trials import reference_record
 
     if config.reference is None or reference_record(study) is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nars.cli.values import (
+from nars.cli.options.values import (
     data_option,
     data_to_use,
     device_option,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nars.cli.values import AMOUNT, DURATION, json_option, quiet_optuna, run_option, to_json
+from nars.cli.options.values import AMOUNT, DURATION, json_option, quiet_optuna, run_option, to_json
 from nars.errors import closest
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from nars.networks.export import Exported
-    from nars.searching.run import Run
+    from nars.runs.run import Run
 
 _output = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File to write; by default the terminal."
@@ -222,7 +222,7 @@ def report_command(folder: Path | None, metric: str | None) -> None:
 
 def _open(folder: Path | None) -> Run:
     """The run in `folder`, or the latest one."""
-    from nars.searching.run import latest, open_run
+    from nars.runs.run import latest, open_run
 
     quiet_optuna()
     return latest() if folder is None else open_run(folder)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from nars.cli.values import device_option, is_file, json_option, to_json
+from nars.cli.options.values import device_option, is_file, json_option, to_json
 
 if TYPE_CHECKING:
     from nars.deploy.predict import Prediction

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nars.cli.values import device_option, init_option, json_option, to_json
+from nars.cli.options.values import device_option, init_option, json_option, to_json
 
 if TYPE_CHECKING:
     from nars.spec import Architecture

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from nars.cli.requests import request_options, requested, say, say_default_data
-from nars.cli.values import json_option, to_json
+from nars.cli.options.requests import request_options, requested, say, say_default_data
+from nars.cli.options.values import json_option, to_json
 
 _FIELDS = (
     "data",

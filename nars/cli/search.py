@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from nars.cli.commands import GroupedCommand
-from nars.cli.requests import request_options, requested, say, say_default_data
-from nars.cli.values import artifacts_option, device_option, json_option, quiet_optuna, to_json
+from nars.cli.options.requests import request_options, requested, say, say_default_data
+from nars.cli.options.values import artifacts_option, device_option, json_option, quiet_optuna, to_json
 
 GROUPS = {
     "Data": ("data", "drop_bad", "task", "metric"),
@@ -84,8 +84,8 @@ def search_command(
     request = requested(fields)  # a mistake is answered before the imports
 
     from nars.cli import display
+    from nars.runs.run import default_folder
     from nars.searching.configure import configure, what_is_left
-    from nars.searching.run import default_folder
 
     quiet_optuna()
     about_space: list[str] = []

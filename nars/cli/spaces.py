@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nars.cli.values import json_option, to_json
+from nars.cli.options.values import json_option, to_json
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nars.cli.commands import GroupedCommand, StoppedError
-from nars.cli.fields import given, options_of
-from nars.cli.training import Destination, Results, Saving, training_progress
-from nars.cli.values import (
+from nars.cli.options.fields import given, options_of
+from nars.cli.options.values import (
     data_option,
     data_to_use,
     device_option,
@@ -23,6 +22,7 @@ from nars.cli.values import (
     seed_option,
     to_json,
 )
+from nars.cli.training import Destination, Results, Saving, training_progress
 from nars.spec import Recipe
 
 if TYPE_CHECKING:

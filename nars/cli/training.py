@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from nars.cli.values import is_file
+from nars.cli.options.values import is_file
 
 if TYPE_CHECKING:
     import torch

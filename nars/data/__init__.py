@@ -8,9 +8,10 @@ from __future__ import annotations
 from nars.data.augment import augment, normalise
 from nars.data.balance import balanced, class_weights
 from nars.data.crops import random_crops
-from nars.data.images import DiskSplit, ImageData, ImageSize, MemorySplit, Split, in_order, shuffled
+from nars.data.images import ImageData, in_order, shuffled
 from nars.data.pictures import Fit, Picture, read_rgb, square
 from nars.data.sources import load
+from nars.data.splits import DiskSplit, ImageSize, MemorySplit, Split
 
 __all__ = [
     "DiskSplit",

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nars.data.images import ImageData, MemorySplit
+from nars.data.images import ImageData
+from nars.data.splits import MemorySplit
 from nars.data.splitting import cut
 from nars.errors import DataError, closest
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from nars.data.cache import shared
-from nars.data.images import MEMORY_LIMIT, DiskSplit, ImageData, MemorySplit, Split
+from nars.data.images import ImageData
 from nars.data.pictures import READERS, Fit, Picture, read_square, with_remedy
+from nars.data.splits import MEMORY_LIMIT, DiskSplit, MemorySplit, Split
 from nars.data.splitting import cut
 from nars.errors import DataError
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from nars.data.arrays import digits, npz
-from nars.data.folder import folder
-from nars.data.hub import hub
 from nars.data.images import ImageData
-from nars.data.table import TABLES, table
-from nars.data.torchvision_sets import SETS, torchvision_set
+from nars.data.readers.folder import folder
+from nars.data.readers.hub import hub
+from nars.data.readers.table import TABLES, table
+from nars.data.readers.torchvision_sets import SETS, torchvision_set
 from nars.errors import DataError, closest
 
 __all__ = ["load"]

@@ -11,7 +11,7 @@ from optuna.study import Study
 from nars.errors import RunError
 from nars.report import html
 from nars.report.style import to_png
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
 from nars.searching.results import winner
 from nars.training.confusion import classes_of, most_confused
 from nars.trials import SCORES, Record, class_names

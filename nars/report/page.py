@@ -16,13 +16,13 @@ from nars.report import html, plots
 from nars.report.confusion import classes_section
 from nars.report.insights import calibration, importance, recipes_by_size
 from nars.report.winner import winner_section
+from nars.runs.config import SearchConfig
+from nars.runs.run import Run
 from nars.sampling.rounds import FIRST_BATCH
-from nars.searching.config import SearchConfig
 from nars.searching.confirm import Measured, measured
 from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.searching.ranking import spearman
 from nars.searching.results import front_table
-from nars.searching.run import Run
 from nars.trials import Record, counts, reference_record
 
 __all__ = ["phases", "write_report"]

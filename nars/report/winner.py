@@ -7,7 +7,7 @@ from optuna.study import Study
 from nars.errors import RunError
 from nars.networks.profile import profile
 from nars.report import html
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
 from nars.searching.confirm import Measured
 from nars.searching.results import best_candidate, winner
 from nars.spec import Architecture, Block, Recipe

@@ -1,3 +1,3 @@
-"""Everything about a search but its workers: configuration, budget, run folder, results."""
+"""The course of a search: samplers, early stopping, confirmation, results, comparisons."""
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ import numpy as np
 from nars import tasks
 from nars.errors import UsageError, WeightsError
 from nars.predictors.knowledge import EarlierSearch
-from nars.searching.config import SearchConfig, space_difference
+from nars.runs.config import SearchConfig, space_difference
+from nars.runs.reference import reference_of, sides
+from nars.runs.request import AUTO, SearchRequest, check_first_objective
+from nars.runs.run import Run, default_folder, open_run
 from nars.searching.earlier import learned
-from nars.searching.reference import reference_of, sides
-from nars.searching.request import AUTO, SearchRequest, check_first_objective
-from nars.searching.run import Run, default_folder, open_run
 from nars.searching.samplers import check_sampler
 from nars.space import Space, feasible
 from nars.space.feasible import FeasiblePart

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from nars.runs.budget import Budget
 from nars.sampling.pareto import dominated
-from nars.searching.budget import Budget
 from nars.trials import counts
 
 __all__ = ["Measured", "confirmations", "front", "is_confirmation", "measured", "next_to_confirm", "winner"]

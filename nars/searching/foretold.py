@@ -15,7 +15,7 @@ from optuna.study import Study
 
 from nars.errors import TrialError
 from nars.predictors.knowledge import EarlierSearch
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
 from nars.space.feasible import Reservoir
 from nars.space.genotypes import Domain, to_genotypes
 from nars.tasks.base import Task
@@ -33,7 +33,7 @@ _FEWEST = 8
 
 
 def foretold(study: Study, config: SearchConfig, domain: Domain, task: Task) -> tuple[EarlierSearch, ...]:
-    """What the task foretells of random candidates within the limits, in the form of an earlier search.
+    """Return what the task foretells of random candidates within the limits, as an earlier search.
 
     It is measured if the study does not have it. Empty if the sampler cannot use it, or if the task knows
     nothing.

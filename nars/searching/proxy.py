@@ -18,9 +18,9 @@ from joblib import Parallel, delayed, parallel_config
 
 from nars.errors import RunError, TrialError, UsageError
 from nars.parents.sources import parent_in
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
+from nars.runs.reference import reference_candidate
 from nars.searching.ranking import FEWEST_PAIRS, Agreement, kendall
-from nars.searching.reference import reference_candidate
 from nars.space import feasible, genotypes
 from nars.space.cost import count
 from nars.spec import Candidate

@@ -8,7 +8,7 @@ import optuna
 from optuna.pruners import BasePruner
 
 from nars.errors import UsageError, closest
-from nars.searching.request import PrunerName
+from nars.runs.request import PrunerName
 
 __all__ = ["PRUNERS", "make_pruner"]
 

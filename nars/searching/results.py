@@ -14,13 +14,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nars.errors import RunError
 from nars.files import write_whole
+from nars.runs.config import SearchConfig
+from nars.runs.reference import charged
+from nars.runs.run import Run
 from nars.sampling.pareto import dominated
 from nars.searching import confirm
-from nars.searching.config import SearchConfig
 from nars.searching.confirm import Measured
 from nars.searching.ranking import Agreement, spearman
-from nars.searching.reference import charged
-from nars.searching.run import Run
 from nars.space import feasible
 from nars.space.genotypes import from_genotypes
 from nars.spec import Candidate

@@ -19,8 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from nars.errors import UsageError, closest
 from nars.predictors import PredictorName
 from nars.predictors.knowledge import EarlierSearch, Knowledge
+from nars.runs.request import SamplerName
 from nars.sampling.sampler import NarsSampler
-from nars.searching.request import SamplerName
 from nars.space.feasible import Limits
 from nars.space.genotypes import Domain
 from nars.trials import place

@@ -14,8 +14,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars.predictors.knowledge import EarlierSearch
-from nars.searching.budget import Budget
-from nars.searching.config import SearchConfig
+from nars.runs.budget import Budget
+from nars.runs.config import SearchConfig
 from nars.searching.confirm import is_confirmation, next_to_confirm
 from nars.searching.samplers import make_sampler
 from nars.space import feasible, genotypes

@@ -10,9 +10,9 @@ from optuna.study import Study
 from nars.errors import RunError
 from nars.networks.export import Exported, export
 from nars.networks.weights import load_weights
+from nars.runs.run import Run
 from nars.searching.confirm import Measured
 from nars.searching.results import best_candidate, winner
-from nars.searching.run import Run
 from nars.workers.weights import BEST, find_weights
 
 __all__ = ["exported"]

@@ -20,8 +20,8 @@ from optuna.study import Study
 from nars.errors import RunError
 from nars.files import write_whole
 from nars.parents.sources import parent_in
+from nars.runs.run import Run
 from nars.searching.results import best_candidate, winner
-from nars.searching.run import Run
 from nars.spec import Candidate
 from nars.training.loop import Progress
 from nars.trials import Record

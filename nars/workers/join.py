@@ -11,8 +11,8 @@ import optuna
 
 from nars.artifacts.location import store_of_worker
 from nars.errors import RunError, UsageError
-from nars.searching.run import config_of
-from nars.searching.storage import open_storage
+from nars.runs.run import config_of
+from nars.runs.storage import open_storage
 from nars.training.metrics import check_repeated
 from nars.workers.search import Search
 from nars.workers.worker import work

@@ -22,8 +22,8 @@ from nars.artifacts.store import Store
 from nars.device import resolve
 from nars.errors import RunError
 from nars.networks.latency import latency_domain
+from nars.runs.run import Run
 from nars.searching.results import write_results
-from nars.searching.run import Run
 from nars.training.metrics import is_function
 from nars.trials import Record, counts, write
 from nars.workers.weights import prune

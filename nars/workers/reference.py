@@ -23,8 +23,8 @@ from nars.errors import RunError, TrialError
 from nars.internals import storage_of
 from nars.parents.parent import Parent
 from nars.parents.sources import parent_in
+from nars.runs.reference import Reference, charged, reference_candidate, study_name
 from nars.searching.foretold import foretold
-from nars.searching.reference import Reference, charged, reference_candidate, study_name
 from nars.space.cost import count
 from nars.spec import Candidate
 from nars.tasks.base import Outcome

@@ -12,9 +12,9 @@ from optuna.study import Study
 from nars.artifacts.store import Store
 from nars.networks.latency import latency_domain
 from nars.predictors.knowledge import EarlierSearch
-from nars.searching.budget import Budget
-from nars.searching.config import SearchConfig
-from nars.searching.reference import charged
+from nars.runs.budget import Budget
+from nars.runs.config import SearchConfig
+from nars.runs.reference import charged
 from nars.space import Space
 from nars.space.genotypes import Domain
 from nars.tasks.base import Task
@@ -36,7 +36,7 @@ class Search:
     store: Store | None = None
     """The store of weights and checkpoints; None if this process has none."""
     foretold: tuple[EarlierSearch, ...] = ()
-    """What was measured of candidates before any was trained."""
+    """Measurements of candidates before any was trained."""
 
     @classmethod
     def of(cls, study: Study, config: SearchConfig, task: Task, store: Store | None = None) -> Self:

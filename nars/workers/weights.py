@@ -24,11 +24,11 @@ from nars.artifacts.store import Store, open_store
 from nars.errors import RunError
 from nars.internals import uploads
 from nars.networks.weights import load_weights
+from nars.runs.config import SearchConfig
+from nars.runs.run import Run
 from nars.searching import confirm
-from nars.searching.config import SearchConfig
 from nars.searching.confirm import Measured
 from nars.searching.results import best_candidate, front_table, winner
-from nars.searching.run import Run
 from nars.trials import Record, artifact_of
 
 __all__ = [

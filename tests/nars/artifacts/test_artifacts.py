@@ -20,7 +20,7 @@ from nars.artifacts.files import fetch, keep
 from nars.artifacts.location import store_of_run, store_of_worker
 from nars.artifacts.store import Store, open_store
 from nars.errors import RunError, UsageError
-from nars.searching.run import Run, start_run
+from nars.runs.run import Run, start_run
 from nars.trials import Record, StoreLocation, artifact_of, store_location, write_store_location
 
 BUCKET = "s3://photos/first/run"

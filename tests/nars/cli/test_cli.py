@@ -20,7 +20,7 @@ from nars.cli.export import weights_command
 from nars.data import load
 from nars.networks.build import build
 from nars.networks.weights import save_weights
-from nars.searching.request import SearchRequest
+from nars.runs.request import SearchRequest
 from nars.spec import Candidate
 from search_spaces import published
 

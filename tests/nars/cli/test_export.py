@@ -14,8 +14,8 @@ from stub_task import TINY
 from nars.cli import main
 from nars.errors import RunError
 from nars.networks.weights import load_weights
+from nars.runs.run import open_run
 from nars.searching.results import winner
-from nars.searching.run import open_run
 from nars.spec import Candidate
 from nars.workers.exported import exported
 

@@ -20,8 +20,8 @@ from nars.data import (
     decoding,
     load,
     sources,
-    torchvision_sets,
 )
+from nars.data.readers import torchvision_sets
 from nars.data.splitting import SHARE, cut
 from nars.errors import DataError
 

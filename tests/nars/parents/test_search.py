@@ -12,8 +12,8 @@ import nars
 from nars.errors import RunError, UsageError
 from nars.networks.weights import save_weights
 from nars.parents.space import space_of
+from nars.runs.run import open_run
 from nars.searching.configure import configure
-from nars.searching.run import open_run
 from nars.spec import Architecture, Block, Candidate
 
 SMALL = Architecture(

@@ -16,12 +16,12 @@ from nars.cli import main
 from nars.errors import RunError, SpecError, UsageError
 from nars.predictors.gaussian import GaussianPredictor
 from nars.predictors.knowledge import EarlierSearch, Knowledge
+from nars.runs.config import SearchConfig
+from nars.runs.request import SearchRequest
+from nars.runs.run import open_run
 from nars.sampling.sampler import NarsSampler
-from nars.searching.config import SearchConfig
 from nars.searching.configure import configure
 from nars.searching.earlier import learned
-from nars.searching.request import SearchRequest
-from nars.searching.run import open_run
 from nars.space import genotypes
 
 NAMES = list(SPACE.distributions)

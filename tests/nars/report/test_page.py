@@ -15,9 +15,9 @@ from PIL import Image
 from nars.report import html
 from nars.report.insights import calibration, importance, recipes_by_size
 from nars.report.page import phases, write_report
+from nars.runs.run import Run
 from nars.sampling.rounds import FIRST_BATCH
 from nars.searching.results import winner
-from nars.searching.run import Run
 from nars.trials import Record
 
 

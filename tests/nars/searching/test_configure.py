@@ -13,12 +13,12 @@ from nars import tasks
 from nars.data import ImageSize
 from nars.errors import DataError, InfeasibleError, NarsError, RunError, SpecError, UsageError
 from nars.predictors import PREDICTORS
-from nars.searching import request as request_module
+from nars.runs import request as request_module
+from nars.runs.config import SearchConfig
+from nars.runs.request import PredictorName, SearchRequest
+from nars.runs.run import default_folder, start_run
 from nars.searching import samplers
-from nars.searching.config import SearchConfig
 from nars.searching.configure import candidate, configure, recipe, what_is_left
-from nars.searching.request import PredictorName, SearchRequest
-from nars.searching.run import default_folder, start_run
 from nars.spec import Candidate, Recipe
 from search_spaces import published, space
 

@@ -12,7 +12,7 @@ from optuna.distributions import IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nars.searching.budget import Budget
+from nars.runs.budget import Budget
 from nars.searching.confirm import (
     CONTENDERS,
     confirmations,

@@ -16,7 +16,7 @@ import studies
 import torch
 
 from nars.errors import RunError, TrialError, UsageError
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
 from nars.searching.proxy import ProxyCheck, proxy_check
 from nars.searching.ranking import Agreement
 from nars.spec import Candidate

@@ -14,7 +14,8 @@ import studies
 from optuna.study import Study
 
 from nars.errors import RunError
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
+from nars.runs.run import Run
 from nars.searching.results import (
     Summary,
     best_candidate,
@@ -25,7 +26,6 @@ from nars.searching.results import (
     winner,
     write_results,
 )
-from nars.searching.run import Run
 from nars.spec import Candidate, read
 from nars.trials import Record
 

@@ -12,9 +12,9 @@ from optuna.trial import TrialState
 from stub_task import SPACE, score
 
 from nars.errors import UsageError
+from nars.runs.budget import Budget
 from nars.sampling.sampler import NarsSampler
 from nars.searching import wrappers
-from nars.searching.budget import Budget
 from nars.searching.samplers import SAMPLERS, check_sampler, make_sampler
 from nars.searching.wrappers import SLOW, TRIES, SearchSampler
 from nars.space import genotypes

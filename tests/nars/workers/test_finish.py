@@ -12,8 +12,8 @@ from stub_task import TINY, StubTask, config
 import nars
 from nars.errors import RunError, UsageError
 from nars.networks.weights import load_weights
+from nars.runs.request import SearchRequest
 from nars.searching.configure import configure
-from nars.searching.request import SearchRequest
 from nars.tasks.classification import Classification
 from nars.trials import Record
 from nars.workers.finish import finish

@@ -22,11 +22,11 @@ import nars
 from nars.artifacts.store import Store
 from nars.errors import RunError
 from nars.networks.weights import load_weights
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
+from nars.runs.request import SearchRequest
+from nars.runs.run import open_run
 from nars.searching.configure import configure
-from nars.searching.request import SearchRequest
 from nars.searching.results import winner
-from nars.searching.run import open_run
 from nars.tasks.base import Outcome
 from nars.training import loop
 from nars.training.loop import Progress
@@ -126,7 +126,7 @@ KILLED = """
 import sys
 from pathlib import Path
 import torch, nars
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
 from nars.workers import keeper
 torch.set_num_threads(1)
 keeper.KEEP_SECONDS = 0.0

@@ -22,10 +22,10 @@ from stub_task import TINY, config, search, trials
 from nars.artifacts.location import store_of_run
 from nars.artifacts.store import Store, open_store
 from nars.errors import RunError
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
+from nars.runs.request import SearchRequest
+from nars.runs.run import Run, open_run, start_run
 from nars.searching.configure import configure
-from nars.searching.request import SearchRequest
-from nars.searching.run import Run, open_run, start_run
 from nars.trials import INTERRUPTED, Record, counts
 from nars.workers import launch as launching
 from nars.workers.launch import default_workers, supervise

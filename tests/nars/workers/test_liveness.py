@@ -18,7 +18,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from stub_task import SPACE, config
 
-from nars.searching.budget import Budget
+from nars.runs.budget import Budget
 from nars.trials import INTERRUPTED, Record
 from nars.workers import liveness
 from nars.workers.liveness import SILENCE_SECONDS, Heartbeat, interrupt, is_alive, reap

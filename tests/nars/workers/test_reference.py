@@ -21,7 +21,7 @@ from nars.internals import storage_of
 from nars.networks.build import build
 from nars.networks.weights import save_weights
 from nars.parents.parent import Parent
-from nars.searching.reference import Reference, fine_tuning, reference_of, sides, study_name
+from nars.runs.reference import Reference, fine_tuning, reference_of, sides, study_name
 from nars.searching.results import Summary
 from nars.spec import Candidate, Recipe
 from nars.tasks.base import Outcome, Task
@@ -128,10 +128,10 @@ def test_it_is_charged_to_a_time_only(inheriting: type[Inheriting], tmp_path: Pa
     record = reference_record(study)
     assert record is not None
     study.set_user_attr("reference", record.attributes | {"seconds": 100.0})
-    run = nars.searching.run.open_run(tmp_path / "run")
+    run = nars.runs.run.open_run(tmp_path / "run")
     assert Summary.of(run, study).spent == 3
     timed = run.config.replace(budget="90s")
-    budget = nars.searching.reference.charged(timed.total, study)
+    budget = nars.runs.reference.charged(timed.total, study)
     assert budget.is_spent([])
     assert not timed.total.is_spent([])
 
@@ -215,6 +215,6 @@ def test_it_is_as_large_as_space_and_images_allow(side: int, expected: int) -> N
 
 
 def storage(folder: Path) -> Any:
-    from nars.searching.storage import open_storage
+    from nars.runs.storage import open_storage
 
     return open_storage(folder / "study.journal")

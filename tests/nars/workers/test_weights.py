@@ -13,8 +13,8 @@ from optuna.study import Study
 from nars.artifacts import files as files_of_store
 from nars.artifacts.files import keep
 from nars.artifacts.store import Store, open_store
+from nars.runs.run import Run, start_run
 from nars.searching.confirm import Measured
-from nars.searching.run import Run, start_run
 from nars.space.genotypes import sample, to_genotypes
 from nars.trials import Record, artifact_of
 from nars.workers.liveness import interrupt

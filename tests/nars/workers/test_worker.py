@@ -17,11 +17,11 @@ from stub_task import FEW, StubTask, complete, config, path, search, trials
 
 import nars
 from nars.errors import InfeasibleError, NonFiniteLossError, RunError, TrialMemoryError, UsageError
-from nars.searching.budget import Budget
+from nars.runs.budget import Budget
+from nars.runs.run import config_of, open_run, start_run
 from nars.searching.confirm import confirmations
 from nars.searching.early_stopping import TAUGHT_BY
 from nars.searching.pruners import PRUNERS, make_pruner
-from nars.searching.run import config_of, open_run, start_run
 from nars.searching.samplers import SAMPLERS
 from nars.searching.wrappers import SearchSampler
 from nars.trials import INTERRUPTED, REFUSED, Record

@@ -13,7 +13,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from nars.cli.values import Choice
+from nars.cli.options.values import Choice
 from nars.documents import Frozen
 
 __all__ = ["given", "options_of"]

@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from nars.errors import UsageError
-from nars.searching.budget import Budget
+from nars.runs.budget import Budget
 from nars.trials import INTERRUPTED, REFUSED, counts, place
 
 START = datetime(2026, 1, 1)

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from pydantic import ConfigDict, Field
 
 from nars.cli.commands import GroupedCommand
-from nars.cli.fields import given, options_of
-from nars.cli.values import AMOUNT
+from nars.cli.options.fields import given, options_of
+from nars.cli.options.values import AMOUNT
 from nars.documents import Frozen
 
 

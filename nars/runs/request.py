@@ -143,7 +143,7 @@ class SearchRequest(Frozen):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        from nars.searching.budget import Budget  # which imports optuna
+        from nars.runs.budget import Budget  # which imports optuna
 
         Budget.parse(self.budget)
         for name in self.objectives[1:]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from functools import partial
@@ -60,11 +61,14 @@ def torchvision_set(name: str, root: Path, *, drop_bad: bool = False) -> ImageDa
         labels = _labels(dataset)
         names = getattr(dataset, "classes", names)
         classes |= set(labels)
+        content.append(f"{name} {split} {labels}")
+        place = (
+            f"{root.resolve()} {root.stat().st_mtime_ns} {hashlib.sha256(content[-1].encode()).hexdigest()}"
+        )
         splits[split] = [
-            Picture(f"{split} image {number}", label, partial(_picture, dataset, number))
+            Picture(f"{split} image {number}", label, partial(_picture, dataset, number), f"{place} {number}")
             for number, label in enumerate(labels)
         ]
-        content.append(f"{name} {split} {labels}")
     numbered = [str(label) for label in range(max(classes) + 1)]
     class_names = names if names and len(names) >= len(numbered) else numbered
     return from_pictures(name, tuple(map(str, class_names)), splits, content, drop_bad=drop_bad)

@@ -9,7 +9,7 @@ from optuna.study import StudyDirection
 from stub_task import SPACE, config
 
 from nars.errors import RunError, SpecError, UsageError
-from nars.searching.config import SearchConfig
+from nars.runs.config import SearchConfig
 from nars.spec import Recipe
 from search_spaces import published, space
 

@@ -13,8 +13,8 @@ from stub_task import config
 
 from nars.errors import RunError, UsageError
 from nars.files import write_whole
-from nars.searching import run as runs
-from nars.searching.run import config_of, latest, open_run, start_run
+from nars.runs import run as runs
+from nars.runs.run import config_of, latest, open_run, start_run
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from nars.data import ImageData, load
-from nars.data.table import named_classes
+from nars.data.readers.table import named_classes
 from nars.errors import DataError
 
 pytest.importorskip("pyarrow")

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
-from nars.cli.fields import given, options_of
-from nars.cli.values import AMOUNT, DURATION, Names
-from nars.searching.request import SearchRequest
+from nars.cli.options.fields import given, options_of
+from nars.cli.options.values import AMOUNT, DURATION, Names
+from nars.runs.request import SearchRequest
 
 __all__ = ["request_options", "requested", "say", "say_default_data"]
 

@@ -14,7 +14,7 @@ import pytest
 from optuna.storages import JournalStorage
 
 from nars.errors import RunError
-from nars.searching.storage import JournalLock, open_storage
+from nars.runs.storage import JournalLock, open_storage
 
 
 def study(journal: Path) -> optuna.Study:
@@ -71,7 +71,7 @@ def test_a_journal_that_has_only_just_begun(tmp_path: Path, content: bytes) -> N
 HOLD = """
 import sys, time
 from pathlib import Path
-from nars.searching.storage import JournalLock
+from nars.runs.storage import JournalLock
 lock = JournalLock(Path(sys.argv[1]))
 lock.acquire()
 print("held", flush=True)

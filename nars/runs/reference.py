@@ -16,7 +16,7 @@ from pydantic import Field
 
 from nars.documents import Frozen
 from nars.internals import storage_of
-from nars.searching.budget import Budget
+from nars.runs.budget import Budget
 from nars.space import Space
 from nars.spec import Candidate, Recipe
 from nars.trials import reference_record

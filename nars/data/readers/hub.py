@@ -15,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from nars.data.decoding import from_pictures
 from nars.data.images import ImageData
 from nars.data.pictures import DAMAGE, Picture, shown
-from nars.data.table import SPLITS, named_classes
+from nars.data.readers.table import SPLITS, named_classes
 from nars.errors import DataError
 
 __all__ = ["hub"]

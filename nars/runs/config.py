@@ -12,9 +12,9 @@ from pydantic import Field, model_validator
 from nars.documents import Document
 from nars.errors import RunError
 from nars.predictors.knowledge import EarlierSearch
-from nars.searching.budget import Budget
-from nars.searching.reference import Reference
-from nars.searching.request import STATISTICS, PredictorName
+from nars.runs.budget import Budget
+from nars.runs.reference import Reference
+from nars.runs.request import STATISTICS, PredictorName
 from nars.space import Space
 
 if TYPE_CHECKING:

@@ -1,0 +1,3 @@
+"""The options of commands: made from the fields of values, shared by commands, read from text."""
+
+from __future__ import annotations
