@@ -131,7 +131,7 @@ def best_arch_command(
     if form != "yaml":
         if output is None:
             raise click.UsageError(f"--format {form} needs -o FILE")
-        from nars.cli.trained import exported
+        from nars.workers.exported import exported
 
         _show(exported(run, study, best, form, output, random_weights), output, as_json)
     elif as_json:
@@ -170,7 +170,7 @@ def pareto_command(
         return
     if output is None:
         raise click.UsageError(f"--format {form} needs -o FOLDER")
-    from nars.cli.trained import exported
+    from nars.workers.exported import exported
 
     measured = {each.numbers[0]: each for each in confirm.measured(study.get_trials(deepcopy=False))}
     files = []

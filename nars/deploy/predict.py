@@ -17,7 +17,7 @@ from torch import Tensor
 from nars.data import Picture, normalise, read_rgb
 from nars.data.augment import resize
 from nars.data.decoding import KEPT_SIDE
-from nars.data.pictures import READERS, read_square
+from nars.data.pictures import READERS, Fit, read_square
 from nars.deploy import video
 from nars.deploy.drawing import draw_label, enlarged, font_for
 from nars.deploy.sources import files, is_video
@@ -83,7 +83,7 @@ def predict(
     `WeightsError`, and `TrialMemoryError`.
     """
     classify = _Classifier(trained, device)
-    read = partial(_prepared, resolution=classify.resolution)
+    read = partial(_prepared, resolution=classify.resolution, fit=trained.candidate.recipe.fit)
     waiting = iter(pictures)
     with ThreadPoolExecutor(READERS) as pool:
         while batch := list(islice(waiting, _BATCH)):
@@ -146,7 +146,7 @@ def _frame(pixels: Tensor, side: int) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
 
 
-def _prepared(picture: Picture | DataError, resolution: int) -> Tensor | DataError:
+def _prepared(picture: Picture | DataError, resolution: int, fit: Fit) -> Tensor | DataError:
     """The picture as uint8 [3, R, R], or the error that reading it raised.
 
     It is resized twice, as by `nars.data.decoding`, which keeps pictures at a side of at most 256.
@@ -157,10 +157,10 @@ def _prepared(picture: Picture | DataError, resolution: int) -> Tensor | DataErr
         shorter = min(picture.open(KEPT_SIDE + 1).size)
     except DataError as error:
         return error
-    kept = min(shorter, KEPT_SIDE)
+    kept, fitted = min(shorter, KEPT_SIDE), picture._replace(fit=fit)
     if resolution > kept and shorter > kept:
-        return read_square(picture, resolution)
-    square = read_square(picture, kept)
+        return read_square(fitted, resolution)
+    square = read_square(fitted, kept)
     return resize(square[None], resolution)[0] if isinstance(square, Tensor) else square
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
@@ -23,77 +21,15 @@ from nars.training import optim
 from nars.training.checkpoint import Stateful, restore, save
 from nars.training.evaluation import Metrics, evaluate, moments, recalibrate
 from nars.training.folder import TrainingFolder
-from nars.training.logs import Row
 from nars.training.metrics import ACCURACY, Metric
+from nars.training.outputs import Outputs, numbers_of, row, scores
 from nars.training.patience import best_of, is_improved, is_out_of_patience
-from nars.training.progress import Pace, Step
+from nars.training.progress import Pace, Progress
 from nars.training.small_maps import widened
 from nars.training.stages import freezing, keep_frozen
 from nars.training.teacher import Teacher, check_teacher, taught
 
 __all__ = ["Outputs", "Progress", "Trained", "train"]
-
-_QUIET = 0.5
-"""Seconds between two calls of ``on_step`` within an epoch, because a GPU has to synchronize for each."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The state of a training after an epoch, in numbers."""
-
-    epoch: int
-    """Epochs done, from 1."""
-    epochs: int
-    """Epochs of the recipe."""
-    score: float
-    """The task's metric on val, such as the accuracy, in 0..1."""
-    loss: float
-    """Mean training loss of the epoch."""
-    seconds: float
-    """Seconds since the start, including those before an interruption."""
-    lr: float = 0.0
-    """Learning rate of the last step; 0 if it was not recorded, as by version 0.1."""
-    numbers: Mapping[str, float] = field(default_factory=dict)
-    """The `Metrics` on val that are numbers, by their names with ``val_`` before them."""
-
-    @property
-    def fraction(self) -> float:
-        return self.epoch / self.epochs
-
-    @classmethod
-    def read(cls, entry: Mapping[str, Any]) -> Self:
-        """Read an entry of a checkpoint's curve; version 0.1 called the score ``accuracy``."""
-        return cls(**{"score" if name == "accuracy" else name: value for name, value in entry.items()})
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """The files that a training writes, its callbacks, and when it may end early."""
-
-    folder: Path | None = None
-    """Folder for ``results.csv``, TensorBoard's files if it is installed, ``weights/best.pt`` and
-    ``weights/last.pt``; it needs `save`."""
-    save: Callable[[Path, nn.Module, Metrics], None] | None = None
-    """Writes the weights of a network, measured as `Metrics` on val, to a file."""
-    checkpoint: Path | None = None
-    """File from which an interrupted training continues; it is rewritten after every epoch."""
-    start: str | None = None
-    """Fingerprint of the weights that the network starts from, for the checkpoint; None for random ones."""
-    patience: int = 0
-    """Epochs without a better score after which the training ends; 0 means never."""
-    on_step: Callable[[Step], None] | None = None
-    """Called after the last step of an epoch, and after others at most twice a second."""
-    on_epoch: Callable[[Progress], bool] | None = None
-    """Called after every epoch; the training ends if it returns False."""
-
-    def saving(self, model: nn.Module, val: Metrics) -> Callable[[Path], None]:
-        """The function that writes the weights of `model` to a file by `save`."""
-
-        def write(path: Path) -> None:
-            assert self.save is not None, "a folder needs a function that writes weights"
-            self.save(path, model, val)
-
-        return write
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +50,7 @@ class Trained:
     @property
     def best(self) -> Progress:
         """The first epoch with the highest score."""
-        best = best_of(_scores(self.curve))
+        best = best_of(scores(self.curve))
         assert best is not None
         return self.curve[best]
 
@@ -180,14 +116,14 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
         start = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
 
         val = None
-        while len(curve) < recipe.epochs and not is_out_of_patience(_scores(curve), outputs.patience):
+        while len(curve) < recipe.epochs and not is_out_of_patience(scores(curve), outputs.patience):
             epoch = len(curve)
             model.train()
             keep_frozen(frozen)
             losses: list[Tensor] = []
             groups = optim.drawn(recipe, data.train.labels, generator)
             crops = _crops(recipe, groups, generator)
-            show = _Shown(outputs.on_step, Pace(epoch, recipe.epochs, len(groups)))
+            show = outputs.shown(Pace(epoch, recipe.epochs, len(groups)))
             for step, (images, labels) in enumerate(data.train.batches(resolution, device, groups, crops)):
                 optim.set_learning_rate(optimizer, recipe, (epoch + step / len(groups)) / recipe.epochs)
                 images = augment(images, recipe.augmentation, generator)
@@ -219,8 +155,9 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
             mean_loss = torch.stack(losses).mean().item()
             seconds = time.perf_counter() - start
             lr = optim.learning_rate(recipe, (epoch + step / len(groups)) / recipe.epochs)
-            curve.append(Progress(epoch + 1, recipe.epochs, val.score, mean_loss, seconds, lr, _numbers(val)))
-            folder.write(list(map(_row, curve)), is_improved(_scores(curve)), outputs.saving(measured, val))
+            numbers = numbers_of(val, metric)
+            curve.append(Progress(epoch + 1, recipe.epochs, val.score, mean_loss, seconds, lr, numbers))
+            folder.write(list(map(row, curve)), is_improved(scores(curve)), outputs.saving(measured, val))
             save(outputs.checkpoint, identity, parts, generator, device, list(map(asdict, curve)))
             if outputs.on_epoch is not None and not outputs.on_epoch(curve[-1]):
                 break
@@ -235,38 +172,6 @@ def _crops(recipe: Recipe, groups: Sequence[Tensor], generator: torch.Generator)
     if recipe.crop_area == 1:
         return None
     return [random_crops(len(group), recipe.crop_area, generator) for group in groups]
-
-
-class _Shown:
-    """Calls ``on_step`` after a step, if the last call was not just before."""
-
-    def __init__(self, on_step: Callable[[Step], None] | None, pace: Pace) -> None:
-        self.on_step = on_step
-        self.pace = pace
-        self.last = -math.inf
-
-    def __call__(self, step: int, loss: Tensor) -> None:
-        if self.on_step is None:
-            return
-        now = time.perf_counter()
-        if now - self.last >= _QUIET or step + 1 == self.pace.steps:
-            self.last = now
-            self.on_step(self.pace.after(step, loss.item()))
-
-
-def _scores(curve: Sequence[Progress]) -> list[float]:
-    return [entry.score for entry in curve]
-
-
-def _numbers(val: Metrics) -> dict[str, float]:
-    """The metrics of val that are numbers, for `Progress`."""
-    return {f"val_{name}": value for name, value in vars(val).items() if isinstance(value, float)}
-
-
-def _row(entry: Progress) -> Row:
-    """The numbers of an epoch by the columns of ``results.csv``."""
-    head = {"epoch": entry.epoch, "seconds": round(entry.seconds, 1), "lr": entry.lr, "loss": entry.loss}
-    return head | dict(entry.numbers)
 
 
 def _listed(data: ImageData) -> list[list[float]] | None:

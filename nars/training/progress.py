@@ -1,11 +1,42 @@
-"""The progress of a training within an epoch."""
+"""The progress of a training: after an epoch, and within one."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
 
-__all__ = ["Pace", "Step"]
+__all__ = ["Pace", "Progress", "Step"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state of a training after an epoch, in numbers."""
+
+    epoch: int
+    """Epochs done, from 1."""
+    epochs: int
+    """Epochs of the recipe."""
+    score: float
+    """The task's metric on val, such as the accuracy, in 0..1."""
+    loss: float
+    """Mean training loss of the epoch."""
+    seconds: float
+    """Seconds since the start, including those before an interruption."""
+    lr: float = 0.0
+    """Learning rate of the last step; 0 if it was not recorded, as by version 0.1."""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """The metrics of val that are numbers, by their names with ``val_`` before them."""
+
+    @property
+    def fraction(self) -> float:
+        return self.epoch / self.epochs
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> Self:
+        """Read an entry of a checkpoint's curve; version 0.1 called the score ``accuracy``."""
+        return cls(**{"score" if name == "accuracy" else name: value for name, value in entry.items()})
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ import torch
 from stub_task import TINY
 
 from nars.cli import main
-from nars.cli.trained import exported
 from nars.errors import RunError
 from nars.networks.weights import load_weights
 from nars.runs.run import open_run
 from nars.searching.results import winner
 from nars.spec import Candidate
+from nars.workers.exported import exported
 
 
 @pytest.fixture(scope="module")

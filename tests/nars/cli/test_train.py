@@ -53,7 +53,8 @@ def unlucky(monkeypatch: pytest.MonkeyPatch) -> None:
 
         metrics = real(model, data, split, **options)
         calls[split] = calls.get(split, 0) + 1
-        return replace(metrics, accuracy=metrics.accuracy / 10) if calls[split] > 2 else metrics
+        worse = metrics.accuracy / 10
+        return replace(metrics, accuracy=worse, score=worse) if calls[split] > 2 else metrics
 
     monkeypatch.setattr(loop, "evaluate", evaluate)
 
@@ -88,7 +89,8 @@ def test_every_field_of_a_recipe_is_an_option(capsys: pytest.CaptureFixture[str]
 def test_options_come_before_what_the_file_says(capsys: pytest.CaptureFixture[str]) -> None:
     Path("recipe.yaml").write_text(Recipe(epochs=7, lr=0.3, ema=True).to_yaml())
     command = "train small.yaml --recipe recipe.yaml --epochs 1 --optimizer adamw --lr 0.01 --no-ema"
-    numbers(f"{command} -o short.safetensors", capsys)
+    found = numbers(f"{command} -o short.safetensors --metric macro_f1", capsys)
+    assert {"val_accuracy", "test_accuracy", "val_macro_f1", "test_macro_f1"} <= found.keys()
     expected = Recipe(epochs=1, lr=0.01, optimizer="adamw")
     assert load_weights("short.safetensors").candidate.recipe == expected
     assert sorted(path.name for path in Path().iterdir()) == [

@@ -17,7 +17,7 @@ from nars.deploy.sources import files
 from nars.errors import DataError, UsageError
 from nars.networks.build import build
 from nars.networks.weights import Weights
-from nars.spec import Architecture, Block, Candidate
+from nars.spec import Architecture, Block, Candidate, Recipe
 from nars.training.evaluation import evaluate, moments
 
 CPU = torch.device("cpu")
@@ -35,9 +35,9 @@ def architecture(resolution: int, channels: int = 3) -> Architecture:
     )
 
 
-def weights(resolution: int, data: ImageData, channels: int = 3) -> Weights:
+def weights(resolution: int, data: ImageData, channels: int = 3, fit: Any = "crop") -> Weights:
     """A random network whose answers vary: every class has the same mean on val before the softmax."""
-    candidate = Candidate(architecture=architecture(resolution, channels))
+    candidate = Candidate(architecture=architecture(resolution, channels), recipe=Recipe(fit=fit))
     torch.manual_seed(0)
     state = build(candidate.architecture, len(data.classes)).state_dict()
     for name, tensor in state.items():
@@ -76,19 +76,21 @@ def evaluated(trained: Weights, data: ImageData) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("size", "resolution"),
+    ("size", "resolution", "fit"),
     [
-        ((400, 300), 32),  # kept at 256 pixels, then resized
-        ((400, 300), 288),  # larger than what is kept: read again
-        ((90, 120), 48),
-        ((30, 20), 48),  # enlarged
+        ((400, 300), 32, "crop"),  # kept at 256 pixels, then resized
+        ((400, 300), 288, "crop"),  # larger than what is kept: read again
+        ((90, 120), 48, "crop"),
+        ((30, 20), 48, "crop"),  # enlarged
+        ((400, 300), 32, "squash"),
+        ((400, 300), 288, "letterbox"),
     ],
 )
 def test_pictures_are_prepared_as_in_an_evaluation(
-    size: tuple[int, int], resolution: int, tmp_path: Path
+    size: tuple[int, int], resolution: int, fit: Any, tmp_path: Path
 ) -> None:
-    data = folder(tmp_path, *size)
-    trained = weights(resolution, data)
+    data = folder(tmp_path, *size).fitted(fit)
+    trained = weights(resolution, data, fit=fit)
     expected = evaluated(trained, data)
     answers = list(predict(trained, pictures([tmp_path / "val"]), CPU))
     assert all(isinstance(answer, Prediction) for answer in answers)

@@ -22,7 +22,7 @@ from nars.networks.weights import load_weights, save_weights
 from nars.spec import Architecture, Block, Candidate, Recipe
 from nars.training.evaluation import evaluate
 from nars.training.loop import Outputs, Progress, Trained, train
-from nars.training.metrics import Metric
+from nars.training.metrics import ACCURACY, Metric
 
 CPU = torch.device("cpu")
 SIDE = 8
@@ -84,8 +84,9 @@ def fresh(recipe: Recipe, classes: int = 3) -> nn.Module:
 
 
 def run(data: ImageData, recipe: Recipe, seed: int = 1, **options: Any) -> Trained:
-    outputs = Outputs(**options)
-    return train(fresh(recipe), data, recipe, resolution=SIDE, device=CPU, seed=seed, outputs=outputs)
+    metric = options.pop("metric", ACCURACY)
+    about: dict[str, Any] = {"resolution": SIDE, "device": CPU, "seed": seed, "metric": metric}
+    return train(fresh(recipe), data, recipe, **about, outputs=Outputs(**options))
 
 
 def same(one: nn.Module, two: nn.Module) -> bool:
