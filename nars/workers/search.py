@@ -13,10 +13,10 @@ from nars.networks.latency import latency_domain
 from nars.predictors.knowledge import EarlierSearch
 from nars.searching.budget import Budget
 from nars.searching.config import SearchConfig
-from nars.searching.foretold import foretold
 from nars.space import Space
 from nars.space.genotypes import Domain
 from nars.tasks.base import Task
+from nars.workers.foretold import foretold
 
 __all__ = ["Search"]
 
@@ -30,7 +30,7 @@ class Search:
     domain: Domain
     """The space, with a prediction of latency if the search limits or minimizes latency."""
     foretold: tuple[EarlierSearch, ...] = ()
-    """What was measured of candidates before any was trained."""
+    """Lessons from candidates that were measured before any was trained."""
 
     @classmethod
     def of(cls, study: Study, config: SearchConfig, task: Task) -> Self:

@@ -33,7 +33,7 @@ _FEWEST = 8
 
 
 def foretold(study: Study, config: SearchConfig, domain: Domain, task: Task) -> tuple[EarlierSearch, ...]:
-    """What the task foretells of random candidates within the limits, in the form of an earlier search.
+    """Return what the task foretells of random candidates within the limits, as an earlier search.
 
     It is measured if the study does not have it. Empty if the sampler cannot use it, or if the task knows
     nothing.
