@@ -36,7 +36,7 @@ class Search:
     store: Store | None = None
     """The store of weights and checkpoints; None if this process has none."""
     foretold: tuple[EarlierSearch, ...] = ()
-    """Measurements of candidates before any was trained."""
+    """Lessons from candidates that were measured before any was trained."""
 
     @classmethod
     def of(cls, study: Study, config: SearchConfig, task: Task, store: Store | None = None) -> Self:

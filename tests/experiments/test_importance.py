@@ -49,4 +49,4 @@ def test_a_measured_statistic_is_looked_up() -> None:
 @pytest.mark.parametrize("experiment", [importance, inheritance_statistic])
 def test_what_is_on_file_is_printed(experiment: object, capsys: pytest.CaptureFixture[str]) -> None:
     experiment.show()  # type: ignore[attr-defined]
-    assert "candidates" in capsys.readouterr().out
+    assert "accuracy" in capsys.readouterr().out

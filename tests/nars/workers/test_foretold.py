@@ -11,12 +11,12 @@ import studies
 from stub_task import StubTask
 
 from nars.errors import TrialMemoryError
-from nars.searching import foretold as module
-from nars.searching.foretold import foretold
 from nars.searching.wrappers import SearchSampler
 from nars.space.genotypes import from_genotypes, to_genotypes
 from nars.spec import Candidate
 from nars.trials import Record
+from nars.workers import foretold as module
+from nars.workers.foretold import foretold
 
 CONFIG = studies.config(init="parent.pt", limits={"macs": 2e6})
 
