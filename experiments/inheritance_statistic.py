@@ -60,6 +60,9 @@ TAUS = Path(__file__).with_name("inheritance_statistic_tau.csv")
 MOST_MACS = 32e6
 """The limit that all candidates keep."""
 
+MODELLED = (64, 100)
+"""Numbers of further candidates that a statistic is predicted from; a search measures the first."""
+
 BAND = 8e6
 """MACs from which candidates are ranked a second time, by themselves."""
 
@@ -195,10 +198,11 @@ def rank_all(name: str) -> list[dict[str, object]]:
 
 def _rankers(name: str) -> dict[str, Ranker]:
     if name == "none":
-        return {"modelled": partial(_process, None)}
+        return {"bare": partial(_process, None)}
     measured = Measured(candidates(), known(name, TRAINED, candidates()))
-    model = modelled(further(), known(name, UNTRAINED, further()))
-    return {"measured": partial(_process, measured), "modelled": partial(_process, model)}
+    values = known(name, UNTRAINED, further())
+    models = {f"modelled from {count}": modelled(further()[:count], values[:count]) for count in MODELLED}
+    return {kind: partial(_process, each) for kind, each in {"measured": measured, **models}.items()}
 
 
 def _process(knowledge: Callable[[Matrix], Floats] | None, x: Matrix, y: Floats, others: Matrix) -> Floats:
