@@ -196,7 +196,8 @@ def show_finished(folder: Path, finished: Finished) -> None:
     """Print on stdout the scores of the winner after its full training."""
     test = "".join(f", test {name} {value:.4f}" for name, value in finished.test.items())
     scores = f"val {finished.metric} {finished.val:.4f}{test}"
-    click.echo(f"finished in {finished.epochs} epochs: {scores}; written to {folder / finished.file}")
+    epochs = f"{finished.epochs} epoch{'s' * (finished.epochs != 1)}"
+    click.echo(f"finished in {epochs}: {scores}; written to {folder / finished.file}")
 
 
 def show_summary(summary: Summary) -> None:

@@ -10,6 +10,7 @@ from toys import PARTS, squares
 
 from detector.data.coco import write
 from detector.task import Detection
+from detector.weights.saved import load_detector
 from nars import tasks
 from nars.cli import main
 from nars.errors import TrialError
@@ -66,3 +67,9 @@ def test_search_for_detectors(
     assert main(command.split()) == 0
     assert "winner: val ap 0." in capsys.readouterr().out
     assert "architecture" in (tmp_path / "run" / "best.yaml").read_text()
+    assert load_detector("run/weights/best.pt").data == "squares"
+    assert main([*command.split(), "--finish", "1"]) == 0
+    assert "finished in 1 epoch: val ap 0." in capsys.readouterr().out
+    assert load_detector("run/weights/finished.pt").classes == load_detector("run/weights/best.pt").classes
+    assert main(["export", "best-arch", "--run", "run", "--format", "onnx", "-o", "best.onnx"]) == 2
+    assert "nars detect export run/weights/best.pt --format onnx" in capsys.readouterr().err
