@@ -181,10 +181,6 @@ class Recipe(Document):
     """Largest gradient norm; 0 is no clipping."""
     augmentation: Literal["none", "shift", "flip_shift", "flip"] = "shift"
     """Random shifts by up to an eighth of the side; flips suit images whose mirror image means the same."""
-    distill: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the loss that a teacher's answers have; the labels have the rest. 0 needs no teacher."""
-    distill_temperature: Annotated[float, Field(gt=0)] = 2.0
-    """Divides the logits of teacher and student before they are compared."""
     fit: Literal["crop", "squash", "letterbox"] = "crop"
     """How a picture becomes a square, in training and in use: ``crop`` takes the centre, ``squash`` changes
     the aspect and ``letterbox`` adds grey bars."""
@@ -211,6 +207,10 @@ class Recipe(Document):
     """Whether a class counts in the loss by the inverse of how often it is drawn, 1 on average."""
     balanced_sampling: bool = False
     """Draw every class equally often, with replacement, instead of every image once an epoch."""
+    distill: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the loss that a teacher's answers have; the labels have the rest. 0 needs no teacher."""
+    distill_temperature: Annotated[float, Field(gt=0)] = 2.0
+    """Divides the logits of teacher and student before they are compared."""
 
     def frozen_stages(self, stages: int) -> int:
         """How many of a network's first stages are frozen."""

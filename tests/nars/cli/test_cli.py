@@ -196,7 +196,10 @@ def test_search_export_train_evaluate(tiny: Path, capsys: pytest.CaptureFixture[
     command = ["search", "--space", str(tiny), "--budget", "3", "--workers", "1", "--run", "first"]
     assert main([*command, "--json"]) == 0
     captured = capsys.readouterr()
-    assert captured.err == "no --data given: using digits, which comes with nars\n"
+    assert captured.err.splitlines() == [
+        "no --data given: using digits, which comes with nars",
+        "--init auto takes none: the images are grey",
+    ]
     found = json.loads(captured.out)
     assert found["trials"] == {"complete": 3}
     assert found["best"]["accuracy"] > 0.1  # chance for ten classes

@@ -55,7 +55,7 @@ def test_half_of_the_first_candidates_are_foretold_to_be_good(oracle: Any) -> No
     lessons = foretold(optuna.create_study(), CONFIG, CONFIG.space, oracle)
     sides = []
     for given in ((), lessons):
-        sampler = SearchSampler.of(CONFIG, CONFIG.space, Record(), given)
+        sampler = SearchSampler.of(CONFIG, CONFIG.space, Record(), foretold=given)
         first: Any = sampler.inner
         matrix = first.first_candidates[: first.rounds.first_batch]
         decoded = [CONFIG.space.decode(one) for one in to_genotypes(CONFIG.space, matrix)]

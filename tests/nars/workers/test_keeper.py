@@ -188,8 +188,8 @@ def test_a_checkpoint_that_no_longer_fits_is_not_used(
 ) -> None:
     original = loop.restore
 
-    def refusing(path: Path, *rest: Any) -> Any:
-        if path.exists():
+    def refusing(path: Path | None, *rest: Any) -> Any:
+        if path is not None and path.exists():
             raise RunError(f"{path} is of another training")
         return original(path, *rest)
 
@@ -213,7 +213,9 @@ def test_a_checkpoint_that_no_longer_fits_is_not_used(
 def test_a_full_disk_for_checkpoints_costs_no_trial(
     given: SearchConfig, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, *rest: Any) -> None:
+    def full(path: Path | None, *rest: Any) -> None:
+        if path is None:
+            return
         raise RunError(f"cannot write {path}: No space left on device")
 
     monkeypatch.setattr(loop, "save", full)

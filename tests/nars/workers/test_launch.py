@@ -294,7 +294,7 @@ def test_a_worker_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp
     }
     assert told["start_new_session"]
     own = start_run(tmp_path / "own", config("4", objectives=("mine:f",)), "sqlite:///somewhere.db")
-    launching._start(own, 0, None)
+    launching._start(own, open_store(tmp_path / "store"), 0, None)
     assert told["command"][-2:] == ["--metric", "mine:f"]
     assert told["env"]["OMP_NUM_THREADS"] == "1"
     assert "CUDA_VISIBLE_DEVICES" not in told["env"] or "CUDA_VISIBLE_DEVICES" in os.environ
