@@ -293,7 +293,7 @@ def test_a_worker_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp
         "--artifacts": str(tmp_path / "store"),
     }
     assert told["start_new_session"]
-    own = start_run(tmp_path / "own", config("4", objectives=("mine:f",)), "sqlite:///somewhere.db")
+    own = start_run(tmp_path / "own", config("4", objectives=("mine:f",)), f"sqlite:///{tmp_path}/own.db")
     launching._start(own, open_store(tmp_path / "store"), 0, None)
     assert told["command"][-2:] == ["--metric", "mine:f"]
     assert told["env"]["OMP_NUM_THREADS"] == "1"
