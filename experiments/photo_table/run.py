@@ -15,6 +15,9 @@ from experiments.resumable import workers
 from nars.parents.space import space_of
 from search_spaces import published
 
+SIDE = 160
+"""Side of the photos in pixels."""
+
 RESULTS = Path(__file__).parent / "rows"
 """A file for every row and resplit that is done."""
 
@@ -59,7 +62,8 @@ def _search(row: Row, seed: int, root: Path, work: Path, processes: int) -> None
     settings = dict(row.search)
     work.mkdir(parents=True, exist_ok=True)
     if settings.get("init") == "none":  # the space is the same as with the parent
-        (work / "space.yaml").write_text(space_of(published("efficientnet_lite0")).to_yaml())
+        space = space_of(published("efficientnet_lite0"), SIDE, row.limit)
+        (work / "space.yaml").write_text(space.to_yaml())
         settings["space"] = work / "space.yaml"
     if settings.pop("fix", None):
         (work / "stock.yaml").write_text(stock(64).to_yaml())

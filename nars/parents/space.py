@@ -13,12 +13,17 @@ from typing import Any
 
 from nars.networks.build import smallest_side
 from nars.space import Space
+from nars.space.cost import count
 from nars.spec import Architecture, Block
 
 __all__ = ["space_of"]
 
 _LEAST_SIDE, _SIDE_STEP = 32, 16
 """The smallest resolution in pixels, and the step between resolutions."""
+
+_USEFUL_SIDE, _USEFUL_MACS = 96, 3.0
+"""Resolutions above this one, in pixels, are left out if the parent exceeds the limit there by more than this
+factor: a search has better use for its trainings than networks of which less than a third is left."""
 
 _KERNELS = (3, 5, 7)
 """Kernels that have another one at their centre, and those."""
@@ -47,11 +52,12 @@ _RECIPE: dict[str, Any] = {
 0.05, an average of 0.99, crops of half the area or more), so the first random candidates are decent."""
 
 
-def space_of(architecture: Architecture, side: int | None = None) -> Space:
+def space_of(architecture: Architecture, side: int | None = None, macs: float | None = None) -> Space:
     """The space of the networks that can inherit every weight from a parent of this architecture.
 
     Resolutions end at the parent's or, if that is smaller, at the first that images of `side` pixels do not
-    exceed. Raises `SpecError` for an architecture that upsamples.
+    exceed; and, within a limit of `macs`, where the parent has three times as many, but not below 96 pixels.
+    Raises `SpecError` for an architecture that upsamples.
     """
     last = len(architecture.stages) - 1
     stages = []
@@ -62,7 +68,7 @@ def space_of(architecture: Architecture, side: int | None = None) -> Space:
     least = max(_LEAST_SIDE, smallest_side(architecture.stages))
     return Space(
         name=f"from_{architecture.name}",
-        resolution=_range(_most(architecture.resolution, side, least), least, _SIDE_STEP),
+        resolution=_range(_most(architecture, least, side, macs), least, _SIDE_STEP),
         in_channels=architecture.in_channels,
         norm_eps=architecture.norm_eps,
         norm_momentum=architecture.norm_momentum,
@@ -138,10 +144,19 @@ def _expansions(row: Block) -> Any:
     return whole if low == whole else {"low": low, "high": whole, "step": whole / 8}
 
 
-def _most(high: int, side: int | None, least: int) -> int:
-    """The largest resolution: `high`, or the last step down from it that is not below `side`."""
-    spare = 0 if side is None else high - max(side, least)
-    return high - _SIDE_STEP * max(0, spare // _SIDE_STEP)
+def _most(architecture: Architecture, least: int, side: int | None, macs: float | None) -> int:
+    """The largest resolution of the space, whole steps down from the parent's."""
+
+    def is_useful(resolution: int) -> bool:
+        if side is not None and resolution >= side + _SIDE_STEP:
+            return False
+        if macs is None or resolution < _USEFUL_SIDE + _SIDE_STEP:
+            return True
+        return count(architecture.replace(resolution=resolution)).macs <= _USEFUL_MACS * macs
+
+    sides = range(architecture.resolution, least - 1, -_SIDE_STEP)
+    smallest = sides[-1] if sides else architecture.resolution
+    return next((resolution for resolution in sides if is_useful(resolution)), smallest)
 
 
 def _range(high: int, least: int, step: int) -> Any:

@@ -90,9 +90,8 @@ def _make(
         lines.append(f"--space auto takes {config.space.name}: {reason}")
     if request.init != "none":
         _check_inherits(config)
-        config, more = _referenced(request, config, task)
-        lines += more
-    return _Made(config, task, tuple(lines))
+    config, more = _referenced(request, config, task)
+    return _Made(config, task, (*lines, *more))
 
 
 def _with_parent(request: SearchRequest, scratch: _Made, folder: Path | None) -> tuple[_Made, str]:
@@ -122,14 +121,15 @@ def _with_parent(request: SearchRequest, scratch: _Made, folder: Path | None) ->
 
 def _referenced(request: SearchRequest, config: SearchConfig, task: Task) -> tuple[SearchConfig, list[str]]:
     """The search with a fine-tuning of its parent first, if that is asked for; a tuned parent can teach."""
-    space, lines = config.space, []
-    if request.reference_epochs:
+    space = config.space
+    if request.init != "none" and request.reference_epochs:
         side = task.images.side if task.images else max(sides(space))
-        config = config.replace(reference=reference_of(space, side, request.reference_epochs))
-    elif "distill" in space.recipe and not task.teaches:
-        config = config.replace(space=space.replace(recipe={**space.recipe, "distill": 0.0}))
-        lines.append(f"nothing is distilled: {config.init} knows other classes, and is not fine-tuned")
-    return config, lines
+        return config.replace(reference=reference_of(space, side, request.reference_epochs)), []
+    if space.recipe.get("distill", 0.0) == 0.0 or task.teaches:
+        return config, []
+    why = "knows other classes, and is not fine-tuned" if request.init != "none" else "has nothing to teach"
+    config = config.replace(space=space.replace(recipe={**space.recipe, "distill": 0.0}))
+    return config, [f"recipe.distill is held at 0: --init {config.init} {why}"]
 
 
 def _check_inherits(config: SearchConfig) -> None:
@@ -200,7 +200,7 @@ def _automatic(
     if task.images is None:
         return smallest, f"the space of the task {task.name}"
     if request.init != "none":
-        return _in_space(request, smallest, task, _space_of_parent(request.init, task.images.side)), (
+        return _in_space(request, smallest, task, _space_of_parent(request, task.images.side)), (
             f"all of its networks inherit from {request.init}"
         )
     name, reason = _choice().choose(task.images.side, task.images.channels, request.limits)
@@ -221,14 +221,14 @@ def _in_space(request: SearchRequest, config: SearchConfig, task: Task, space: S
     )
 
 
-def _space_of_parent(init: str, side: int) -> Space:
-    """The space made from a parent, without resolutions that images of `side` pixels do not fill."""
+def _space_of_parent(request: SearchRequest, side: int) -> Space:
+    """The space made from a parent, without resolutions too large for images of `side` pixels or a limit."""
     from nars.parents.sources import parent  # which imports torch
     from nars.parents.space import space_of
 
-    origin = parent(init)
+    origin = parent(request.init)
     assert origin is not None
-    return space_of(origin.architecture, side)
+    return space_of(origin.architecture, side, request.max_macs)
 
 
 def _as_begun(config: SearchConfig, task: Task, folder: Path | None) -> SearchConfig:

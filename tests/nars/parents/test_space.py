@@ -13,6 +13,7 @@ from nars.parents.alignment import streams
 from nars.parents.inherit import inherit
 from nars.parents.parent import Parent
 from nars.parents.space import space_of
+from nars.runs.reference import sides
 from nars.space import Space, genotypes
 from nars.space.cost import count
 from nars.spec import Architecture, Block, Candidate
@@ -114,3 +115,21 @@ def test_spaces_prints_the_space_of_a_parent(tmp_path: Path, capsys: pytest.Capt
     assert "no space can be made from none" in capsys.readouterr().err
     assert main(["spaces", "micro", "--from", "efficientnet_lite0"]) == 2
     assert "not both" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("side", "macs", "most"),
+    [
+        (None, None, 224),
+        (160, None, 160),
+        (150, None, 160),  # the first that such images do not exceed
+        (160, 32e6, 96),  # the parent has more than three times that at 112 pixels
+        (160, 40e6, 112),
+        (256, 8e6, 96),
+        (40, 8e6, 48),
+        (20, None, 32),
+    ],
+)
+def test_resolutions_end_where_images_and_limits_do(side: int | None, macs: float | None, most: int) -> None:
+    space = space_of(published("efficientnet_lite0"), side, macs)
+    assert max(sides(space)) == most
