@@ -16,6 +16,7 @@ from nars.cli.options.fields import given, options_of
 from nars.cli.options.values import (
     data_to_use,
     device_option,
+    init_option,
     json_option,
     naming_source,
     seed_option,
@@ -24,6 +25,7 @@ from nars.cli.options.values import (
 
 if TYPE_CHECKING:
     from detector.training.loop import TrainedDetector
+    from detector.weights.checkpoints import Checkpoint
     from detector.weights.saved import SavedDetector
     from nars.spec import Architecture, Recipe
 
@@ -33,6 +35,7 @@ _SCENES = "digit-scenes"
 GROUPS = {
     "Data": ("data", "drop_bad", "workers"),
     "Training": (
+        "init",
         "weights",
         "recipe",
         "optimizer",
@@ -94,6 +97,7 @@ GROUPS = {
 @click.command("train", cls=GroupedCommand, groups=GROUPS)
 @click.argument("arch")
 @click.option("--data", help=f"{DATA}; by default the data named in ARCH.")
+@init_option
 @click.option("--weights", help="A classifier of `nars train`, or a published checkpoint by file or name.")
 @click.option(
     "-o",
@@ -117,6 +121,7 @@ GROUPS = {
 def train_command(
     arch: str,
     data: str | None,
+    init: str,
     weights: str | None,
     output: Path,
     recipe: str | None,
@@ -130,12 +135,15 @@ def train_command(
 ) -> None:
     """Train the detector of ARCH: a searched candidate's file, a published name, a detector's .pt.
 
-    Without --data it trains on the data that ARCH was searched on. OUTPUT gets weights/best.pt,
-    weights/last.pt, results.csv and results.png. After a kill the same command continues from its
-    last checkpoint. On several GPUs or machines: torchrun --nproc-per-node 4 -m nars detect train ...
+    Without --data it trains on the data that ARCH was searched on. With --init trunk and box head inherit
+    what fits of a classifier; the detector then sees pixels as that does. OUTPUT gets weights/best.pt,
+    weights/last.pt, results.csv and results.png. After a kill the same command continues from its last
+    checkpoint. On several GPUs or machines: torchrun --nproc-per-node 4 -m nars detect train ...
 
     Example: nars detect train best.yaml --data COCO_DIR --weights best.pt --epochs 50
     """
+    if weights is not None and init != "none":
+        raise click.UsageError("--init inherits what fits and --weights loads a file: give one of the two")
     source = _source(arch)  # a mistake is answered before torch is imported
     data_name = data_to_use(data, source.data, arch)
     training, unused = _training(recipe, source.recipe, data_name, given(Training, fields))
@@ -150,13 +158,14 @@ def train_command(
         first = distributed.is_first()
         quiet = as_json or not first
         with logging_to_stderr(quiet=quiet):
+            start = weights if init == "none" else _inherited(init, source.detector, arch, seed)
             with naming_source(data, arch):
                 records = usable(data_name, drop_bad=drop_bad)
             planned = plan(
                 source.detector,
                 records,
                 torch_device,
-                weights=weights,
+                weights=start,
                 settings=given(Settings, fields),
                 fit_anchors=None if anchors is None else anchors == "auto",
             )
@@ -226,6 +235,24 @@ def _source(arch: str) -> _Source:
         return _Source(saved, data=saved.data)
     _check_published(arch, configure.published_names())
     return _Source(arch)
+
+
+def _inherited(init: str, source: Architecture | SavedDetector | str, arch: str, seed: int) -> Checkpoint:
+    """The weights that ARCH inherits from the parent `init`.
+
+    Raises `UsageError` for a detector, and for a parent what `nars.parents.sources.parent` raises, or
+    `WeightsError` if its stages differ in kind from those of ARCH.
+    """
+    from detector.weights.inherited import inherited
+    from nars.errors import UsageError
+    from nars.parents.sources import parent
+    from nars.spec import Architecture
+
+    if not isinstance(source, Architecture):
+        raise UsageError(f"{arch} is a detector, which inherits from no classifier: leave out --init")
+    origin = parent(init)
+    assert origin is not None
+    return inherited(source, origin, seed)
 
 
 def _check_published(name: str, architectures: list[str]) -> None:

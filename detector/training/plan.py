@@ -69,7 +69,7 @@ def plan(
     data: CocoData,
     device: torch.device,
     *,
-    weights: str | None = None,
+    weights: str | Checkpoint | None = None,
     settings: Mapping[str, Any] | None = None,
     fit_anchors: bool | None = None,
 ) -> Plan:
@@ -82,7 +82,7 @@ def plan(
 
     Raises `UsageError`, `SpecError`, `WeightsError`, and `DataError` for boxes that no anchors fit.
     """
-    checkpoint = None if weights is None else read_checkpoint(weights)
+    checkpoint = read_checkpoint(weights) if isinstance(weights, str) else weights
     given = dict(settings or {}) | {"resize_in_training": False}
     defaults: dict[str, Any] = dict(CPU_SETTINGS) if device.type == "cpu" else {}
     if checkpoint is not None and checkpoint.pixels is not None:
