@@ -159,10 +159,10 @@ def train_command(
 
 def _candidate(arch: str, data: str | None, recipe: str | None, options: dict[str, Any]) -> Candidate:
     """The candidate to train, with the options in the place of what its file says."""
-    from nars.searching import configure
+    from nars.searching import catalogue
 
-    candidate = configure.candidate(arch)
-    chosen = candidate.recipe if recipe is None else configure.recipe(recipe)
+    candidate = catalogue.candidate(arch)
+    chosen = candidate.recipe if recipe is None else catalogue.recipe(recipe)
     return candidate.replace(recipe=chosen.replace(**options), data=data_to_use(data, candidate.data, arch))
 
 
