@@ -14,7 +14,7 @@ from optuna.study import Study
 
 from nars.artifacts.store import Store, open_store
 from nars.errors import RunError
-from nars.trials import StoreLocation, store_location, write_store_location
+from nars.studies import StoreLocation, store_location, write_store_location
 
 __all__ = ["FOLDER", "store_of_run", "store_of_worker"]
 

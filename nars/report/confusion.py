@@ -13,8 +13,9 @@ from nars.report import html
 from nars.report.style import to_png
 from nars.runs.config import SearchConfig
 from nars.searching.results import winner
+from nars.studies import class_names
 from nars.training.confusion import classes_of, most_confused
-from nars.trials import SCORES, Record, class_names
+from nars.trials import SCORES, Record
 
 __all__ = ["classes_section", "confusion"]
 

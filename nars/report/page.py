@@ -23,7 +23,8 @@ from nars.searching.confirm import Measured, measured
 from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.searching.ranking import spearman
 from nars.searching.results import front_table
-from nars.trials import Record, counts, reference_record
+from nars.studies import reference_record
+from nars.trials import Record, counts
 
 __all__ = ["phases", "write_report"]
 

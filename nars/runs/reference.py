@@ -19,7 +19,7 @@ from nars.internals import storage_of
 from nars.runs.budget import Budget
 from nars.space import Space
 from nars.spec import Candidate, Recipe
-from nars.trials import reference_record
+from nars.studies import reference_record
 
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch

@@ -24,7 +24,8 @@ from nars.searching.ranking import Agreement, spearman
 from nars.space import feasible
 from nars.space.genotypes import from_genotypes
 from nars.spec import Candidate
-from nars.trials import SCORES, Record, reference_record
+from nars.studies import reference_record
+from nars.trials import SCORES, Record
 
 __all__ = [
     "Best",

@@ -18,8 +18,8 @@ from nars.predictors.knowledge import EarlierSearch
 from nars.runs.config import SearchConfig
 from nars.space.feasible import Reservoir
 from nars.space.genotypes import Domain, to_genotypes
+from nars.studies import foretold_samples, write_foretold_samples
 from nars.tasks.base import Task
-from nars.trials import foretold_samples, write_foretold_samples
 
 __all__ = ["foretold"]
 

@@ -26,9 +26,10 @@ from nars.parents.sources import parent_in
 from nars.runs.reference import Reference, charged, reference_candidate, study_name
 from nars.space.cost import count
 from nars.spec import Candidate
+from nars.studies import reference_record, write_reference_record
 from nars.tasks.base import Outcome
 from nars.training.loop import Progress
-from nars.trials import Record, artifact_of, reference_record, write, write_reference_record
+from nars.trials import Record, artifact_of, write
 from nars.workers.foretold import foretold
 from nars.workers.liveness import Heartbeat, is_alive, worker_name
 from nars.workers.search import Search
