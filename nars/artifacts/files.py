@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial
 
 from nars.artifacts.store import Store, reason_of
 from nars.errors import RunError
-from nars.files import write_whole
+from nars.files import sha256_of, write_whole
 from nars.trials import Artifact, Measurement, Purpose, artifact_of, write_artifact
 
 __all__ = ["fetch", "keep"]
@@ -37,8 +37,7 @@ def keep(
     """
     before = artifact_of(owner, purpose)
     try:
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = sha256_of(file)
         size = file.stat().st_size
         named = _Named(store)
         with contextlib.ExitStack() as undo:

@@ -13,7 +13,7 @@ from torch import Tensor
 from nars.data.pictures import Fit
 from nars.data.splits import ImageSize, Split
 
-__all__ = ["ImageData", "in_groups", "in_order", "shuffled"]
+__all__ = ["ImageData", "evenly", "in_groups", "in_order", "shuffled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +107,11 @@ class ImageData:
 def in_order(count: int, batch_size: int) -> tuple[Tensor, ...]:
     """Image numbers 0..count-1 in groups of at most `batch_size`."""
     return torch.split(torch.arange(count), batch_size)
+
+
+def evenly(count: int, most: int) -> Tensor:
+    """At most `most` of the image numbers 0..count-1, evenly spread over them."""
+    return torch.linspace(0, count - 1, min(count, most)).long()
 
 
 def in_groups(numbers: Tensor, batch_size: int) -> tuple[Tensor, ...]:

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nars.data import ImageData, normalise
+from nars.data import ImageData, evenly, normalise
 from nars.parents.alignment import Site, sites
 from nars.parents.importance import hidden_name, output_name
 from nars.parents.parent import Parent, network_of
@@ -134,7 +134,7 @@ def observed(
     for site in (site for stage in sites(parent.architecture) for site in stage):
         _watch(model, site, seen)
     mean, std = data.mean.to(device), data.std.to(device)
-    numbers = torch.linspace(0, len(data.train) - 1, min(len(data.train), _IMAGES)).long().split(_BATCH)
+    numbers = evenly(len(data.train), _IMAGES).split(_BATCH)
     resolution = min(parent.architecture.resolution, _MOST_SIDE)
     for images, labels in data.train.batches(resolution, device, numbers):
         logits = model(normalise(images, mean, std))

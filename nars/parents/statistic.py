@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nars.data import ImageData, normalise
+from nars.data import ImageData, evenly, normalise
 from nars.device import half_precision
 from nars.parents.parent import Parent, network_of
 from nars.training.evaluation import moments
@@ -76,7 +76,7 @@ def answers(model: nn.Module, data: ImageData, *, resolution: int, device: torch
         seen.append(inputs[0].flatten(1))
 
     hook = model.get_submodule("head.classifier").register_forward_pre_hook(keep)
-    numbers = torch.linspace(0, len(data.train) - 1, min(len(data.train), _IMAGES)).long()
+    numbers = evenly(len(data.train), _IMAGES)
     (mean, std), half = moments(model, data, device), half_precision(device)
     was_training = model.training
     model.eval()

@@ -151,6 +151,21 @@ class FineTuned:
     epochs: int
     seconds: float
 
+    @classmethod
+    def of(cls, study: Study, config: SearchConfig) -> Self | None:
+        """Read the reference of a search; None without one, and before it is fine-tuned."""
+        record = reference_record(study)
+        if record is None or config.reference is None:
+            return None
+        return cls(
+            metric=config.metric,
+            score=record.measured[config.metric],
+            costs={name: int(record.measured[name]) for name in ("macs", "params")},
+            resolution=config.reference.resolution,
+            epochs=record.epochs or 0,
+            seconds=record.seconds or 0.0,
+        )
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -184,7 +199,7 @@ class Summary:
             agreement=rank_correlation(trials, config.objectives[0]),
             best=_best(run, confirm.winner(trials, config.directions)),
             init=config.init,
-            reference=_reference(study, config),
+            reference=FineTuned.of(study, config),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -225,21 +240,6 @@ def _best(run: Run, winner: Measured | None) -> Best | None:
         trials=winner.numbers,
         costs=_statistics(run.config, winner),
         file=run.folder / "best.yaml",
-    )
-
-
-def _reference(study: Study, config: SearchConfig) -> FineTuned | None:
-    record = reference_record(study)
-    if record is None or config.reference is None:
-        return None
-    metric = config.objectives[0]
-    return FineTuned(
-        metric=metric,
-        score=record.measured[metric],
-        costs={name: int(record.measured[name]) for name in ("macs", "params")},
-        resolution=config.reference.resolution,
-        epochs=record.epochs or 0,
-        seconds=record.seconds or 0.0,
     )
 
 

@@ -54,7 +54,7 @@ def join(
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     task = config.open_task(data, device)
-    if config.data_fingerprint not in (task.fingerprint, *task.earlier_fingerprints):
+    if not task.is_of(config.data_fingerprint):
         raise RunError(f"the data at {data or config.data} is not that of study {name}")
     work(Search.of(study, config, task, store), study)
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 
 from nars.artifacts.files import fetch, keep
 from nars.artifacts.store import Store
@@ -126,7 +126,7 @@ class Keeper(AbstractContextManager["Keeper"]):
             self._store.has_failed = True
 
 
-def discard_checkpoint(store: Store | None, trial: Trial) -> None:
+def discard_checkpoint(store: Store | None, trial: Trial | FrozenTrial) -> None:
     """Delete the checkpoint of a finished trial."""
     artifact = artifact_of(trial, "checkpoint")
     if store is not None and artifact is not None:

@@ -29,8 +29,9 @@ from nars.spec import Candidate
 from nars.studies import reference_record, write_reference_record
 from nars.tasks.base import Outcome
 from nars.training.loop import Progress
-from nars.trials import Record, artifact_of, write
+from nars.trials import Record, write
 from nars.workers.foretold import foretold
+from nars.workers.keeper import discard_checkpoint
 from nars.workers.liveness import Heartbeat, is_alive, worker_name
 from nars.workers.search import Search
 
@@ -118,7 +119,8 @@ def _fine_tune(search: Search, study: Study, turn: tuple[Study, Trial], settings
     write(beside, trial, record)
     write_reference_record(study, record)
     beside.tell(trial, outcome.score)
-    _discard_checkpoints(search, beside)
+    for other in beside.get_trials(deepcopy=False):
+        discard_checkpoint(search.store, other)
 
 
 def _follow(search: Search, trial: Trial, checkpoint: Path) -> Callable[[Progress], bool]:
@@ -142,14 +144,6 @@ def _last_checkpoint(search: Search, beside: Study, target: Path) -> None:
     for trial in reversed(beside.get_trials(deepcopy=False)):
         if fetch(trial, search.store, "checkpoint", target) is not None:
             return
-
-
-def _discard_checkpoints(search: Search, beside: Study) -> None:
-    """Delete the checkpoints of the fine-tuning, which is done."""
-    for trial in beside.get_trials(deepcopy=False):
-        checkpoint = artifact_of(trial, "checkpoint")
-        if search.store is not None and checkpoint is not None:
-            search.store.remove(checkpoint.id)
 
 
 def _keep(search: Search, study: Study, outcome: Outcome, file: Path) -> None:
