@@ -28,7 +28,7 @@ class ImageData:
     fingerprint: str
     """Hex digest of classes, labels and contents; equal data have equal digests."""
     earlier_fingerprints: tuple[str, ...] = ()
-    """Digests that older versions gave these data; for folders of images, of names and sizes of the files."""
+    """Digests by older versions, which for folders of images covered only names and sizes of the files."""
     dropped: tuple[str, ...] = ()
     """One line about each image that could not be read and was left out, as asked."""
     normalization: tuple[Tensor, Tensor] | None = None
@@ -39,7 +39,7 @@ class ImageData:
         return replace(self, normalization=(mean, std))
 
     def fitted(self, fit: Fit) -> ImageData:
-        """The same data with pictures that become squares in the way `fit`, normalized as before.
+        """The same data, normalized as before, with pictures made square in the way `fit`.
 
         Images that are squares already, such as those of arrays, stay as they are.
         """

@@ -30,9 +30,9 @@ _SHOWN = 10
 
 
 def classes_section(study: Study, config: SearchConfig) -> str:
-    """Return the section of the winner's classes; nothing if no trial of the winner has a matrix.
+    """Return the section of the winner's classes; empty if there is no confusion matrix.
 
-    Of several runs it is the one with the median score.
+    The matrix is that of the run with the median score.
     """
     try:
         number = winner(study, config).median

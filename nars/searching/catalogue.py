@@ -1,4 +1,4 @@
-"""Finds spaces, architectures and recipes by their names or files, and fixes parts of a space."""
+"""Finds spaces, candidates and recipes by their names or files, and fixes parts of a space."""
 
 from __future__ import annotations
 

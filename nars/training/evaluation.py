@@ -73,8 +73,8 @@ def evaluate(
 ) -> Metrics:
     """Measure `model`, which is on `device`, on the ``train``, ``val`` or ``test`` images.
 
-    The AUROC, which takes a while with many classes, is None unless it is the metric or `auroc` asks for
-    it, and where no class has images of its own and others. Raises `TrialMemoryError`, `DataError` for
+    The AUROC, which takes a while with many classes, is None unless it is the metric or `auroc` asks for it,
+    and if all images are of one class. Raises `TrialMemoryError`, `DataError` for
     images that cannot be read, and `TrialError` for a metric that is no number on these images.
     """
     part = data.split(split)

@@ -1,7 +1,7 @@
 """The fine-tuning of the parent before the first candidate: one worker does it, the others wait.
 
-Whose turn it is, a study beside that of the search tells, whose trials are the workers that came: the first
-one alive fine-tunes the parent. If it dies, the next one continues from its last epoch.
+A study of its own decides which worker that is: each worker that arrives is a trial there, and the first
+one that is alive fine-tunes the parent. If it dies, the next one continues from its last epoch.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ __all__ = ["inheriting"]
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
-"""Seconds between two looks of a worker that waits for its turn."""
+"""Seconds between two checks of a worker that waits for its turn."""
 
 
 def inheriting(search: Search, study: Study) -> Search:
-    """The search whose candidates inherit from the fine-tuned parent; it is fine-tuned now if it is not yet.
+    """The search whose candidates inherit from the fine-tuned parent, which is fine-tuned first if needed.
 
     Raises `RunError` if it cannot be fine-tuned, kept or read.
     """
@@ -62,7 +62,7 @@ def inheriting(search: Search, study: Study) -> Search:
 
 @contextlib.contextmanager
 def _turn(study: Study) -> Iterator[tuple[Study, Trial]]:
-    """Come to the study of the reference as one more worker, and leave it whatever happens."""
+    """Add this worker to the study of the reference while the block runs."""
     beside = optuna.create_study(
         storage=storage_of(study),
         study_name=study_name(study.study_name),
@@ -80,7 +80,7 @@ def _turn(study: Study) -> Iterator[tuple[Study, Trial]]:
 
 
 def _is_first(study: Study, turn: tuple[Study, Trial]) -> bool:
-    """Wait until the reference is there, or until no earlier worker is alive."""
+    """Wait for the reference, or until no earlier worker is alive, so that this one has to make it."""
     beside, mine = turn
     while reference_record(study) is None:
         earlier = beside.get_trials(deepcopy=False, states=(TrialState.RUNNING,))

@@ -5,7 +5,7 @@
     weights/reference.pt      the fine-tuned parent, if the search has one
 
 The store keeps the weights of the winner, of the front and of the best few candidates by score, in all their
-runs, and the checkpoints of trials that are not finished. Everything else is deleted as the search goes on.
+runs, and the checkpoints of trials that are not finished. Everything else is deleted in time.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _BEST_KEPT = 5
 def write_weights(run: Run, study: Study, store: Store) -> None:
     """Write the weights of the reference, of the winner and of the front, as far as the store has them.
 
-    Files of other trials of the study that lie there are deleted. A disk that is full is logged.
+    Files that were written for other trials are deleted. A full disk is logged.
     """
     _write_reference(run, study, store)
     trials = study.get_trials(deepcopy=False)
