@@ -20,7 +20,8 @@ from nars.runs.config import SearchConfig
 from nars.runs.request import SearchRequest
 from nars.runs.run import Run, default_folder, start_run
 from nars.searching.configure import configure
-from nars.searching.results import Summary, best_candidate, front_table, trials_table, winner, write_results
+from nars.searching.results import best_candidate, front_table, trials_table, winner, write_results
+from nars.searching.summary import Summary
 from nars.spec import Candidate
 from nars.training.metrics import check_repeated
 from nars.workers import finish as finishing

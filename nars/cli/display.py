@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from nars.runs.config import SearchConfig
-    from nars.searching.results import Summary
+    from nars.searching.summary import Summary
     from nars.space.feasible import FeasiblePart
     from nars.training.loop import Progress as Training
     from nars.workers.finish import Finished

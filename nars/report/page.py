@@ -22,7 +22,8 @@ from nars.sampling.rounds import FIRST_BATCH
 from nars.searching.confirm import Measured, measured
 from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.searching.ranking import spearman
-from nars.searching.results import FineTuned, front_table
+from nars.searching.results import front_table
+from nars.searching.summary import FineTuned
 from nars.studies import reference_record
 from nars.trials import Record, counts
 
