@@ -26,9 +26,9 @@ def smallest() -> Space:
 
 
 def known_space(request: SearchRequest, continued: Run | None) -> tuple[Space, str] | None:
-    """The space that does not depend on the data, and the reason for it; None if it does.
+    """The space and the reason for it; None if the choice depends on the data.
 
-    It is the one that is named, or that of the search which this one continues or learns from.
+    It is the one that is named, or that of the search that this one continues or learns from.
     """
     if request.space != AUTO:
         return catalogue.space(request.space), "it is named"
