@@ -51,7 +51,7 @@ from detector.training.loop import Outputs, train
 from detector.training.plan import CPU_SETTINGS, plan
 from experiments.resumable import workers
 from nars.device import resolve
-from nars.searching import configure
+from nars.searching import catalogue
 
 HERE = Path(__file__).parent
 """This folder."""
@@ -93,7 +93,7 @@ def build(make: str, data: CocoData, seed: int) -> nn.Module:
     classes = len(data.classes)
     if make == "mobilenet":
         return mobilenet(classes)
-    source = "fbnetv3a_dsmask_c4" if make == "dsmask" else configure.candidate(str(SEARCHED)).architecture
+    source = "fbnetv3a_dsmask_c4" if make == "dsmask" else catalogue.candidate(str(SEARCHED)).architecture
     return plan(source, data, CPU, settings=SIZE).build(classes, seed)
 
 

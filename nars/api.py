@@ -20,7 +20,8 @@ from nars.runs.config import SearchConfig
 from nars.runs.request import SearchRequest
 from nars.runs.run import Run, default_folder, start_run
 from nars.searching.configure import configure
-from nars.searching.results import Summary, best_candidate, front_table, trials_table, winner, write_results
+from nars.searching.results import best_candidate, front_table, trials_table, winner, write_results
+from nars.searching.summary import Summary
 from nars.spec import Candidate
 from nars.training.metrics import check_repeated
 from nars.workers import finish as finishing
@@ -88,13 +89,13 @@ def search(
     """Search until the budget is spent, continuing an earlier search of the run folder.
 
     - `request`: the configuration of the search; alternatively, give its fields by name as `settings`,
-      as in ``search(data="photos/", budget="64", max_macs=8e6)``. Beside a `SearchConfig`, only `metric` may
-      be given, and must be if it is a function, whose code is run
+      as in ``search(data="photos/", budget="64", max_macs=8e6)``. With a `SearchConfig`, the only setting is
+      `metric`; it is required if the metric is a user's function, because its code is run
     - `run`: the run folder; by default one below ``runs/``, named after the settings
     - `storage`: an Optuna storage URL instead of the journal file in the run folder
     - `workers`: how many processes train; None trains in this process
-    - `artifacts`: a folder or ``s3://bucket/prefix`` for weights and checkpoints instead of ``artifacts`` in
-      the run folder, for workers that do not reach that
+    - `artifacts`: a folder or ``s3://bucket/prefix`` for weights and checkpoints, for workers that do not
+      reach the run folder; by default ``artifacts`` there
     - `finish`: train the winner in full after the budget, into ``weights/finished.pt``; a number replaces
       the epochs of its recipe
     - `watch`: called with the study about twice a second while worker processes train

@@ -1,14 +1,15 @@
-"""Writes files whole or not at all, and names the cache folder."""
+"""Writes files whole or not at all, hashes them, and names the cache folder."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from pathlib import Path
 
 from nars.errors import RunError
 
-__all__ = ["cache_folder", "write_whole"]
+__all__ = ["cache_folder", "sha256_of", "write_whole"]
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:
@@ -33,6 +34,12 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content as hex digits. Raises `OSError`."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def cache_folder() -> Path:

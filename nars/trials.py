@@ -1,7 +1,7 @@
-"""The record of a trial: everything nars writes about a trial or a study, typed.
+"""The record of a trial: everything nars writes about a trial, typed.
 
 Optuna stores such data as *user attributes*, a mapping from text to any value. Only this module
-spells their keys; all other code reads and writes a `Record`.
+spells their keys; all other code reads and writes a `Record`. `nars.studies` is the same for studies.
 """
 
 from __future__ import annotations
@@ -25,26 +25,13 @@ __all__ = [
     "Measurement",
     "Purpose",
     "Record",
-    "StoreLocation",
     "Void",
     "artifact_of",
-    "class_names",
-    "config_text",
     "counts",
-    "foretold_samples",
     "labels",
-    "latency_samples",
     "place",
-    "reference_record",
-    "store_location",
     "write",
     "write_artifact",
-    "write_class_names",
-    "write_config_text",
-    "write_foretold_samples",
-    "write_latency_samples",
-    "write_reference_record",
-    "write_store_location",
 ]
 
 Void = Literal["interrupted", "refused"]
@@ -66,22 +53,8 @@ repetition of the trial continues, or the reference of the study."""
 Measurement = tuple[int, int, float]
 """A score within a training: epochs done, epochs of the recipe, score."""
 
-_CONFIG = "config"
-"""User attribute of a study: the search as YAML, so a worker needs nothing but the storage."""
-
-_REFERENCE = "reference"
-"""User attribute of a study: the record of the fine-tuning of its parent."""
-_CLASSES = "classes"
-"""User attribute of a study: names of the classes, for the rows of its trials' confusion matrices."""
-
-_LATENCY_SAMPLES = "latency_samples"
-"""User attribute of a study: genotype rows and seconds that its latency model learns from."""
-
-_FORETOLD_SAMPLES = "foretold_samples"
-"""User attribute of a study: genotypes and what their task foretells of them before a training."""
-
-_STORE = "artifact_store"
-"""User attribute of a study: the location of its store of files, and whether that is in the run folder."""
+SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
+"""Scores that the record of a trained classifier has in `Record.measured`, whatever the metric is."""
 
 _ARTIFACT = "artifact_"
 """Start of the user attributes of trials and studies that name a file in the store; the purpose follows."""
@@ -104,20 +77,6 @@ class Artifact:
         """Read what `asdict` gives after it went through JSON."""
         measurements = tuple((epoch, epochs, score) for epoch, epochs, score in attribute["measurements"])
         return cls(attribute["id"], attribute["size"], attribute["sha256"], measurements)
-
-
-@dataclass(frozen=True)
-class StoreLocation:
-    """The location of a search's store of files, as its study records it."""
-
-    location: str
-    """A folder, or a URL such as ``s3://bucket/prefix``."""
-    in_run: bool
-    """Whether it is the folder ``artifacts`` of the run folder, wherever that is now."""
-
-
-SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
-"""Scores that the record of a trained classifier has in `Record.measured`, whatever the metric is."""
 
 
 @dataclass(frozen=True)
@@ -161,10 +120,11 @@ class Record:
     @classmethod
     def of(cls, trial: FrozenTrial | Trial) -> Self:
         """Read the record of a trial."""
-        return cls._of(trial.user_attrs)
+        return cls.from_attributes(trial.user_attrs)
 
     @classmethod
-    def _of(cls, attributes: Mapping[str, Any]) -> Self:
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> Self:
+        """Read what `attributes` returns after it went through JSON."""
         written = {key: attributes[key] for key in _KEYS if key in attributes}
         if "curve" in written:
             written["curve"] = [(fraction, score) for fraction, score in written["curve"]]
@@ -236,50 +196,6 @@ def labels(study: Study, trial: FrozenTrial) -> list[float] | None:
     return [float(value) for value in values] if values is not None and np.isfinite(values).all() else None
 
 
-def config_text(study: Study) -> str | None:
-    """Return the configuration of a study's search as YAML; None if nars did not make the study."""
-    text: str | None = study.user_attrs.get(_CONFIG)
-    return text
-
-
-def write_config_text(study: Study, text: str) -> None:
-    """Store the configuration of a search in its study."""
-    study.set_user_attr(_CONFIG, text)
-
-
-def reference_record(study: Study) -> Record | None:
-    """Return the record of the fine-tuning of a search's parent; None before it is done, or without one."""
-    attributes: dict[str, Any] | None = study.user_attrs.get(_REFERENCE)
-    return None if attributes is None else Record._of(attributes)
-
-
-def write_reference_record(study: Study, record: Record) -> None:
-    """Store the record of the fine-tuning of a search's parent."""
-    study.set_user_attr(_REFERENCE, record.attributes)
-
-
-def class_names(study: Study) -> list[str] | None:
-    """Return the names of the classes; None if they were not written."""
-    names: list[str] | None = study.user_attrs.get(_CLASSES)
-    return names
-
-
-def write_class_names(study: Study, names: Sequence[str]) -> None:
-    """Store the names of the classes in a study."""
-    study.set_user_attr(_CLASSES, list(names))
-
-
-def latency_samples(study: Study) -> list[tuple[list[float], float]] | None:
-    """Return pairs of a genotype row [d] and its measured seconds; None before they are measured."""
-    samples: list[tuple[list[float], float]] | None = study.user_attrs.get(_LATENCY_SAMPLES)
-    return samples
-
-
-def write_latency_samples(study: Study, samples: Sequence[tuple[Sequence[float], float]]) -> None:
-    """Store the samples of a latency model in its study, for every worker and every restart."""
-    study.set_user_attr(_LATENCY_SAMPLES, [[list(row), seconds] for row, seconds in samples])
-
-
 def artifact_of(owner: Study | Trial | FrozenTrial, purpose: Purpose) -> Artifact | None:
     """Return the file for `purpose` that a trial or a study has in the store; None if it never had one."""
     attribute = owner.user_attrs.get(_ARTIFACT + purpose)
@@ -289,25 +205,3 @@ def artifact_of(owner: Study | Trial | FrozenTrial, purpose: Purpose) -> Artifac
 def write_artifact(owner: Study | Trial, purpose: Purpose, artifact: Artifact) -> None:
     """Name the file for `purpose` that a running trial or a study has in the store."""
     owner.set_user_attr(_ARTIFACT + purpose, asdict(artifact))
-
-
-def store_location(study: Study) -> StoreLocation | None:
-    """Return the location of a study's store; None before there is one."""
-    fields: dict[str, Any] | None = study.user_attrs.get(_STORE)
-    return None if fields is None else StoreLocation(fields["location"], fields["in_run"])
-
-
-def write_store_location(study: Study, location: StoreLocation) -> None:
-    """Store the location of a study's files, for workers that know only the storage."""
-    study.set_user_attr(_STORE, asdict(location))
-
-
-def foretold_samples(study: Study) -> list[tuple[dict[str, Any], float]] | None:
-    """Return pairs of a genotype and what its task foretells of it; None before they are measured."""
-    samples: list[tuple[dict[str, Any], float]] | None = study.user_attrs.get(_FORETOLD_SAMPLES)
-    return samples
-
-
-def write_foretold_samples(study: Study, samples: Sequence[tuple[Mapping[str, Any], float]]) -> None:
-    """Store what a task foretells in the study, for every worker and every restart."""
-    study.set_user_attr(_FORETOLD_SAMPLES, [[dict(genotype), value] for genotype, value in samples])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 import tomllib
@@ -19,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "nars": [
         "errors internals",
-        "trials documents files device",
+        "trials",
+        "studies documents files device",
         "spec",
         "data space tensors artifacts",
         "training networks predictors",
@@ -139,6 +141,12 @@ def test_packages_import_only_along_the_arrows(package: str) -> None:
     assert wrong == {}
 
 
+def test_two_modules_spell_the_keys_of_user_attributes() -> None:
+    uses = re.compile(r"user_attrs[.\[]|\.set_user_attr\(")
+    users = {file.stem for file in _files("nars") if uses.search(file.read_text())}
+    assert users == {"trials", "studies"}
+
+
 def test_every_folder_can_be_taken_in_at_a_glance() -> None:
     folders = {file.parent for file in _modules().values()}
     sizes = {folder: sum(file.stem != "__init__" for file in folder.glob("*.py")) for folder in folders}
@@ -171,6 +179,7 @@ def test_descriptions_import_no_torch() -> None:
         "nars.spec",
         "nars.files",
         "nars.trials",
+        "nars.studies",
         "nars.sampling.sampler",
         "search_spaces",
     ]

@@ -218,22 +218,22 @@ class _Source:
 
 def _source(arch: str) -> _Source:
     """Read ARCH, or look up its name. Raises `UsageError`, `SpecError`, `WeightsError`."""
-    from nars.searching import configure
+    from nars.searching import catalogue
     from nars.spec import Candidate, read
 
     if arch.endswith((".yaml", ".yml")):
         document = read(arch)
         if isinstance(document, Candidate):
             return _Source(document.architecture, document.recipe, document.data)
-        return _Source(configure.candidate(arch).architecture)
-    if arch in configure.published_names():
-        return _Source(configure.candidate(arch).architecture)
+        return _Source(catalogue.candidate(arch).architecture)
+    if arch in catalogue.published_names():
+        return _Source(catalogue.candidate(arch).architecture)
     if arch.endswith((".pt", ".safetensors")):
         from detector.weights.saved import load_detector
 
         saved = load_detector(arch)
         return _Source(saved, data=saved.data)
-    _check_published(arch, configure.published_names())
+    _check_published(arch, catalogue.published_names())
     return _Source(arch)
 
 
@@ -271,10 +271,10 @@ def _training(
     recipe_file: str | None, recipe: Recipe | None, data: str, options: dict[str, Any]
 ) -> tuple[Training, tuple[str, ...]]:
     """The recipe's settings, overridden by the options, and the recipe's fields that do not apply."""
-    from nars.searching import configure
+    from nars.searching import catalogue
 
     if recipe_file is not None:
-        recipe = configure.recipe(recipe_file)
+        recipe = catalogue.recipe(recipe_file)
     if data == _SCENES:
         options = {"flip": 0.0} | options
     if recipe is None:

@@ -101,7 +101,8 @@ def train(
         stack.enter_context(widened(model, device))  # the average, copied before, does not need this
         written = outputs.folder if distributed.is_first() else None
         folder = stack.enter_context(TrainingFolder.opened(written))
-        checkpoint = outputs.checkpoint if written is None else TrainingFolder.checkpoint(written)
+        in_folder = None if outputs.folder is None else TrainingFolder.checkpoint(outputs.folder)
+        checkpoint = in_folder or outputs.checkpoint  # every process continues from it
         if checkpoint is not None:
             trainer.restore(checkpoint)
         evaluation = None

@@ -7,7 +7,6 @@ use, which is recorded next to the file. `licence` returns the terms of each.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 import tempfile
@@ -21,7 +20,7 @@ from pydantic import Field
 
 from nars.documents import Frozen, read_yaml
 from nars.errors import WeightsError, closest
-from nars.files import cache_folder, write_whole
+from nars.files import cache_folder, sha256_of, write_whole
 
 __all__ = ["Entry", "entries", "fetch", "folder", "licence"]
 
@@ -105,14 +104,9 @@ def _download(name: str, entry: Entry, path: Path) -> None:
         raise WeightsError(f"cannot download {name} from {entry.address} ({reason}); {remedy}") from None
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _check_published(path: Path, entry: Entry, source: str, remedy: str) -> None:
     """Compare with the published hash, if there is one."""
-    digest = _sha256(path)
+    digest = sha256_of(path)
     if entry.sha256 is not None and not digest.startswith(entry.sha256):
         hashes = f"its SHA-256 is {digest}, expected one that starts with {entry.sha256}"
         raise WeightsError(f"{source} is not what was published: {hashes}; {remedy}")
@@ -120,7 +114,7 @@ def _check_published(path: Path, entry: Entry, source: str, remedy: str) -> None
 
 def _check_unchanged(path: Path) -> None:
     """Compare with the record of the first use, or write it."""
-    digest = _sha256(path)
+    digest = sha256_of(path)
     record = path.with_name(path.name + ".sha256")
     if not record.exists():
         write_whole(record, f"{digest}  {path.name}\n")

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial
 
 from nars.artifacts.store import Store, reason_of
 from nars.errors import RunError
-from nars.files import write_whole
+from nars.files import sha256_of, write_whole
 from nars.trials import Artifact, Measurement, Purpose, artifact_of, write_artifact
 
 __all__ = ["fetch", "keep"]
@@ -30,15 +30,14 @@ def keep(
     file: Path,
     measurements: tuple[Measurement, ...] = (),
 ) -> None:
-    """Copy `file` into the store, for `purpose` of a running trial or a study, in the place of the last one.
+    """Copy `file` into the store for `purpose` of a running trial or a study, replacing the one before.
 
-    `measurements` are those of a checkpoint. Raises `RunError` with the reason, such as a full disk; the
-    last file is then still the one that is named.
+    `measurements` are those of a checkpoint. Raises `RunError` with the reason, such as a full disk; the file
+    before is then kept.
     """
     before = artifact_of(owner, purpose)
     try:
-        with file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = sha256_of(file)
         size = file.stat().st_size
         named = _Named(store)
         with contextlib.ExitStack() as undo:
@@ -55,8 +54,8 @@ def keep(
 def fetch(owner: Study | Trial | FrozenTrial, store: Store, purpose: Purpose, target: Path) -> Path | None:
     """Copy the file for `purpose` of a trial or a study to `target`, whole or not at all.
 
-    Returns `target`, or None if there is no such file any more, or not the one that was kept, which is
-    logged. Raises `RunError` if `target` cannot be written.
+    Returns `target`, or None if the file is gone or, which is logged, differs from what was kept. Raises
+    `RunError` if `target` cannot be written.
     """
     artifact = artifact_of(owner, purpose)
     if artifact is None:

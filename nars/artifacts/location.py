@@ -1,4 +1,4 @@
-"""The location of a search's store, as its processes agree on it.
+"""Finds the store of a search for each of its processes.
 
 A run may come from a stranger, and files are written and deleted in its store. A recorded location outside
 of the run folder is therefore followed only if the command line repeats it or, by ``nars worker``, if the
@@ -14,7 +14,7 @@ from optuna.study import Study
 
 from nars.artifacts.store import Store, open_store
 from nars.errors import RunError
-from nars.trials import StoreLocation, store_location, write_store_location
+from nars.studies import StoreLocation, store_location, write_store_location
 
 __all__ = ["FOLDER", "store_of_run", "store_of_worker"]
 
@@ -31,10 +31,10 @@ _SQLITE = "sqlite:"
 
 
 def store_of_run(folder: Path, study: Study, given: str | None = None) -> Store:
-    """Open, for the process that has the run folder, the store of a search, and record where it is.
+    """Open the store of a search for the process that has its run folder, and record the location.
 
-    `given` is what the command line names. Raises `UsageError` for a location that cannot be used, and
-    `RunError` if the study records one outside of the run folder and the command line names none.
+    `given` is the location that the command line names. Raises `UsageError` for a location that cannot be
+    used, and `RunError` if the study records one outside of the run folder and the command line names none.
     """
     recorded, own = store_location(study), folder / FOLDER
     if given is None and recorded is not None and not recorded.in_run:
@@ -48,7 +48,7 @@ def store_of_run(folder: Path, study: Study, given: str | None = None) -> Store:
 
 
 def store_of_worker(study: Study, storage: str, given: str | None = None) -> Store | None:
-    """Open the store of a search for a worker that knows its storage; None without one, which is logged.
+    """Open the store of a search for a worker that knows only its storage; None if it cannot reach one.
 
     Raises `UsageError` for a location that cannot be used, and `RunError` if the study records one that
     the command line has to repeat.

@@ -43,7 +43,7 @@ class Store:
         self.backend.write(self.prefix + _checked(artifact_id), content_body)
 
     def remove(self, artifact_id: str) -> None:
-        """Delete a file, once; one that is gone or cannot be deleted is left at that."""
+        """Delete a file; one that is gone or cannot be deleted is not tried again."""
         if artifact_id in self._removed or not _ID.fullmatch(artifact_id):
             return
         self._removed.add(artifact_id)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from nars.runs.config import SearchConfig
-    from nars.searching.results import Summary
+    from nars.searching.summary import Summary
     from nars.space.feasible import FeasiblePart
     from nars.training.loop import Progress as Training
     from nars.workers.finish import Finished
@@ -140,7 +140,7 @@ class _Log:
 def _tuning(config: SearchConfig, study: Study) -> str:
     """Say how far the fine-tuning of the parent is; nothing before and after it."""
     from nars.runs.reference import fine_tuning
-    from nars.trials import reference_record
+    from nars.studies import reference_record
 
     if config.reference is None or reference_record(study) is not None:
         return ""

@@ -28,7 +28,7 @@ _WHOLE = 10
 """Classes up to which all classes and the whole confusion matrix are shown, in 80 columns."""
 
 _SHOWN = 10
-"""Classes and confusions that are shown of more."""
+"""Classes and confusions that are shown if there are more."""
 
 _NAME = 24
 """Characters of a class's name that are shown."""
@@ -94,7 +94,7 @@ def evaluate_command(
 
 
 def _difference(weights: Path, mine: tuple[str, ...], source: str, theirs: tuple[str, ...]) -> str:
-    """Say how the classes of weights differ from those of data, by the first that only one of them has."""
+    """Say how the classes of weights and data differ: by the first class that only one of them has."""
     differs = f"{weights} was trained on {len(mine)} classes, {source} has {len(theirs)}"
     for name in (each for each in theirs if each not in mine):
         return f"{differs}: {name!r} is not among those of {weights}"

@@ -112,8 +112,8 @@ def best_arch_command(
 ) -> None:
     """Write the winner's architecture, recipe and data as YAML, or the trained network as ONNX or pt2.
 
-    The network has the weights of the search's own training (RUN/weights); --random-weights is enough to
-    measure its speed. A detector is exported by `nars detect export RUN/weights/best.pt`.
+    The network has the weights that the search trained (RUN/weights); random ones are enough to measure its
+    speed. A detector is exported by `nars detect export RUN/weights/best.pt`.
 
     Example: nars export best-arch --max-macs 1M -o best.yaml
     """
@@ -204,7 +204,9 @@ def trials_command(folder: Path | None, output: Path | None, as_json: bool) -> N
 
 @click.command("report")
 @run_option
-@click.option("--metric", help="The run's metric; a function of someone's own has to be named.")
+@click.option(
+    "--metric", help="Metric of the run; needed if it is a user's function, because its code is run."
+)
 def report_command(folder: Path | None, metric: str | None) -> None:
     """Write one HTML file to the run folder: winner, front, trials, importance, trust in the predictor.
 

@@ -46,8 +46,8 @@ def predict_command(
 ) -> int:
     """Classify INPUTS, which are images, folders, patterns or videos, with the network in WEIGHTS.
 
-    Pictures are prepared as in the training. One that cannot be read is named and passed over; the exit
-    code is 1 then.
+    Pictures are prepared as in the training. Pictures that cannot be read are named and skipped; the exit
+    code is then 1.
 
     Example: nars predict trained/weights/best.pt photos/ -o labelled
     """

@@ -43,7 +43,7 @@ def profile_command(
 
     Example: nars profile fbnetv3_a --latency
     """
-    from nars.searching.configure import candidate
+    from nars.searching.catalogue import candidate
 
     architecture = candidate(arch).architecture
 

@@ -52,7 +52,7 @@ GROUPS = {
     help="FILE.pt or FILE.safetensors for the last weights alone; or a folder for the best and the last "
     "weights, results.csv, results.png and, if it is installed, TensorBoard's files.",
 )
-@click.option("--recipe", help="Recipe or candidate file to train with; options come before what it says.")
+@click.option("--recipe", help="Recipe or candidate file to train with; options override it.")
 @click.option(
     "--patience",
     type=click.IntRange(min=0),
@@ -90,8 +90,9 @@ def train_command(
     """Train ARCH, a candidate file or a published name, and write its weights.
 
     Without --data it trains on the data that ARCH was searched on. With --init it inherits what fits of a
-    parent's weights, with --weights it starts from all of a file's; images are normalized as theirs. After
-    a kill the same command continues from its last epoch (OUTPUT/checkpoint.pt or FILE.checkpoint).
+    parent's weights; with --weights it starts from all weights of a file. Images are then normalized as they
+    were for these weights. After a kill, the same command continues from the last epoch
+    (OUTPUT/checkpoint.pt or FILE.checkpoint).
 
     Example: nars train best.yaml --data photos/ -o trained
     """
@@ -159,10 +160,10 @@ def train_command(
 
 def _candidate(arch: str, data: str | None, recipe: str | None, options: dict[str, Any]) -> Candidate:
     """The candidate to train, with the options in the place of what its file says."""
-    from nars.searching import configure
+    from nars.searching import catalogue
 
-    candidate = configure.candidate(arch)
-    chosen = candidate.recipe if recipe is None else configure.recipe(recipe)
+    candidate = catalogue.candidate(arch)
+    chosen = candidate.recipe if recipe is None else catalogue.recipe(recipe)
     return candidate.replace(recipe=chosen.replace(**options), data=data_to_use(data, candidate.data, arch))
 
 

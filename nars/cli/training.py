@@ -1,4 +1,4 @@
-"""A training on the command line: where it writes, how it is shown, what is printed at its end."""
+"""Parts of a training on the command line: its files, its progress, the results printed at its end."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Destination:
         return cls(last, TrainingFolder.checkpoint(output), output, best)
 
     def continuation(self) -> str:
-        """How a training that is interrupted now continues."""
+        """The message of an interruption: how the training continues."""
         if self.checkpoint.exists():
             return f"interrupted; the same command continues from {self.checkpoint}"
         return "interrupted in its first epoch; the same command starts again"

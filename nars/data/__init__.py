@@ -8,7 +8,7 @@ from __future__ import annotations
 from nars.data.augment import augment, normalise
 from nars.data.balance import balanced, class_weights
 from nars.data.crops import random_crops
-from nars.data.images import ImageData, in_order, shuffled
+from nars.data.images import ImageData, evenly, in_order, shuffled
 from nars.data.pictures import Fit, Picture, read_rgb, square
 from nars.data.sources import load
 from nars.data.splits import DiskSplit, ImageSize, MemorySplit, Split
@@ -24,6 +24,7 @@ __all__ = [
     "augment",
     "balanced",
     "class_weights",
+    "evenly",
     "in_order",
     "load",
     "normalise",

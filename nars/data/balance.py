@@ -1,4 +1,4 @@
-"""Answers to classes of unequal size: how often their images are drawn, how much they count."""
+"""Balances classes of unequal size: by how often their images are drawn, or how much they count."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Large arrays that all processes of this machine share: files that are made once and mapped into memory.
 
-They lie in the folder ``images`` of `nars.files.cache_folder`, since the data are opened before a search has
-its run folder, and trainings, evaluations and other searches on the same data use them, too. The folder may
-be deleted at any time.
+They are in the folder ``images`` of `nars.files.cache_folder`, not in a run folder: the data are opened
+before a search has one, and trainings, evaluations and other searches on the same data use the files, too.
+The folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MOST_FILES, MOST_BYTES = 64, 2**33
 _SUFFIX = ".safetensors"
 
 _refused: set[Path] = set()
-"""Folders that this process could not write to, and has said so."""
+"""Folders that this process could not write to, which it has logged."""
 
 
 def folder() -> Path:
@@ -44,11 +44,11 @@ def folder() -> Path:
 
 
 def shared(identity: Sequence[str], size: int, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The tensors that `make` returns, mapped from a file if they have `size` bytes and `SMALLEST` or more.
+    """The tensors that `make` returns, mapped from a file if their `size` is at least `SMALLEST` bytes.
 
     `identity` is everything that they depend on. One process makes them while others wait; a file that is
-    truncated or of another identity is made anew. A folder that cannot be written is reported once, and
-    `make` is called instead. They must not be written to.
+    truncated or of another identity is made anew. If the folder cannot be written, that is logged once, and
+    each process calls `make`. The tensors must not be modified.
     """
     where = folder()
     if size < SMALLEST or where in _refused:
@@ -77,7 +77,7 @@ def shared(identity: Sequence[str], size: int, make: Callable[[], dict[str, Tens
 
 
 def _read(path: Path, key: str) -> dict[str, Tensor] | None:
-    """The mapped tensors of a file; None if it is missing, truncated or another's."""
+    """The mapped tensors of a file; None if it is missing, truncated or of another identity."""
     try:
         with safe_open(path, framework="pt") as file:
             if (file.metadata() or {}).get("identity") != key:

@@ -19,10 +19,10 @@ from nars.files import write_whole
 __all__ = ["MANY", "hashes"]
 
 MANY = 1024
-"""Files from which on their hashes are remembered; fewer are read again each time."""
+"""Least number of files whose hashes are remembered; fewer files are read each time."""
 
 _SETTLED = 2.0
-"""Age in seconds of a file whose next change is sure to change its time."""
+"""Seconds after which a further change of a file is sure to change its time stamp."""
 
 
 def hashes(files: Sequence[Path], root: Path) -> list[str]:
@@ -59,7 +59,7 @@ def _hash(file: Path) -> str:
 
 
 def _stamp(file: Path) -> list[int]:
-    """Size and times of a file, in bytes and nanoseconds; nothing for one that cannot be asked."""
+    """Size and times of a file, in bytes and nanoseconds; empty if the system does not tell them."""
     try:
         status = file.stat()
     except OSError:
@@ -68,7 +68,7 @@ def _stamp(file: Path) -> list[int]:
 
 
 def _remembered(memory: Path) -> dict[str, list[Any]]:
-    """The memory by name below the root: size, times and hash of each file."""
+    """The remembered size, times and hash of each file, by its path below the root."""
     try:
         content = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Random boxes of images, and what they hold at another resolution."""
+"""Draws random boxes in images, and cuts them out at any resolution."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ def cut_out(image: Tensor, box: Tensor, resolution: int) -> Tensor:
 
 
 def pixels_needed(box: Tensor, resolution: int) -> int:
-    """The side of an image whose part in `box` [4] has `resolution` pixels a side or more."""
+    """The side at which an image has at least `resolution` pixels along each side of `box` [4]."""
     return math.ceil(resolution / float((box[2:] - box[:2]).min()))

@@ -13,7 +13,7 @@ from torch import Tensor
 from nars.data.pictures import Fit
 from nars.data.splits import ImageSize, Split
 
-__all__ = ["ImageData", "in_groups", "in_order", "shuffled"]
+__all__ = ["ImageData", "evenly", "in_groups", "in_order", "shuffled"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class ImageData:
     fingerprint: str
     """Hex digest of classes, labels and contents; equal data have equal digests."""
     earlier_fingerprints: tuple[str, ...] = ()
-    """Digests that older versions gave these data; for folders of images, of names and sizes of the files."""
+    """Digests by older versions, which for folders of images covered only names and sizes of the files."""
     dropped: tuple[str, ...] = ()
     """One line about each image that could not be read and was left out, as asked."""
     normalization: tuple[Tensor, Tensor] | None = None
@@ -39,7 +39,7 @@ class ImageData:
         return replace(self, normalization=(mean, std))
 
     def fitted(self, fit: Fit) -> ImageData:
-        """The same data with pictures that become squares in the way `fit`, normalized as before.
+        """The same data, normalized as before, with pictures made square in the way `fit`.
 
         Images that are squares already, such as those of arrays, stay as they are.
         """
@@ -107,6 +107,11 @@ class ImageData:
 def in_order(count: int, batch_size: int) -> tuple[Tensor, ...]:
     """Image numbers 0..count-1 in groups of at most `batch_size`."""
     return torch.split(torch.arange(count), batch_size)
+
+
+def evenly(count: int, most: int) -> Tensor:
+    """At most `most` of the image numbers 0..count-1, evenly spread over them."""
+    return torch.linspace(0, count - 1, min(count, most)).long()
 
 
 def in_groups(numbers: Tensor, batch_size: int) -> tuple[Tensor, ...]:

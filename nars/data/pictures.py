@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 Fit = Literal["crop", "squash", "letterbox"]
-"""Ways in which a picture becomes a square; `square` has them."""
+"""Ways in which a picture becomes a square; see `square`."""
 
 READERS = min(8, os.cpu_count() or 1)
 """Threads that decode; Pillow releases Python's lock meanwhile."""
@@ -53,7 +53,7 @@ DAMAGE = (
 """Exceptions that Pillow's decoders raise on damaged files."""
 
 PAD = (114, 114, 114)
-"""Grey beside a picture in a letterbox, that of YOLOv5, close to the mean of ImageNet."""
+"""Grey level of the bars of a letterbox: that of YOLOv5, close to the mean of ImageNet."""
 
 
 class Picture(NamedTuple):
@@ -118,7 +118,7 @@ def read_square(picture: Picture, side: int) -> Tensor | DataError:
 
 
 def with_remedy(error: DataError) -> DataError:
-    """The error of a picture that cannot be read, with what to do about it."""
+    """The error of a picture that cannot be read, with the remedy."""
     return DataError(f"{error}; mend or remove it, or leave out such images with --drop-bad")
 
 

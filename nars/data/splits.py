@@ -36,7 +36,7 @@ _SAMPLE, _SAMPLE_SIDE = 1024, 64
 
 
 class ImageSize(NamedTuple):
-    """The size of a split's images, as far as the choice of a search space needs it."""
+    """The size of a split's images, for the choice of a search space."""
 
     side: int
     """Median of the shorter sides in pixels, from a sample of the images; 256 stands for that and more."""
@@ -240,7 +240,7 @@ def _cut(images: Tensor, boxes: Tensor, resolution: int) -> Tensor:
 def _with_boxes(
     groups: Sequence[Tensor], crops: Sequence[Tensor] | None
 ) -> Iterator[list[tuple[int, Tensor | None]]]:
-    """For each group its numbers, each with its box; None stands for the whole image."""
+    """Yield the image numbers of each group, each with its box, or None for the whole image."""
     for at, group in enumerate(groups):
         boxes = [None] * len(group) if crops is None else crops[at]
         yield list(zip(group.tolist(), boxes, strict=True))

@@ -1,4 +1,4 @@
-"""Lists the files that words on a command line name: files, folders, patterns."""
+"""Lists the files that arguments of a command name: files, folders, patterns."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["files", "is_video"]
 def files(source: str | Path, *, names: Sequence[str] = ()) -> list[Path]:
     """The file `source`, the pictures and videos below the folder, or the files of the pattern, sorted.
 
-    A pattern is one such as ``photos/*.jpg``; `names` are words that the caller knows besides. Raises
-    `DataError` for a source without files.
+    A pattern is text such as ``photos/*.jpg``; `names` are other words that the caller accepts, for the
+    message. Raises `DataError` for a source without files.
     """
     path = Path(source)
     if path.is_file():

@@ -1,4 +1,4 @@
-"""Weights for a network that is the one they were trained in, to the last row."""
+"""Loads weights into a network that must be equal to the one they were trained in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def load_exactly(
 ) -> None:
     """Load `trained` into the network `model` of this architecture for these classes.
 
-    Its name and its resolution, which change no tensor, may be others. Raises `WeightsError` with the first
+    Only the name and the resolution, which change no tensor, may differ. Raises `WeightsError` with the first
     difference.
     """
     theirs = trained.candidate.architecture.replace(

@@ -21,7 +21,7 @@ from nars.space import Space, genotypes
 from nars.space.dimensions import Dimensions
 from nars.space.genotypes import Matrix
 from nars.spec import Architecture
-from nars.trials import latency_samples, write_latency_samples
+from nars.studies import latency_samples, write_latency_samples
 
 __all__ = ["Latency", "WithLatency", "latency_domain", "measure", "time_forward"]
 

@@ -27,9 +27,9 @@ class Beginning:
     """At most one of a parent and a file; without either the weights are random."""
 
     parent: Parent | None = None
-    """It gives what fits."""
+    """Its weights are inherited as far as they fit."""
     weights: Weights | None = None
-    """They are taken as they are."""
+    """All of them are loaded, unchanged."""
 
     @classmethod
     def of(cls, init: str, weights: Path | None) -> Self:

@@ -1,4 +1,4 @@
-"""Chooses the parent of a search whose user did not name one."""
+"""Chooses the parent of a search if the user names none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ParentChoice(NamedTuple):
 
 
 def choose_parent(images: ImageSize | None) -> ParentChoice:
-    """The parent that suits images of a size; None for a task that has no say."""
+    """The parent that suits images of this size; `images` is None for a task that cannot inherit."""
     if images is None:
         return ParentChoice("none", "the task starts from random weights")
     if images.channels != 3:

@@ -3,12 +3,12 @@
 - A channel of a residual stream counts by how much the loss would change without it: to first order, the
   sum over its map of value times gradient, squared, summed over images. Source: Molchanov et al.,
   "Importance Estimation for Neural Network Pruning" (CVPR 2019), section 3.1.
-- Hidden channels of a block are left out one by one, each time the one after which the block's output has
-  changed least; the later, the more important. So of two channels that say the same one stays. Source: Luo
-  et al., "ThiNet" (ICCV 2017), section 3.2.
+- Hidden channels of a block are removed one by one, each time the one whose removal changes the block's
+  output least; the later a channel is removed, the more important it is. So one of two redundant channels
+  stays. Source: Luo et al., "ThiNet" (ICCV 2017), section 3.2.
 
 In both, values count from their mean, because recalibrated norms make up for what a channel adds to all
-images alike. `experiments.importance` compares these with other ways.
+images alike. `experiments.importance` compares these with other criteria.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nars.data import ImageData, normalise
+from nars.data import ImageData, evenly, normalise
 from nars.parents.alignment import Site, sites
 from nars.parents.importance import hidden_name, output_name
 from nars.parents.parent import Parent, network_of
@@ -58,7 +58,7 @@ def with_importance(parent: Parent, data: ImageData, device: torch.device) -> Pa
 
 
 class _Written:
-    """The change of every image's loss without each channel, to first order."""
+    """Collects the change of every image's loss without each channel, to first order."""
 
     def __init__(self) -> None:
         self.changes: list[Tensor] = []  # [N, C] of each batch, as the others
@@ -76,7 +76,7 @@ class _Written:
 
 
 class _Hidden:
-    """The covariance of the values of channels."""
+    """Collects the covariance of the values of channels."""
 
     def __init__(self) -> None:
         self.total: Tensor | float = 0.0  # [C]
@@ -95,7 +95,7 @@ class _Hidden:
 
 
 def order_left_out(gram: Tensor) -> Tensor:
-    """The step [C] at which each channel is left out, so that the change of the sum stays least.
+    """The step [C] at which each channel is removed, if each removal changes the sum least.
 
     `gram` [C, C] holds the inner products of what the channels add to the sum.
     """
@@ -134,7 +134,7 @@ def observed(
     for site in (site for stage in sites(parent.architecture) for site in stage):
         _watch(model, site, seen)
     mean, std = data.mean.to(device), data.std.to(device)
-    numbers = torch.linspace(0, len(data.train) - 1, min(len(data.train), _IMAGES)).long().split(_BATCH)
+    numbers = evenly(len(data.train), _IMAGES).split(_BATCH)
     resolution = min(parent.architecture.resolution, _MOST_SIDE)
     for images, labels in data.train.batches(resolution, device, numbers):
         logits = model(normalise(images, mean, std))

@@ -6,11 +6,11 @@ Google published with TensorFlow. They need no network at run time; no code of t
 
 from __future__ import annotations
 
-import hashlib
 from importlib import import_module, metadata
 from pathlib import Path
 
 from nars.errors import UsageError, WeightsError
+from nars.files import sha256_of
 from nars.parents.imagenet import imagenet_classes
 from nars.parents.moving import moved
 from nars.parents.parent import Parent
@@ -70,8 +70,7 @@ def _file(name: str) -> Path | None:
 
 def _check(file: Path, digest: str) -> None:
     """Raise `WeightsError` if the file is not the published one."""
-    with file.open("rb") as stream:
-        actual = hashlib.file_digest(stream, "sha256").hexdigest()
+    actual = sha256_of(file)
     if actual != digest:
         rule = f"its SHA-256 is {actual[:16]}..., expected {digest[:16]}..."
         raise WeightsError(f"{file} is not what was published: {rule} (install its package again)")

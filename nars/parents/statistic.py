@@ -1,8 +1,8 @@
 """How much of what its parent knows a network keeps before it is trained.
 
-A candidate that has inherited is asked about 256 training images, and its answers and features are compared
-with its parent's and with the labels. That costs a forward pass. `experiments.inheritance_statistic` tests
-which of these numbers rank candidates as their trainings do.
+A candidate that has inherited classifies 256 training images, and its logits and features are compared with
+its parent's and with the labels. That costs a forward pass. `experiments.inheritance_statistic` tests which
+of these numbers rank candidates as their trainings do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nars.data import ImageData, normalise
+from nars.data import ImageData, evenly, normalise
 from nars.device import half_precision
 from nars.parents.parent import Parent, network_of
 from nars.training.evaluation import moments
@@ -21,7 +21,7 @@ from nars.training.evaluation import moments
 __all__ = ["Answers", "Kept", "answers", "answers_of", "echo", "kept"]
 
 _IMAGES = 256
-"""Training images that networks are asked about."""
+"""Training images that networks classify."""
 
 _RIDGE = 1.0
 """Penalty of the probes, relative to the mean square of the centred features of an image."""
@@ -43,19 +43,19 @@ class Answers:
 class Kept:
     """How much of its parent a network keeps; of `loss` and `divergence` less is better, else more.
 
-    `accuracy`, `loss` and `divergence` ask its classifier, so they say something if that is inherited.
+    `accuracy`, `loss` and `divergence` depend on its classifier, and mean little unless that is inherited.
     """
 
     accuracy: float
-    """Share of the images that it tells right, 0..1."""
+    """Share of the images that it classifies correctly, 0..1."""
     loss: float
     """Mean cross entropy, nats."""
     divergence: float
     """Mean Kullback-Leibler divergence of its classes from the parent's, nats."""
     probe: float
-    """Share of the labels' variance that ridge regression on its features explains, leaving images out."""
+    """Share of the labels' variance that ridge regression on its features explains for left-out images."""
     echo: float
-    """The same of the parent's logits."""
+    """The same for the parent's logits."""
     similarity: float
     """Linear CKA of its features with the parent's, 0..1. Source: Kornblith et al., "Similarity of Neural
     Network Representations Revisited" (ICML 2019), section 3."""
@@ -76,7 +76,7 @@ def answers(model: nn.Module, data: ImageData, *, resolution: int, device: torch
         seen.append(inputs[0].flatten(1))
 
     hook = model.get_submodule("head.classifier").register_forward_pre_hook(keep)
-    numbers = torch.linspace(0, len(data.train) - 1, min(len(data.train), _IMAGES)).long()
+    numbers = evenly(len(data.train), _IMAGES)
     (mean, std), half = moments(model, data, device), half_precision(device)
     was_training = model.training
     model.eval()
@@ -114,7 +114,7 @@ def echo(child: Answers, parent: Answers) -> float:
 
 
 def _explained(features: Tensor, targets: Tensor) -> float:
-    """The share of the variance of `targets` [N, K] that features [N, F] explain, leaving out one image each.
+    """The share of the variance of `targets` [N, K] that `features` [N, F] explain for left-out images.
 
     The residual of a left-out image is that of all images over 1 minus its own weight. Source: Hastie et al.,
     "The Elements of Statistical Learning" (2009), equation 7.52.

@@ -13,8 +13,9 @@ from nars.report import html
 from nars.report.style import to_png
 from nars.runs.config import SearchConfig
 from nars.searching.results import winner
+from nars.studies import class_names
 from nars.training.confusion import classes_of, most_confused
-from nars.trials import SCORES, Record, class_names
+from nars.trials import SCORES, Record
 
 __all__ = ["classes_section", "confusion"]
 
@@ -29,9 +30,9 @@ _SHOWN = 10
 
 
 def classes_section(study: Study, config: SearchConfig) -> str:
-    """Return the section of the winner's classes; nothing if no trial of the winner has a matrix.
+    """Return the section of the winner's classes; empty if there is no confusion matrix.
 
-    Of several runs it is the one with the median score.
+    The matrix is that of the run with the median score.
     """
     try:
         number = winner(study, config).median

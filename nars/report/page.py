@@ -23,7 +23,9 @@ from nars.searching.confirm import Measured, measured
 from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.searching.ranking import spearman
 from nars.searching.results import front_table
-from nars.trials import Record, counts, reference_record
+from nars.searching.summary import FineTuned
+from nars.studies import reference_record
+from nars.trials import Record, counts
 
 __all__ = ["phases", "write_report"]
 
@@ -107,12 +109,11 @@ def _head(run: Run, study: Study, trials: Sequence[FrozenTrial]) -> str:
 
 def _reference(study: Study, config: SearchConfig) -> list[tuple[str, str]]:
     """Return a row on the fine-tuned parent, if there is one."""
-    record = reference_record(study)
-    if record is None or config.reference is None:
+    tuned = FineTuned.of(study, config)
+    if tuned is None:
         return []
-    metric = config.objectives[0]
-    pixels = f"{config.reference.resolution} pixels, {record.epochs} epochs, {record.seconds:.0f} s"
-    score = f"val {metric} {record.measured[metric]:.2%}, {record.measured['macs'] / 1e6:.1f} M MACs"
+    pixels = f"{tuned.resolution} pixels, {tuned.epochs} epochs, {tuned.seconds:.0f} s"
+    score = f"val {tuned.metric} {tuned.score:.2%}, {tuned.costs['macs'] / 1e6:.1f} M MACs"
     return [("reference", f"{config.init}: {score} ({pixels})")]
 
 

@@ -26,7 +26,7 @@ class Budget:
     amount: float
     unit: Literal["trials", "seconds", "epochs"] = "trials"
     before: float = 0.0
-    """Seconds spent before the first trial, on the reference; only a time is charged with them."""
+    """Seconds spent on the reference before the first trial; they count only in a budget of time."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -45,7 +45,7 @@ class Budget:
         return f"{self.amount:g} {self.unit}"
 
     def charged(self, seconds: float) -> Self:
-        """Return the same budget after `seconds` that were spent before the first trial."""
+        """Return the same budget with `seconds` spent before the first trial."""
         return replace(self, before=seconds)
 
     def spent(self, trials: Sequence[FrozenTrial], now: datetime | None = None) -> float:

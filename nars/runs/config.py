@@ -87,7 +87,8 @@ class SearchConfig(Document):
     def open_task(self, data: str | None = None, device: str | None = None) -> Task:
         """Open the task of the search, on `data` and `device` instead of its own if they are given.
 
-        The code of a metric of the user's own is run. Raises `UsageError`, `DataError`, `WeightsError`.
+        If the metric is a user's function, its module is imported. Raises `UsageError`, `DataError`,
+        `WeightsError`.
         """
         from nars import tasks
 

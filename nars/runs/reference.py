@@ -1,8 +1,8 @@
 """The reference: the parent, fine-tuned on the data before the first candidate is trained.
 
 Candidates inherit from it, it teaches them, and they are compared with it. It is no trial: it may exceed
-the limits, never wins, and the sampler does not learn from it. Its training is the only trial of a study of
-its own beside that of the search, and the search's study has a copy of that trial's record.
+the limits, never wins, and the sampler does not learn from it. It is trained in a study of its own, beside
+that of the search; the study of the search has a copy of its record.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nars.internals import storage_of
 from nars.runs.budget import Budget
 from nars.space import Space
 from nars.spec import Candidate, Recipe
-from nars.trials import reference_record
+from nars.studies import reference_record
 
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
@@ -46,11 +46,11 @@ class Reference(Frozen):
 def reference_of(space: Space, side: int, epochs: int) -> Reference:
     """The fine-tuning for a search in `space` over images of a median `side` in pixels.
 
-    Its resolution is the largest that the space has and the images fill, or the smallest of the space. The
+    Its resolution is the largest of the space that the images fill, or else the smallest of the space. The
     recipe is one that fine-tunes EfficientNet-Lite0 well on a few thousand photos in `epochs` epochs.
     """
     offered = sides(space)
-    filled = [each for each in offered if each <= side]
+    filled = [resolution for resolution in offered if resolution <= side]
     return Reference(resolution=max(filled, default=min(offered)), recipe=_RECIPE.replace(epochs=epochs))
 
 
@@ -63,7 +63,7 @@ _RECIPE = Recipe(
     augmentation="flip",
     crop_area=0.5,
 )
-"""The recipe of every fine-tuning, but for its epochs."""
+"""The recipe of every fine-tuning; only its epochs are chosen."""
 
 
 def reference_candidate(settings: Reference, task: Task) -> Candidate:
@@ -98,5 +98,5 @@ def sides(space: Space) -> list[int]:
         return [int(str(space.fixed["resolution"]))]
     distribution: Any = space.distributions["resolution"]
     if isinstance(distribution, CategoricalDistribution):
-        return [int(str(each)) for each in distribution.choices]
+        return [int(str(side)) for side in distribution.choices]
     return list(range(distribution.low, distribution.high + 1, distribution.step))

@@ -30,7 +30,7 @@ from nars.errors import RunError, SpecError, UsageError
 from nars.files import write_whole
 from nars.runs.config import SearchConfig
 from nars.runs.storage import open_storage
-from nars.trials import config_text, write_config_text
+from nars.studies import config_text, write_config_text
 
 __all__ = ["RUNS", "Run", "config_of", "default_folder", "latest", "open_run", "start_run"]
 

@@ -52,10 +52,20 @@ class Measured:
         return tuple(float(sd) for sd in np.std(self.runs, axis=0, ddof=1))
 
     @property
+    def by_closeness_to_median(self) -> list[int]:
+        """Numbers of its trials, from the one whose score is closest to their median.
+
+        For an even number of runs, the one below the middle comes first; of equal scores, the earlier run.
+        """
+        scores = [run[0] for run in self.runs]
+        middle = sorted(scores)[(len(scores) - 1) // 2]
+        order = sorted(range(len(scores)), key=lambda run: abs(scores[run] - middle))
+        return [self.numbers[run] for run in order]
+
+    @property
     def median(self) -> int:
-        """Number of the trial with the median score, of an even number of runs the lower one."""
-        order = sorted(range(len(self.runs)), key=lambda run: self.runs[run][0])
-        return self.numbers[order[(len(order) - 1) // 2]]
+        """Number of the trial with the median score, whose weights and classes stand for the candidate."""
+        return self.by_closeness_to_median[0]
 
 
 def confirmations(budget: Budget) -> int:

@@ -135,9 +135,8 @@ def proxy_check(
     more are processes with one thread each. `task` is the search's task if it is open already.
     `on_done` is called after each training with the number of trainings done and of all. The two
     trainings of a candidate have different seeds, as a search and the training of its winner have. If the
-    search fine-tunes a parent, that is done first.
-    Raises `UsageError` for too few candidates or a factor of 1 or less, `InfeasibleError`, and
-    `RunError` if too few candidates could be trained.
+    search fine-tunes a parent, that is done first. Raises `UsageError` for too few candidates or a factor of
+    1 or less, `InfeasibleError`, and `RunError` if too few candidates could be trained.
     """
     if candidates < FEWEST_PAIRS or factor <= 1:
         raise UsageError(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from optuna.study import Study
@@ -15,7 +12,6 @@ from optuna.trial import FrozenTrial, TrialState
 from nars.errors import RunError
 from nars.files import write_whole
 from nars.runs.config import SearchConfig
-from nars.runs.reference import charged
 from nars.runs.run import Run
 from nars.sampling.pareto import dominated
 from nars.searching import confirm
@@ -24,16 +20,15 @@ from nars.searching.ranking import Agreement, spearman
 from nars.space import feasible
 from nars.space.genotypes import from_genotypes
 from nars.spec import Candidate
-from nars.trials import SCORES, Record, reference_record
+from nars.trials import SCORES, Record
 
 __all__ = [
-    "Best",
-    "FineTuned",
-    "Summary",
     "best_candidate",
     "best_yaml",
+    "costs_of",
     "front_table",
     "rank_correlation",
+    "state_of",
     "trials_table",
     "winner",
     "write_results",
@@ -76,7 +71,7 @@ def front_table(study: Study, config: SearchConfig, limits: feasible.Limits | No
 
 def _front_row(config: SearchConfig, objectives: Sequence[str], candidate: Measured) -> dict[str, Any]:
     means = zip(config.objectives, candidate.mean, strict=True)
-    values: dict[str, float] = {**_statistics(config, candidate), **dict(means)}
+    values: dict[str, float] = {**costs_of(config, candidate), **dict(means)}
     return {
         "trial": candidate.numbers[0],
         "runs": len(candidate.runs),
@@ -86,7 +81,7 @@ def _front_row(config: SearchConfig, objectives: Sequence[str], candidate: Measu
     }
 
 
-def _statistics(config: SearchConfig, candidate: Measured) -> dict[str, int]:
+def costs_of(config: SearchConfig, candidate: Measured) -> dict[str, int]:
     """Return the MACs and the parameters of a candidate."""
     matrix = from_genotypes(config.space, [candidate.params])
     return {name: int(values[0]) for name, values in config.space.statistics(matrix).items()}
@@ -110,7 +105,7 @@ def _trial_row(trial: FrozenTrial, measured: Sequence[str]) -> dict[str, Any]:
     recorded = {name: getattr(record, name) for name in _RECORDED}
     recorded["estimate"] = record.estimate[0] if record.estimate else None
     numbers = {name: record.measured.get(name) for name in measured}
-    return {"trial": trial.number, "state": _state(trial), **numbers, **recorded, **trial.params}
+    return {"trial": trial.number, "state": state_of(trial), **numbers, **recorded, **trial.params}
 
 
 def rank_correlation(trials: Sequence[FrozenTrial], metric: str) -> Agreement | None:
@@ -120,129 +115,7 @@ def rank_correlation(trials: Sequence[FrozenTrial], metric: str) -> Agreement | 
     return spearman([predicted for predicted, _ in pairs], [score for _, score in pairs])
 
 
-@dataclass(frozen=True)
-class Best:
-    """The winner of a search in numbers."""
-
-    metric: str
-    score: float
-    """Mean on val over its runs."""
-    sd: float | None
-    """Standard deviation over runs; None for a single run."""
-    trials: tuple[int, ...]
-    """Numbers of the trials that are its runs."""
-    costs: Mapping[str, int]
-    """MACs and parameters."""
-    file: Path
-    """The winner as YAML."""
-
-
-@dataclass(frozen=True)
-class FineTuned:
-    """The reference of a search in numbers."""
-
-    metric: str
-    score: float
-    """Score on val after its last epoch."""
-    costs: Mapping[str, int]
-    """MACs and parameters."""
-    resolution: int
-    epochs: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The results of a search in numbers: budget, trials, winner, trust in the predictor."""
-
-    run: Path
-    """The run folder."""
-    budget: str
-    spent: float
-    """Amount of the budget used, in its unit."""
-    trials: Mapping[str, int]
-    """Number of trials by state; void trials cost no budget."""
-    agreement: Agreement | None
-    """Rank correlation of predictions with the scores measured later; None for too few trials."""
-    best: Best | None
-    init: str = "none"
-    """The parent that candidates inherited from."""
-    reference: FineTuned | None = None
-    """The parent as fine-tuned on the data; None without one, and before it is."""
-
-    @classmethod
-    def of(cls, run: Run, study: Study) -> Self:
-        """Sum up the study of a run so far."""
-        config = run.config
-        trials = study.get_trials(deepcopy=False)
-        return cls(
-            run=run.folder,
-            budget=str(config.total),
-            spent=round(charged(config.total, study).spent(trials), 1),
-            trials=dict(Counter(map(_state, trials)).most_common()),
-            agreement=rank_correlation(trials, config.objectives[0]),
-            best=_best(run, confirm.winner(trials, config.directions)),
-            init=config.init,
-            reference=_reference(study, config),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the results as plain values, for JSON."""
-        trust, best, reference = self.agreement, self.best, self.reference
-        return {
-            "run": str(self.run),
-            "budget": self.budget,
-            "spent": self.spent,
-            "trials": dict(self.trials),
-            "predictor_rank_correlation": trust and {"spearman": trust.value, "trials": trust.pairs},
-            "best": best
-            and {
-                best.metric: best.score,
-                "sd": best.sd,
-                "trials": list(best.trials),
-                **best.costs,
-                "file": str(best.file),
-            },
-            "reference": reference
-            and {
-                reference.metric: reference.score,
-                "resolution": reference.resolution,
-                "epochs": reference.epochs,
-                "seconds": reference.seconds,
-                **reference.costs,
-            },
-        }
-
-
-def _best(run: Run, winner: Measured | None) -> Best | None:
-    if winner is None:
-        return None
-    return Best(
-        metric=run.config.objectives[0],
-        score=winner.mean[0],
-        sd=winner.spread[0] if winner.spread else None,
-        trials=winner.numbers,
-        costs=_statistics(run.config, winner),
-        file=run.folder / "best.yaml",
-    )
-
-
-def _reference(study: Study, config: SearchConfig) -> FineTuned | None:
-    record = reference_record(study)
-    if record is None or config.reference is None:
-        return None
-    metric = config.objectives[0]
-    return FineTuned(
-        metric=metric,
-        score=record.measured[metric],
-        costs={name: int(record.measured[name]) for name in ("macs", "params")},
-        resolution=config.reference.resolution,
-        epochs=record.epochs or 0,
-        seconds=record.seconds or 0.0,
-    )
-
-
-def _state(trial: FrozenTrial) -> str:
+def state_of(trial: FrozenTrial) -> str:
     """Return Optuna's state in lower case, or ``void`` for a trial that costs no budget."""
     return "void" if Record.of(trial).void else trial.state.name.lower()
 

@@ -22,10 +22,10 @@ _RECIPE_SWITCHES: dict[str, tuple[tuple[Scalar, ...], list[str]]] = {
     "recipe.balanced_sampling": ((True,), ["recipe.class_weights"]),
     "recipe.frozen": ((1.0,), ["recipe.layer_decay"]),
 }
-"""Dimensions of a recipe, the values at which they turn others off, and those."""
+"""Dimensions of a recipe, with the values at which they switch others off, and the others."""
 
 _FROZEN = "recipe.frozen"
-"""The dimension that has an effect only in whole stages."""
+"""The dimension whose values have an effect only in whole stages."""
 
 
 class CanonicalForm:
@@ -104,7 +104,7 @@ class _SameFreeze:
 
 
 def _entries(distribution: BaseDistribution, stages: int) -> list[tuple[float, float]]:
-    """Entries of a matrix, ascending, and the shares that they mean: all, or those where a stage is added."""
+    """Ascending entries of a matrix and their shares: all, or only those that freeze one more stage."""
     if isinstance(distribution, CategoricalDistribution):
         return [(float(index), float(share or 0)) for index, share in enumerate(distribution.choices)]
     assert isinstance(distribution, IntDistribution | FloatDistribution)

@@ -75,6 +75,10 @@ class Task(ABC):
         """Fingerprints that older versions gave these data, by which searches that they began know them."""
         return ()
 
+    def is_of(self, fingerprint: str) -> bool:
+        """Whether these are the data that a search recorded by `fingerprint`, in this version or before."""
+        return fingerprint in (self.fingerprint, *self.earlier_fingerprints)
+
     @property
     def images(self) -> ImageSize | None:
         """The size of the training images; None if it has no say in the choice of a space."""

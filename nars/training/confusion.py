@@ -1,4 +1,4 @@
-"""Tells from a confusion matrix how each class fares, and which classes are taken for which.
+"""Computes from a confusion matrix the scores of each class, and the most frequent confusions.
 
 A matrix has the numbers of images [K, K]: a row for each class, a column for each answer.
 """
@@ -21,7 +21,7 @@ Shares = tuple[float | None, ...]
 
 @dataclass(frozen=True)
 class Classes:
-    """The scores of each class; a share is None where it would be nothing of nothing."""
+    """The scores of each class; a share is None if it is undefined (0 of 0)."""
 
     recall: Shares
     """None for a class without an image."""
@@ -33,12 +33,12 @@ class Classes:
 
 
 class Confused(NamedTuple):
-    """Two classes, by their numbers, of which one is taken for the other."""
+    """A class, by its number, and another one that its images are taken for."""
 
     label: int
     answer: int
     images: int
-    """Images of the one that were taken for the other."""
+    """Images of class `label` that were classified as `answer`."""
 
 
 def classes_of(confusion: Sequence[Sequence[int]]) -> Classes:
@@ -57,7 +57,7 @@ def classes_of(confusion: Sequence[Sequence[int]]) -> Classes:
 
 
 def most_confused(confusion: Sequence[Sequence[int]], most: int) -> list[Confused]:
-    """At most so many pairs of different classes, the most frequent first."""
+    """The `most` most frequent confusions of different classes, the most frequent first."""
     matrix = np.array(confusion)
     np.fill_diagonal(matrix, 0)
     order = np.argsort(-matrix, axis=None, kind="stable")[:most]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score
 from torch import Tensor, nn
 
-from nars.data import ImageData, in_order, normalise
+from nars.data import ImageData, evenly, in_order, normalise
 from nars.device import half_precision, memory_errors
 from nars.errors import TrialError, UsageError
 from nars.training.confusion import classes_of
@@ -73,8 +73,8 @@ def evaluate(
 ) -> Metrics:
     """Measure `model`, which is on `device`, on the ``train``, ``val`` or ``test`` images.
 
-    The AUROC, which takes a while with many classes, is None unless it is the metric or `auroc` asks for
-    it, and where no class has images of its own and others. Raises `TrialMemoryError`, `DataError` for
+    The AUROC, which takes a while with many classes, is None unless it is the metric or `auroc` asks for it,
+    and if all images are of one class. Raises `TrialMemoryError`, `DataError` for
     images that cannot be read, and `TrialError` for a metric that is no number on these images.
     """
     part = data.split(split)
@@ -124,7 +124,7 @@ def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: t
     norms = [norm for norm in norms if norm.weight is None or norm.weight.requires_grad]
     if not norms:
         return
-    numbers = torch.linspace(0, len(data.train) - 1, min(len(data.train), _BATCH)).long()
+    numbers = evenly(len(data.train), _BATCH)
     (mean, std), half = moments(model, data, device), half_precision(device)
     momenta = [norm.momentum for norm in norms]
     was_training = model.training

@@ -1,9 +1,9 @@
-"""The score that matters: a metric by its name, or a function of the user's own.
+"""Metrics that score a classifier: by name, or a function of the user's own.
 
 ``module:function`` names a function of the labels, int64 [N], and the probabilities, float64 [N, K], of a
 split's images. It returns a number, and larger is better. The module is imported from the current folder,
-as ``python -m`` does, or from the installed packages. This file imports nothing heavy, so that
-names are checked before anything else is done.
+as ``python -m`` does, or from the installed packages. This file imports nothing heavy, so names
+are checked before anything else is done.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def check_name(name: str) -> None:
 def check_repeated(name: str, given: str | None, where: str) -> None:
     """Raise `UsageError` for a function that only a run names, since the run may come from a stranger.
 
-    `name` is the metric of the run, `where` is what to call it; `given` is that of the command, None if it
-    names none. Two different metrics are refused, too.
+    `name` is the metric of the run, `where` names the run in messages, and `given` is the metric of the
+    command, if any. Two different metrics are refused, too.
     """
     if is_function(name) and given is None:
         raise UsageError(f"{where} is scored by code, {name}: repeat --metric {name} if you trust that code")

@@ -1,4 +1,4 @@
-"""Builds the parts of a training that a recipe chooses: optimizer, schedule, averaging, mixing, drawing."""
+"""Builds what a recipe chooses of a training: optimizer, schedule, averaging, mixing, order of images."""
 
 from __future__ import annotations
 

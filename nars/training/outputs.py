@@ -1,4 +1,4 @@
-"""The files and callbacks of a classifier's training, and when it stops; nothing here changes a weight."""
+"""The files, callbacks and early end of a classifier's training; nothing here changes a weight."""
 
 from __future__ import annotations
 

@@ -25,7 +25,6 @@ def exported(
 
     Raises `RunError` with the remedy if the run has no weights of it.
     """
-
     config = run.config
     if random_weights:
         return export(best_candidate(config, measured), output, form, num_classes=config.space.num_classes)

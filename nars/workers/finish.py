@@ -18,14 +18,14 @@ from typing import Any
 from optuna.study import Study
 
 from nars.errors import RunError
-from nars.files import write_whole
+from nars.files import sha256_of, write_whole
 from nars.parents.sources import parent_in
 from nars.runs.run import Run
 from nars.searching.results import best_candidate, winner
 from nars.spec import Candidate
 from nars.training.loop import Progress
 from nars.trials import Record
-from nars.workers.weights import REFERENCE, WEIGHTS, by_closeness_to_median
+from nars.workers.weights import REFERENCE, WEIGHTS
 
 __all__ = ["Finished", "finish"]
 
@@ -69,7 +69,7 @@ def finish(
     candidate = best_candidate(config, best)
     if epochs is not None:
         candidate = candidate.replace(recipe=candidate.recipe.replace(epochs=epochs))
-    seed = Record.of(study.get_trials(deepcopy=False)[by_closeness_to_median(best)[0]]).seed
+    seed = Record.of(study.get_trials(deepcopy=False)[best.median]).seed
     assert seed is not None
     asked = _asked(run, candidate, seed)
     if (done := _done(run.folder, asked)) is not None:
@@ -86,7 +86,7 @@ def _train(
 ) -> Finished:
     config, file = run.config, run.folder / _FILE
     task = config.open_task()
-    if config.data_fingerprint not in (task.fingerprint, *task.earlier_fingerprints):
+    if not task.is_of(config.data_fingerprint):
         raise RunError(f"the data at {config.data} are not those of {run.folder}")
     if config.reference is not None:
         task = task.inheriting(parent_in(run.folder / REFERENCE))
@@ -107,7 +107,7 @@ def _train(
     outcome.write(file)
     test = {} if outcome.test is None else dict(outcome.test())
     finished = Finished(_FILE, config.objectives[0], outcome.score, test, outcome.epochs, outcome.seconds)
-    scores = asdict(finished) | {"asked": asked, "sha256": _digest(file)}
+    scores = asdict(finished) | {"asked": asked, "sha256": sha256_of(file)}
     write_whole(run.folder / _SCORES, json.dumps(scores, indent=2) + "\n")
     checkpoint.unlink(missing_ok=True)
     return finished
@@ -128,12 +128,8 @@ def _done(folder: Path, asked: Mapping[str, Any]) -> Finished | None:
     """Return the scores of the training that is asked for; None if it was not done to the end."""
     try:
         scores = json.loads((folder / _SCORES).read_text(encoding="utf-8"))
-        if scores.pop("asked") != asked or scores.pop("sha256") != _digest(folder / _FILE):
+        if scores.pop("asked") != asked or scores.pop("sha256") != sha256_of(folder / _FILE):
             return None
         return Finished(**scores)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, or not what was written
         return None
-
-
-def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,8 +1,8 @@
-"""The lessons of candidates that are measured, not trained, before a search begins.
+"""Lets a search learn from candidates that are measured before any is trained.
 
 A task whose candidates inherit from a parent foretells how good one will be (`Task.foretell`), in a second or
-so. That is too slow for every proposal, so it is measured for a few random candidates, and the sampler takes
-them for an earlier search. `experiments.inheritance_statistic` shows what they are worth.
+so. That is too slow for every proposal, so a few random candidates are measured, and the sampler treats their
+results as an earlier search. `experiments.inheritance_statistic` shows what they are worth.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from nars.predictors.knowledge import EarlierSearch
 from nars.runs.config import SearchConfig
 from nars.space.feasible import Reservoir
 from nars.space.genotypes import Domain, to_genotypes
+from nars.studies import foretold_samples, write_foretold_samples
 from nars.tasks.base import Task
-from nars.trials import foretold_samples, write_foretold_samples
 
 __all__ = ["foretold"]
 
@@ -35,8 +35,8 @@ _FEWEST = 8
 def foretold(study: Study, config: SearchConfig, domain: Domain, task: Task) -> tuple[EarlierSearch, ...]:
     """Return what the task foretells of random candidates within the limits, as an earlier search.
 
-    It is measured if the study does not have it. Empty if the sampler cannot use it, or if the task knows
-    nothing.
+    The candidates are measured if the study has no results yet. The tuple is empty if the sampler cannot use
+    them, or if the task foretells nothing.
     """
     if config.init == "none" or (config.sampler, config.predictor) != ("nars", "gaussian"):
         return ()

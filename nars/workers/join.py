@@ -35,11 +35,10 @@ def join(
 ) -> None:
     """Work on the study called `name` as one more process, until the budget is spent.
 
-    `data` is the location of the data on this machine, None if it is that of the search, and `artifacts`
-    that of the store for weights and checkpoints, None if it is that which the study records. With a
-    `parent` (a process number), the work ends when that process does. A search that is scored by a
-    function of someone's own needs its name as `metric`, since only then is its code run. Raises
-    `UsageError`, `DataError`, `RunError`.
+    `data` is the location of the data on this machine, by default that of the search; `artifacts` is the
+    store of weights and checkpoints, by default the one that the study records. With a `parent` (a process
+    number), the work ends when that process does. A search that is scored by a user's function needs its
+    name as `metric`, since only then is its code run. Raises `UsageError`, `DataError`, `RunError`.
     """
     opened = open_storage(storage)
     try:
@@ -54,7 +53,7 @@ def join(
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     task = config.open_task(data, device)
-    if config.data_fingerprint not in (task.fingerprint, *task.earlier_fingerprints):
+    if not task.is_of(config.data_fingerprint):
         raise RunError(f"the data at {data or config.data} is not that of study {name}")
     work(Search.of(study, config, task, store), study)
 

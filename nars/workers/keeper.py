@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 
 from nars.artifacts.files import fetch, keep
 from nars.artifacts.store import Store
@@ -32,7 +32,7 @@ class Keeper(AbstractContextManager["Keeper"]):
     """Lets a trial continue an interrupted one, and keeps what another needs to continue it.
 
     The training writes its checkpoint after every epoch to a local file. One is copied to the store every
-    half minute, and if the block is left by anything but a `TrialError`: the trial will then be repeated.
+    half minute, and when the block ends with any error but a `TrialError`, after which the trial is repeated.
     Nothing is kept without a store, or if the store fails, which is logged once.
     """
 
@@ -57,14 +57,14 @@ class Keeper(AbstractContextManager["Keeper"]):
             self._folder.cleanup()
 
     def run(self, task: Task, candidate: Candidate, seed: int, watch: Watch) -> Outcome:
-        """Train a candidate under the eyes of `watch`, from the checkpoint that its trial has, if any."""
+        """Train a candidate, followed by `watch`, from the checkpoint that its trial has, if any."""
 
         def on_epoch(progress: Progress) -> bool:
             self._measurements.append((progress.epoch, progress.epochs, progress.score))
-            goes_on = watch(progress)
-            if goes_on and progress.fraction < 1:
+            continues = watch(progress)
+            if continues and progress.fraction < 1:
                 self._follow()
-            return goes_on
+            return continues
 
         if self._store is not None:
             try:
@@ -98,7 +98,7 @@ class Keeper(AbstractContextManager["Keeper"]):
             self._measurements = list(artifact.measurements)
 
     def _follow(self) -> None:
-        """Take over the checkpoint of the epoch, from which the training has decided to go on."""
+        """Set aside the checkpoint of an epoch after which the training continues."""
         if not self._checkpoint.exists():  # a task that writes none
             return
         self._unkept = None
@@ -126,7 +126,7 @@ class Keeper(AbstractContextManager["Keeper"]):
             self._store.has_failed = True
 
 
-def discard_checkpoint(store: Store | None, trial: Trial) -> None:
+def discard_checkpoint(store: Store | None, trial: Trial | FrozenTrial) -> None:
     """Delete the checkpoint of a finished trial."""
     artifact = artifact_of(trial, "checkpoint")
     if store is not None and artifact is not None:

@@ -1,7 +1,7 @@
 """The fine-tuning of the parent before the first candidate: one worker does it, the others wait.
 
-Whose turn it is, a study beside that of the search tells, whose trials are the workers that came: the first
-one alive fine-tunes the parent. If it dies, the next one continues from its last epoch.
+A study of its own decides which worker that is: each worker that arrives is a trial there, and the first
+one that is alive fine-tunes the parent. If it dies, the next one continues from its last epoch.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from nars.parents.sources import parent_in
 from nars.runs.reference import Reference, charged, reference_candidate, study_name
 from nars.space.cost import count
 from nars.spec import Candidate
+from nars.studies import reference_record, write_reference_record
 from nars.tasks.base import Outcome
 from nars.training.loop import Progress
-from nars.trials import Record, artifact_of, reference_record, write, write_reference_record
+from nars.trials import Record, write
 from nars.workers.foretold import foretold
+from nars.workers.keeper import discard_checkpoint
 from nars.workers.liveness import Heartbeat, is_alive, worker_name
 from nars.workers.search import Search
 
@@ -38,11 +40,11 @@ __all__ = ["inheriting"]
 logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
-"""Seconds between two looks of a worker that waits for its turn."""
+"""Seconds between two checks of a worker that waits for its turn."""
 
 
 def inheriting(search: Search, study: Study) -> Search:
-    """The search whose candidates inherit from the fine-tuned parent; it is fine-tuned now if it is not yet.
+    """The search whose candidates inherit from the fine-tuned parent, which is fine-tuned first if needed.
 
     Raises `RunError` if it cannot be fine-tuned, kept or read.
     """
@@ -60,7 +62,7 @@ def inheriting(search: Search, study: Study) -> Search:
 
 @contextlib.contextmanager
 def _turn(study: Study) -> Iterator[tuple[Study, Trial]]:
-    """Come to the study of the reference as one more worker, and leave it whatever happens."""
+    """Add this worker to the study of the reference while the block runs."""
     beside = optuna.create_study(
         storage=storage_of(study),
         study_name=study_name(study.study_name),
@@ -78,7 +80,7 @@ def _turn(study: Study) -> Iterator[tuple[Study, Trial]]:
 
 
 def _is_first(study: Study, turn: tuple[Study, Trial]) -> bool:
-    """Wait until the reference is there, or until no earlier worker is alive."""
+    """Wait for the reference, or until no earlier worker is alive, so that this one has to make it."""
     beside, mine = turn
     while reference_record(study) is None:
         earlier = beside.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
@@ -117,7 +119,8 @@ def _fine_tune(search: Search, study: Study, turn: tuple[Study, Trial], settings
     write(beside, trial, record)
     write_reference_record(study, record)
     beside.tell(trial, outcome.score)
-    _discard_checkpoints(search, beside)
+    for other in beside.get_trials(deepcopy=False):
+        discard_checkpoint(search.store, other)
 
 
 def _follow(search: Search, trial: Trial, checkpoint: Path) -> Callable[[Progress], bool]:
@@ -141,14 +144,6 @@ def _last_checkpoint(search: Search, beside: Study, target: Path) -> None:
     for trial in reversed(beside.get_trials(deepcopy=False)):
         if fetch(trial, search.store, "checkpoint", target) is not None:
             return
-
-
-def _discard_checkpoints(search: Search, beside: Study) -> None:
-    """Delete the checkpoints of the fine-tuning, which is done."""
-    for trial in beside.get_trials(deepcopy=False):
-        checkpoint = artifact_of(trial, "checkpoint")
-        if search.store is not None and checkpoint is not None:
-            search.store.remove(checkpoint.id)
 
 
 def _keep(search: Search, study: Study, outcome: Outcome, file: Path) -> None:

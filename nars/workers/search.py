@@ -17,8 +17,8 @@ from nars.runs.config import SearchConfig
 from nars.runs.reference import charged
 from nars.space import Space
 from nars.space.genotypes import Domain
+from nars.studies import class_names, write_class_names
 from nars.tasks.base import Task
-from nars.trials import class_names, write_class_names
 
 __all__ = ["Search"]
 

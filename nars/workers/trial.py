@@ -129,7 +129,7 @@ class Watch:
         return self._stopped is None
 
     def resume(self, measurements: Sequence[Measurement]) -> None:
-        """Take up the scores of the interrupted training that this one continues, which decided to go on."""
+        """Take over the scores of the interrupted training that this one continues; none of them ended it."""
         for epoch, epochs, score in measurements:
             progress = Progress(epoch, epochs, score, loss=math.nan, seconds=0.0)
             self._report(progress)
@@ -137,7 +137,7 @@ class Watch:
             self.epochs = epoch
 
     def start_anew(self) -> None:
-        """Forget what `resume` took up, because the training cannot be continued."""
+        """Forget what `resume` took over, because the training cannot be continued."""
         self._curve.clear()
         self.epochs = 0
 

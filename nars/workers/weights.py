@@ -5,12 +5,11 @@
     weights/reference.pt      the fine-tuned parent, if the search has one
 
 The store keeps the weights of the winner, of the front and of the best few candidates by score, in all their
-runs, and the checkpoints of trials that are not finished. Everything else is deleted as the search goes on.
+runs, and the checkpoints of trials that are not finished. Everything else is deleted in time.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from nars.artifacts.files import fetch
 from nars.artifacts.location import FOLDER
 from nars.artifacts.store import Store, open_store
 from nars.errors import RunError
+from nars.files import sha256_of
 from nars.internals import uploads
 from nars.networks.weights import load_weights
 from nars.runs.config import SearchConfig
@@ -36,7 +36,6 @@ __all__ = [
     "FRONT",
     "REFERENCE",
     "WEIGHTS",
-    "by_closeness_to_median",
     "find_weights",
     "prune",
     "write_weights",
@@ -63,7 +62,7 @@ _BEST_KEPT = 5
 def write_weights(run: Run, study: Study, store: Store) -> None:
     """Write the weights of the reference, of the winner and of the front, as far as the store has them.
 
-    Files of other trials of the study that lie there are deleted. A disk that is full is logged.
+    Files that were written for other trials are deleted. A full disk is logged.
     """
     _write_reference(run, study, store)
     trials = study.get_trials(deepcopy=False)
@@ -123,20 +122,9 @@ def find_weights(run: Run, study: Study, candidate: Measured, scratch: Path) -> 
         return None
     store, trials = open_store(folder), study.get_trials(deepcopy=False)
     fetched = (
-        fetch(trials[number], store, "weights", scratch) for number in by_closeness_to_median(candidate)
+        fetch(trials[number], store, "weights", scratch) for number in candidate.by_closeness_to_median
     )
     return next(filter(None, fetched), None)
-
-
-def by_closeness_to_median(candidate: Measured) -> list[int]:
-    """Return the numbers of a candidate's trials, from the one whose score is closest to their median.
-
-    For an even number of runs, the one below the middle comes first.
-    """
-    scores = [run[0] for run in candidate.runs]
-    median = sorted(scores)[(len(scores) - 1) // 2]
-    order = sorted(range(len(scores)), key=lambda at: abs(scores[at] - median))
-    return [candidate.numbers[at] for at in order]
 
 
 def _kept_numbers(study: Study, config: SearchConfig, trials: Sequence[FrozenTrial]) -> Iterator[int]:
@@ -165,7 +153,7 @@ def _unneeded(trial: FrozenTrial, is_kept: bool) -> list[str]:
 
 def _write(target: Path, candidate: Measured, trials: Sequence[FrozenTrial], store: Store) -> bool:
     """Write the weights of a candidate's most typical run that has any; False if none has."""
-    for number in by_closeness_to_median(candidate):
+    for number in candidate.by_closeness_to_median:
         artifact = Record.of(trials[number]).artifact_weights
         if artifact is None:
             continue
@@ -183,4 +171,4 @@ def _delete_if_of_another(target: Path, candidate: Measured, trials: Sequence[Fr
 
 
 def _digest(file: Path) -> str | None:
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+    return sha256_of(file) if file.is_file() else None

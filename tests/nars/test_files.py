@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nars.errors import RunError
-from nars.files import cache_folder, write_whole
+from nars.files import cache_folder, sha256_of, write_whole
 
 
 @pytest.mark.parametrize(("content", "expected"), [("käse\n", "käse\n".encode()), (b"\x00\xff", b"\x00\xff")])
@@ -75,3 +75,10 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: py
     assert cache_folder() == tmp_path / "x" / "nars"
     monkeypatch.setenv("NARS_CACHE", str(tmp_path / "n"))
     assert cache_folder() == tmp_path / "n"
+
+
+def test_the_hash_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert sha256_of(tmp_path / "abc").startswith("ba7816bf8f01cfea")  # FIPS 180-2, appendix B.1
+    with pytest.raises(FileNotFoundError):
+        sha256_of(tmp_path / "gone")

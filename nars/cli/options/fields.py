@@ -134,7 +134,7 @@ def _depth(kind: Any) -> int:
 
 
 def _help(cls: type[Frozen], field: FieldInfo, with_default: bool) -> str:
-    """The docstring of a field with other fields as their options, and its default if it is to be shown."""
+    """The docstring of a field, which names fields as options, and its default if it is to be shown."""
     text = " ".join((field.description or "").split()).replace("``", "")
     text = re.sub(r"`(\w+)`", lambda word: _flag(word[1]) if word[1] in cls.model_fields else word[1], text)
     default = _shown(field.default) if with_default else ""

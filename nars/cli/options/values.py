@@ -114,7 +114,7 @@ init_option = click.option(
 artifacts_option = click.option(
     "--artifacts",
     metavar="FOLDER|s3://...",
-    help="Where weights and checkpoints are kept for all machines; by default in the run folder.",
+    help="Store of weights and checkpoints for all machines; by default in the run folder.",
 )
 metric_option = click.option(
     "--metric",

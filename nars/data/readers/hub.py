@@ -75,7 +75,7 @@ def _load(name: str) -> Mapping[str, Any]:
 
 
 def _column(name: str, features: Mapping[str, Any], kind: str, names: Sequence[str]) -> str:
-    """The first column of a type, or else of a name. Raises `DataError`."""
+    """The first column of a type or, if there is none, with one of some names. Raises `DataError`."""
     for column, feature in features.items():
         if type(feature).__name__ == kind:
             return column
@@ -111,7 +111,7 @@ def _pictures(split: str, rows: Any, column: str, labels: Sequence[int]) -> list
 
 
 def _bytes(rows: Any, column: str, number: int) -> bytes:
-    """The bytes of an image file, inside of the data set or beside it; none if it cannot be read."""
+    """The bytes of an image file, stored in the data set or beside it; empty if it cannot be read."""
     value = rows[number][column] or {}
     if value.get("bytes") is not None:
         return bytes(value["bytes"])

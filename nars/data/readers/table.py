@@ -22,14 +22,14 @@ TABLES = (".csv", ".parquet")
 """Suffixes of the files that are taken for tables."""
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Names that tables and data sets of others give to splits, and the splits that they mean."""
+"""Names of splits in tables and data sets, and the split that each stands for."""
 
 _PATH, _LABEL = ("path", "file", "filename", "image"), ("label", "class")
-"""Names of the columns; the first that is there counts."""
+"""Names of the columns, in order of preference."""
 
 
 class _Column(NamedTuple):
-    """The values of one column, and where they are for messages."""
+    """The values of one column, with their file and name for messages."""
 
     file: Path
     name: str
@@ -55,9 +55,9 @@ class _Column(NamedTuple):
 def table(file: Path, *, drop_bad: bool = False) -> ImageData:
     """Pictures by the rows of a table: a path, a label and, if there is a column ``split``, a split.
 
-    Paths are relative to the folder of the table. Splits without a row are cut from train, which are all
-    rows if there is no such column. Raises `DataError` that names the row, counted from 1 below the head,
-    and the column.
+    Paths are relative to the folder of the table. Without such a column, all rows are for train; splits
+    without a row are cut from train. Raises `DataError` that names the column and the row, counted from 1
+    below the head.
     """
     columns = _read(file)
     path, label = _find(file, columns, _PATH), _find(file, columns, _LABEL)
@@ -112,6 +112,9 @@ def _csv(file: Path) -> dict[str, list[Any]]:
         stream.seek(0)
         rows = csv.reader(stream, delimiter=max(",;\t", key=head.count), strict=True)
         names = next(rows, [])
+        repeated = next((name for name in names if name.strip() and names.count(name) > 1), None)
+        if repeated is not None:
+            raise ValueError(f"two columns are called {repeated}")
         columns: dict[str, list[Any]] = {name: [] for name in names}
         for number, row in enumerate((row for row in rows if row), start=1):
             if len(row) > len(names):

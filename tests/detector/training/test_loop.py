@@ -16,6 +16,7 @@ import toys
 from numpy.typing import NDArray
 from toys import TRAINING, model, squares
 
+from detector import distributed
 from detector.data import scenes
 from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation, evaluate
@@ -158,6 +159,18 @@ def test_files(data: CocoData, tmp_path: Path) -> None:
         fit(data, seed=1, folder=tmp_path)
     with pytest.raises(RunError, match="of another training: data"):
         fit(squares(seed=1), folder=tmp_path)
+
+
+def test_every_process_continues_from_the_checkpoint_that_the_first_one_wrote(
+    data: CocoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_step(step: Step) -> None:
+        raise AssertionError("it began anew")
+
+    training = TRAINING.replace(epochs=1)
+    trained = fit(data, training, folder=tmp_path)
+    monkeypatch.setattr(distributed, "is_first", lambda: False)
+    assert states_equal(fit(data, training, folder=tmp_path, on_step=on_step), trained)
 
 
 def test_tensorboard_gets_the_numbers_of_the_table(

@@ -21,7 +21,8 @@ from nars.artifacts.location import store_of_run, store_of_worker
 from nars.artifacts.store import Store, open_store
 from nars.errors import RunError, UsageError
 from nars.runs.run import Run, start_run
-from nars.trials import Record, StoreLocation, artifact_of, store_location, write_store_location
+from nars.studies import StoreLocation, store_location, write_store_location
+from nars.trials import Record, artifact_of
 
 BUCKET = "s3://photos/first/run"
 

@@ -6,7 +6,8 @@ import studies
 from nars.report.confusion import classes_section, confusion
 from nars.report.style import to_png
 from nars.searching.results import winner
-from nars.trials import Record, write_class_names
+from nars.studies import write_class_names
+from nars.trials import Record
 
 MATRIX = [[8, 2, 0], [1, 5, 0], [0, 0, 0]]
 

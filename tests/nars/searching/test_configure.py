@@ -18,7 +18,7 @@ from nars.runs.config import SearchConfig
 from nars.runs.request import PredictorName, SearchRequest
 from nars.runs.run import default_folder, start_run
 from nars.searching import samplers
-from nars.searching.configure import candidate, configure, recipe, what_is_left
+from nars.searching.configure import configure, what_is_left
 from nars.spec import Candidate, Recipe
 from search_spaces import published, space
 
@@ -304,18 +304,6 @@ def test_parts_held_by_file_or_published_name(stub: type[StubTask], tmp_path: Pa
         assert held.recipe_names == space("micro").recipe_names
     with pytest.raises(UsageError, match="nothing is left to search"):
         configure(SearchRequest(task="stub", fix=["arch=fbnetv3_a", f"recipe={tmp_path / 'recipe.yaml'}"]))
-
-
-def test_candidates_and_recipes_by_file(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(published("fbnetv3_a").to_yaml())
-    (tmp_path / "r.yaml").write_text(Recipe(lr=0.2).to_yaml())
-    assert candidate(str(tmp_path / "a.yaml")) == candidate("fbnetv3_a")
-    assert candidate("fbnetv3_a").recipe == Recipe()
-    assert recipe(str(tmp_path / "r.yaml")) == Recipe(lr=0.2)
-    with pytest.raises(UsageError, match=r"r\.yaml is a recipe: it has no architecture"):
-        candidate(str(tmp_path / "r.yaml"))
-    with pytest.raises(UsageError, match=r"a\.yaml is an architecture: it has no recipe"):
-        recipe(str(tmp_path / "a.yaml"))
 
 
 def test_what_is_left_leaves_out_what_must_be_measured(stub: type[StubTask], tiny: str) -> None:

@@ -107,11 +107,19 @@ def test_a_single_run_wins_where_nothing_was_confirmed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scores", "median"), [([0.7], 0), ([0.9, 0.8], 1), ([0.9, 0.7, 0.8], 2), ([0.6, 0.9, 0.7, 0.8], 2)]
+    ("scores", "expected"),
+    [
+        ([0.5], [0]),
+        ([0.9, 0.1, 0.5], [2, 0, 1]),
+        ([0.7, 0.4], [1, 0]),
+        ([0.1, 0.4, 0.5, 0.9], [1, 2, 0, 3]),
+        ([0.8, 0.8, 0.8], [0, 1, 2]),
+    ],
 )
-def test_the_median_run(scores: list[float], median: int) -> None:
+def test_the_run_in_the_middle_speaks_for_a_candidate(scores: list[float], expected: list[int]) -> None:
     (found,) = measured(trials(*((1, score) for score in scores)))
-    assert found.median == median
+    assert found.by_closeness_to_median == expected
+    assert found.median == expected[0]
 
 
 def test_only_complete_runs_are_measured() -> None:

@@ -17,7 +17,6 @@ from nars.errors import RunError
 from nars.runs.config import SearchConfig
 from nars.runs.run import Run
 from nars.searching.results import (
-    Summary,
     best_candidate,
     best_yaml,
     front_table,
@@ -26,6 +25,7 @@ from nars.searching.results import (
     winner,
     write_results,
 )
+from nars.searching.summary import Summary
 from nars.spec import Candidate, read
 from nars.trials import Record
 

@@ -33,7 +33,6 @@ from nars.training.loop import Progress
 from nars.trials import INTERRUPTED, Record
 from nars.workers import keeper
 from nars.workers.trial import Watch
-from nars.workers.weights import by_closeness_to_median
 
 EPOCHS = 6
 
@@ -271,7 +270,7 @@ def test_a_bucket_serves_the_run_folder(
         held = boto3.client("s3").list_objects(Bucket="photos")["Contents"]
     assert not (tmp_path / "run" / "artifacts").exists()
     best = winner(study, config("12"))
-    median = by_closeness_to_median(best)[0]
+    median = best.median
     values = study.trials[median].values
     assert (tmp_path / "run" / "weights" / "best.pt").read_text() == repr(values[0])
     assert 1 <= len(held) < 12  # the rest was deleted

@@ -22,11 +22,12 @@ from nars.networks.build import build
 from nars.networks.weights import save_weights
 from nars.parents.parent import Parent
 from nars.runs.reference import Reference, fine_tuning, reference_of, sides, study_name
-from nars.searching.results import Summary
+from nars.searching.summary import Summary
 from nars.spec import Candidate, Recipe
+from nars.studies import reference_record
 from nars.tasks.base import Outcome, Task
 from nars.training.loop import Progress
-from nars.trials import Record, artifact_of, reference_record, write
+from nars.trials import Record, artifact_of, write
 from search_spaces import published, space
 
 CLASSES = tuple("abcdefghij")

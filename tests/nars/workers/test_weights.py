@@ -14,21 +14,10 @@ from nars.artifacts import files as files_of_store
 from nars.artifacts.files import keep
 from nars.artifacts.store import Store, open_store
 from nars.runs.run import Run, start_run
-from nars.searching.confirm import Measured
 from nars.space.genotypes import sample, to_genotypes
 from nars.trials import Record, artifact_of
 from nars.workers.liveness import interrupt
-from nars.workers.weights import by_closeness_to_median, prune, write_weights
-
-
-@pytest.mark.parametrize(
-    ("scores", "expected"),
-    [([0.5], [0]), ([0.9, 0.1, 0.5], [2, 0, 1]), ([0.7, 0.4], [1, 0]), ([0.1, 0.4, 0.5, 0.9], [1, 2, 0, 3])],
-)
-def test_the_run_in_the_middle_speaks_for_a_candidate(scores: list[float], expected: list[int]) -> None:
-    candidate = Measured(tuple(range(len(scores))), {}, tuple((score,) for score in scores))
-    assert by_closeness_to_median(candidate) == expected
-
+from nars.workers.weights import prune, write_weights
 
 SEARCH = studies.config(24, objectives=("accuracy", "macs"))
 

@@ -113,6 +113,7 @@ def test_fingerprint_sees_rows_and_content(folder: Path) -> None:
         ([*ROWS, ["photos/1.png"]], "path,label", r"row 21, column label: there is no value"),
         ([*ROWS, ["", "cat"]], "path,label", r"row 21, column path: there is no value"),
         ([*ROWS, ["photos/1.png", "cat", "x"]], "path,label", r"row 21 has 3 values for 2 columns"),
+        ([[*row, "x"] for row in ROWS], "path,label,label", r"t.csv: two columns are called label"),
         (
             [[*row, "trian"] for row in ROWS],
             "path,label,split",

@@ -1,0 +1,74 @@
+"""Finds spaces, candidates and recipes by their names or files, and fixes parts of a space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from nars.errors import UsageError
+from nars.space import Space
+from nars.spec import Architecture, Candidate, Recipe, read
+
+__all__ = ["candidate", "fixed", "published_names", "recipe", "space"]
+
+
+def space(name_or_file: str) -> Space:
+    """A space by its name or the path of a YAML file. Raises `UsageError`, `SpecError`."""
+    found: Space = _search_spaces().space(name_or_file)
+    return found
+
+
+def candidate(name_or_file: str) -> Candidate:
+    """A candidate by the path of a YAML file, or a published architecture by name.
+
+    An architecture alone gets the default recipe. Raises `UsageError`, `SpecError`.
+    """
+    if not name_or_file.endswith((".yaml", ".yml")):
+        return Candidate(architecture=_search_spaces().published(name_or_file))
+    document = read(name_or_file)
+    if isinstance(document, Candidate):
+        return document
+    if isinstance(document, Architecture):
+        return Candidate(architecture=document)
+    raise UsageError(f"{name_or_file} is a recipe: it has no architecture")
+
+
+def published_names() -> list[str]:
+    """The published architectures that `candidate` knows by name."""
+    names: list[str] = import_module("search_spaces.catalogue").names()
+    return names
+
+
+def recipe(file: str) -> Recipe:
+    """The recipe in a YAML file of a recipe or a candidate. Raises `UsageError`, `SpecError`."""
+    document = read(file)
+    if isinstance(document, Architecture):
+        raise UsageError(f"{file} is an architecture: it has no recipe")
+    return document.recipe if isinstance(document, Candidate) else document
+
+
+def fixed(space: Space, parts: Sequence[str]) -> Space:
+    """The space with `parts` fixed, each ``recipe=FILE`` or ``arch=FILE``.
+
+    Raises `UsageError` if nothing is left to search, and `SpecError`.
+    """
+    for part in parts:
+        space = _with_fixed(space, part)
+    if not space.distributions:
+        raise UsageError("nothing is left to search: both architecture and recipe are fixed")
+    return space
+
+
+def _with_fixed(space: Space, part: str) -> Space:
+    what, equals, file = part.partition("=")
+    if not equals or what not in ("recipe", "arch"):
+        raise UsageError(f"--fix {part!r}: give recipe=FILE or arch=FILE")
+    if what == "recipe":
+        return space.fix(recipe=recipe(file))
+    return space.fix(architecture=candidate(file).architecture)
+
+
+def _search_spaces() -> Any:
+    """The package `search_spaces`, imported late because it is built on nars."""
+    return import_module("search_spaces")

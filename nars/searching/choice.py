@@ -1,0 +1,131 @@
+"""Chooses the space of a search: the named one, that of an earlier run, or one that suits the data."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nars.errors import UsageError, WeightsError
+from nars.runs.config import SearchConfig
+from nars.runs.request import AUTO, SearchRequest
+from nars.runs.run import Run, default_folder, open_run
+from nars.searching import catalogue
+from nars.space import Space
+from nars.space.values import first_values
+
+if TYPE_CHECKING:
+    from nars.tasks.base import Task  # which imports torch
+
+__all__ = ["as_begun", "automatic", "check_inherits", "known_space", "smallest", "suited"]
+
+
+def smallest() -> Space:
+    """The smallest space, which suits small images and detectors."""
+    return catalogue.space(_rules().SMALLEST)
+
+
+def known_space(request: SearchRequest, continued: Run | None) -> tuple[Space, str] | None:
+    """The space and the reason for it; None if the choice depends on the data.
+
+    It is the one that is named, or that of the search that this one continues or learns from.
+    """
+    if request.space != AUTO:
+        return catalogue.space(request.space), "it is named"
+    if continued is not None:
+        return continued.config.space, f"{continued.folder} has it"
+    if request.task == "detection":
+        return smallest(), "the space of detectors"
+    return None
+
+
+def automatic(
+    request: SearchRequest, micro: SearchConfig, task: Task, folder: Path | None
+) -> tuple[SearchConfig, str]:
+    """The search in the space that suits the data, and the reason; `micro` is the search in the smallest."""
+    if task.images is None:
+        return micro, f"the space of the task {task.name}"
+    if request.init != "none":
+        return _in_space(request, micro, task, _space_of_parent(request, task.images.side)), (
+            f"all of its networks inherit from {request.init}"
+        )
+    name, reason = _rules().choose(task.images.side, task.images.channels, request.limits)
+    if name == micro.space.name:
+        return micro, reason
+    config = as_begun(_in_space(request, micro, task, catalogue.space(name)), task, folder)
+    old, new = default_folder(micro), default_folder(config)
+    if folder is None and (old / "config.yaml").exists() and not (new / "config.yaml").exists():
+        return micro, f"{old} has it"
+    return config, reason
+
+
+def suited(request: SearchRequest, space: Space, task: Task) -> Space:
+    """The space, with one input channel if the images are grey and the space is made for grey images, too.
+
+    Raises `UsageError` if the space takes other channels than the data have; three for grey images are fine.
+    """
+    if task.images is None:
+        return space
+    channels = task.images.channels
+    for name, facts in _rules().FACTS.items() if channels == 1 else ():
+        made_for_it = 1 in facts.channels and name == space.name
+        if made_for_it and space.stages == catalogue.space(name).stages:  # no --fix arch=FILE
+            space = space.replace(in_channels=1)
+    if space.in_channels not in (3, channels):
+        takes = f"space {space.name} takes images of in_channels: {space.in_channels}"
+        raise UsageError(f"{takes}, those of {request.data} have {channels}")
+    return space
+
+
+def as_begun(config: SearchConfig, task: Task, folder: Path | None) -> SearchConfig:
+    """The search with the fingerprint of its data that its run records, if an older version computed that.
+
+    The run is in `folder` or, without one, in the default folder of the search.
+    """
+    for fingerprint in task.earlier_fingerprints:
+        earlier = config.replace(data_fingerprint=fingerprint)
+        if folder is None and (default_folder(config) / "config.yaml").exists():
+            return config
+        where = folder or default_folder(earlier)
+        if (where / "config.yaml").exists() and open_run(where).config.data_fingerprint == fingerprint:
+            return earlier
+    return config
+
+
+def check_inherits(config: SearchConfig) -> None:
+    """Raise `UsageError` if candidates of the space have other stages than the parent."""
+    from nars.parents.alignment import streams  # which imports torch
+    from nars.parents.sources import parent
+
+    origin, space = parent(config.init), config.space
+    try:
+        if origin is not None:
+            streams(
+                space.decode(first_values(space.distributions), space.name).architecture, origin.architecture
+            )
+    except WeightsError as error:
+        remedy = f"`nars spaces --from {config.init}` prints a space of networks that can"
+        raise UsageError(f"space {space.name} cannot inherit from {config.init}: {error}; {remedy}") from None
+
+
+def _in_space(request: SearchRequest, config: SearchConfig, task: Task, space: Space) -> SearchConfig:
+    """The same search in another space."""
+    space = suited(request, catalogue.fixed(space, request.fix), task)
+    return config.replace(
+        space=space.replace(num_classes=task.num_classes), data_fingerprint=task.fingerprint
+    )
+
+
+def _space_of_parent(request: SearchRequest, side: int) -> Space:
+    """The space made from a parent, without resolutions too large for images of `side` pixels or a limit."""
+    from nars.parents.sources import parent  # which imports torch
+    from nars.parents.space import space_of
+
+    origin = parent(request.init)
+    assert origin is not None
+    return space_of(origin.architecture, side, request.max_macs)
+
+
+def _rules() -> Any:
+    """The module `search_spaces.choice`, imported late because it is built on nars."""
+    return import_module("search_spaces.choice")

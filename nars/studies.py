@@ -1,0 +1,125 @@
+"""Everything that nars writes about a study, typed, so that workers and restarts need only the storage.
+
+Only this module spells the keys of a study's *user attributes*, except for those that name files:
+`nars.trials` spells these, for trials and studies alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from optuna.study import Study
+
+from nars.trials import Record
+
+__all__ = [
+    "StoreLocation",
+    "class_names",
+    "config_text",
+    "foretold_samples",
+    "latency_samples",
+    "reference_record",
+    "store_location",
+    "write_class_names",
+    "write_config_text",
+    "write_foretold_samples",
+    "write_latency_samples",
+    "write_reference_record",
+    "write_store_location",
+]
+
+_CONFIG = "config"
+"""The search as YAML, so a worker needs nothing but the storage."""
+
+_REFERENCE = "reference"
+"""The record of the fine-tuning of its parent."""
+
+_CLASSES = "classes"
+"""Names of the classes, for the rows of its trials' confusion matrices."""
+
+_LATENCY_SAMPLES = "latency_samples"
+"""Genotype rows and seconds that its latency model learns from."""
+
+_FORETOLD_SAMPLES = "foretold_samples"
+"""Genotypes and what their task foretells of them before a training."""
+
+_STORE = "artifact_store"
+"""The location of its store of files, and whether that is in the run folder."""
+
+
+@dataclass(frozen=True)
+class StoreLocation:
+    """The location of a search's store of files, as its study records it."""
+
+    location: str
+    """A folder, or a URL such as ``s3://bucket/prefix``."""
+    in_run: bool
+    """Whether it is the folder ``artifacts`` of the run folder, wherever that is now."""
+
+
+def config_text(study: Study) -> str | None:
+    """Return the configuration of a study's search as YAML; None if nars did not make the study."""
+    text: str | None = study.user_attrs.get(_CONFIG)
+    return text
+
+
+def write_config_text(study: Study, text: str) -> None:
+    """Store the configuration of a search in its study."""
+    study.set_user_attr(_CONFIG, text)
+
+
+def reference_record(study: Study) -> Record | None:
+    """Return the record of the fine-tuning of a search's parent; None before it is done, or without one."""
+    attributes: dict[str, Any] | None = study.user_attrs.get(_REFERENCE)
+    return None if attributes is None else Record.from_attributes(attributes)
+
+
+def write_reference_record(study: Study, record: Record) -> None:
+    """Store the record of the fine-tuning of a search's parent."""
+    study.set_user_attr(_REFERENCE, record.attributes)
+
+
+def class_names(study: Study) -> list[str] | None:
+    """Return the names of the classes; None if they were not written."""
+    names: list[str] | None = study.user_attrs.get(_CLASSES)
+    return names
+
+
+def write_class_names(study: Study, names: Sequence[str]) -> None:
+    """Store the names of the classes in a study."""
+    study.set_user_attr(_CLASSES, list(names))
+
+
+def latency_samples(study: Study) -> list[tuple[list[float], float]] | None:
+    """Return pairs of a genotype row [d] and its measured seconds; None before they are measured."""
+    samples: list[tuple[list[float], float]] | None = study.user_attrs.get(_LATENCY_SAMPLES)
+    return samples
+
+
+def write_latency_samples(study: Study, samples: Sequence[tuple[Sequence[float], float]]) -> None:
+    """Store the samples of a latency model in its study, for every worker and every restart."""
+    study.set_user_attr(_LATENCY_SAMPLES, [[list(row), seconds] for row, seconds in samples])
+
+
+def foretold_samples(study: Study) -> list[tuple[dict[str, Any], float]] | None:
+    """Return pairs of a genotype and what its task foretells of it; None before they are measured."""
+    samples: list[tuple[dict[str, Any], float]] | None = study.user_attrs.get(_FORETOLD_SAMPLES)
+    return samples
+
+
+def write_foretold_samples(study: Study, samples: Sequence[tuple[Mapping[str, Any], float]]) -> None:
+    """Store what a task foretells in the study, for every worker and every restart."""
+    study.set_user_attr(_FORETOLD_SAMPLES, [[dict(genotype), value] for genotype, value in samples])
+
+
+def store_location(study: Study) -> StoreLocation | None:
+    """Return the location of a study's store; None before there is one."""
+    attribute: dict[str, Any] | None = study.user_attrs.get(_STORE)
+    return None if attribute is None else StoreLocation(attribute["location"], attribute["in_run"])
+
+
+def write_store_location(study: Study, location: StoreLocation) -> None:
+    """Store the location of a study's files, for workers that know only the storage."""
+    study.set_user_attr(_STORE, asdict(location))
