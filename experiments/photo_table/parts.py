@@ -1,4 +1,4 @@
-"""What each part of a search from weights brings: a dozen fixed candidates, trained with and without it.
+"""The gain of each part of a search from weights: a dozen fixed candidates, trained with and without it.
 
     python -m experiments.photo_table.parts --data ../shared/data/cls/clothing_photos     # resumable
     python -m experiments.photo_table.parts --print
@@ -54,7 +54,7 @@ WAYS: Mapping[str, tuple[str, Any]] = {
     "taught": ("reference", _SHORT.replace(distill=0.7)),
     "long": ("reference", FINE_TUNING.replace(epochs=EPOCHS, distill=0.7)),
 }
-"""What a candidate inherits from, and its recipe; ``norms`` is the reference, judged by its weights alone."""
+"""The origin of a candidate's weights, and its recipe; ``norms`` is the reference, judged by its weights alone."""
 
 WITHOUT = {
     "imagenet": "random",
