@@ -54,7 +54,7 @@ WAYS: Mapping[str, tuple[str, Any]] = {
     "taught": ("reference", _SHORT.replace(distill=0.7)),
     "long": ("reference", FINE_TUNING.replace(epochs=EPOCHS, distill=0.7)),
 }
-"""The origin of a candidate's weights, and its recipe; ``norms`` is the reference, judged by its weights alone."""
+"""The origin of the weights, and the recipe; ``norms`` is the reference, judged by its weights alone."""
 
 WITHOUT = {
     "imagenet": "random",
