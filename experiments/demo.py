@@ -72,7 +72,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     run = open_run(folder / "search")
-    title = f"clothing, 120 test photos, {EPOCHS} epochs, {len(SEEDS)} seeds"
+    title = f"clothing, 100 test photos, {EPOCHS} epochs, {len(SEEDS)} seeds"
     table = Table("", "test accuracy", "pixels", "MACs", "params", "seconds", title=title)
     points = []
     for name, (candidate, task) in contestants(run).items():
