@@ -88,6 +88,7 @@ def _fastnas(model: nn.Module, limit: float, data: ImageData) -> nn.Module:
     def score(network: nn.Module) -> float:
         return evaluate(network, data, "val", resolution=_RESOLUTION, device=_CPU).accuracy
 
+    found: nn.Module
     found, _ = mtp.prune(
         model=model,
         mode="fastnas",
@@ -100,4 +101,4 @@ def _fastnas(model: nn.Module, limit: float, data: ImageData) -> nn.Module:
             "max_iter_data_loader": 16,
         },
     )
-    return found  # type: ignore[no-any-return]
+    return found

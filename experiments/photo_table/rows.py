@@ -73,7 +73,7 @@ def name_of(row: Row) -> str:
 
 def _searched(way: str, limit: float, budget: str, resplits: tuple[int, ...] = RESPLITS, **more: Any) -> Row:
     start = "random" if more.get("init") == "none" else "reference"
-    return Row(way, limit, start=start, search={"budget": budget, **more}, resplits=resplits)  # type: ignore[arg-type]
+    return Row(way, limit, start=start, search={"budget": budget, **more}, resplits=resplits)
 
 
 ROWS = (
