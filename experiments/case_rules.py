@@ -108,7 +108,7 @@ def _reads(
     parts: str | None = None,
     names: str | None = None,
 ) -> Rule:
-    """What the lines about the parts must add up to."""
+    """Expectations of the sums over the lines about the parts."""
 
     def fault(outcome: Outcome) -> str | None:
         lines = list(outcome.parts())

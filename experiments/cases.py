@@ -31,11 +31,11 @@ _SECONDS = 600
 """Longest time of one command of a case."""
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-"""What a terminal is sent to change colours."""
+"""Codes that change the colours of a terminal."""
 
 
 def run(case: Case, name: str, folder: Path) -> tuple[str | None, list[Outcome]]:
-    """What is wrong with a case, None if it is right, and the outcome of each of its commands."""
+    """The fault of a case, None if it is right, and the outcome of each of its commands."""
     with tempfile.TemporaryDirectory(prefix="case-") as made:
         work = Path(made)
         for part in (name, "_shared"):
