@@ -11,9 +11,9 @@ from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from nars.device import half_precision
+from nars.graphs import Replayed
 from nars.spec import Recipe
 from nars.training import optim
-from nars.graphs import Replayed
 from nars.training.teacher import Teacher, taught
 
 __all__ = ["Step"]
