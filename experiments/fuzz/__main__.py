@@ -18,11 +18,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=2000, help="cases of each kind")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kind", action="append", choices=list(KINDS), help="only this kind; may be repeated")
+    parser.add_argument(
+        "--kind", action="append", choices=list(KINDS), help="only this kind; may be repeated"
+    )
     parser.add_argument("--verbose", action="store_true", help="print the traceback of each fault")
     options = parser.parse_args()
     wrong = 0
-    print("| kind | cases | refused in a line | faults | slowest, s | most memory, MB |\n|---|---|---|---|---|---|")
+    print("| kind | cases | refused in a line | faults | slowest, s | most memory, MB |")
+    print("|---|---|---|---|---|---|")
     for name in options.kind or KINDS:
         result = tally(KINDS[name], options.examples, options.seed)
         faults = sum(result.faults.values())
@@ -36,7 +39,10 @@ def main() -> int:
             case, details = result.examples[fault]
             print(f"    {count} x {fault}", file=sys.stderr)
             if options.verbose:
-                print({path: content[:400] for path, content in case.items() if len(content) < 3000}, file=sys.stderr)
+                print(
+                    {path: content[:400] for path, content in case.items() if len(content) < 3000},
+                    file=sys.stderr,
+                )
                 print(details[-1500:], file=sys.stderr)
     return 1 if wrong else 0
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
 from hypothesis import strategies as st
 
-from experiments.fuzz.hostile import as_json, as_yaml, damaged, hostile, mutated
+from experiments.fuzz.hostile import OUTSIDE, as_json, as_yaml, damaged, hostile, mutated
 from experiments.fuzz.judge import Case, Kind, command
 from experiments.fuzz.pictures import picture
 
@@ -48,12 +49,28 @@ def _coco(draw: st.DrawFn) -> Case:
 
 
 _XML = (
-    '<annotation><folder>{folder}</folder><filename>{filename}</filename><path>{path}</path><size><width>{width}</width>'
+    "<annotation><folder>{folder}</folder><filename>{filename}</filename><path>{path}</path><size><width>{width}</width>"
     "<height>{height}</height><depth>{depth}</depth></size><object><name>{name}</name><difficult>{difficult}</difficult>"
     "<bndbox><xmin>{xmin}</xmin><ymin>{ymin}</ymin><xmax>{xmax}</xmax><ymax>{ymax}</ymax></bndbox></object></annotation>"
 )
-_FIELDS = {"folder": "x", "filename": "0.png", "path": "/x/0.png", "width": "24", "height": "24", "depth": "3", "name": "a", "difficult": "0", "xmin": "2", "ymin": "2", "xmax": "12", "ymax": "12"}
-_BILLION = b'<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]><annotation><filename>&b;</filename></annotation>'
+_FIELDS = {
+    "folder": "x",
+    "filename": "0.png",
+    "path": "/x/0.png",
+    "width": "24",
+    "height": "24",
+    "depth": "3",
+    "name": "a",
+    "difficult": "0",
+    "xmin": "2",
+    "ymin": "2",
+    "xmax": "12",
+    "ymax": "12",
+}
+_BILLION = (
+    b'<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>'
+    b"<annotation><filename>&b;</filename></annotation>"
+)
 
 
 @st.composite
@@ -63,7 +80,15 @@ def _voc(draw: st.DrawFn) -> Case:
     texts = {key: escape(str(value)[:20_000]) for key, value in fields.items()}
     first = _XML.format(**texts).encode(errors="replace")
     first = draw(st.sampled_from([first, first, first, _BILLION, first * 2, b"<a>" * 5000]))
-    lines = draw(st.lists(st.one_of(st.sampled_from(["0", "1", "../../outside/secret", "/etc/passwd"]), hostile.map(lambda value: str(value)[:9000])), max_size=4))
+    lines = draw(
+        st.lists(
+            st.one_of(
+                st.sampled_from(["0", "1", "../../outside/secret", "/etc/passwd"]),
+                hostile.map(lambda value: str(value)[:9000]),
+            ),
+            max_size=4,
+        )
+    )
     case: dict[str, bytes] = {f"JPEGImages/{n}.png": picture() for n in range(3)}
     case |= {f"Annotations/{n}.xml": _XML.format(**_FIELDS).encode() for n in range(3)}
     case["Annotations/0.xml"] = draw(damaged(first))
@@ -79,12 +104,21 @@ _YAML = {"path": ".", "train": "images/train", "val": "images/val", "nc": 2, "na
 @st.composite
 def _yolo(draw: st.DrawFn) -> Case:
     rows = draw(mutated([[0, 0.5, 0.5, 0.2, 0.2], [1, 0.1, 0.1, 0.3, 0.1, 0.3, 0.3]]))
-    lines = [" ".join(str(value)[:5000] for value in row) if isinstance(row, list) else str(row)[:5000] for row in rows] if isinstance(rows, list) else [str(rows)[:5000]]
+    lines = (
+        [
+            " ".join(str(value)[:5000] for value in row) if isinstance(row, list) else str(row)[:5000]
+            for row in rows
+        ]
+        if isinstance(rows, list)
+        else [str(rows)[:5000]]
+    )
     case = {f"images/{part}/{n}.png": picture() for part in ("train", "val") for n in range(2)}
     case["data.yaml"] = draw(damaged(as_yaml(draw(mutated(dict(_YAML))))))
     case["labels/train/0.txt"] = draw(damaged("\n".join(lines).encode(errors="replace")))
     case["labels/val/0.txt"] = b"0 0.5 0.5 0.2 0.2\n"
-    case["list.txt"] = draw(st.sampled_from([b"../../outside/secret.png\n", b"images/train/0.png\n", b"\0\n", b"/etc/passwd\n"]))
+    case["list.txt"] = draw(
+        st.sampled_from([b"../../outside/secret.png\n", b"images/train/0.png\n", b"\0\n", b"/etc/passwd\n"])
+    )
     return case
 
 
@@ -109,32 +143,58 @@ def _npy(descr: str, shape: object, content: bytes) -> bytes:
 @st.composite
 def _npz(draw: st.DrawFn) -> Case:
     length = st.sampled_from([0, 1, 4, 20, 10**6, 10**9, 2**40, -1])
-    shape = draw(st.sampled_from(["(20, 8, 8)", "(20, 8, 8)", None])) or str(
+    shape = draw(st.sampled_from(["(20, 8, 8)", "(20, 8, 8)", "(20, 8, 8)", None])) or str(
         tuple(draw(st.lists(length, min_size=1, max_size=5)))
     )
-    descr = draw(st.sampled_from(["|u1", "|u1", "<i8", "<f4", "|O", "<U100000", "|V9", "bad", "|u1,|u1"]))
+    descr = draw(
+        st.sampled_from(
+            ["|u1", "|u1", "|u1", "|u1", "|u1", "<i8", "<f4", "|O", "<U100000", "|V9", "bad", "|u1,|u1"]
+        )
+    )
     labels = (np.arange(20) % 2).astype(np.int64)
-    label_type, values = draw(st.sampled_from([("<i8", labels), ("<i8", labels * 10**6), ("<i8", labels - 1), ("<u8", labels * 2**62), ("<f8", labels / 0.3)]))
+    label_type, values = draw(
+        st.sampled_from(
+            [
+                ("<i8", labels),
+                ("<i8", labels * 10**6),
+                ("<i8", labels - 1),
+                ("<u8", labels * 2**62),
+                ("<f8", labels / 0.3),
+            ]
+        )
+    )
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))) as file:
+    with zipfile.ZipFile(
+        stream, "w", draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
+    ) as file:
         file.writestr("x_train.npy", _npy(descr, shape, bytes(20 * 64)))
-        file.writestr("y_train.npy", _npy(label_type, "(20,)", np.asarray(values, dtype=label_type).tobytes()))
+        file.writestr(
+            "y_train.npy", _npy(label_type, "(20,)", np.asarray(values, dtype=label_type).tobytes())
+        )
         if draw(st.booleans()):
-            file.writestr(draw(st.sampled_from(["classes.npy", "../../x.npy", "z.npy"])), _npy("<U1", "(2,)", "ab".encode("utf-32-le")))
+            file.writestr(
+                draw(st.sampled_from(["classes.npy", "../../x.npy", "z.npy"])),
+                _npy("<U1", "(2,)", "ab".encode("utf-32-le")),
+            )
     return {"a.npz": draw(damaged(stream.getvalue()))}
+
+
+_WORDS = ("train", "Val", "test", "valid", "[red]", "a\nb", " ", "é", "x" * 200, "\x1b[2J", "-rf", "..x", "c")
+_LINKS = (b"|", b"->..", b"->.", b"->/dev/zero", b"->/nowhere", b"->../a", f"->{OUTSIDE}/secret.png".encode())
 
 
 @st.composite
 def _folder(draw: st.DrawFn) -> Case:
-    word = st.sampled_from(["a", "b", "train", "Val", "test", "[red]", "a\nb", " ", "é", "x" * 200, "\x1b[2J", "-rf"])
-    case: dict[str, bytes] = {}
-    for _ in range(draw(st.integers(1, 8))):
-        parts = draw(st.lists(word, min_size=0, max_size=3))
-        name = draw(st.sampled_from(["0.png", "1.jpg", "x.txt", ".hidden.png", "2.PNG", "3.png"]))
-        content = draw(st.one_of(damaged(picture()), st.sampled_from([b"|", b"->..", b"->.", b"->/dev/zero", b"->/nowhere"])))
-        path = "/".join([*parts, name])
-        if not any(other.startswith(f"{path}/") or path.startswith(f"{other}/") for other in case):
-            case[path] = content
+    names = draw(
+        st.sampled_from([("a", "b"), ("a", "b"), ("a", "a"), ("train/a", "train/b"), ("[/]", "é\x07")])
+    )
+    case = {f"{name}/{n}.png": picture() for name in names for n in range(5)}
+    for _ in range(draw(st.integers(0, 3))):
+        parts = draw(st.lists(st.sampled_from(_WORDS), min_size=0, max_size=2))
+        name = draw(st.sampled_from(["0.png", "1.jpg", "x.txt", ".hidden.png", "2.PNG", "a"]))
+        path = normpath("/".join([draw(st.sampled_from([*names, "train", "."])), *parts, name]))
+        if not any(f"{other}/".startswith(f"{path}/") or path.startswith(f"{other}/") for other in case):
+            case[path] = draw(st.one_of(damaged(picture()), st.sampled_from(_LINKS)))
     return case
 
 

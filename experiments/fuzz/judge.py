@@ -14,6 +14,8 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 from experiments.fuzz.hostile import OUTSIDE
@@ -49,7 +51,7 @@ class Kind:
 
 @dataclass
 class Verdict:
-    """What a case did."""
+    """The outcome of a case."""
 
     fault: str | None
     """One line that is equal for equal faults; None if all is well."""
@@ -64,8 +66,31 @@ class _TooLongError(BaseException):
     pass
 
 
+@cache
+def _warm() -> None:
+    """Import what readers import late, whose size is no reader's."""
+    for module in (
+        "nars.data",
+        "nars.cli.data",
+        "detector.data.check",
+        "detector.assembly",
+        "nars.report.page",
+        "scipy.stats",
+        "sklearn.datasets",
+        "pandas",
+        "matplotlib.pyplot",
+        "nars.cli.export",
+        "search_spaces",
+        "pycocotools.mask",
+        "nars.workers.finish",
+        "rich.console",
+    ):
+        import_module(module)
+
+
 def judge(kind: Kind, case: Case) -> Verdict:
     """Read one case; faults are crashes, more than one line, too much time or memory, and writing outside."""
+    _warm()
     with tempfile.TemporaryDirectory(prefix="fuzz") as name:
         root = Path(name)
         home, outside, work = root / "home" / "data", root / "outside", root / "work"
@@ -88,9 +113,13 @@ def _timed(kind: Kind, home: Path, work: Path) -> Verdict:
     here = Path.cwd()
     os.chdir(work)
     try:
-        with _limited(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            with warnings.catch_warnings(action="ignore"):
-                kind.read(home)
+        with (
+            _limited(),
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+            warnings.catch_warnings(action="ignore"),
+        ):
+            kind.read(home)
     except NarsError as error:
         refused = True
         if "\n" in str(error) or len(str(error)) > 3000:

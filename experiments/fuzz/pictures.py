@@ -16,7 +16,22 @@ from experiments.fuzz.judge import Case, Kind
 
 __all__ = ["KINDS", "picture"]
 
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "TGA", "PCX", "SGI", "ICO", "EPS", "AVIF")
+_FORMATS = (
+    "PNG",
+    "JPEG",
+    "GIF",
+    "BMP",
+    "TIFF",
+    "WEBP",
+    "PPM",
+    "JPEG2000",
+    "TGA",
+    "PCX",
+    "SGI",
+    "ICO",
+    "EPS",
+    "AVIF",
+)
 
 
 @cache
@@ -38,7 +53,16 @@ def _bomb(draw: st.DrawFn) -> bytes:
     width, height = draw(size), draw(size)
     kind = draw(st.sampled_from(["png", "gif", "bmp", "ppm"]))
     if kind == "png":
-        head = struct.pack(">IIBBBBB", width, height, draw(st.sampled_from([1, 8, 16])), draw(st.sampled_from([0, 2, 3, 4, 6])), 0, 0, draw(st.integers(0, 1)))
+        head = struct.pack(
+            ">IIBBBBB",
+            width,
+            height,
+            draw(st.sampled_from([1, 8, 16])),
+            draw(st.sampled_from([0, 2, 3, 4, 6])),
+            0,
+            0,
+            draw(st.integers(0, 1)),
+        )
         body = b"\x89PNG\r\n\x1a\n"
         for name, chunk in ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(2**16))), (b"IEND", b"")):
             body += struct.pack(">I", len(chunk)) + name + chunk + struct.pack(">I", zlib.crc32(name + chunk))
@@ -68,7 +92,19 @@ def _cases(draw: st.DrawFn) -> Case:
     elif which < 8:
         content = draw(_bomb())
     else:
-        content = draw(st.sampled_from([b"", b"|", b"->/dev/zero", b"->.", b"->a.png", b"->/dev/stdin", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"]))
+        content = draw(
+            st.sampled_from(
+                [
+                    b"",
+                    b"|",
+                    b"->/dev/zero",
+                    b"->.",
+                    b"->a.png",
+                    b"->/dev/stdin",
+                    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+                ]
+            )
+        )
     return {"a.png": content}
 
 
@@ -78,7 +114,7 @@ def _read(folder: Path) -> None:
     from nars.errors import NarsError
 
     refusals = []
-    for read in (lambda path: read_rgb(path), lambda path: read_rgb(path, 16), images.read, images.probe):
+    for read in (read_rgb, lambda path: read_rgb(path, 16), images.read, images.probe):
         try:
             read(folder / "a.png")
         except NarsError as error:

@@ -19,7 +19,7 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in (*pictures.KINDS, *data_se
 
 @dataclass
 class Tally:
-    """What the cases of a kind did."""
+    """The outcomes of the cases of a kind."""
 
     kind: str
     cases: int = 0
