@@ -122,7 +122,7 @@ def _measure_one(beside: Study, config: SearchConfig, genotypes: Sequence[Genoty
 
 
 def _measured_in(trials: Sequence[FrozenTrial], count: int) -> dict[int, float | None]:
-    """What is foretold of each measured candidate; None if it cannot be measured."""
+    """Map each measured candidate to its value; None if it cannot be measured."""
     return {
         trial.number % count: trial.value
         for trial in trials

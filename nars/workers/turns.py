@@ -1,4 +1,4 @@
-"""What workers share before the first candidate: who makes it, who waits, and whose cores are idle meanwhile.
+"""The queue of workers before the first candidate: one makes what all need, the others wait and lend cores.
 
 A study beside that of the search coordinates them, so each worker that arrives is a trial there, whatever
 machine it is on.
