@@ -22,7 +22,7 @@ FLOORS = {
         "errors internals",
         "trials",
         "studies documents files device",
-        "spec",
+        "spec foreign",
         "data space tensors artifacts",
         "training networks predictors",
         "parents deploy",
