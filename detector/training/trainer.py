@@ -10,7 +10,7 @@ from typing import cast
 import torch
 
 from detector import distributed
-from detector.data.fingerprint import fingerprint
+from detector.data.fingerprint import earlier_fingerprint, fingerprint
 from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation, evaluate
 from detector.model.detector import Detector
@@ -19,6 +19,7 @@ from detector.training.dataset import DetectionDataset, training_loader
 from detector.training.hyperparameters import Training
 from detector.training.progress import Epoch, RunningMeans
 from nars.device import half_precision
+from nars.tensors import fingerprint as digest_of
 from nars.training import checkpoint, optim
 from nars.training.patience import is_out_of_patience
 
@@ -40,8 +41,10 @@ class Trainer:
         seed: int,
         workers: int = 0,
     ) -> None:
+        self._beginning = digest_of(model.state_dict())
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.data, self.training, self.device, self.seed = data, training, device, seed
+        self._data = fingerprint(data)
         self.workers = workers
         self.history: list[Epoch] = []
         self.running = RunningMeans()
@@ -103,7 +106,8 @@ class Trainer:
         Raises `RunError` if the checkpoint is of another training.
         """
         generator = torch.default_generator
-        curve = checkpoint.restore(path, self._identity, self._parts, generator, self.device)
+        earlier = {"data": (earlier_fingerprint(self.data),), "start": (None,)}
+        curve = checkpoint.restore(path, self._identity, self._parts, generator, self.device, earlier)
         self.history = [Epoch(**entry) for entry in curve]
         if self.history:
             self.start -= self.history[-1].seconds
@@ -126,7 +130,8 @@ class Trainer:
             "training": self.training.to_yaml(),
             "settings": self.model.settings.to_yaml(),
             "parts": self.model.parts.model_dump(mode="json"),
-            "data": fingerprint(self.data),
+            "data": self._data,
             "seed": self.seed,
+            "start": self._beginning,
             "processes": distributed.world_size(),
         }
