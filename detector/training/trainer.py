@@ -12,6 +12,7 @@ import torch
 
 from detector import distributed
 from detector.data.fingerprint import fingerprint
+from detector.data.kept import kept
 from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation, evaluate
 from detector.model.detector import Detector
@@ -27,6 +28,9 @@ from nars.training import checkpoint, optim
 from nars.training.patience import is_out_of_patience
 
 __all__ = ["Trainer"]
+
+_MEASURED, _MEASURED_ON_CPU = 32, 8
+"""Images that are measured at once on a GPU and on a CPU."""
 
 
 class Trainer:
@@ -54,7 +58,8 @@ class Trainer:
         masks = model.settings.mask
         self.target_names = ("boxes", "labels", "masks") if masks else ("boxes", "labels")
         augmentation = training.augmentation(model.settings)
-        self.dataset = DetectionDataset.training(data, augmentation, masks, seed)
+        self._images = data if workers else kept(data)  # every process that loads would keep its own
+        self.dataset = DetectionDataset.training(self._images, augmentation, masks, seed)
         rank, ranks = distributed.rank(), distributed.world_size()
         ratios = self.dataset.aspect_ratios
         self.batches = GroupedBatches(ratios, training.batch_size, seed, rank, ranks)
@@ -108,8 +113,14 @@ class Trainer:
 
     def measure(self) -> Evaluation:
         """Evaluate the model, or its average if there is one, on val."""
-        amp = self.training.amp
-        return evaluate(self.final_model, self.data, device=self.device, workers=self.workers, amp=amp)
+        return evaluate(
+            self.final_model,
+            self._images,
+            device=self.device,
+            batch_size=_MEASURED if self.device.type == "cuda" else _MEASURED_ON_CPU,
+            workers=self.workers,
+            amp=self.training.amp,
+        )
 
     def save(self, path: Path) -> None:
         """Write a checkpoint; the first process does so for all, because their states are equal."""
