@@ -15,6 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,10 +85,9 @@ def steps(options: argparse.Namespace, data: CocoData) -> None:
     train(detector(options, data), data, training, device=CUDA, seed=0, outputs=Outputs(on_step=at_step))
     each = len(seen) // training.epochs
     later = [1000 * (end - start) / each for start, end in pairwise(ends[2:])]
-    print(
-        f"  first step after {seen[0] - began:.2f} s, first epoch of {each} steps after {ends[0] - began:.2f} s"
-    )
-    print(f"  nars: {np.median(later):.1f} ms a step in epochs 4 to 6 ({min(later):.1f} to {max(later):.1f})")
+    print(f"  first step after {seen[0] - began:.2f} s, first epoch after {ends[0] - began:.2f} s")
+    spread = f"{min(later):.1f} to {max(later):.1f}"
+    print(f"  nars: {np.median(later):.1f} ms a step in epochs 4 to 6 ({spread}), {each} steps each")
     eager, captured = bare(options, data)
     print(
         f"  bare loop on a batch that is there: eager {eager:.1f} ms, captured {captured:.1f} ms", flush=True
