@@ -94,9 +94,9 @@ def turn(study: Study, name: str) -> Iterator[Turn]:
 class LentThreads(contextlib.AbstractContextManager["LentThreads"]):
     """Computes on a CPU with the threads of those who wait on this machine, too, until the block ends.
 
-    Threads are lent at each `update`, as far as cores have been free since the last one: on busy cores, threads
-    that wait for each other are slower than one. The last digits of a result depend on their number; alone, a
-    worker computes what it always did.
+    Threads are lent at each `update`, as far as cores have been free since the last one: on busy cores,
+    threads that wait for each other are slower than one. The last digits of a result depend on their number;
+    alone, a worker computes what it always did.
     """
 
     def __init__(self, turn: Turn, device: torch.device) -> None:
