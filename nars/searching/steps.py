@@ -1,8 +1,8 @@
 """Longer trainings for few photos: a number of epochs is a number of steps only together with the data.
 
-EfficientNet-Lite0 at 48 pixels, fine-tuned on the 400 photos of `--data clothing` by the recipe of the reference
-with seed 0, is right on .580, .590 and .655 of the 200 other photos after 6, 12 and 24 epochs (78, 156 and 312
-steps); seed 1 gives .555 after 6. On 3068 photos, 6 epochs are 576 steps. Differences of .03 are noise here.
+EfficientNet-Lite0 at 48 pixels, fine-tuned on the 400 photos of `--data clothing` by the recipe of the
+reference with seed 0, is right on .580, .590 and .655 of the 200 other photos after 6, 12 and 24 epochs (78, 156
+and 312 steps); seed 1 gives .555 after 6. On 3068 photos, 6 epochs are 576 steps. Differences of .03 are noise.
 """
 
 from __future__ import annotations
