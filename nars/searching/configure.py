@@ -96,8 +96,8 @@ def _make(
     begun = continued if folder is not None and (folder / "config.yaml").exists() else None
     if begun is not None and request.reference_epochs is None:
         config = config.replace(reference=begun.config.reference)
-    elif begun is None and request.init != "none":
-        config, more = _long_enough(request, config, task, folder, chosen=known is None)
+    elif begun is None and request.init != "none" and request.reference_epochs is None:
+        config, more = _long_enough(config, task, folder, chosen=known is None)
         lines += more
     return _Made(config, task, tuple(lines))
 
@@ -142,15 +142,15 @@ def _referenced(request: SearchRequest, config: SearchConfig, task: Task) -> tup
 
 
 def _long_enough(
-    request: SearchRequest, config: SearchConfig, task: Task, folder: Path | None, *, chosen: bool
+    config: SearchConfig, task: Task, folder: Path | None, *, chosen: bool
 ) -> tuple[SearchConfig, list[str]]:
     """The search with longer trainings if its photos are few, and a line that says so.
 
-    What is named stays: the epochs of the reference, and those of a space unless that was `chosen`. A search
-    that an older version began in its default folder keeps its lengths.
+    Those of candidates are longer if the space was `chosen`, not named. A search that an older version began in
+    its default folder keeps its lengths.
     """
     factor = stretch(task.examples)
-    longer = stretched(config, factor, reference=request.reference_epochs is None, space=chosen)
+    longer = stretched(config, factor, space=chosen)
     old, new = default_folder(config), default_folder(longer)
     is_old = folder is None and (old / "config.yaml").exists() and not (new / "config.yaml").exists()
     if longer == config or is_old:

@@ -1,8 +1,9 @@
 """Longer trainings for few photos: a number of epochs is a number of steps only together with the data.
 
 EfficientNet-Lite0 at 48 pixels, fine-tuned on the 400 photos of `--data clothing` by the recipe of the
-reference with seed 0, is right on .580, .590 and .655 of the 200 other photos after 6, 12 and 24 epochs (78, 156
-and 312 steps); seed 1 gives .555 after 6. On 3068 photos, 6 epochs are 576 steps. Differences of .03 are noise.
+reference with seed 0, is right on .580, .590 and .655 of the 200 other photos after 6, 12 and 24 epochs (78,
+156 and 312 steps); seed 1 gives .555 after 6. On 3068 photos, 6 epochs are 576 steps. Differences of .03 are
+noise here.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ def stretch(images: int | None) -> int:
     return min(_MOST, math.ceil(_STEPS / steps))
 
 
-def stretched(config: SearchConfig, factor: int, *, reference: bool, space: bool) -> SearchConfig:
-    """The search with longer trainings of its reference and, in its space, of its candidates."""
-    if reference and config.reference is not None:
+def stretched(config: SearchConfig, factor: int, *, space: bool) -> SearchConfig:
+    """The search with longer trainings of its reference and, if `space` says so, of its candidates."""
+    if config.reference is not None:
         recipe = config.reference.recipe
         longer = recipe.replace(epochs=factor * recipe.epochs)
         config = config.replace(reference=config.reference.model_copy(update={"recipe": longer}))

@@ -20,7 +20,7 @@ def test_reference_and_candidates_are_stretched_by_themselves() -> None:
     space = studies.space()
     config = studies.config(init="parent.pt", reference=reference_of(space, 32, 6))
     low, high = space.distributions["recipe.epochs"].low, space.distributions["recipe.epochs"].high
-    both = stretched(config, 3, reference=True, space=True)
+    both = stretched(config, 3, space=True)
     assert both.reference.recipe.epochs == 18
     assert (
         both.space.distributions["recipe.epochs"].low,
@@ -29,13 +29,12 @@ def test_reference_and_candidates_are_stretched_by_themselves() -> None:
         3 * low,
         3 * high,
     )
-    assert stretched(config, 3, reference=True, space=False).space == space
-    assert stretched(config, 3, reference=False, space=True).reference == config.reference
-    assert stretched(config, 1, reference=True, space=True) == config
+    assert stretched(config, 3, space=False) == both.replace(space=space)
+    assert stretched(config, 1, space=True) == config
 
 
 def test_an_epoch_number_that_is_held_stays() -> None:
     space = studies.space()
     held = space.replace(recipe={**space.recipe, "epochs": 3})
     config = studies.config().replace(space=held)
-    assert stretched(config, 2, reference=True, space=True) == config
+    assert stretched(config, 2, space=True) == config
