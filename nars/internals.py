@@ -12,10 +12,18 @@ from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
 from optuna.storages import BaseStorage
 from optuna.study import Study
+from optuna.study._frozen import FrozenStudy
 from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial
 
-__all__ = ["hypervolume", "non_domination_ranks", "set_trial_attribute", "storage_of", "uploads"]
+__all__ = [
+    "FrozenStudy",
+    "hypervolume",
+    "non_domination_ranks",
+    "set_trial_attribute",
+    "storage_of",
+    "uploads",
+]
 
 
 def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:

@@ -19,10 +19,11 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from nars.artifacts.files import fetch, keep
-from nars.errors import RunError, TrialError
+from nars.errors import RunError, StorageAwayError, TrialError
 from nars.internals import storage_of
 from nars.parents.parent import Parent
 from nars.parents.sources import parent_in
+from nars.runs.outage import impatient
 from nars.runs.reference import Reference, charged, reference_candidate, study_name
 from nars.space.cost import count
 from nars.spec import Candidate
@@ -32,7 +33,7 @@ from nars.training.loop import Progress
 from nars.trials import Record, write
 from nars.workers.foretold import foretold
 from nars.workers.keeper import discard_checkpoint
-from nars.workers.liveness import Heartbeat, is_alive, worker_name
+from nars.workers.liveness import Heartbeat, Witness, worker_name
 from nars.workers.search import Search
 
 __all__ = ["inheriting"]
@@ -82,13 +83,13 @@ def _turn(study: Study) -> Iterator[tuple[Study, Trial]]:
 def _is_first(study: Study, turn: tuple[Study, Trial]) -> bool:
     """Wait for the reference, or until no earlier worker is alive, so that this one has to make it."""
     beside, mine = turn
+    witness = Witness()
     while reference_record(study) is None:
-        earlier = beside.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        earlier = [trial for trial in earlier if trial.number < mine.number]
-        for trial in earlier:
-            if not is_alive(trial):
-                beside.tell(trial.number, state=TrialState.FAIL)
-        if not any(map(is_alive, earlier)):
+        running = beside.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        gone = witness.look(running)
+        for trial in gone:
+            beside.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        if not any(trial.number < mine.number for trial in running if trial not in gone):
             return True
         time.sleep(_POLL_SECONDS)
     return False
@@ -127,10 +128,12 @@ def _follow(search: Search, trial: Trial, checkpoint: Path) -> Callable[[Progres
     """A callback that reports every epoch, and keeps a checkpoint for a worker that takes over."""
 
     def on_epoch(progress: Progress) -> bool:
-        trial.report(progress.score, step=progress.epoch)
+        with contextlib.suppress(StorageAwayError), impatient():
+            trial.report(progress.score, step=progress.epoch)
         if search.store is not None and progress.fraction < 1:
             try:
-                keep(trial, search.store, "checkpoint", checkpoint)
+                with impatient():
+                    keep(trial, search.store, "checkpoint", checkpoint)
             except RunError as error:
                 logger.warning("%s; the fine-tuning continues", error)
         return True
