@@ -21,8 +21,8 @@ FLOORS = {
     "nars": [
         "errors internals",
         "trials",
-        "studies documents files device",
-        "spec",
+        "studies documents files device graphs",
+        "spec foreign",
         "data space tensors artifacts",
         "training networks predictors",
         "parents deploy",

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from nars.errors import UsageError
 from nars.trials import Record, counts
 
-__all__ = ["MOST_BETWEEN_BEATS", "Budget"]
+__all__ = ["MOST_BETWEEN_BEATS", "Budget", "busy_seconds"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 """Seconds in each unit of time that a budget can be given in."""
@@ -29,7 +29,8 @@ class Budget:
     amount: float
     unit: Literal["trials", "seconds", "epochs"] = "trials"
     before: float = 0.0
-    """Seconds spent on the reference before the first trial; they count only in a budget of time."""
+    """Seconds spent before the first trial, on the reference and on what is foretold; they count only in a
+    budget of time."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -58,7 +59,7 @@ class Budget:
             return len(used)
         if self.unit == "epochs":
             return float(sum(Record.of(trial).epochs or 0 for trial in used))
-        return self.before + _busy_seconds(used, now or datetime.now())
+        return self.before + busy_seconds(used, now or datetime.now())
 
     def is_spent(self, trials: Sequence[FrozenTrial]) -> bool:
         """Whether no further trial may start."""
@@ -77,7 +78,7 @@ class Budget:
         return self.spent([trial for trial in trials if trial.number < number]) < self.amount
 
 
-def _busy_seconds(trials: Sequence[FrozenTrial], now: datetime) -> float:
+def busy_seconds(trials: Sequence[FrozenTrial], now: datetime) -> float:
     """Return the time during which at least one trial ran, so pauses between runs are free.
 
     A trial counts from its start for as long as its worker has worked on it. Only whether two trials overlap

@@ -108,8 +108,8 @@ class NarsSampler(BaseSampler):
         start = self.strategy.start(self._reservoir, 2 * self.rounds.first_batch, rng)
         if self.knowledge is not None:
             pool = self._reservoir.draw(_POOL, rng)
-            preferred = pool[np.argsort(-self.knowledge(pool).mean(axis=1), kind="stable")]
-            start[::2] = preferred[: len(start[::2])]
+            ranked = pool[np.argsort(-self.knowledge(pool).mean(axis=1), kind="stable")]
+            start = self.strategy.prefer(self.space, start, ranked, rng)
         return start
 
     def reseed_rng(self) -> None:

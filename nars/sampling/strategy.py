@@ -11,6 +11,7 @@ from nars.sampling.acquisition import Acquisition, make_acquisition
 from nars.sampling.evolution import Evolution, evolve
 from nars.sampling.pareto import best_first
 from nars.sampling.predictions import Predictions
+from nars.sampling.preferred import Preferring, best
 from nars.space import feasible
 from nars.space.feasible import Reservoir
 from nars.space.genotypes import Matrix
@@ -61,5 +62,6 @@ class Strategy:
     """The parts of a proposal; an experiment exchanges one of them."""
 
     start: DrawStart = even_start
+    prefer: Preferring = best
     acquisition: MakeAcquisition = make_acquisition
     search: FindCandidates = evolve_from_best

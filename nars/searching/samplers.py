@@ -21,6 +21,7 @@ from nars.predictors import PredictorName
 from nars.predictors.knowledge import EarlierSearch, Knowledge
 from nars.runs.request import SamplerName
 from nars.sampling.sampler import NarsSampler
+from nars.sampling.strategy import Strategy
 from nars.space.feasible import Limits
 from nars.space.genotypes import Domain
 from nars.trials import place
@@ -49,8 +50,9 @@ def make_sampler(
     seed: int,
     predictor: PredictorName = "gaussian",
     warm_start: Sequence[EarlierSearch] = (),
+    strategy: Strategy | None = None,
 ) -> BaseSampler:
-    """Make the sampler called `name`; only ``nars`` uses `predictor` and `warm_start`.
+    """Make the sampler called `name`; only ``nars`` uses `predictor`, `warm_start` and `strategy`.
 
     Raises `UsageError`.
     """
@@ -63,6 +65,7 @@ def make_sampler(
             predictor=predictor,
             knowledge=Knowledge(space, warm_start, seed) if warm_start else None,
             seed=seed,
+            strategy=strategy,
         )
     return PerTrialSampler(partial(_optuna_sampler, name, seed), seed)
 

@@ -2,8 +2,8 @@
 
 No answer depends on what a clock says: clocks of machines differ, a laptop sleeps, and while a storage is
 away every heartbeat in it is old. A worker of this machine is looked up in the table of processes, by its
-number and its start after the boot. One elsewhere is gone if a `Witness`, who can read the storage, sees no new
-heartbeat for two minutes.
+number and its start since the boot. One elsewhere is gone if a `Witness`, who can read the storage, sees no
+new heartbeat for two minutes.
 """
 
 from __future__ import annotations

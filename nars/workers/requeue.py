@@ -40,7 +40,7 @@ def reap(study: Study, space: Space) -> list[int]:
 
 
 def roll_call(study: Study, space: Space, witness: Witness) -> list[int]:
-    """Let a witness look at all workers, `bury` the trials of those that are gone, and return their numbers."""
+    """Let a witness look at all workers, `bury` the trials of those that are gone; return their numbers."""
     gone = witness.look(study.get_trials(deepcopy=False))
     for trial in gone:
         bury(study, trial, space, "died" if is_here(trial) else "was not heard any more")
