@@ -10,7 +10,9 @@ from nars.cli.options.values import quiet_optuna
 @click.command("storage")
 @click.option("--storage", required=True, help="The database, such as postgresql://user@host/name.")
 @click.option("--host", default="localhost", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(1, 65535), default=13000, show_default=True)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=13000, show_default=True, help="Port to listen on."
+)
 def storage_command(storage: str, host: str, port: int) -> None:
     """Serve the database of a search to hundreds of workers through a few connections.
 
