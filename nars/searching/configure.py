@@ -146,8 +146,8 @@ def _long_enough(
 ) -> tuple[SearchConfig, list[str]]:
     """The search with longer trainings if its photos are few, and a line that says so.
 
-    Those of candidates are longer if the space was `chosen`, not named. A search that an older version began in
-    its default folder keeps its lengths.
+    Those of candidates are longer if the space was `chosen`, not named. A search that an older version began
+    in its default folder keeps its lengths.
     """
     factor = stretch(task.examples)
     longer = stretched(config, factor, space=chosen)
