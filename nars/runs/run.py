@@ -30,6 +30,7 @@ from nars.errors import RunError, SpecError, UsageError
 from nars.files import write_whole
 from nars.foreign.paths import one_part, read_bytes
 from nars.runs.config import SearchConfig
+from nars.runs.location import absolute, check_exists, located
 from nars.runs.passwords import complete, is_given, without_password
 from nars.runs.reading import check_complete, open_to_read
 from nars.runs.storage import open_storage
@@ -57,14 +58,19 @@ class Run:
     """Path of a journal file, or an Optuna URL."""
     name: str
     """Name of the study in its storage, which is the name that the folder had when it was made."""
+    starts: bool = field(default=False, compare=False)
+    """Whether its study is created if there is none yet; a run that is only read never does that."""
     is_given: bool = field(default=True, compare=False)
     """Whether the storage is one that the user named, now or by being the folder's own."""
 
     def study(self) -> Study:
-        """Open the study, without a sampler of the search; create it if there is none yet.
+        """Open the study, without a sampler of the search; a run that starts creates it.
 
-        Raises `RunError` if the storage has another search's study of that name.
+        Raises `RunError` if the storage has another search's study of that name, and for a run that is
+        only read also if there is no study.
         """
+        if not self.starts:
+            return self.read()
         study = optuna.create_study(
             storage=open_storage(complete(self.permitted())),
             study_name=self.name,
@@ -73,10 +79,7 @@ class Run:
             load_if_exists=True,
         )
         config = self.config.to_yaml()
-        if config_text(study) is not None:
-            self.config.check_continues(config_of(study), f"study {self.name} in {self.storage}")
-        elif study.get_trials(deepcopy=False):
-            raise RunError(f"study {self.name} in {self.storage} was not made by `nars search`")
+        self._check_is_own(study)
         if config_text(study) != config:  # new, or the budget has grown
             write_config_text(study, config)
             with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
@@ -88,16 +91,16 @@ class Run:
 
         Raises `RunError` if it is damaged, has no such study, or is that of another search.
         """
-        storage = open_to_read(complete(self.permitted()))
+        where = self.permitted()
+        check_exists(where, str(self.folder))
+        storage = open_to_read(complete(where))
         try:
             study = optuna.load_study(
                 study_name=self.name, storage=storage, sampler=optuna.samplers.RandomSampler()
             )
         except KeyError:
-            raise RunError(f"{self.storage} has no study {self.name!r}: it is empty or damaged") from None
-        if config_text(study) is None:
-            raise RunError(f"study {self.name} in {self.storage} was not made by `nars search`")
-        self.config.check_continues(config_of(study), f"study {self.name} in {self.storage}")
+            raise RunError(f"{self.folder}: {self.storage} has no study {self.name!r}") from None
+        self._check_is_own(study)
         check_complete(self.folder, study)
         return study
 
@@ -107,6 +110,13 @@ class Run:
             return self.storage
         raise RunError(f"{self.folder} is stored in {self.storage}: repeat --storage {self.storage}")
 
+    def _check_is_own(self, study: Study) -> None:
+        """Raise `RunError` if a study of this name is not that of this run."""
+        if config_text(study) is not None:
+            self.config.check_continues(config_of(study), f"study {self.name} in {self.storage}")
+        elif study.get_trials(deepcopy=False):
+            raise RunError(f"study {self.name} in {self.storage} was not made by `nars search`")
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder's lock, which only one process at a time has."""
@@ -115,8 +125,15 @@ class Run:
 
 
 def default_folder(config: SearchConfig) -> Path:
-    """Return the folder of a search without ``--run``, equal for commands that continue each other."""
-    return RUNS / one_part(f"{config.space.name}-{Path(config.data).stem}-{config.identity}")
+    """Return the folder of a search without ``--run``, equal for commands that continue each other.
+
+    It is the one that has this search, begun by this or an older version from data of any name.
+    """
+    old = RUNS / one_part(f"{config.space.name}-{Path(config.data).stem}-{config.spelled_identity}")
+    begun = [old, *sorted(RUNS.glob(f"*-{config.identity}"))]
+    title = Path(config.data).resolve().name if config.has_path else config.data
+    new = RUNS / one_part(f"{config.space.name}-{Path(title).stem}-{config.identity}")
+    return next((folder for folder in begun if (folder / "config.yaml").exists()), new)
 
 
 def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
@@ -130,17 +147,18 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
         config.check_continues(run.config, str(folder))
         if storage is None:
             run.permitted()
-        elif storage != run.storage:
+        elif absolute(storage) != absolute(run.storage):
             raise RunError(f"{folder} is stored in {run.storage}, not in {storage}")
         storage, name = run.storage, run.name
     elif folder.exists() and any(map(_is_foreign, folder.iterdir())):
         raise RunError(f"{folder} is not empty and holds no search")
+    storage = None if storage is None else absolute(storage)
     if storage is not None and not storage.endswith(".journal"):
         open_storage(complete(storage))  # a mistyped URL is refused before it is written down
     storage = without_password(storage or str(folder / "study.journal"))
     write_whole(folder / _STORAGE_FILE, f"{storage}\n{name}\n")
     write_whole(file, config.to_yaml())
-    return Run(folder, config, storage, name)
+    return Run(folder, config, storage, name, starts=True)
 
 
 def _is_foreign(file: Path) -> bool:
@@ -164,9 +182,11 @@ def open_run(folder: Path, given: str | None = None) -> Run:
     journal = folder / "study.journal"
     if journal.exists() or not storage:  # a folder that was moved still has its own journal
         storage = str(journal)
-    if given is not None and given != storage and not _is_within(storage, folder):
+    storage = located(storage, folder)
+    is_given = given is not None and absolute(given) == absolute(storage)
+    if given is not None and not is_given and not _is_within(storage, folder):
         raise RunError(f"{folder} is stored in {storage}, not in {given}")
-    return Run(folder, config, storage, name or folder.resolve().name, is_given=given == storage)
+    return Run(folder, config, storage, name or folder.resolve().name, is_given=is_given)
 
 
 def _stored(folder: Path) -> tuple[str, str]:
