@@ -6,6 +6,7 @@ what is heavy is imported by the function that needs it: ``nars --help`` imports
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -47,7 +48,13 @@ def nars() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 on success, 2 with one line on stderr for a user's mistake."""
+    """Run a command; 0 on success, 2 with one line on stderr for a user's mistake.
+
+    Characters that the terminal's encoding lacks are printed as escapes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     try:
         result = nars.main(arguments, prog_name="nars", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -10,6 +10,7 @@ import click
 
 from nars.cli.commands import GroupedCommand, StoppedError
 from nars.cli.options.fields import given, options_of
+from nars.cli.options.reading import say_parts
 from nars.cli.options.values import (
     data_option,
     data_to_use,
@@ -116,6 +117,7 @@ def train_command(
     beginning = Beginning.of(init, weights)
     with naming_source(data, arch):
         images = beginning.as_seen(load(candidate.data, drop_bad=drop_bad).fitted(candidate.recipe.fit))
+    say_parts(images.parts, quiet=as_json)
     for split in ("val", "test"):
         check_metric(scored, images, split)
     torch_device = resolve(device)
@@ -154,7 +156,8 @@ def train_command(
         destination.checkpoint.unlink(missing_ok=True)
     else:
         results.draw(destination.folder / "results.png")
-    for line in [to_json(results.to_dict())] if as_json else results.lines():
+    numbers = results.to_dict() | {"parts": [part.row() for part in images.parts]}
+    for line in [to_json(numbers)] if as_json else results.lines():
         click.echo(line)
 
 
