@@ -19,6 +19,7 @@ __all__ = [
     "class_names",
     "config_text",
     "foretold_samples",
+    "foretold_seconds",
     "latency_samples",
     "reference_record",
     "store_location",
@@ -44,6 +45,9 @@ _LATENCY_SAMPLES = "latency_samples"
 
 _FORETOLD_SAMPLES = "foretold_samples"
 """Genotypes and what their task foretells of them before a training."""
+
+_FORETOLD_SECONDS = "foretold_seconds"
+"""The time in which these were measured."""
 
 _STORE = "artifact_store"
 """The location of its store of files, and whether that is in the run folder."""
@@ -109,8 +113,17 @@ def foretold_samples(study: Study) -> list[tuple[dict[str, Any], float]] | None:
     return samples
 
 
-def write_foretold_samples(study: Study, samples: Sequence[tuple[Mapping[str, Any], float]]) -> None:
-    """Store what a task foretells in the study, for every worker and every restart."""
+def foretold_seconds(study: Study) -> float:
+    """Return how long the workers measured what their task foretells; 0 before they did."""
+    seconds: float = study.user_attrs.get(_FORETOLD_SECONDS, 0.0)
+    return seconds
+
+
+def write_foretold_samples(
+    study: Study, samples: Sequence[tuple[Mapping[str, Any], float]], seconds: float
+) -> None:
+    """Store what a task foretells, measured in `seconds`, for every worker and every restart."""
+    study.set_user_attr(_FORETOLD_SECONDS, round(seconds, 3))
     study.set_user_attr(_FORETOLD_SAMPLES, [[dict(genotype), value] for genotype, value in samples])
 
 

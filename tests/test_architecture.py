@@ -21,7 +21,7 @@ FLOORS = {
     "nars": [
         "errors internals",
         "trials",
-        "studies documents files device",
+        "studies documents files device graphs",
         "spec foreign",
         "data space tensors artifacts",
         "training networks predictors",

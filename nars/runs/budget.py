@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 from nars.errors import UsageError
 from nars.trials import Record, counts
 
-__all__ = ["Budget"]
+__all__ = ["Budget", "busy_seconds"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 """Seconds in each unit of time that a budget can be given in."""
@@ -26,7 +26,8 @@ class Budget:
     amount: float
     unit: Literal["trials", "seconds", "epochs"] = "trials"
     before: float = 0.0
-    """Seconds spent on the reference before the first trial; they count only in a budget of time."""
+    """Seconds spent before the first trial, on the reference and on what is foretold; they count only in a
+    budget of time."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -55,7 +56,7 @@ class Budget:
             return len(used)
         if self.unit == "epochs":
             return float(sum(Record.of(trial).epochs or 0 for trial in used))
-        return self.before + _busy_seconds(used, now or datetime.now())
+        return self.before + busy_seconds(used, now or datetime.now())
 
     def is_spent(self, trials: Sequence[FrozenTrial]) -> bool:
         """Whether no further trial may start."""
@@ -74,7 +75,7 @@ class Budget:
         return self.spent([trial for trial in trials if trial.number < number]) < self.amount
 
 
-def _busy_seconds(trials: Sequence[FrozenTrial], now: datetime) -> float:
+def busy_seconds(trials: Sequence[FrozenTrial], now: datetime) -> float:
     """Return the time during which at least one trial ran, so pauses between runs are free."""
     spans = sorted(
         (trial.datetime_start, trial.datetime_complete or now) for trial in trials if trial.datetime_start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,15 @@ import studies
 from stub_task import StubTask
 
 from nars.errors import TrialMemoryError
+from nars.runs.reference import charged
 from nars.searching.wrappers import SearchSampler
 from nars.space.genotypes import from_genotypes, to_genotypes
 from nars.spec import Candidate
-from nars.trials import Record
+from nars.studies import foretold_seconds
+from nars.trials import Record, write
 from nars.workers import foretold as module
 from nars.workers.foretold import foretold
+from nars.workers.turns import study_beside
 
 CONFIG = studies.config(init="parent.pt", limits={"macs": 2e6})
 
@@ -89,3 +93,48 @@ def test_the_first_recipes_are_spread_if_only_architectures_are_known(oracle: An
         sixths.append(sorted(np.floor(6 * rates).tolist()))
     assert sixths[0] == [0, 1, 2, 3, 4, 5]
     assert sixths[1] != sixths[0]  # a warm start knows recipes, too, and is followed
+
+
+def test_workers_share_the_measurements(oracle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle.failing = 1000
+    (alone,) = foretold(optuna.create_study(), CONFIG, CONFIG.space, oracle)
+    study = optuna.create_study()
+    second = Oracle.open("none", "cpu")
+    measured: list[Oracle] = []
+
+    def foretell(self: Oracle, candidate: Candidate) -> float | None:
+        if not measured:  # while the first worker measures its first candidate, the second does all others
+            measured.append(self)
+            with pytest.raises(InterruptedError):
+                foretold(study, CONFIG, CONFIG.space, second)
+        measured.append(self)
+        return float(candidate.architecture.resolution)
+
+    def wait(seconds: float) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(Oracle, "foretell", foretell)
+    monkeypatch.setattr(module.time, "sleep", wait)
+    (together,) = foretold(study, CONFIG, CONFIG.space, oracle)
+    assert together == alone
+    assert measured[1:] == [second] * 23 + [oracle]
+    assert module.measured_of(study) is None
+
+
+def test_what_a_dead_worker_left_is_measured_by_another(oracle: Any) -> None:
+    oracle.failing = 1000
+    study = optuna.create_study()
+    beside = study_beside(study, f"{study.study_name}.foretold")
+    for _ in range(3):
+        write(beside, beside.ask(), Record(worker=f"{socket.gethostname()}:999999999:1.00"))
+    assert module.measured_of(study) == (0, 24)
+    (lesson,) = foretold(study, CONFIG, CONFIG.space, oracle)
+    assert (len(lesson.scores), oracle.asked) == (24, 24)
+
+
+def test_the_time_is_charged_to_the_budget(oracle: Any) -> None:
+    study = optuna.create_study()
+    foretold(study, CONFIG, CONFIG.space, oracle)
+    seconds = foretold_seconds(study)
+    assert seconds > 0
+    assert charged(CONFIG.total, study).before == seconds
