@@ -52,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Characters that the terminal's encoding lacks are printed as escapes.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="backslashreplace")
+    _escape_what_is_lacking()
     try:
         result = nars.main(arguments, prog_name="nars", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -78,6 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     return result if isinstance(result, int) else 0
+
+
+def _escape_what_is_lacking() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, exit_code: int = 2) -> int:

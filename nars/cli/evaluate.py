@@ -107,8 +107,8 @@ def evaluate_command(
             )
         )
     else:
-        named = "" if len(images.parts) == 1 else f"{split} "
-        _show(metrics, metric, images.classes, f"{metrics.images} {named}images of {source}")
+        part = "" if len(images.parts) == 1 else f"{split} "
+        _show(metrics, metric, images.classes, f"{metrics.images} {part}images of {source}")
 
 
 def _difference(weights: Path, mine: tuple[str, ...], source: str, theirs: tuple[str, ...]) -> str:

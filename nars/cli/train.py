@@ -117,13 +117,13 @@ def train_command(
     beginning = Beginning.of(init, weights)
     with naming_source(data, arch):
         images = beginning.as_seen(load(candidate.data, drop_bad=drop_bad).fitted(candidate.recipe.fit))
-    say_parts(images.parts, quiet=as_json)
     for split in ("val", "test"):
         check_metric(scored, images, split)
     torch_device = resolve(device)
     with seeded(seed, torch_device):
         model = build(candidate.architecture, len(images.classes), candidate.recipe)
     begun = beginning.begin(model, candidate.architecture, images, torch_device)
+    say_parts(images.parts, quiet=as_json)
     if not as_json:
         for line in filter(None, (begun, f"training on {candidate.data}")):
             click.echo(line, err=True)

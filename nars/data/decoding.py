@@ -105,7 +105,7 @@ def _parts(
     *,
     whole: bool,
 ) -> tuple[Part, ...]:
-    """What is said of each split."""
+    """A description of each split."""
     parts = []
     for split in ("train", "val", "test")[: 1 if whole else 3]:
         notes = reading.notes

@@ -33,7 +33,7 @@ class ImageData:
     dropped: tuple[str, ...] = ()
     """One line about each image that could not be read and was left out, as asked."""
     parts: tuple[Part, ...] = ()
-    """What each split is taken for, and what was passed over."""
+    """How each split was read, and what was passed over."""
     normalization: tuple[Tensor, Tensor] | None = None
     """Mean [3] and deviation [3], in 0..1, that take the place of the training images' own."""
 

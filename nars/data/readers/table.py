@@ -25,8 +25,10 @@ __all__ = ["TABLES", "named_classes", "table"]
 TABLES = (".csv", ".parquet")
 """Suffixes of the files that are taken for tables."""
 
-_PATH = ("path", "file", "filename", "image", "file_name", "filepath", "file_path", "image_path")
-_PATH += ("image_name", "img", "image_id", "id")
+_PATH = (
+    *("path", "file", "filename", "image", "file_name", "filepath", "file_path", "image_path"),
+    *("image_name", "img", "image_id", "id"),
+)
 _LABEL = ("label", "class", "labels", "category", "class_name", "label_name", "class_id", "target")
 _SPLIT = ("split", "set", "subset", "partition", "data_split")
 """Names of the columns, in order of preference; a message names the first ones."""
