@@ -14,13 +14,14 @@ from collections.abc import Sequence
 import click
 
 from nars.cli.commands import StoppedError, Table
-from nars.errors import NarsError
+from nars.errors import NarsError, StorageAwayError
 
 __all__ = ["main"]
 
 COMMANDS = {
     "search": ("nars.cli.search:search_command", "Search architecture and recipe together."),
     "worker": ("nars.cli.search:worker_command", "Join a running search as one more worker."),
+    "storage": ("nars.cli.storage:storage_command", "Serve a database to hundreds of workers."),
     "export": ("nars.cli.export:export_command", "Write the winner, the front, the trials, or a network."),
     "report": ("nars.cli.export:report_command", "Draw the pictures of a search in one HTML file."),
     "profile": ("nars.cli.profile:profile_command", "Show MACs, parameters and latency stage by stage."),
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.format_message(), error.exit_code)
     except click.ClickException as error:
         return _fail(error.format_message())
+    except StorageAwayError as error:
+        return _fail(str(error), os.EX_TEMPFAIL)
     except NarsError as error:
         return _fail(str(error))
     except (click.Abort, KeyboardInterrupt):

@@ -7,7 +7,6 @@ machine it is on.
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nars.internals import storage_of
 from nars.trials import Record, write
-from nars.workers.liveness import is_alive, worker_name
+from nars.workers.liveness import Witness, is_gone, is_here, worker_name
 
 __all__ = ["POLL_SECONDS", "LentThreads", "Turn", "signed", "study_beside", "turn"]
 
@@ -60,21 +59,21 @@ class Turn:
 
     def comes(self, is_made: Callable[[], bool]) -> bool:
         """Wait until the thing is made; True if this worker has to make it, as no earlier one is alive."""
+        witness = Witness()
         while not is_made():
-            earlier = [other for other in self._running() if other.number < self.trial.number]
-            for other in earlier:
-                if not is_alive(other):
-                    self.beside.tell(other.number, state=TrialState.FAIL)
-            if not any(map(is_alive, earlier)):
+            running = self._running()
+            gone = [other.number for other in witness.look(running)]
+            for number in gone:
+                self.beside.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+            if all(other.number >= self.trial.number or other.number in gone for other in running):
                 return True
             time.sleep(POLL_SECONDS)
         return False
 
     def waiting_here(self) -> int:
         """How many other workers on this machine wait."""
-        host = f"{socket.gethostname()}:"
         others = [other for other in self._running() if other.number != self.trial.number]
-        return sum((Record.of(other).worker or "").startswith(host) and is_alive(other) for other in others)
+        return sum(is_here(other) and not is_gone(other) for other in others)
 
     def _running(self) -> list[FrozenTrial]:
         return self.beside.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
