@@ -86,6 +86,11 @@ class Task(ABC):
         return None
 
     @property
+    def examples(self) -> int | None:
+        """The number of training images; None if it has no say in the length of trainings."""
+        return None
+
+    @property
     def teaches(self) -> bool:
         """Whether the parent can teach candidates, because it solves the same task."""
         return False

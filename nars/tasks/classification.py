@@ -106,6 +106,10 @@ class Classification(Task):
         return self.data.size
 
     @property
+    def examples(self) -> int:
+        return len(self.data.train)
+
+    @property
     def teaches(self) -> bool:
         return self.teacher is not None
 
