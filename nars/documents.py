@@ -140,7 +140,7 @@ def _check_head(fields: dict[str, Any], kind: str, source: str) -> None:
         raise SpecError(f"{source}: schema is {_shown(schema)}, this version reads {SCHEMA}")
 
 
-def _explain(cls: type[BaseModel], error: ValidationError) -> str:
+def _explain(cls: type[Frozen], error: ValidationError) -> str:
     """The first broken rule in one line; an unknown key comes before other mistakes."""
     first = min(error.errors(), key=lambda broken: broken["type"] != "extra_forbidden")
     key = ".".join(str(part)[:_MOST_SHOWN] for part in first["loc"])
