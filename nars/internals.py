@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
+from optuna.samplers._base import _process_constraints_after_trial
 from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.study._multi_objective import _fast_non_domination_rank
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 if TYPE_CHECKING:  # the space and the sampler need no torch
     from torch import Tensor, nn
@@ -22,9 +24,12 @@ __all__ = [
     "blend",
     "hypervolume",
     "non_domination_ranks",
+    "note_constraints",
+    "set_study_attribute",
     "set_trial_attribute",
     "storage_of",
     "strengths",
+    "study_attribute",
     "uploads",
 ]
 
@@ -36,6 +41,29 @@ def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) 
     A sampler, and a process that takes over after a crash, have only the frozen trial.
     """
     study._storage.set_trial_user_attr(trial._trial_id, key, value)
+
+
+def study_attribute(study: Study, key: str) -> Any:
+    """Return a user attribute of a study, None if it is not set.
+
+    A sampler under Optuna's Hyperband pruner is given a study of one bracket, which hides them.
+    """
+    return study._storage.get_study_user_attrs(study._study_id).get(key)
+
+
+def set_study_attribute(study: Study, key: str, value: Any) -> None:
+    """Set a user attribute of a study, also of one that hides them."""
+    study._storage.set_study_user_attr(study._study_id, key, value)
+
+
+def note_constraints(
+    function: Callable[[FrozenTrial], Sequence[float]], study: Study, trial: FrozenTrial, state: TrialState
+) -> None:
+    """Store the constraints that a function of a finished trial gives, as Optuna's own samplers do.
+
+    Raises `ValueError` if one of them is NaN.
+    """
+    _process_constraints_after_trial(function, study, trial, state)
 
 
 def storage_of(study: Study) -> BaseStorage:

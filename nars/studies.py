@@ -12,6 +12,7 @@ from typing import Any
 
 from optuna.study import Study
 
+from nars.internals import set_study_attribute, study_attribute
 from nars.trials import Record
 
 __all__ = [
@@ -22,12 +23,14 @@ __all__ = [
     "foretold_seconds",
     "latency_samples",
     "reference_record",
+    "sampler_seed",
     "store_location",
     "write_class_names",
     "write_config_text",
     "write_foretold_samples",
     "write_latency_samples",
     "write_reference_record",
+    "write_sampler_seed",
     "write_store_location",
 ]
 
@@ -48,6 +51,9 @@ _FORETOLD_SAMPLES = "foretold_samples"
 
 _FORETOLD_SECONDS = "foretold_seconds"
 """The time in which these were measured."""
+
+_SAMPLER_SEED = "nars_sampler_seed"
+"""The seed that a sampler without one has drawn."""
 
 _STORE = "artifact_store"
 """The location of its store of files, and whether that is in the run folder."""
@@ -136,3 +142,14 @@ def store_location(study: Study) -> StoreLocation | None:
 def write_store_location(study: Study, location: StoreLocation) -> None:
     """Store the location of a study's files, for workers that know only the storage."""
     study.set_user_attr(_STORE, asdict(location))
+
+
+def sampler_seed(study: Study) -> int | None:
+    """Return the seed that a sampler has drawn for a study; None before it has."""
+    seed: int | None = study_attribute(study, _SAMPLER_SEED)
+    return seed
+
+
+def write_sampler_seed(study: Study, seed: int) -> None:
+    """Store the seed of a sampler, for every worker and every restart."""
+    set_study_attribute(study, _SAMPLER_SEED, seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
@@ -66,12 +67,19 @@ class Detector(GeneralizedRCNN):  # type: ignore[misc]  # torchvision has no typ
         self.check_finite()
         return losses
 
-    def batch(self, images: Sequence[Tensor], targets: Sequence[Target], slots: int = 0) -> Batch:
-        """Return images and targets as the network takes them for training, with at least so many `slots`."""
+    def batch(
+        self, images: Sequence[Tensor], targets: Sequence[Target], slots: int = 0, step: int = 1
+    ) -> Batch:
+        """Return images and targets as the network takes them for training.
+
+        There are at least so many `slots`, and sides are multiples of `step`.
+        """
         padded, moved = self.transform(list(images), list(targets))
         sizes = targets[0]["boxes"].new_tensor(padded.image_sizes)
-        shape = (padded.tensors.shape[-2], padded.tensors.shape[-1])
-        return Batch(padded.tensors, sizes, slots_of(moved, shape, self.settings.mask, slots))
+        height, width = padded.tensors.shape[-2:]
+        pixels = F.pad(padded.tensors, (0, -width % step, 0, -height % step))
+        shape = (pixels.shape[-2], pixels.shape[-1])
+        return Batch(pixels, sizes, slots_of(moved, shape, self.settings.mask, slots))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Return the losses of a training batch, by tensor operations that read nothing back."""

@@ -23,6 +23,9 @@ __all__ = ["MOST_BYTES", "allow", "copied", "inside", "open_file", "read_bytes"]
 MOST_BYTES = 2**31
 """Bytes of the largest file that is read whole."""
 
+_PART = 2**20
+"""Bytes that are read at a time beyond the size that a file says it has."""
+
 _ALSO_FROM = "NARS_ALSO_FROM"
 """Environment variable with the folders of ``--also-from``, separated as in ``PATH``."""
 
@@ -49,10 +52,15 @@ def open_file(path: str | Path) -> BinaryIO:
 def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
     """Read a regular file whole. Raises `OSError`, also if it has more than `most` bytes."""
     with open_file(path) as stream:
-        content = stream.read(most + 1)
-    if len(content) > most:
+        size = os.fstat(stream.fileno()).st_size
+        parts = [stream.read(min(size, most))]  # never asks for more memory than the file has bytes
+        total = size
+        while total <= most and (part := stream.read(_PART)):  # it grows, or is one of the system's
+            parts.append(part)
+            total += len(part)
+    if total > most:
         raise OSError(errno.EFBIG, f"has more than {most} bytes", str(path))
-    return content
+    return b"".join(parts) if len(parts) > 1 else parts[0]
 
 
 def allow(folders: Iterable[str | Path]) -> None:

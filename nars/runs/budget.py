@@ -18,6 +18,9 @@ __all__ = ["Budget", "busy_seconds"]
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 """Seconds in each unit of time that a budget can be given in."""
 
+_MOST = 1e9
+"""The largest amount of any unit."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -32,9 +35,11 @@ class Budget:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read ``64`` (trials), ``500ep`` (epochs), ``90s``, ``30m``, ``2h``, ``1d``. Raises `UsageError`."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ep|s|m|h|d)?", text.strip())
-        if not match or float(match[1]) <= 0:
-            raise UsageError(f"budget {text!r}: give trials (64), a time (90s, 30m, 2h) or epochs (500ep)")
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ep|s|m|h|d)?", text.strip(), re.ASCII)
+        if not match or not 0 < float(match[1]) <= _MOST:
+            raise UsageError(
+                f"budget {text[:40]!r}: give trials (64), a time (90s, 30m, 2h) or epochs (500ep)"
+            )
         amount, suffix = float(match[1]), match[2]
         if suffix in _SECONDS:
             return cls(amount * _SECONDS[suffix], "seconds")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, get_args
@@ -58,14 +59,14 @@ def make_sampler(
     """
     check_sampler(name, objectives)
     if name == "nars":
+        knowledge = Knowledge(space, warm_start, seed) if warm_start else None
         return NarsSampler(
             space,
             limits=limits,
             objectives=objectives,
             predictor=predictor,
-            knowledge=Knowledge(space, warm_start, seed) if warm_start else None,
             seed=seed,
-            strategy=strategy,
+            strategy=replace(strategy or Strategy(), knowledge=knowledge),
         )
     return PerTrialSampler(partial(_optuna_sampler, name, seed), seed)
 

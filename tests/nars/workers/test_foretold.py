@@ -13,6 +13,8 @@ from stub_task import StubTask
 
 from nars.errors import TrialMemoryError
 from nars.runs.reference import charged
+from nars.sampling.proposer import Proposer
+from nars.sampling.sampler import NarsSampler
 from nars.searching.wrappers import SearchSampler
 from nars.space.genotypes import from_genotypes, to_genotypes
 from nars.spec import Candidate
@@ -54,13 +56,19 @@ def test_random_candidates_within_the_limits_are_measured_once(oracle: Any) -> N
     assert oracle.asked == 24
 
 
+def proposer_of(sampler: SearchSampler) -> Proposer:
+    """The maker of proposals in a new study."""
+    assert isinstance(sampler.inner, NarsSampler)
+    return sampler.inner.proposer(optuna.create_study(directions=["maximize"] * len(CONFIG.objectives)))
+
+
 def test_half_of_the_first_candidates_are_foretold_to_be_good(oracle: Any) -> None:
     oracle.failing = 1000
     lessons = foretold(optuna.create_study(), CONFIG, CONFIG.space, oracle)
     sides = []
     for given in ((), lessons):
         sampler = SearchSampler.of(CONFIG, CONFIG.space, Record(), foretold=given)
-        first: Any = sampler.inner
+        first = proposer_of(sampler)
         matrix = first.first_candidates[: first.rounds.first_batch]
         decoded = [CONFIG.space.decode(one) for one in to_genotypes(CONFIG.space, matrix)]
         sides.append(np.mean([each.architecture.resolution for each in decoded]))
@@ -87,7 +95,7 @@ def test_the_first_recipes_are_spread_if_only_architectures_are_known(oracle: An
     sixths = []
     for warm_start in ((), lessons):
         config = CONFIG.replace(warm_start=warm_start)
-        first: Any = SearchSampler.of(config, CONFIG.space, Record(), foretold=lessons).inner
+        first = proposer_of(SearchSampler.of(config, CONFIG.space, Record(), foretold=lessons))
         unit = CONFIG.space.dimensions.to_unit(first.first_candidates[:6])
         rates = unit[:, list(CONFIG.space.distributions).index("recipe.lr")]
         sixths.append(sorted(np.floor(6 * rates).tolist()))
