@@ -51,6 +51,7 @@ def main() -> None:
         "--data", type=Path, required=True, help="an .npz of small images, such as Fashion-MNIST"
     )
     parser.add_argument("--photos", type=Path, required=True, help="a folder of photos")
+    parser.add_argument("--init", default="auto", help="weights that the search on photos starts from")
     parser.add_argument("--budget", default="90s", help="time of a search")
     parser.add_argument("parts", nargs="*", default=list(parts), choices=list(parts))
     options = parser.parse_args()
@@ -162,7 +163,7 @@ def search(options: argparse.Namespace) -> None:
     """Candidates a minute in a search, in full length."""
     sources: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
         str(options.data): ((1, 4), {"space": "micro", "max_macs": 4e6}),
-        str(options.photos): ((4,), {"max_macs": 32e6}),
+        str(options.photos): ((4,), {"max_macs": 32e6, "init": options.init}),
     }
     for source, (numbers, settings) in sources.items():
         for workers in numbers:
