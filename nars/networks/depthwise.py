@@ -1,8 +1,8 @@
-"""Depthwise convolutions, on a GPU by PyTorch's own kernels.
+"""Depthwise convolutions, on a GPU by the kernels that suit the length of a training.
 
-cuDNN compiles a kernel for every new shape of a depthwise convolution: a second for each pass, ten seconds
-for a network that a search has not seen yet. PyTorch's kernels are there from the start, and no slower
-on small maps (`experiments/gpu_classification.py`).
+cuDNN compiles kernels for new shapes of a depthwise convolution on small maps: a second for each pass, ten
+seconds for a network that a search has not seen yet. PyTorch's kernels are there from the start, and slower
+on large maps and batches; see `nars.device.kernels_for`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from nars.device import compiles
 
 __all__ = ["DepthwiseConv2d", "depthwise_conv2d"]
 
@@ -53,7 +55,7 @@ def depthwise_conv2d(
     padding: tuple[int, ...],
 ) -> Tensor:
     """Convolve each channel of [N, C, H, W] with its own kernel of `weight` [C, 1, kH, kW]."""
-    if not images.is_cuda:
+    if not images.is_cuda or compiles():
         return F.conv2d(images, weight, bias, stride, padding, 1, len(weight))
     if torch.is_autocast_enabled("cuda"):
         dtype = torch.get_autocast_dtype("cuda")
