@@ -13,14 +13,15 @@ from nars import tasks
 from nars.errors import UsageError
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.config import SearchConfig, space_difference
-from nars.runs.reference import reference_of, sides
+from nars.runs.reference import reference_of
 from nars.runs.request import AUTO, SearchRequest, check_first_objective
 from nars.runs.run import Run, default_folder, open_run
 from nars.searching import catalogue
 from nars.searching.choice import as_begun, automatic, check_inherits, known_space, smallest, suited
 from nars.searching.earlier import learned
 from nars.searching.samplers import check_sampler
-from nars.space import Space, feasible
+from nars.space import feasible
+from nars.space.base import SearchSpace
 from nars.space.feasible import FeasiblePart
 from nars.space.genotypes import from_genotypes
 from nars.space.values import first_values
@@ -123,7 +124,7 @@ def _referenced(request: SearchRequest, config: SearchConfig, task: Task) -> tup
     """The search with a fine-tuning of its parent first, if that is asked for; a tuned parent can teach."""
     space = config.space
     if request.init != "none" and request.reference_epochs:
-        side = task.images.side if task.images else max(sides(space))
+        side = task.images.side if task.images else max(space.sides)
         return config.replace(reference=reference_of(space, side, request.reference_epochs)), []
     if space.recipe.get("distill", 0.0) == 0.0 or task.teaches:
         return config, []
@@ -133,12 +134,12 @@ def _referenced(request: SearchRequest, config: SearchConfig, task: Task) -> tup
 
 
 def _config(
-    request: SearchRequest, space: Space, task: Task, warm_start: tuple[EarlierSearch, ...]
+    request: SearchRequest, space: SearchSpace, task: Task, warm_start: tuple[EarlierSearch, ...]
 ) -> SearchConfig:
     objectives = request.objectives or (request.score or task.metric,)
     check_first_objective(request.task, task.metric, objectives[0])
     return SearchConfig(
-        space=space.replace(num_classes=task.num_classes),
+        space=space.for_classes(task.num_classes),
         task=request.task,
         data=request.data,
         data_fingerprint=task.fingerprint,
@@ -163,7 +164,7 @@ def _continued(request: SearchRequest, folder: Path | None) -> Run | None:
     return next((open_run(run) for run in (*continued, *request.warm_start)), None)
 
 
-def _earlier(folder: Path, space: Space, metric: str | None) -> EarlierSearch:
+def _earlier(folder: Path, space: SearchSpace, metric: str | None) -> EarlierSearch:
     """The measurements in a run folder. Raises `UsageError` if its dimensions are not those of `space`.
 
     A run that is scored by a function needs the same `metric`.
@@ -173,7 +174,7 @@ def _earlier(folder: Path, space: Space, metric: str | None) -> EarlierSearch:
         check_repeated(run.config.metric, metric, str(folder))
     earlier = run.config.space
     if earlier.distributions != space.distributions:
-        difference = space_difference(earlier, space.replace(num_classes=earlier.num_classes))
+        difference = space_difference(earlier, space.for_classes(earlier.num_classes))
         raise UsageError(f"no warm start from {folder}: {difference}")
     return learned(run.study(), run.name, list(space.distributions))
 

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial
 from nars.artifacts.files import fetch, keep
 from nars.artifacts.store import Store
 from nars.errors import RunError, TrialError
-from nars.spec import Candidate
+from nars.spec import Trainable
 from nars.tasks.base import Outcome, Task
 from nars.training.loop import Progress
 from nars.trials import Measurement, Purpose, artifact_of
@@ -56,7 +56,7 @@ class Keeper(AbstractContextManager["Keeper"]):
         finally:
             self._folder.cleanup()
 
-    def run(self, task: Task, candidate: Candidate, seed: int, watch: Watch) -> Outcome:
+    def run(self, task: Task, candidate: Trainable, seed: int, watch: Watch) -> Outcome:
         """Train a candidate, followed by `watch`, from the checkpoint that its trial has, if any."""
 
         def on_epoch(progress: Progress) -> bool:

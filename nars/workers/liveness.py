@@ -15,7 +15,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nars.space import Space
+from nars.space.base import SearchSpace
 from nars.trials import INTERRUPTED, Record, write
 
 __all__ = ["Heartbeat", "interrupt", "is_alive", "reap", "returned_if_interrupted", "worker_name"]
@@ -59,7 +59,7 @@ def is_alive(trial: FrozenTrial) -> bool:
         return False
 
 
-def reap(study: Study, space: Space) -> list[int]:
+def reap(study: Study, space: SearchSpace) -> list[int]:
     """End the trials whose worker has died and queue each to be trained again.
 
     Returns their numbers. A trial without its complete genotype is ended but not queued, because the
@@ -73,7 +73,7 @@ def reap(study: Study, space: Space) -> list[int]:
     return [trial.number for trial in dead]
 
 
-def interrupt(study: Study, trial: FrozenTrial, space: Space, *, repeat: bool = True) -> None:
+def interrupt(study: Study, trial: FrozenTrial, space: SearchSpace, *, repeat: bool = True) -> None:
     """End an interrupted trial, which costs no budget, and queue it again with its seed and checkpoint.
 
     The repetition is queued first, so a kill in between leaves a running trial that `reap` will find.
@@ -95,7 +95,7 @@ def interrupt(study: Study, trial: FrozenTrial, space: Space, *, repeat: bool = 
 
 
 @contextlib.contextmanager
-def returned_if_interrupted(study: Study, space: Space) -> Iterator[None]:
+def returned_if_interrupted(study: Study, space: SearchSpace) -> Iterator[None]:
     """Interrupt this worker's trials if the block raises; finished trials keep their result."""
     try:
         yield

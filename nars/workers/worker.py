@@ -20,7 +20,7 @@ from nars.workers.keeper import Keeper, discard_checkpoint
 from nars.workers.liveness import Heartbeat, returned_if_interrupted, worker_name
 from nars.workers.reference import inheriting
 from nars.workers.search import Search
-from nars.workers.trial import Ending, Watch, describe, failed, most_epochs, refused
+from nars.workers.trial import Ending, Watch, describe, failed, refused
 
 __all__ = ["work"]
 
@@ -37,7 +37,7 @@ def work(search: Search, study: Study) -> None:
     limits, and `RunError` for a reference that cannot be made or read.
     """
     search = inheriting(search, study)
-    signature = Record(worker=worker_name(), epochs=most_epochs(search.space))
+    signature = Record(worker=worker_name(), epochs=search.space.most_epochs)
     study.sampler = SearchSampler.of(search.config, search.domain, signature, search.budget, search.foretold)
     study.pruner = make_pruner(search.config.pruner)
     refusals = 0
@@ -70,14 +70,14 @@ def attempt(search: Search, study: Study, trial: Trial) -> Ending:
             return refused(broken)
         assert record.seed is not None
         with Heartbeat(study, trial), Keeper(search.store, trial) as keeper:
-            outcome = keeper.run(search.task, candidate.replace(data=search.config.data), record.seed, watch)
+            outcome = keeper.run(search.task, candidate.on(search.config.data), record.seed, watch)
             ending = watch.ending(outcome, record.measured)
             if ending.values is not None:
                 keeper.keep_weights(outcome)
             return ending
     except TrialError as error:
         logger.warning("trial %d failed: %s", trial.number, error)
-        return failed(error, epochs=min(watch.epochs + 1, candidate.recipe.epochs))
+        return failed(error, epochs=min(watch.epochs + 1, candidate.epochs))
 
 
 def _why_nothing_fits(trials: Sequence[FrozenTrial]) -> str:
