@@ -31,6 +31,7 @@ from experiments.search_benchmark.run import CACHE, Searched, search
 from experiments.search_benchmark.tasks import DEFAULT_DATA, available, load
 from nars.predictors.knowledge import EarlierSearch, Knowledge
 from nars.sampling.sampler import NarsSampler
+from nars.sampling.strategy import Strategy
 from nars.space.genotypes import to_genotypes
 
 RESULTS = Path(__file__).with_suffix(".csv")
@@ -54,7 +55,8 @@ SHOWN = (4, 8, 16, 32, 64)
 def _search(task: Task, seed: int, knowledge: Knowledge | None = None) -> Searched:
     def make() -> NarsSampler:
         problem = task.problem
-        return NarsSampler(problem.domain, limits=problem.limits, knowledge=knowledge, seed=seed)
+        strategy = Strategy(knowledge=knowledge)
+        return NarsSampler(problem.domain, limits=problem.limits, seed=seed, strategy=strategy)
 
     return search(task, StudyOptimizer(task.problem, seed, make), BUDGET, seed)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # "as" tells type checkers that the package exports the name
     from nars.networks.build import build as build
     from nars.networks.build import features as features
     from nars.runs.request import SearchRequest as SearchRequest
+    from nars.sampling.parameters.costs import each as each
     from nars.sampling.sampler import NarsSampler as NarsSampler
     from nars.space import Space as Space
     from nars.space import genotypes as genotypes
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # "as" tells type checkers that the package exports the name
 _NAMES = {
     "nars.api": ("SearchResult", "search"),
     "nars.networks.build": ("build", "features"),
+    "nars.sampling.parameters.costs": ("each",),
     "nars.sampling.sampler": ("NarsSampler",),
     "nars.runs.request": ("SearchRequest",),
     "nars.space": ("Space", "genotypes"),

@@ -1,21 +1,37 @@
-"""Private parts of Optuna that have no public equivalent; only this module uses them.
+"""Private parts of Optuna, PyTorch and torchvision without a public equivalent; only this module uses them.
 
-`tests/test_internals.py` fails loudly if an Optuna release moves or changes one of them.
+`tests/test_internals.py` fails loudly if a release moves or changes one of them.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna._hypervolume import compute_hypervolume
+from optuna.samplers._base import _process_constraints_after_trial
 from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.study._multi_objective import _fast_non_domination_rank
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
-__all__ = ["hypervolume", "non_domination_ranks", "set_trial_attribute", "storage_of", "uploads"]
+if TYPE_CHECKING:  # the space and the sampler need no torch
+    from torch import Tensor, nn
+
+__all__ = [
+    "blend",
+    "hypervolume",
+    "non_domination_ranks",
+    "note_constraints",
+    "set_study_attribute",
+    "set_trial_attribute",
+    "storage_of",
+    "study_attribute",
+    "uploads",
+    "without_changing",
+]
 
 
 def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) -> None:
@@ -25,6 +41,29 @@ def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) 
     A sampler, and a process that takes over after a crash, have only the frozen trial.
     """
     study._storage.set_trial_user_attr(trial._trial_id, key, value)
+
+
+def study_attribute(study: Study, key: str) -> Any:
+    """Return a user attribute of a study, None if it is not set.
+
+    A sampler under Optuna's Hyperband pruner is given a study of one bracket, which hides them.
+    """
+    return study._storage.get_study_user_attrs(study._study_id).get(key)
+
+
+def set_study_attribute(study: Study, key: str, value: Any) -> None:
+    """Set a user attribute of a study, also of one that hides them."""
+    study._storage.set_study_user_attr(study._study_id, key, value)
+
+
+def note_constraints(
+    function: Callable[[FrozenTrial], Sequence[float]], study: Study, trial: FrozenTrial, state: TrialState
+) -> None:
+    """Store the constraints that a function of a finished trial gives, as Optuna's own samplers do.
+
+    Raises `ValueError` if one of them is NaN.
+    """
+    _process_constraints_after_trial(function, study, trial, state)
 
 
 def storage_of(study: Study) -> BaseStorage:
@@ -52,3 +91,30 @@ def non_domination_ranks(losses: NDArray[np.float64], n_below: int) -> NDArray[n
     Ranks are exact for at least the `n_below` best points.
     """
     return np.asarray(_fast_non_domination_rank(losses, n_below=n_below))
+
+
+def without_changing(policy: nn.Module, note: Callable[[str, float], None]) -> None:
+    """Let a policy of torchvision's automatic augmentation draw its changes, but not apply them.
+
+    Instead `note` is called with the name and the strength of each. torchvision has no other way to learn
+    what it drew.
+    """
+
+    def apply(image: Tensor, name: str, strength: float, **_: Any) -> Tensor:
+        note(name, strength)
+        return image
+
+    object.__setattr__(policy, "_apply_image_or_video_transform", apply)
+
+
+def blend(averages: list[Tensor], currents: list[Tensor], share: Tensor) -> None:
+    """Move each average towards its current value by a share of the way, a tensor of one number.
+
+    PyTorch has operations on whole lists, a launch or two instead of one for each tensor, for its own
+    optimizers alone; its public function for averages takes a plain number, which a CUDA graph would keep.
+    """
+    import torch
+
+    steps = torch._foreach_sub(currents, averages)
+    torch._foreach_mul_(steps, share)
+    torch._foreach_add_(averages, steps)

@@ -12,6 +12,7 @@ from typing import Any
 
 from optuna.study import Study
 
+from nars.internals import set_study_attribute, study_attribute
 from nars.trials import Record
 
 __all__ = [
@@ -19,14 +20,17 @@ __all__ = [
     "class_names",
     "config_text",
     "foretold_samples",
+    "foretold_seconds",
     "latency_samples",
     "reference_record",
+    "sampler_seed",
     "store_location",
     "write_class_names",
     "write_config_text",
     "write_foretold_samples",
     "write_latency_samples",
     "write_reference_record",
+    "write_sampler_seed",
     "write_store_location",
 ]
 
@@ -44,6 +48,12 @@ _LATENCY_SAMPLES = "latency_samples"
 
 _FORETOLD_SAMPLES = "foretold_samples"
 """Genotypes and what their task foretells of them before a training."""
+
+_FORETOLD_SECONDS = "foretold_seconds"
+"""The time in which these were measured."""
+
+_SAMPLER_SEED = "nars_sampler_seed"
+"""The seed that a sampler without one has drawn."""
 
 _STORE = "artifact_store"
 """The location of its store of files, and whether that is in the run folder."""
@@ -109,8 +119,17 @@ def foretold_samples(study: Study) -> list[tuple[dict[str, Any], float]] | None:
     return samples
 
 
-def write_foretold_samples(study: Study, samples: Sequence[tuple[Mapping[str, Any], float]]) -> None:
-    """Store what a task foretells in the study, for every worker and every restart."""
+def foretold_seconds(study: Study) -> float:
+    """Return how long the workers measured what their task foretells; 0 before they did."""
+    seconds: float = study.user_attrs.get(_FORETOLD_SECONDS, 0.0)
+    return seconds
+
+
+def write_foretold_samples(
+    study: Study, samples: Sequence[tuple[Mapping[str, Any], float]], seconds: float
+) -> None:
+    """Store what a task foretells, measured in `seconds`, for every worker and every restart."""
+    study.set_user_attr(_FORETOLD_SECONDS, round(seconds, 3))
     study.set_user_attr(_FORETOLD_SAMPLES, [[dict(genotype), value] for genotype, value in samples])
 
 
@@ -123,3 +142,14 @@ def store_location(study: Study) -> StoreLocation | None:
 def write_store_location(study: Study, location: StoreLocation) -> None:
     """Store the location of a study's files, for workers that know only the storage."""
     study.set_user_attr(_STORE, asdict(location))
+
+
+def sampler_seed(study: Study) -> int | None:
+    """Return the seed that a sampler has drawn for a study; None before it has."""
+    seed: int | None = study_attribute(study, _SAMPLER_SEED)
+    return seed
+
+
+def write_sampler_seed(study: Study, seed: int) -> None:
+    """Store the seed of a sampler, for every worker and every restart."""
+    set_study_attribute(study, _SAMPLER_SEED, seed)

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "nars": [
         "errors internals",
-        "trials",
-        "studies documents files device",
+        "trials foreign",
+        "studies documents files device graphs",
         "spec",
         "data space tensors artifacts",
         "training networks predictors",

@@ -50,7 +50,7 @@ def evaluate_command(
     latency: bool,
     score_threshold: float | None,
     drop_bad: bool,
-    workers: int,
+    workers: int | None,
     device: str,
     as_json: bool,
 ) -> None:

@@ -13,6 +13,6 @@ DATA = "digit-scenes, or a folder in COCO's, Pascal VOC's or YOLO's format"
 
 drop_bad_option = click.option("--drop-bad", is_flag=True, help="Leave out images and boxes that are bad.")
 workers_option = click.option(
-    "--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Processes that load images."
+    "--workers", type=click.IntRange(min=0), help="Processes that load images; by default chosen."
 )
 weights_argument = click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path))

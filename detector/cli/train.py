@@ -128,7 +128,7 @@ def train_command(
     anchors: str | None,
     seed: int,
     drop_bad: bool,
-    workers: int,
+    workers: int | None,
     device: str,
     as_json: bool,
     **fields: Any,

@@ -12,7 +12,6 @@ data set, as in prediction, is turned as its note says.
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +22,10 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from detector.data.records import ImageRecord, Subset
-from nars.data.pictures import DAMAGE, to_rgb
+from nars.data.pictures import shown
 from nars.errors import DataError
+from nars.foreign.paths import read_bytes
+from nars.foreign.pictures import DAMAGE, open_picture, reason, turn
 
 __all__ = ["Probe", "load", "probe", "read", "shown_size"]
 
@@ -78,11 +79,11 @@ def read(path: str | Path, size: tuple[int, int] | None = None) -> Tensor:
         if size is not None and (size == image.size or not _turns(image)):
             _check_size(path, image.size, size)
             if _orientation(image) > 1:
-                image.getexif().pop(_ORIENTATION)  # keeps to_rgb from turning the image
+                image.getexif().pop(_ORIENTATION)  # keeps `shown` from turning the image
         try:
-            pixels = np.array(to_rgb(image))
+            pixels = np.array(shown(image, None))
         except DAMAGE as error:
-            raise DataError(f"{path}: the image cannot be decoded ({_reason(error)})") from None
+            raise DataError(f"{path}: the image cannot be decoded ({reason(error)})") from None
     if size is not None:
         _check_size(path, pixels.shape[1::-1], size)
     return _tensor(pixels)
@@ -97,18 +98,19 @@ def probe(path: Path, decode: bool = True) -> Probe:
         with _open(path) as image:
             return Probe(*image.size, _orientation(image), None)
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
-        raise DataError(f"{path}: {_reason(error)}") from None
+        raise DataError(f"{path}: {reason(error)}") from None
     with _open(path, content) as image:
         probed = Probe(*image.size, _orientation(image), hashlib.blake2b(content, digest_size=16).digest())
         try:
             image.draft("RGB", (1, 1))  # JPEG: the whole stream is read, an eighth of it transformed
-            image.load()
+            with turn(image):
+                image.load()
             if image.mode == "F":
                 raise ValueError("pixels are floats, expected integers")
         except DAMAGE as error:
-            raise DataError(f"{path}: the image cannot be decoded ({_reason(error)})") from None
+            raise DataError(f"{path}: the image cannot be decoded ({reason(error)})") from None
     return probed
 
 
@@ -122,13 +124,13 @@ def shown_size(path: Path) -> tuple[int, int]:
 
 def _open(path: Path, content: bytes | None = None) -> Image.Image:
     try:
-        return Image.open(path if content is None else io.BytesIO(content))
+        return open_picture(path if content is None else content)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except UnidentifiedImageError:
-        raise DataError(f"{path}: not an image, or of an unknown format") from None
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: {reason(error)}") from None
     except DAMAGE as error:
-        raise DataError(f"{path}: the image cannot be opened ({_reason(error)})") from None
+        raise DataError(f"{path}: the image cannot be opened ({reason(error)})") from None
 
 
 def _check_size(path: str | Path, real: tuple[int, ...], stated: tuple[int, int]) -> None:
@@ -154,8 +156,3 @@ def _orientation(image: Image.Image) -> int:
 
 def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-
-
-def _reason(error: Exception) -> str:
-    text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-    return text.splitlines()[0][:120]

@@ -90,7 +90,7 @@ def evaluate(
     *,
     device: torch.device,
     batch_size: int = 8,
-    workers: int = 0,
+    workers: int | None = None,
     amp: bool = True,
     tool: Tool = "pycocotools",
 ) -> Evaluation:
@@ -105,7 +105,7 @@ def evaluate(
     category_of = {label: category for category, label in data.labels.items()}
     own_indices = range(distributed.rank(), len(subset.images), distributed.world_size())
     loader: DataLoader[tuple[int, Tensor]] = DataLoader(
-        _Images(subset, own_indices), batch_size=batch_size, num_workers=workers, collate_fn=list
+        _Images(subset, own_indices), batch_size=batch_size, num_workers=workers or 0, collate_fn=list
     )
     own_results: list[Result] = []
     for batch in loader:

@@ -32,6 +32,7 @@ class Anchors(AnchorGenerator):  # type: ignore[misc]  # torchvision has no type
         super().__init__(tuple(map(tuple, sizes)), (tuple(ratios),) * len(sizes))
         assert len(sizes) == len(strides), (sizes, strides)
         self.strides = tuple(strides)
+        self._shared: dict[tuple[object, ...], Tensor] = {}
 
     def generate_anchors(
         self,
@@ -46,8 +47,19 @@ class Anchors(AnchorGenerator):  # type: ignore[misc]  # torchvision has no type
         halves = torch.stack((sizes / roots, sizes * roots), dim=-1).reshape(-1, 2) / 2
         return torch.cat((-halves, halves), dim=1)
 
+    def shared(self, feature_maps: list[Tensor]) -> Tensor:
+        """Return the anchors [A, 4] that all images of a training batch have; made once per shape."""
+        feature = feature_maps[0]
+        key = (feature.dtype, feature.device, *(tuple(each.shape[-2:]) for each in feature_maps))
+        if key not in self._shared:
+            self._shared[key] = self._on(feature_maps)
+        return self._shared[key]
+
     def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
         """Return the anchors [A, 4] of every image, which are the same, row by row over the maps."""
+        return [self._on(feature_maps)] * len(image_list.image_sizes)
+
+    def _on(self, feature_maps: list[Tensor]) -> Tensor:
         dtype = torch.promote_types(feature_maps[0].dtype, torch.float32)
         anchors = []
         for cell, stride, feature in zip(self.cell_anchors, self.strides, feature_maps, strict=True):
@@ -57,7 +69,7 @@ class Anchors(AnchorGenerator):  # type: ignore[misc]  # torchvision has no type
             y, x = torch.meshgrid(y, x, indexing="ij")
             centres = torch.stack((x, y, x, y), dim=-1).reshape(-1, 1, 4)
             anchors.append((centres + cell.to(feature.device, dtype)).reshape(-1, 4))
-        return [torch.cat(anchors)] * len(image_list.image_sizes)
+        return torch.cat(anchors)
 
 
 def fit_anchors(

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from detector.model.backbone import Backbone
+from detector.model.batched.slots import Batch, slots_of
 from detector.model.parts import Parts
 from detector.model.roi_heads import RegionHeads
 from detector.model.rpn import ProposalNetwork
 from detector.model.settings import Settings
 from detector.model.targets import Detections, Target, check_images, check_targets
 from detector.model.transform import Transform
-from nars.errors import SpecError, UsageError
+from nars.errors import NonFiniteLossError, SpecError, UsageError
 
 __all__ = ["Detector"]
 
@@ -52,13 +54,48 @@ class Detector(GeneralizedRCNN):  # type: ignore[misc]  # torchvision has no typ
         self.settings = settings
 
     def forward(
-        self, images: Sequence[Tensor], targets: Sequence[Target] | None = None
+        self, images: Sequence[Tensor] | Batch, targets: Sequence[Target] | None = None
     ) -> dict[str, Tensor] | list[Detections]:
+        if isinstance(images, Batch):
+            return self.losses(images)
         check_images(images)
-        if self.training:
-            check_targets(images, targets, self.num_classes, self.settings.mask)
-        output = super().forward(list(images), None if targets is None else list(targets))
-        return cast("dict[str, Tensor] | list[Detections]", output)
+        if not self.training:
+            return cast("list[Detections]", super().forward(list(images), None))
+        check_targets(images, targets, self.num_classes, self.settings.mask)
+        assert targets is not None
+        losses = self.losses(self.batch(images, targets))
+        self.check_finite()
+        return losses
+
+    def batch(
+        self, images: Sequence[Tensor], targets: Sequence[Target], slots: int = 0, step: int = 1
+    ) -> Batch:
+        """Return images and targets as the network takes them for training.
+
+        There are at least so many `slots`, and sides are multiples of `step`.
+        """
+        padded, moved = self.transform(list(images), list(targets))
+        sizes = targets[0]["boxes"].new_tensor(padded.image_sizes)
+        height, width = padded.tensors.shape[-2:]
+        pixels = F.pad(padded.tensors, (0, -width % step, 0, -height % step))
+        shape = (pixels.shape[-2], pixels.shape[-1])
+        return Batch(pixels, sizes, slots_of(moved, shape, self.settings.mask, slots))
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of a training batch, by tensor operations that read nothing back."""
+        features = self.backbone(batch.images)
+        proposals, valid, losses = self.rpn.losses(features, batch.sizes, batch.slots)
+        of_boxes: dict[str, Tensor] = self.roi_heads.losses(features, proposals, valid, batch.slots)
+        return of_boxes | cast("dict[str, Tensor]", losses)
+
+    def check_finite(self) -> None:
+        """Raise `NonFiniteLossError` if proposals of an image of the last batch are not finite."""
+        finite = self.rpn.finite.tolist()
+        if not all(finite):
+            rule = "training has diverged; a lower learning rate or clipped gradients help"
+            raise NonFiniteLossError(
+                f"proposals of image {finite.index(False)} of the batch are not finite: {rule}"
+            )
 
     @property
     def counts(self) -> dict[str, Tensor]:

@@ -37,9 +37,25 @@ class Pooler(nn.Module):
         image_shapes: list[tuple[int, int]] | None = None,
     ) -> Tensor:
         """Pool the `boxes` [R_i, 4] of every image, in pixels of the batch; `image_shapes` is ignored."""
-        maps = [features[name] for name in self.names]
         owners = [torch.full_like(image_boxes[:, :1], index) for index, image_boxes in enumerate(boxes)]
-        regions = torch.cat([torch.cat(owners), torch.cat(boxes)], dim=1)
+        return self._pool(features, torch.cat([torch.cat(owners), torch.cat(boxes)], dim=1))
+
+    def batched(self, features: Mapping[str, Tensor], images: Tensor, boxes: Tensor) -> Tensor:
+        """Pool `boxes` [R, 4] of the images with the numbers `images` [R], reading nothing back."""
+        regions = torch.cat([images[:, None].to(boxes.dtype), boxes], dim=1)
+        if len(self.names) == 1:
+            return self._pool(features, regions)
+        levels = self._levels(boxes)[:, None]
+        pooled = [
+            # A region of another map has no area here, takes no time, and is pooled to zeros.
+            self._align(features[name], torch.where(levels == level, regions, 0.0), stride)
+            for level, (name, stride) in enumerate(zip(self.names, self.strides, strict=True))
+        ]
+        return torch.stack(pooled).sum(0)
+
+    def _pool(self, features: Mapping[str, Tensor], regions: Tensor) -> Tensor:
+        """Pool `regions` [R, 5], each the number of an image and a box."""
+        maps = [features[name] for name in self.names]
         if len(maps) == 1:
             return self._align(maps[0], regions, self.strides[0])
         levels = self._levels(regions[:, 1:])

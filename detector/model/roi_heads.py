@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,9 @@ from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.ops import clip_boxes_to_image, roi_align
 
 from detector.model.backbone import Backbone
+from detector.model.batched.boxes import encoded
+from detector.model.batched.matching import Matched, Sample, match, repeated, sample
+from detector.model.batched.slots import Slots
 from detector.model.parts import Parts
 from detector.model.pooling import Pooler
 from detector.model.settings import Settings
@@ -63,6 +67,10 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
             mask_predictor=mask_predictor,
         )
         self.num_classes = num_classes
+        self.object_iou = settings.box_object_iou
+        self.background_iou = settings.box_background_iou
+        self.samples = settings.box_samples
+        self.positives = settings.box_positives
         self.smooth_l1 = settings.smooth_l1
         self.counts: dict[str, Tensor] = {}
 
@@ -73,9 +81,7 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
         image_shapes: list[tuple[int, int]],
         targets: list[Target] | None = None,
     ) -> tuple[list[Detections], dict[str, Tensor]]:
-        if self.training:
-            assert targets is not None
-            return [], self._losses(features, proposals, targets)
+        assert not self.training, "training calls losses"
         logits, deltas = self._predictions(features, proposals)
         results = self._detections(logits, deltas, proposals, image_shapes)
         if self.has_mask():
@@ -88,6 +94,43 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
                 detections["masks"] = image_masks
         return results, {}
 
+    def losses(
+        self, features: dict[str, Tensor], proposals: Tensor, valid: Tensor, slots: Slots
+    ) -> dict[str, Tensor]:
+        """Return the losses of a training batch over sampled regions.
+
+        Regions are drawn from the objects' boxes and the proposals [N, P, 4] that are `valid` [N, P].
+        """
+        boxes = torch.cat([proposals, slots.boxes.to(proposals.dtype)], dim=1)
+        valid = torch.cat([valid, slots.filled], dim=1)
+        with torch.no_grad():
+            matched = match(slots, boxes, self.object_iou, self.background_iou)
+            objects, background = matched.objects & valid, matched.background & valid
+            drawn = sample(objects, background, self.samples, self.positives)
+            regions = _Regions.drawn(slots, boxes, matched, drawn)
+        images = len(proposals)
+        counted = regions.counted
+        self.counts = {
+            "box_objects": ((regions.labels > 0) & counted).sum() / images,
+            "box_background": ((regions.labels == 0) & counted).sum() / images,
+        }
+        pooled = self.box_roi_pool.batched(features, regions.images, regions.boxes)
+        logits, deltas = self.box_predictor(self.box_head(pooled))
+        targets = encoded(regions.own, regions.boxes, self.box_coder.weights)
+        loss_classifier, loss_box_reg = self._box_losses(logits, deltas, regions.labels, targets, counted)
+        losses = {"loss_classifier": loss_classifier, "loss_box_reg": loss_box_reg}
+        if self.has_mask():
+            assert slots.masks is not None
+            most = min(int(self.samples * self.positives), drawn.regions.shape[1])
+            first = Sample(
+                drawn.regions[:, :most], (drawn.drawn & objects.gather(1, drawn.regions))[:, :most]
+            )
+            with torch.no_grad():
+                regions = _Regions.drawn(slots, boxes, matched, first)
+            pooled = self.mask_roi_pool.batched(features, regions.images, regions.boxes)
+            losses["loss_mask"] = _mask_loss(self._mask_logits(pooled), regions, slots.masks)
+        return losses
+
     def _predictions(self, features: dict[str, Tensor], proposals: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return class logits [R, K + 1] and box deltas [R, 4 * K] of all proposals."""
         logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals)))
@@ -95,41 +138,29 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
 
     def _masks(self, features: dict[str, Tensor], boxes: list[Tensor]) -> Tensor:
         """Return mask logits [R, K, M, M] of all boxes."""
-        masks: Tensor = self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes)))
+        return self._mask_logits(self.mask_roi_pool(features, boxes))
+
+    def _mask_logits(self, pooled: Tensor) -> Tensor:
+        masks: Tensor = self.mask_predictor(self.mask_head(pooled))
         return masks.to(torch.promote_types(masks.dtype, torch.float32))
 
-    def _losses(
-        self, features: dict[str, Tensor], proposals: list[Tensor], targets: list[Target]
-    ) -> dict[str, Tensor]:
-        proposals, matched, labels, box_targets = self.select_training_samples(proposals, targets)
-        logits, deltas = self._predictions(features, proposals)
-        joined = torch.cat(labels)
-        self.counts = {
-            "box_objects": (joined > 0).sum() / len(labels),
-            "box_background": (joined == 0).sum() / len(labels),
-        }
-        loss_classifier, loss_box_reg = self._box_losses(logits, deltas, joined, box_targets)
-        losses = {"loss_classifier": loss_classifier, "loss_box_reg": loss_box_reg}
-        if self.has_mask():
-            objects = [torch.where(image_labels > 0)[0] for image_labels in labels]
-            boxes = [image[index] for image, index in zip(proposals, objects, strict=True)]
-            owners = [image[index] for image, index in zip(matched, objects, strict=True)]
-            cuts = [_cut_out(*image) for image in zip(boxes, owners, targets, strict=True)]
-            losses["loss_mask"] = _mask_loss(self._masks(features, boxes), joined[joined > 0] - 1, cuts)
-        return losses
-
     def _box_losses(
-        self, logits: Tensor, deltas: Tensor, labels: Tensor, box_targets: list[Tensor]
+        self, logits: Tensor, deltas: Tensor, labels: Tensor, targets: Tensor, counted: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return mean losses over the sampled proposals; zero, with gradients, if there are none."""
-        count = max(len(labels), 1)
+        """Return mean losses over the regions that are `counted` [R]; zero, with gradients, if none are.
+
+        `labels` [R] are 0 for background; `targets` [R, 4] are the deltas of objects.
+        """
+        count = counted.sum().clamp(min=1)
         columns = torch.where(labels > 0, labels - 1, self.num_classes)
-        classes = F.cross_entropy(logits, columns, reduction="sum")
-        positive = torch.where(labels > 0)[0]
-        own = deltas.reshape(len(labels), self.num_classes, 4)[positive, labels[positive] - 1]
-        targets = torch.cat(box_targets)[positive].to(own.dtype)
-        boxes = F.smooth_l1_loss(own, targets, beta=self.smooth_l1, reduction="sum")
-        return classes / count, boxes / count
+        classes = F.cross_entropy(logits, columns, reduction="none")
+        positive = ((labels > 0) & counted)[:, None]
+        column = (labels - 1).clamp(min=0)[:, None, None].expand(-1, 1, 4)
+        own = deltas.reshape(len(labels), self.num_classes, 4).gather(1, column)[:, 0]
+        targets = torch.where(positive, targets, 0.0).to(own.dtype)
+        errors = F.smooth_l1_loss(own, targets, beta=self.smooth_l1, reduction="none")
+        boxes = torch.where(positive, errors, 0.0).sum()
+        return torch.where(counted, classes, 0.0).sum() / count, boxes / count
 
     def _detections(
         self, logits: Tensor, deltas: Tensor, proposals: list[Tensor], shapes: list[tuple[int, int]]
@@ -222,22 +253,46 @@ def _check_resolution(setting: str, resolution: int, rows: Sequence[Block]) -> N
         raise SpecError(f"{rule}, got {resolution}")
 
 
-def _cut_out(boxes: Tensor, owners: Tensor, target: Target) -> tuple[Tensor, Tensor]:
-    """Return an image's true masks [N, 1, H, W], and regions [R, 5] of a mask's index and a box."""
-    masks = target["masks"][:, None].to(boxes.dtype)
-    return masks, torch.cat([owners.to(boxes.dtype)[:, None], boxes], dim=1)
+class _Regions(NamedTuple):
+    """R regions of a batch for one head, those that were drawn again and again until all places are full."""
+
+    images: Tensor
+    """Numbers [R] of the images."""
+    boxes: Tensor
+    """Boxes [R, 4]."""
+    labels: Tensor
+    """Classes [R] of the objects; 0 for background."""
+    owners: Tensor
+    """Slots [R] of the objects that they overlap most."""
+    own: Tensor
+    """Boxes [R, 4] of these objects."""
+    counted: Tensor
+    """Whether a region is in the losses, bool [R]; repeats are not."""
+
+    @classmethod
+    def drawn(cls, slots: Slots, boxes: Tensor, matched: Matched, drawn: Sample) -> _Regions:
+        """Return the regions that were drawn of `boxes` [N, A, 4], which are `matched` to the objects."""
+        places, counted = repeated(drawn.drawn)
+        images = places // drawn.regions.shape[1]
+        index = drawn.regions.flatten()[places]
+        owners = matched.owners[images, index]
+        labels = torch.where(matched.objects[images, index], slots.labels[images, owners], 0)
+        return cls(images, boxes[images, index], labels, owners, slots.boxes[images, owners], counted)
 
 
-def _mask_loss(logits: Tensor, classes: Tensor, cuts: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Return the binary cross-entropy of the true classes' masks in `logits` [R, K, M, M]; 0 for R = 0.
+def _mask_loss(logits: Tensor, regions: _Regions, masks: Tensor) -> Tensor:
+    """Return the binary cross-entropy of the true classes' masks in `logits` [R, K, M, M].
 
-    Each pixel of a target is either inside or outside, as in detectron2.
+    `masks` [N, G, H, W] are those of the objects. Each pixel of a target is either inside or
+    outside, as in detectron2.
     """
     side = logits.shape[-1]
-    targets = [
-        roi_align(masks, regions, side, 1.0, sampling_ratio=0, aligned=True)[:, 0] >= 0.5
-        for masks, regions in cuts
-    ]
-    own = logits[torch.arange(len(classes), device=classes.device), classes]
-    loss = F.binary_cross_entropy_with_logits(own, torch.cat(targets).to(own.dtype), reduction="sum")
-    return loss / max(own.numel(), 1)
+    slot = regions.images * masks.shape[1] + regions.owners
+    cuts = torch.cat([slot[:, None].to(regions.boxes.dtype), regions.boxes], dim=1)
+    pixels = masks.flatten(0, 1)[:, None].to(cuts.dtype)
+    targets = roi_align(pixels, cuts, side, 1.0, sampling_ratio=0, aligned=True)[:, 0] >= 0.5
+    column = (regions.labels - 1).clamp(min=0)[:, None, None, None].expand(-1, 1, side, side)
+    own = logits.gather(1, column)[:, 0]
+    loss = F.binary_cross_entropy_with_logits(own, targets.to(own.dtype), reduction="none")
+    counted = regions.counted
+    return torch.where(counted[:, None, None], loss, 0.0).sum() / (counted.sum() * side**2).clamp(min=1)

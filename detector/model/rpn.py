@@ -5,15 +5,18 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.detection.rpn import RegionProposalNetwork
+from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_prediction_layers
 from torchvision.ops import clip_boxes_to_image
 
 from detector.model.anchors import Anchors
 from detector.model.backbone import Backbone
+from detector.model.batched.boxes import clipped, decoded, encoded
+from detector.model.batched.matching import match, sample
+from detector.model.batched.slots import Slots
+from detector.model.batched.suppression import ROUNDS, survivors
 from detector.model.parts import Parts
 from detector.model.settings import Settings
 from detector.model.suppression import suppress
-from nars.errors import NonFiniteLossError
 from nars.networks.build import Features
 from nars.networks.norms import norm_layer
 
@@ -27,8 +30,8 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
     - Only proposals without area are dropped.
     - Losses are divided by the number of anchors asked for, not of those sampled.
 
-    In training, proposals that are not finite raise `NonFiniteLossError` that names the image.
-    `counts` are the objects and background anchors per image in the last training step.
+    In training, `losses` handles all images at once. After it, `counts` are the objects and
+    background anchors per image, and `finite` [N] says whose proposals are finite.
     """
 
     def __init__(self, parts: Parts, backbone: Backbone, settings: Settings) -> None:
@@ -45,7 +48,71 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
         )
         self.samples = settings.rpn_samples
         self.smooth_l1 = settings.smooth_l1
+        self.object_iou = settings.rpn_object_iou
+        self.background_iou = settings.rpn_background_iou
+        self.positives = settings.rpn_positives
         self.counts: dict[str, Tensor] = {}
+        self.finite = torch.empty(0, dtype=torch.bool)
+
+    def losses(
+        self, features: dict[str, Tensor], sizes: Tensor, slots: Slots
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return proposals [N, P, 4], which of them are valid [N, P], and the losses of a training batch.
+
+        `sizes` [N, 2] are heights and widths of the images. Proposals are by falling logit.
+        """
+        maps = list(features.values())
+        objectness, deltas = self.head(maps)
+        counts = [level[0].numel() for level in objectness]
+        anchors = self.anchor_generator.shared(maps)  # [A, 4]
+        joined, deltas = concat_box_prediction_layers(objectness, deltas)
+        logits, deltas = joined.reshape(len(sizes), -1), deltas.reshape(len(sizes), -1, 4)
+        with torch.no_grad():
+            proposals, valid = self._proposals(logits, deltas, anchors, sizes, counts)
+        return proposals, valid, self._losses(logits, deltas, anchors, slots)
+
+    def _proposals(
+        self, logits: Tensor, deltas: Tensor, anchors: Tensor, sizes: Tensor, counts: list[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Return the best proposals [N, P, 4] by falling logit, and which are valid [N, P]."""
+        self.finite = logits.isfinite().all(1) & deltas.isfinite().flatten(1).all(1)
+        rounds = None if logits.device.type == "cpu" else ROUNDS
+        boxes, scores, start = [], [], 0
+        for level in logits.split(counts, dim=1):
+            # Not topk: on a CPU, sort keeps the order of equal logits, as in a plain background.
+            score, order = level.sort(dim=1, descending=True)
+            score, order = (each[:, : self.pre_nms_top_n()] for each in (score, order + start))
+            box = decoded(deltas.gather(1, order[..., None].expand(-1, -1, 4)), anchors[order])
+            box = clipped(box, sizes)
+            valid = (box[..., 2:] > box[..., :2]).all(-1) & score.isfinite()
+            valid = survivors(box, valid, self.nms_thresh, rounds)
+            boxes.append(torch.where(valid[..., None], box, 0.0))
+            scores.append(score.masked_fill(~valid, -torch.inf))
+            start += level.shape[1]
+        joined = torch.cat(scores, dim=1)
+        score, order = joined.sort(dim=1, descending=True, stable=True)
+        order = order[:, : self.post_nms_top_n()]
+        best = torch.cat(boxes, dim=1).gather(1, order[..., None].expand(-1, -1, 4))
+        return best, score[:, : self.post_nms_top_n()] > -torch.inf
+
+    def _losses(self, logits: Tensor, deltas: Tensor, anchors: Tensor, slots: Slots) -> dict[str, Tensor]:
+        """Return the losses of objectness and of box deltas over the sampled anchors."""
+        matched = match(slots, anchors, self.object_iou, self.background_iou, keep_best=True)
+        drawn = sample(matched.objects, matched.background, self.samples, self.positives)
+        sampled = torch.zeros_like(matched.objects).scatter_(1, drawn.regions, drawn.drawn)
+        positive, images = sampled & matched.objects, len(logits)
+        self.counts = {
+            "rpn_objects": positive.sum() / images,
+            "rpn_background": (sampled & ~positive).sum() / images,
+        }
+        total = self.samples * images
+        wanted = matched.objects.to(logits.dtype)
+        objects = F.binary_cross_entropy_with_logits(logits, wanted, weight=sampled, reduction="sum")
+        own = slots.boxes.gather(1, matched.owners[..., None].expand(-1, -1, 4))
+        targets = torch.where(positive[..., None], encoded(own, anchors, self.box_coder.weights), 0.0)
+        errors = F.smooth_l1_loss(deltas, targets.to(deltas.dtype), beta=self.smooth_l1, reduction="none")
+        boxes = torch.where(positive[..., None], errors, 0.0).sum()
+        return {"loss_objectness": objects / total, "loss_rpn_box_reg": boxes / total}
 
     def filter_proposals(
         self,
@@ -59,8 +126,6 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
         `proposals` [N, A, 4] and `objectness` [N * A] are of all anchors.
         """
         logits = objectness.detach().reshape(len(proposals), -1)
-        if self.training:
-            _refuse_non_finite(proposals, logits)
         best, levels = self._candidates(logits, num_anchors_per_level)
         boxes, scores = [], []
         for candidates, logit, index, shape in zip(proposals, logits, best, image_shapes, strict=True):
@@ -84,30 +149,6 @@ class ProposalNetwork(RegionProposalNetwork):  # type: ignore[misc]  # torchvisi
             levels.append(torch.full((count,), level, device=logits.device))
             start += level_logits.shape[1]
         return torch.cat(best, dim=1), torch.cat(levels)
-
-    def compute_loss(
-        self,
-        objectness: Tensor,
-        pred_bbox_deltas: Tensor,
-        labels: list[Tensor],
-        regression_targets: list[Tensor],
-    ) -> tuple[Tensor, Tensor]:
-        """Return the losses of objectness and of box deltas over the sampled anchors."""
-        positive, negative = (torch.cat(masks).bool() for masks in self.fg_bg_sampler(labels))
-        images = len(labels)
-        self.counts = {
-            "rpn_objects": positive.sum() / images,
-            "rpn_background": negative.sum() / images,
-        }
-        sampled = positive | negative
-        total = self.samples * images
-        targets = torch.cat(labels)[sampled].to(objectness.dtype)
-        objects = F.binary_cross_entropy_with_logits(objectness.flatten()[sampled], targets, reduction="sum")
-        box_targets = torch.cat(regression_targets)[positive].to(pred_bbox_deltas.dtype)
-        boxes = F.smooth_l1_loss(
-            pred_bbox_deltas[positive], box_targets, beta=self.smooth_l1, reduction="sum"
-        )
-        return objects / total, boxes / total
 
 
 class ProposalHead(nn.Module):
@@ -135,11 +176,3 @@ class ProposalHead(nn.Module):
 
 def _precise(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
-def _refuse_non_finite(proposals: Tensor, logits: Tensor) -> None:
-    finite = torch.isfinite(proposals).flatten(1).all(1) & torch.isfinite(logits).all(1)
-    if not finite.all():
-        index = int(torch.where(~finite)[0][0])
-        rule = "training has diverged; a lower learning rate or clipped gradients help"
-        raise NonFiniteLossError(f"proposals of image {index} of the batch are not finite: {rule}")

@@ -48,6 +48,12 @@ class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision 
         ordered = image.flip(0) if self.bgr else image
         return (255 * ordered - mean[:, None, None]) / std[:, None, None]
 
+    def normalized(self, images: Tensor) -> Tensor:
+        """Turn RGB [N, 3, H, W] in 0..1 into the network's input, without copies from the CPU."""
+        channels = images.unbind(1)[::-1] if self.bgr else images.unbind(1)
+        pixels = zip(channels, self.image_mean, self.image_std, strict=True)
+        return torch.stack([(255 * channel - mean) / std for channel, mean, std in pixels], dim=1)
+
     def resize(self, image: Tensor, target: Target | None = None) -> tuple[Tensor, Target | None]:
         """Resize an image [3, H, W] and its target, unless a loader has done so for training."""
         if self.training and self._skip_resize:

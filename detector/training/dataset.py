@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
+from torchvision.transforms.v2 import functional as F
 
 from detector.data import images
 from detector.data.masks import decode
 from detector.data.records import Annotation, CocoData, ImageRecord, Segmentation, Subset
+from detector.model.resizing import resized
 from detector.model.targets import Target
 from detector.training.augment import Augmentation, Sample, mosaic, pipeline
 from detector.training.batches import GroupedBatches, SampleIndex
@@ -87,9 +89,30 @@ class DetectionDataset(Dataset[Sample]):
         """Width over height of every image, for `GroupedBatches`."""
         return [image.width / image.height for image in self._subset.images]
 
-    def file_of(self, image_id: int) -> Path:
-        """Return the file of an ``image_id``, for messages."""
-        return next(self._subset.path(image) for image in self._subset.images if image.id == image_id)
+    @property
+    def most_objects(self) -> int:
+        """The most objects in a sample; a mosaic has those of four images."""
+        most = int(np.diff(self._starts).max(initial=0))
+        return 4 * most if self.settings.mosaic else most
+
+    @property
+    def training_sizes(self) -> list[tuple[int, int]]:
+        """Height and width of every image at the largest of the training sizes, without jitter."""
+        shortest, longest = max(self.settings.shortest), self.settings.longest
+        return [resized(image.height, image.width, shortest, longest) for image in self._subset.images]
+
+    def at_training_size(self, index: int) -> Sample:
+        """Return a sample at its training size, not augmented: uint8 RGB, ``boxes`` and ``labels``."""
+        image, target = self._raw(index)
+        shortest, longest = max(self.settings.shortest), self.settings.longest
+        size = list(resized(image.shape[-2], image.shape[-1], shortest, longest))
+        boxes = F.resize(target["boxes"], size).as_subclass(Tensor)
+        resized_image = F.resize(image, size, antialias=True).as_subclass(Tensor)
+        return resized_image, {"boxes": boxes, "labels": target["labels"]}
+
+    def file(self, index: int) -> Path:
+        """Return the file of a sample, for messages."""
+        return self._subset.path(self._subset.images[index])
 
     def __len__(self) -> int:
         return len(self._subset.images)

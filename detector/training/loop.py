@@ -7,20 +7,18 @@ continues from a checkpoint reaches the same result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from detector import distributed
 from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation
 from detector.model.detector import Detector
-from detector.training.dataset import DetectionDataset
 from detector.training.hyperparameters import Training
 from detector.training.progress import Epoch, RunningMeans
 from detector.training.trainer import Trainer
@@ -34,6 +32,9 @@ from nars.training.small_maps import widened
 
 __all__ = ["Outputs", "TrainedDetector", "train"]
 
+_STEPS_UNREAD = 20
+"""Steps on a GPU between two looks at their losses, for which it has to wait."""
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -46,8 +47,8 @@ class Outputs:
     folder: Path | None = None
     data: str | None = None
     """Name of the data, which the detector's files record."""
-    workers: int = 0
-    """Processes that load images."""
+    workers: int | None = None
+    """Processes that load images; None chooses."""
     checkpoint: Path | None = None
     """A file for the checkpoint of a training without a `folder`."""
     checkpoint_steps: int = 100
@@ -121,41 +122,34 @@ def train(
 
 def _epoch(trainer: Trainer, outputs: Outputs, checkpoint: Path | None) -> None:
     """Do the remaining steps of the current epoch."""
-    training, epoch, device = trainer.training, len(trainer.history), trainer.device
+    training, epoch = trainer.training, len(trainer.history)
     steps, first = trainer.batches.steps_per_epoch, trainer.running.step
     pace = Pace(epoch, training.epochs, steps, first)
+    every = 1 if trainer.device.type == "cpu" else _STEPS_UNREAD
     trainer.batches.start(epoch, first)
     trainer.model.train()
-    for step, (images, targets) in enumerate(trainer.loader, start=first):
-        _seed_step(trainer.seed, epoch, step, device)
-        trainer.set_lr((epoch + step / steps) / training.epochs)
-        pictures = [image.to(device, non_blocking=True) for image in images]
-        on_device = [{name: target[name].to(device) for name in trainer.target_names} for target in targets]
-        try:
-            with torch.autocast(device.type, dtype=trainer.half, enabled=trainer.half is not None):
-                losses: dict[str, Tensor] = trainer.wrapped(pictures, on_device)
-            loss = torch.stack(list(losses.values())).sum()
-            if not loss.isfinite():
-                raise NonFiniteLossError(f"loss is {loss.item()}")
-        except NonFiniteLossError as error:
-            where = f"epoch {epoch + 1} of {training.epochs}, step {step + 1} of {steps}"
-            files = _names(trainer.dataset, targets)
-            raise NonFiniteLossError(f"{error}; in {where}, of the images {files}") from None
-        trainer.optimizer.zero_grad()
-        trainer.scaler.scale(loss).backward()
-        if training.clip_norm:
-            trainer.scaler.unscale_(trainer.optimizer)
-            nn.utils.clip_grad_norm_(trainer.model.parameters(), training.clip_norm)
-        trainer.scaler.step(trainer.optimizer)
-        trainer.scaler.update()
-        if trainer.ema is not None:
-            trainer.ema.update_parameters(trainer.model)
-
-        trainer.running.add(losses | {"loss": loss} | trainer.model.counts)
+    for step, inputs in enumerate(trainer.feed, start=first):
+        _seed_step(trainer.seed, epoch, step, trainer.device)
+        values = trainer.step(inputs, (epoch + step / steps) / training.epochs)
+        trainer.running.add(trainer.step.names, values)
+        is_saved = checkpoint is not None and (step + 1) % outputs.checkpoint_steps == 0
+        if is_saved or (step + 1) % every == 0 or step + 1 == steps:
+            _read(trainer, epoch, steps)
         if outputs.on_step is not None:
-            outputs.on_step(pace.after(step, loss.item()))
-        if checkpoint is not None and (step + 1) % outputs.checkpoint_steps == 0:
+            outputs.on_step(pace.after(step, trainer.running.loss))
+        if checkpoint is not None and is_saved:
             trainer.save(checkpoint)
+
+
+def _read(trainer: Trainer, epoch: int, steps: int) -> None:
+    """Read the values of the last steps. Raises `NonFiniteLossError` that names the images of a bad one."""
+    bad = trainer.running.read()
+    if bad is not None:
+        step, problem = bad
+        where = f"epoch {epoch + 1} of {trainer.training.epochs}, step {step + 1} of {steps}"
+        numbers = trainer.batches.batches(epoch)[step]
+        files = ", ".join(str(trainer.dataset.file(number)) for number in numbers)
+        raise NonFiniteLossError(f"{problem}; in {where}, of the images {files}")
 
 
 def _finish_epoch(trainer: Trainer, outputs: Outputs, folder: TrainingFolder) -> Evaluation | None:
@@ -167,7 +161,7 @@ def _finish_epoch(trainer: Trainer, outputs: Outputs, folder: TrainingFolder) ->
     entry = Epoch(
         epoch=epoch,
         epochs=training.epochs,
-        lr=trainer.optimizer.param_groups[0]["lr"],
+        lr=trainer.lr,
         losses={name: mean for name, mean in means.items() if "loss" in name},
         samples={name: mean for name, mean in means.items() if "loss" not in name},
         scores=None if evaluation is None else evaluation.numbers(),
@@ -192,7 +186,3 @@ def _seed_step(seed: int, epoch: int, step: int, device: torch.device) -> None:
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(number)
-
-
-def _names(dataset: DetectionDataset, targets: Sequence[dict[str, Tensor]]) -> str:
-    return ", ".join(str(dataset.file_of(int(target["image_id"]))) for target in targets)

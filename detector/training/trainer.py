@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -11,18 +12,25 @@ import torch
 
 from detector import distributed
 from detector.data.fingerprint import fingerprint
+from detector.data.kept import kept
 from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation, evaluate
 from detector.model.detector import Detector
 from detector.training.batches import GroupedBatches
-from detector.training.dataset import DetectionDataset, training_loader
+from detector.training.dataset import DetectionDataset
 from detector.training.hyperparameters import Training
+from detector.training.loaded import Loaded
 from detector.training.progress import Epoch, RunningMeans
+from detector.training.resident import Resident, fits
+from detector.training.step import Step
 from nars.device import half_precision
 from nars.training import checkpoint, optim
 from nars.training.patience import is_out_of_patience
 
 __all__ = ["Trainer"]
+
+_MEASURED, _MEASURED_ON_CPU = 32, 8
+"""Images that are measured at once on a GPU and on a CPU."""
 
 
 class Trainer:
@@ -38,7 +46,7 @@ class Trainer:
         training: Training,
         device: torch.device,
         seed: int,
-        workers: int = 0,
+        workers: int | None = None,
     ) -> None:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.data, self.training, self.device, self.seed = data, training, device, seed
@@ -50,11 +58,16 @@ class Trainer:
         masks = model.settings.mask
         self.target_names = ("boxes", "labels", "masks") if masks else ("boxes", "labels")
         augmentation = training.augmentation(model.settings)
-        self.dataset = DetectionDataset.training(data, augmentation, masks, seed)
+        self._images = data if workers else kept(data)  # every process that loads would keep its own
+        self.dataset = DetectionDataset.training(self._images, augmentation, masks, seed)
         rank, ranks = distributed.rank(), distributed.world_size()
         ratios = self.dataset.aspect_ratios
         self.batches = GroupedBatches(ratios, training.batch_size, seed, rank, ranks)
-        self.loader = training_loader(self.dataset, self.batches, workers)
+        self.feed: Resident | Loaded
+        if fits(self.dataset, device):
+            self.feed = Resident(self.dataset, self.batches, self.model, device)
+        else:
+            self.feed = Loaded(self.dataset, self.batches, self.model, device, workers)
 
         self.recipe = training.recipe(training.batch_size * ranks)
         self.optimizer = optim.optimizer(self.model, self.recipe)
@@ -80,15 +93,34 @@ class Trainer:
         is_last = len(self.history) >= self.training.epochs
         return is_last or is_out_of_patience(self.scores, self.training.patience)
 
-    def set_lr(self, progress: float) -> None:
-        """Set the learning rate for `progress` in 0..1 of the training."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = optim.learning_rate(self.recipe, progress)
+    @cached_property
+    def step(self) -> Step:
+        """The training step, which begins in the states that were restored before."""
+        return Step(
+            self.wrapped,
+            self.recipe,
+            self.optimizer,
+            self.scaler,
+            assemble=self.feed.assemble,
+            ema=self.ema,
+            half=self.half,
+        )
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last step."""
+        return float(self.optimizer.param_groups[0]["lr"])
 
     def measure(self) -> Evaluation:
         """Evaluate the model, or its average if there is one, on val."""
-        amp = self.training.amp
-        return evaluate(self.final_model, self.data, device=self.device, workers=self.workers, amp=amp)
+        return evaluate(
+            self.final_model,
+            self._images,
+            device=self.device,
+            batch_size=_MEASURED if self.device.type == "cuda" else _MEASURED_ON_CPU,
+            workers=self.workers,
+            amp=self.training.amp,
+        )
 
     def save(self, path: Path) -> None:
         """Write a checkpoint; the first process does so for all, because their states are equal."""

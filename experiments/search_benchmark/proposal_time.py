@@ -29,7 +29,7 @@ from nars.space.genotypes import suggest
 from search_spaces.spaces import space
 
 SAMPLERS: dict[str, Callable[[Space], BaseSampler]] = {
-    "nars": lambda micro: NarsSampler(micro, limits={"macs": 4e6}),
+    "nars": lambda micro: NarsSampler(micro, limits={"macs": 4e6}, seed=0),
     "tpe": lambda micro: TPESampler(multivariate=True, seed=0),
     "gp": lambda micro: GPSampler(seed=0),
 }

@@ -107,7 +107,7 @@ class _Live:
         trials = study.get_trials(deepcopy=False)
         budget = charged(self.config.total, study)
         spent = budget.spent([trial for trial in trials if trial.state.is_finished()], datetime.now())
-        note = _tuning(self.config, study) or _note(self.config, trials)
+        note = _preparation(self.config, study, trials) or _note(self.config, trials)
         self.bar.update(self.line, completed=spent, note=note)
 
 
@@ -118,14 +118,14 @@ class _Log:
         self.config = config
         self.console = console
         self.shown: set[int] | None = None
-        self.tuning = ""
+        self.preparation = ""
 
     def __call__(self, study: Study) -> None:
-        tuning = _tuning(self.config, study)
-        if tuning and tuning != self.tuning:
-            self.console.print(tuning, soft_wrap=True, highlight=False)
-            self.tuning = tuning
         trials = study.get_trials(deepcopy=False)
+        preparation = _preparation(self.config, study, trials)
+        if preparation and preparation != self.preparation:
+            self.console.print(preparation, soft_wrap=True, highlight=False)
+            self.preparation = preparation
         finished = {trial.number: trial for trial in trials if trial.state.is_finished()}
         if self.shown is None and finished:
             self.console.print(f"resuming after {len(finished)} trials")
@@ -137,21 +137,30 @@ class _Log:
         self.shown = set(finished)
 
 
-def _tuning(config: SearchConfig, study: Study) -> str:
-    """Say how far the fine-tuning of the parent is; nothing before and after it."""
-    from nars.runs.reference import fine_tuning
+def _preparation(config: SearchConfig, study: Study, trials: list[FrozenTrial]) -> str:
+    """Say how far a search with a parent is before its first trial; nothing from then on."""
     from nars.studies import reference_record
+    from nars.workers.foretold import measured_of
 
-    if config.reference is None or reference_record(study) is not None:
+    if config.init == "none" or trials:
         return ""
+    if config.reference is not None and reference_record(study) is None:
+        return _tuning(config, config.reference.recipe.epochs, study)
+    measured = measured_of(study)
+    return f"measuring what candidates inherit: {measured[0]} of {measured[1]}" if measured else ""
+
+
+def _tuning(config: SearchConfig, epochs: int, study: Study) -> str:
+    """Say how far the fine-tuning of the parent is; nothing before it."""
+    from nars.runs.reference import fine_tuning
+
     turns = fine_tuning(study)
     running = [] if turns is None else [trial for trial in turns.trials if not trial.state.is_finished()]
     if not running:
         return ""
     scores = running[0].intermediate_values
-    epochs = f"{len(scores)} of {config.reference.recipe.epochs} epochs"
     score = f", {config.objectives[0]} {scores[max(scores)]:.4f}" if scores else ""
-    return f"fine-tuning {config.init}: {epochs}{score}"
+    return f"fine-tuning {config.init}: {len(scores)} of {epochs} epochs{score}"
 
 
 def _outcome(config: SearchConfig, trial: FrozenTrial) -> str:

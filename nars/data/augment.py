@@ -12,10 +12,16 @@ __all__ = ["augment", "normalise", "resize"]
 
 
 def resize(images: Tensor, resolution: int) -> Tensor:
-    """Resize uint8 [N, C, H, W] to uint8 [N, C, R, R]: bilinear, antialiased if it shrinks."""
+    """Resize uint8 [N, C, H, W] to uint8 [N, C, R, R]: bilinear, antialiased if it shrinks.
+
+    On a GPU, which computes in float, pixels may differ by one level from those of a CPU.
+    """
     if images.shape[-2:] == (resolution, resolution):
         return images
     size = (resolution, resolution)
+    if images.is_cuda:
+        floats = F.interpolate(images.float(), size, mode="bilinear", antialias=True, align_corners=False)
+        return floats.round_().clamp_(0, 255).to(torch.uint8)
     return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
 
 
@@ -32,11 +38,14 @@ def augment(
     count, _, side, _ = images.shape
     if kind != "shift":
         flip = torch.rand(count, generator=generator) < 0.5
-        images = torch.where(flip.to(images.device).view(-1, 1, 1, 1), images.flip(-1), images)
+        images = torch.where(
+            flip.to(images.device, non_blocking=True).view(-1, 1, 1, 1), images.flip(-1), images
+        )
     reach = side // 8
     if kind == "flip" or not reach:
         return images
-    offset = torch.randint(2 * reach + 1, (2, count), generator=generator).to(images.device)
+    offset = torch.randint(2 * reach + 1, (2, count), generator=generator)
+    offset = offset.to(images.device, non_blocking=True)
     # Every window of the padded batch as a view, [N, C, 2 * reach + 1, 2 * reach + 1, R, R];
     # indexing copies one window for each image.
     padded = _repeat_border(images, reach)

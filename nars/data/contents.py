@@ -15,6 +15,7 @@ from nars.data import cache
 from nars.data.pictures import READERS
 from nars.errors import RunError
 from nars.files import write_whole
+from nars.foreign.paths import read_bytes
 
 __all__ = ["MANY", "hashes"]
 
@@ -53,7 +54,7 @@ def hashes(files: Sequence[Path], root: Path) -> list[str]:
 
 def _hash(file: Path) -> str:
     try:
-        return hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+        return hashlib.blake2b(read_bytes(file), digest_size=16).hexdigest()
     except OSError:
         return "unreadable"  # decoding it says why
 

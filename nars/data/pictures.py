@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from nars.errors import DataError
+from nars.foreign.pictures import DAMAGE, ENORMOUS, SUFFIXES, open_picture, reason, turn
 
 __all__ = [
-    "DAMAGE",
     "PAD",
     "READERS",
     "SUFFIXES",
@@ -37,20 +35,8 @@ Fit = Literal["crop", "squash", "letterbox"]
 READERS = min(8, os.cpu_count() or 1)
 """Threads that decode; Pillow releases Python's lock meanwhile."""
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-"""Suffixes of the files that are taken for pictures."""
-
-DAMAGE = (
-    OSError,  # `UnidentifiedImageError` is one
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-"""Exceptions that Pillow's decoders raise on damaged files."""
+_STRIP = 2**20
+"""Pixels that are converted at a time, so that a large picture is not in memory in several modes."""
 
 PAD = (114, 114, 114)
 """Grey level of the bars of a letterbox: that of YOLOv5, close to the mean of ImageNet."""
@@ -78,11 +64,10 @@ def read_rgb(path: str | Path, side: int | None = None) -> Image.Image:
     at least `side` pixels. Raises `DataError` that names the file.
     """
     try:
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             return shown(image, side)
     except DAMAGE as error:
-        reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
-        raise DataError(f"cannot read image {path}: {reason}") from None
+        raise DataError(f"cannot read image {path}: {reason(error)}") from None
 
 
 def shown(image: Image.Image, side: int | None) -> Image.Image:
@@ -90,7 +75,10 @@ def shown(image: Image.Image, side: int | None) -> Image.Image:
     if side is not None:
         shrink = min(image.size) / side
         image.draft(None, (round(image.width / shrink), round(image.height / shrink)))
-    return to_rgb(image)
+    with turn(image):
+        made = to_rgb(image)
+        factor = 1 if side is None else min(made.size) // side
+        return made.reduce(factor) if made.width * made.height > ENORMOUS and factor > 1 else made
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -99,6 +87,17 @@ def to_rgb(image: Image.Image) -> Image.Image:
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise ValueError("pixels are floats, expected integers")
+    rows = max(1, _STRIP // image.width)
+    if image.height <= rows:
+        return _converted(image)
+    made = Image.new("RGB", image.size)
+    for top in range(0, image.height, rows):
+        made.paste(_converted(image.crop((0, top, image.width, min(top + rows, image.height)))), (0, top))
+    return made
+
+
+def _converted(image: Image.Image) -> Image.Image:
+    """A strip of an image as eight-bit RGB."""
     if image.mode.startswith("I"):  # grey of 16 bits, which Pillow may hold in 32
         grey = np.asarray(image, dtype=np.int64) // 257
         image = Image.fromarray(grey.clip(0, 255).astype(np.uint8))

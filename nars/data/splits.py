@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nars.data.augment import resize
 from nars.data.cache import shared
-from nars.data.crops import cut_out, pixels_needed
+from nars.data.crops import cut_out, cut_out_on_gpu, pixels_needed
 from nars.data.pictures import READERS, Fit, Picture, read_square, with_remedy
 from nars.errors import DataError
 
@@ -185,6 +185,12 @@ class MemorySplit(Split):
     ) -> Iterator[tuple[Tensor, Tensor]]:
         if self.finer is not None and resolution > self.pixels.shape[-1]:
             yield from self.finer.batches(resolution, device, groups, crops)
+        elif crops is not None and device.type == "cuda" and self._fits(device):
+            pixels, labels = self._copy(self.pixels.shape[-1], device)
+            for group, boxes in zip(groups, crops, strict=True):
+                index = group.to(device, non_blocking=True)
+                places = boxes.to(device, non_blocking=True)
+                yield cut_out_on_gpu(pixels[index], places, resolution), labels[index]
         elif crops is not None:
             for group, boxes in zip(groups, crops, strict=True):
                 images = _cut(self.pixels[group], boxes, resolution)
@@ -196,20 +202,28 @@ class MemorySplit(Split):
         else:
             pixels, labels = self._copy(resolution, device)
             for group in groups:
-                index = group.to(device)
+                index = group.to(device, non_blocking=True)
                 yield pixels[index], labels[index]
 
     def _copy(self, resolution: int, device: torch.device) -> tuple[Tensor, Tensor]:
         key = resolution, device
         copy = self._copies.pop(key, None)
         if copy is None:
-            copy = self._resized(resolution).to(device), self.labels.to(device)
+            make = self._resized_on_gpu if device.type == "cuda" else self._resized
+            copy = make(resolution, device), self.labels.to(device)
         self._copies[key] = copy  # the newest is dropped last
         while len(self._copies) > _COPIES:
             del self._copies[next(iter(self._copies))]
         return copy
 
-    def _resized(self, resolution: int) -> Tensor:
+    def _fits(self, device: torch.device) -> bool:
+        """Whether a GPU has room for the images: they may take a quarter of what is free."""
+        return self.pixels.nbytes <= torch.cuda.mem_get_info(device)[0] / 4
+
+    def _resized_on_gpu(self, resolution: int, device: torch.device) -> Tensor:
+        return torch.cat([resize(part.to(device), resolution) for part in self.pixels.split(1024)])
+
+    def _resized(self, resolution: int, _: torch.device) -> Tensor:
         if resolution == self.pixels.shape[-1]:
             return self.pixels
 

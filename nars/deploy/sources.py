@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
 
-from PIL import Image
-
 from nars.deploy import video
 from nars.errors import DataError
+from nars.foreign.pictures import SUFFIXES
 
 __all__ = ["files", "is_video"]
 
@@ -24,7 +23,7 @@ def files(source: str | Path, *, names: Sequence[str] = ()) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        suffixes = Image.registered_extensions().keys() | video.SUFFIXES
+        suffixes = SUFFIXES | video.SUFFIXES
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
         if not found:
             raise DataError(f"{path}: no picture in this folder")

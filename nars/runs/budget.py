@@ -13,10 +13,13 @@ from optuna.trial import FrozenTrial
 from nars.errors import UsageError
 from nars.trials import Record, counts
 
-__all__ = ["Budget"]
+__all__ = ["Budget", "busy_seconds"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 """Seconds in each unit of time that a budget can be given in."""
+
+_MOST = 1e9
+"""The largest amount of any unit."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +29,17 @@ class Budget:
     amount: float
     unit: Literal["trials", "seconds", "epochs"] = "trials"
     before: float = 0.0
-    """Seconds spent on the reference before the first trial; they count only in a budget of time."""
+    """Seconds spent before the first trial, on the reference and on what is foretold; they count only in a
+    budget of time."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read ``64`` (trials), ``500ep`` (epochs), ``90s``, ``30m``, ``2h``, ``1d``. Raises `UsageError`."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ep|s|m|h|d)?", text.strip())
-        if not match or float(match[1]) <= 0:
-            raise UsageError(f"budget {text!r}: give trials (64), a time (90s, 30m, 2h) or epochs (500ep)")
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ep|s|m|h|d)?", text.strip(), re.ASCII)
+        if not match or not 0 < float(match[1]) <= _MOST:
+            raise UsageError(
+                f"budget {text[:40]!r}: give trials (64), a time (90s, 30m, 2h) or epochs (500ep)"
+            )
         amount, suffix = float(match[1]), match[2]
         if suffix in _SECONDS:
             return cls(amount * _SECONDS[suffix], "seconds")
@@ -55,7 +61,7 @@ class Budget:
             return len(used)
         if self.unit == "epochs":
             return float(sum(Record.of(trial).epochs or 0 for trial in used))
-        return self.before + _busy_seconds(used, now or datetime.now())
+        return self.before + busy_seconds(used, now or datetime.now())
 
     def is_spent(self, trials: Sequence[FrozenTrial]) -> bool:
         """Whether no further trial may start."""
@@ -74,7 +80,7 @@ class Budget:
         return self.spent([trial for trial in trials if trial.number < number]) < self.amount
 
 
-def _busy_seconds(trials: Sequence[FrozenTrial], now: datetime) -> float:
+def busy_seconds(trials: Sequence[FrozenTrial], now: datetime) -> float:
     """Return the time during which at least one trial ran, so pauses between runs are free."""
     spans = sorted(
         (trial.datetime_start, trial.datetime_complete or now) for trial in trials if trial.datetime_start

@@ -11,6 +11,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 
 from nars.documents import Document
 from nars.errors import RunError
+from nars.foreign.limits import MOST_SEED
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.budget import Budget
 from nars.runs.reference import Reference
@@ -61,7 +62,7 @@ class SearchConfig(Document):
     """Measurements of earlier searches that the sampler ``nars`` learns from."""
     pruner: str = "none"
     early_stopping: bool = True
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] = 0
     budget: str = "64"
     device: str = "auto"
 

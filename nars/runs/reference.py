@@ -18,7 +18,7 @@ from nars.internals import storage_of
 from nars.runs.budget import Budget
 from nars.space.base import SearchSpace
 from nars.spec import Candidate, Recipe
-from nars.studies import reference_record
+from nars.studies import foretold_seconds, reference_record
 
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
@@ -72,9 +72,9 @@ def reference_candidate(settings: Reference, task: Task) -> Candidate:
 
 
 def charged(budget: Budget, study: Study) -> Budget:
-    """The budget of a search, charged with the seconds that its reference took."""
+    """The budget of a search, charged with the seconds of its reference and of what was foretold after it."""
     record = reference_record(study)
-    return budget if record is None else budget.charged(record.seconds or 0.0)
+    return budget.charged((record.seconds or 0.0 if record else 0.0) + foretold_seconds(study))
 
 
 def fine_tuning(study: Study) -> Study | None:

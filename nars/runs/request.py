@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_v
 
 from nars.documents import Frozen
 from nars.errors import UsageError, closest
+from nars.foreign.limits import MOST_EPOCHS, MOST_SEED
 from nars.tasks import SPACES, TASKS
 from nars.training.metrics import METRICS, check_name, is_function
 
@@ -82,7 +83,7 @@ class SearchRequest(Frozen):
     """Parent that candidates inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME,
     torchvision:NAME, a .pt or .safetensors file, a run folder, none, or auto, which takes efficientnet_lite0
     for photos if it is installed."""
-    reference_epochs: Annotated[int, Field(ge=0)] = 6
+    reference_epochs: Annotated[int, Field(ge=0, le=MOST_EPOCHS)] = 6
     """Epochs in which the parent is fine-tuned on the data first; with 0, candidates inherit from it as it
     is."""
 
@@ -118,7 +119,7 @@ class SearchRequest(Frozen):
     """A pruner of Optuna that ends bad trainings, besides early stopping."""
     early_stopping: bool = True
     """End a training whose curve falls behind those of the first candidates."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] = 0
     """Start of every random draw of the search."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; auto is CUDA if there is a GPU."""

@@ -68,15 +68,21 @@ class ExpectedImprovement:
     In a batch, a candidate that was chosen counts as measured, with the score predicted and without
     noise: the "kriging believer" (Ginsbourger et al., Computational Intelligence in Expensive
     Optimization Problems, 2010).
+
+    With constraints the improvement is on the best candidate that meets them, times the probability of
+    meeting them (Gardner et al., ICML 2014); until one does, the probability alone counts.
     """
 
     def __init__(self, predictions: Predictions, measured: Matrix) -> None:
-        self.measured = predictions(measured)[0]
+        scores = predictions(measured)[0]
+        meets = predictions.feasibility.likely(measured)
+        self.measured = np.where(meets[:, None], scores, scores - _penalty(scores))
+        self._best = scores[meets].max(initial=-np.inf)
         self._predictions = predictions
 
     def __call__(self, matrix: Matrix) -> Floats:
         mean, std = self._predictions(matrix)
-        return _improvement(mean, std, self.measured.max())
+        return _improvement(mean, std, self._best) * self._predictions.feasibility(matrix)[:, None]
 
     def contenders(self, evolution: Evolution) -> Population:
         return evolution.scored
@@ -84,32 +90,43 @@ class ExpectedImprovement:
     def choose(self, contenders: Population, pending: Matrix, count: int) -> Matrix:
         """Choose one by one what improves most on everything measured, pending or chosen before."""
         shortlist = contenders.matrix[_shortlist(contenders.scores[:, 0])]
-        mean, covariance = self._predictions.joint(np.concatenate([pending, shortlist]))
-        best = self.measured.max()
+        everything = np.concatenate([pending, shortlist])
+        mean, covariance = self._predictions.joint(everything)
+        probability = self._predictions.feasibility(everything)
+        best = self._best
         for row in range(len(pending)):
-            best, covariance = max(best, mean[row]), _conditioned(covariance, row)
+            best, covariance = _raised(best, mean[row]), _conditioned(covariance, row)
         chosen: list[int] = []
         available = np.arange(len(mean)) >= len(pending)
         while available.any() and len(chosen) < count:
             std = np.sqrt(np.maximum(covariance.diagonal(), 0))
-            row = int(np.argmax(np.where(available, _improvement(mean, std, best), -1.0)))
-            best, covariance = max(best, mean[row]), _conditioned(covariance, row)
+            gain = _improvement(mean, std, best) * probability
+            row = int(np.argmax(np.where(available, gain, -1.0)))
+            best, covariance = _raised(best, mean[row]), _conditioned(covariance, row)
             available[row] = False
             chosen.append(row - len(pending))
         return np.asarray(shortlist[chosen])
 
 
 class Front:
-    """The objectives [n, k] as scores, each by `optimism` standard deviations better than predicted."""
+    """The objectives [n, k] as scores, each by `optimism` standard deviations better than predicted.
+
+    Probable breaches of a constraint make every score worse, by up to twice the range of those measured.
+    """
 
     def __init__(self, predictions: Predictions, measured: Matrix, optimism: float = OPTIMISM) -> None:
-        self.measured = predictions(measured)[0]
+        means = predictions(measured)[0]
+        meets = predictions.feasibility.likely(measured)
+        self.measured = np.where(meets[:, None], means, means - _penalty(means))
+        self._reached = means[meets]
+        self._penalty = _penalty(predictions.scores(means))
         self._predictions = predictions
         self._optimism = optimism
 
     def __call__(self, matrix: Matrix) -> Floats:
         mean, std = self._predictions(matrix)
-        return self._predictions.scores(mean + self._optimism * std)
+        breach = 1 - self._predictions.feasibility(matrix)[:, None]
+        return self._predictions.scores(mean + self._optimism * std) - breach * self._penalty
 
     def contenders(self, evolution: Evolution) -> Population:
         return evolution.population
@@ -121,7 +138,7 @@ class Front:
         candidate with the largest bound is computed again ("lazy greedy": Minoux, Optimization
         Techniques 1978).
         """
-        measured = self._predictions.scores(np.concatenate([self.measured, self._predictions(pending)[0]]))
+        measured = self._predictions.scores(np.concatenate([self._reached, self._predictions(pending)[0]]))
         everything = np.concatenate([measured, contenders.scores])
         low, high = everything.min(axis=0), everything.max(axis=0)
 
@@ -147,10 +164,25 @@ class Front:
 
 
 def _improvement(mean: Floats, std: Floats, best: float) -> Floats:
-    """The expected excess of normal variables over `best`, counting values below it as 0."""
+    """The expected excess of normal variables over `best`, counting values below it as 0.
+
+    It is 1 for all while there is no best (minus infinity).
+    """
+    if best == -np.inf:
+        return np.ones_like(mean)
     above = mean - best
     z = above / np.maximum(std, 1e-12)
     return np.asarray(above * ndtr(z) + std * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
+
+
+def _raised(best: float, score: float) -> float:
+    """The best with one more score; there is none yet if nothing is known to meet the constraints."""
+    return best if best == -np.inf else max(best, score)
+
+
+def _penalty(scores: Floats) -> Floats:
+    """The price of a breached constraint in each objective [k], given scores [m, k]: twice their range."""
+    return np.asarray(2 * np.ptp(scores, axis=0) + 1e-9)
 
 
 def _conditioned(covariance: Floats, row: int) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nars.sampling.parameters.domain import middle
 from nars.space import genotypes
 from nars.space.feasible import Limits
 from nars.space.genotypes import Domain, Matrix
+from nars.space.values import contains
 from nars.trials import REFUSED, Record, counts, labels
 
 __all__ = ["Exclusions", "History"]
@@ -25,14 +28,24 @@ class History:
 
     domain: Domain
     limits: Limits
+    optional: frozenset[str] = frozenset()
+    """Parameters that a trial may lack."""
+    plain: bool = False
+    """Whether this is any study: its trials may have other distributions, and infinite values."""
 
     def matrix(self, parameters: Sequence[Mapping[str, Any]]) -> Matrix:
-        """Canonical genotypes [n, d] of the parameters of trials."""
-        return self.domain.canonical(genotypes.from_genotypes(self.domain, parameters))
+        """Canonical genotypes [n, d] of the parameters of trials; those that one lacks are in the middle."""
+        names = self.domain.distributions.keys()
+        whole = [params if names <= params.keys() else {**self._middle, **params} for params in parameters]
+        return self.domain.canonical(genotypes.from_genotypes(self.domain, whole))
 
     def matrix_of(self, trials: Sequence[FrozenTrial]) -> Matrix:
         """Canonical genotypes [n, d] of trials."""
         return self.matrix([trial.params for trial in trials])
+
+    @cached_property
+    def _middle(self) -> dict[str, Any]:
+        return genotypes.to_genotypes(self.domain, middle(self.domain.dimensions)[None])[0]
 
     def proposed(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """The trials that have a genotype of the domain; a user's study may hold others."""
@@ -50,7 +63,21 @@ class History:
 
     def labelled(self, study: Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """The trials that a predictor can learn from."""
-        return [trial for trial in self.proposed(trials) if labels(study, trial) is not None]
+        return [trial for trial in self.proposed(trials) if self._values(study, trial) is not None]
+
+    def values(self, study: Study, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
+        """The objectives [n, k] of trials to learn from; infinite ones become the furthest finite ones."""
+        values = np.array([self._values(study, trial) for trial in trials], dtype=np.float64)
+        for column in values.T if not np.isfinite(values).all() else ():
+            finite = column[np.isfinite(column)] if np.isfinite(column).any() else np.zeros(1)
+            column[:] = np.clip(column, finite.min(), finite.max())
+        return values
+
+    def _values(self, study: Study, trial: FrozenTrial) -> list[float] | None:
+        known = labels(study, trial)
+        if known is None and self.plain and trial.state == TrialState.COMPLETE:
+            known = list(trial.values)  # Optuna lets none be NaN
+        return known
 
     def exclusions(self, trials: Sequence[FrozenTrial]) -> Exclusions:
         """Genotypes that must not be proposed if there are these trials."""
@@ -68,7 +95,19 @@ class History:
         )
 
     def _has_genotype(self, trial: FrozenTrial) -> bool:
-        return self.domain.distributions.keys() <= trial.params.keys()
+        """Whether a trial has values for the domain: some if finished, all that it must if running."""
+        names = self.domain.distributions.keys()
+        if trial.state.is_finished():
+            return (names <= trial.params.keys() or not names.isdisjoint(trial.params)) and self._fits(trial)
+        return names - self.optional <= trial.params.keys() and self._fits(trial)
+
+    def _fits(self, trial: FrozenTrial) -> bool:
+        """Whether the values of a trial are in the domain; a study may have changed its distributions."""
+        return not self.plain or all(
+            own == dist or contains(dist, trial.params[name])
+            for name, dist in self.domain.distributions.items()
+            if (own := trial.distributions.get(name)) is not None
+        )
 
 
 class Exclusions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 from nars.predictors import Fitted, Predictor
 from nars.predictors.scores import LabelScale
+from nars.sampling.feasibility import Feasibility
 from nars.space.genotypes import Domain, Matrix
 
 __all__ = ["Predictions"]
@@ -33,10 +34,18 @@ class Predictions:
     predictors: Mapping[str, Fitted]
     scales: Mapping[str, LabelScale]
     """The scale of each predictor."""
+    feasibility: Feasibility = field(default_factory=Feasibility)
+    """The probability of meeting the constraints that trials measure."""
 
     @classmethod
     def fitted(
-        cls, domain: Domain, template: Predictor, signs: Mapping[str, float], matrix: Matrix, values: Floats
+        cls,
+        domain: Domain,
+        template: Predictor,
+        signs: Mapping[str, float],
+        matrix: Matrix,
+        values: Floats,
+        feasibility: Feasibility | None = None,
     ) -> Self:
         """Fit a clone of `template` to each objective of genotypes [n, d] that is not a statistic.
 
@@ -48,7 +57,7 @@ class Predictions:
         predictors: dict[str, Fitted] = {
             name: clone(template).fit(matrix, scales[name].forward(score)) for name, score in scores.items()
         }
-        return cls(domain, signs, predictors, scales)
+        return cls(domain, signs, predictors, scales, feasibility or Feasibility())
 
     def __call__(self, matrix: Matrix) -> tuple[Floats, Floats]:
         """Means and standard deviations [n, k], larger is better."""

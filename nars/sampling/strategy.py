@@ -6,16 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nars.sampling.acquisition import Acquisition, make_acquisition
 from nars.sampling.evolution import Evolution, evolve
 from nars.sampling.pareto import best_first
 from nars.sampling.predictions import Predictions
+from nars.sampling.preferred import Preferring, best
+from nars.sampling.rounds import FIRST_BATCH
 from nars.space import feasible
 from nars.space.feasible import Reservoir
 from nars.space.genotypes import Matrix
 
-__all__ = ["EVALUATIONS", "Strategy", "even_start", "evolve_from_best"]
+__all__ = ["EVALUATIONS", "PriorKnowledge", "Strategy", "even_start", "evolve_from_best"]
 
 EVALUATIONS = 6000
 """Candidates that a round scores at most."""
@@ -34,6 +37,9 @@ MakeAcquisition = Callable[[Predictions, Matrix], Acquisition]
 
 FindCandidates = Callable[[Acquisition, Matrix, Reservoir, np.random.Generator], Evolution]
 """The candidates of a round, from its acquisition and the measured genotypes [m, d]."""
+
+PriorKnowledge = Callable[[Matrix], NDArray[np.float64]]
+"""Predicts genotypes [n, d] before any trial, larger is better: [n, k]."""
 
 
 def even_start(reservoir: Reservoir, count: int, rng: np.random.Generator) -> Matrix:
@@ -60,6 +66,11 @@ def evolve_from_best(
 class Strategy:
     """The parts of a proposal; an experiment exchanges one of them."""
 
+    first_batch: int = FIRST_BATCH
+    """Trials before the first prediction."""
+    knowledge: PriorKnowledge | None = None
+    """It chooses half of the first batch, and the Gaussian process takes it as additional inputs."""
     start: DrawStart = even_start
+    prefer: Preferring = best
     acquisition: MakeAcquisition = make_acquisition
     search: FindCandidates = evolve_from_best

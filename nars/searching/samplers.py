@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, get_args
@@ -21,6 +22,7 @@ from nars.predictors import PredictorName
 from nars.predictors.knowledge import EarlierSearch, Knowledge
 from nars.runs.request import SamplerName
 from nars.sampling.sampler import NarsSampler
+from nars.sampling.strategy import Strategy
 from nars.space.feasible import Limits
 from nars.space.genotypes import Domain
 from nars.trials import place
@@ -49,20 +51,22 @@ def make_sampler(
     seed: int,
     predictor: PredictorName = "gaussian",
     warm_start: Sequence[EarlierSearch] = (),
+    strategy: Strategy | None = None,
 ) -> BaseSampler:
-    """Make the sampler called `name`; only ``nars`` uses `predictor` and `warm_start`.
+    """Make the sampler called `name`; only ``nars`` uses `predictor`, `warm_start` and `strategy`.
 
     Raises `UsageError`.
     """
     check_sampler(name, objectives)
     if name == "nars":
+        knowledge = Knowledge(space, warm_start, seed) if warm_start else None
         return NarsSampler(
             space,
             limits=limits,
             objectives=objectives,
             predictor=predictor,
-            knowledge=Knowledge(space, warm_start, seed) if warm_start else None,
             seed=seed,
+            strategy=replace(strategy or Strategy(), knowledge=knowledge),
         )
     return PerTrialSampler(partial(_optuna_sampler, name, seed), seed)
 

@@ -14,7 +14,16 @@ from nars.errors import InfeasibleError, UsageError, closest
 from nars.space import genotypes
 from nars.space.genotypes import Domain, Matrix
 
-__all__ = ["FeasiblePart", "Limits", "Reservoir", "feasible", "feasible_part", "sample", "smallest"]
+__all__ = [
+    "FeasiblePart",
+    "Limits",
+    "Reservoir",
+    "check_known",
+    "feasible",
+    "feasible_part",
+    "sample",
+    "smallest",
+]
 
 Limits = Mapping[str, float]
 """The largest allowed value of each statistic, by name: ``{"macs": 60e6}``."""
@@ -61,7 +70,7 @@ def sample(domain: Domain, limits: Limits, n: int, rng: np.random.Generator, *, 
     """
     if not limits:
         return genotypes.sample(domain, n, rng, quasi=quasi)
-    _check_known(domain, limits)
+    check_known(domain, limits)
     kept = np.zeros((0, len(domain.distributions)))
     for attempt in range(1, _ATTEMPTS + 1):
         drawn = genotypes.sample(domain, max(n, _POOL), rng, quasi=quasi)
@@ -176,7 +185,8 @@ def feasible_part(domain: Domain, limits: Limits, rng: np.random.Generator) -> F
     return FeasiblePart(share=float(meets.mean()), quantiles=quantiles)
 
 
-def _check_known(domain: Domain, limits: Limits) -> None:
+def check_known(domain: Domain, limits: Limits) -> None:
+    """Raise `UsageError` for a limit on a statistic that the domain does not have."""
     known = domain.statistics(domain.dimensions.from_unit(np.zeros((1, len(domain.distributions)))))
     for name in limits:
         if name not in known:

@@ -23,6 +23,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from nars.documents import Document
+from nars.foreign.limits import MOST_CHANNELS, MOST_CLASSES, MOST_ROWS
 from nars.space.base import SearchSpace
 from nars.space.batch_cost import SpaceCost
 from nars.space.canonical import CanonicalForm
@@ -50,11 +51,11 @@ class Space(SearchSpace):
 
     name: str = "unnamed"
     resolution: Value
-    in_channels: int = 3
+    in_channels: Annotated[int, Field(ge=1, le=MOST_CHANNELS)] = 3
     norm_eps: float = Architecture.model_fields["norm_eps"].default
     """The norms of every network have this and `norm_momentum`; see `nars.spec.Architecture`."""
     norm_momentum: float = Architecture.model_fields["norm_momentum"].default
-    num_classes: int = 1000
+    num_classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)] = 1000
     """Outputs of the classifier, which count in its cost; a search sets those of its data."""
     stages: tuple[Annotated[tuple[RowSpace, ...], Field(min_length=1)], ...]
     recipe: dict[str, Value] = Field(default_factory=dict)
@@ -67,6 +68,8 @@ class Space(SearchSpace):
         names = [row.name for row in self._row_spaces()]
         if len(set(names)) < len(names):
             raise ValueError(f"row names repeat: {', '.join(names)}")
+        if len(names) > MOST_ROWS:
+            raise ValueError(f"has {len(names)} rows, more than {MOST_ROWS}")
         self._check_recipe(Recipe.model_fields)
         self._check_ends()
         return self

@@ -14,6 +14,7 @@ from optuna.distributions import (
 from pydantic import Discriminator, Tag, model_validator
 
 from nars.documents import Frozen
+from nars.foreign.limits import MOST_CHOICES, MOST_NUMBER
 
 __all__ = [
     "FirstRest",
@@ -42,6 +43,8 @@ class Range(Frozen):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
+        if max(abs(self.low), abs(self.high), abs(self.step or 0)) > MOST_NUMBER:
+            raise ValueError(f"a number of a range is beyond {MOST_NUMBER}")
         if self.low > self.high:
             raise ValueError(f"low is above high: {self.low} > {self.high}")
         if self.log and (self.step is not None or self.low <= 0):
@@ -97,6 +100,8 @@ def distribution(name: str, value: Value) -> BaseDistribution | None:
             return IntDistribution(value.low, value.high, log=value.log, step=value.step or 1)
         return FloatDistribution(value.low, value.high, log=value.log, step=value.step)
     if isinstance(value, tuple):
+        if len(value) > MOST_CHOICES:
+            raise ValueError(f"{name}: has {len(value)} choices, more than {MOST_CHOICES}")
         if not value or len(set(map(repr, value))) < len(value):
             raise ValueError(f"{name}: a list of choices needs distinct values, got {list(value)}")
         return CategoricalDistribution(value) if len(value) > 1 else None

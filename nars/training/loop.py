@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nars.data import ImageData, augment, normalise, random_crops
@@ -27,7 +26,8 @@ from nars.training.patience import best_of, is_improved, is_out_of_patience
 from nars.training.progress import Pace, Progress
 from nars.training.small_maps import widened
 from nars.training.stages import freezing, keep_frozen
-from nars.training.teacher import Teacher, check_teacher, taught
+from nars.training.step import Step
+from nars.training.teacher import Teacher, check_teacher
 
 __all__ = ["Outputs", "Progress", "Trained", "train"]
 
@@ -91,9 +91,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
         during.enter_context(widened(model, device))  # the average, copied above, needs none of it
         measured = model if ema is None else ema.module
         mix = optim.mixer(recipe, len(data.classes))
-        weights = optim.importances(recipe, data, device)
-        half = half_precision(device)
-        scaler = torch.amp.GradScaler(device.type, enabled=half is torch.float16)
+        scaler = torch.amp.GradScaler(device.type, enabled=half_precision(device) is torch.float16)
         generator = torch.Generator().manual_seed(seed)
         mean, std = moments(model, data, device)
 
@@ -114,6 +112,16 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
         curve = [Progress.read(entry) for entry in entries]
         folder = during.enter_context(TrainingFolder.opened(outputs.folder, continued=bool(curve)))
         start = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
+        learn = Step(
+            model,
+            recipe,
+            optimizer,
+            scaler,
+            device=device,
+            ema=ema,
+            class_weights=optim.importances(recipe, data, device),
+            teacher=teacher,
+        )
 
         val = None
         while len(curve) < recipe.epochs and not is_out_of_patience(scores(curve), outputs.patience):
@@ -125,27 +133,14 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
             crops = _crops(recipe, groups, generator)
             show = outputs.shown(Pace(epoch, recipe.epochs, len(groups)))
             for step, (images, labels) in enumerate(data.train.batches(resolution, device, groups, crops)):
-                optim.set_learning_rate(optimizer, recipe, (epoch + step / len(groups)) / recipe.epochs)
                 images = augment(images, recipe.augmentation, generator)
                 images = change(images, recipe.policy, recipe.magnitude, generator)
                 images = erase(normalise(images, mean, std), recipe.erasing, generator)
                 images, labels = mix(images, labels)
-                with torch.autocast(device.type, dtype=half, enabled=half is not None):
-                    logits = model(images)
-                    loss = F.cross_entropy(logits, labels, weights, label_smoothing=recipe.label_smoothing)
-                    loss = loss if teacher is None else taught(loss, logits, teacher(images), recipe)
-                losses.append(loss.detach())
+                loss = learn(images, labels, (epoch + step / len(groups)) / recipe.epochs)
+                losses.append(loss)
                 if device.type == "cpu" and not loss.isfinite():  # a GPU would have to synchronize for it
                     break
-                optimizer.zero_grad()
-                scaler.scale(loss).backward()
-                if recipe.clip_norm:
-                    scaler.unscale_(optimizer)
-                    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-                scaler.step(optimizer)
-                scaler.update()
-                if ema is not None:
-                    ema.update_parameters(model)
                 show(step, loss)
 
             _check_training(losses, epoch, len(groups), recipe)

@@ -12,10 +12,21 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchvision.transforms import v2
 
 from nars.data import ImageData, balanced, class_weights, shuffled
+from nars.internals import blend
 from nars.spec import Recipe
 from nars.training.stages import groups_by_stage
 
-__all__ = ["averaged", "drawn", "importances", "learning_rate", "mixer", "optimizer", "set_learning_rate"]
+__all__ = [
+    "Averaging",
+    "Rates",
+    "averaged",
+    "drawn",
+    "importances",
+    "learning_rate",
+    "mixer",
+    "optimizer",
+    "set_learning_rate",
+]
 
 _Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -38,6 +49,7 @@ def optimizer(model: nn.Module, recipe: Recipe) -> optim.Optimizer:
         groups.append({"params": matrices, "weight_decay": recipe.weight_decay, "share": share})
         groups.append({"params": vectors, "weight_decay": 0.0, "share": share})
     groups = [group for group in groups if group["params"]]
+    on_gpu = any(parameter.is_cuda for group in groups for parameter in group["params"])
     match recipe.optimizer:
         case "sgd":
             nesterov = recipe.momentum > 0
@@ -50,9 +62,11 @@ def optimizer(model: nn.Module, recipe: Recipe) -> optim.Optimizer:
                 eps=_RMSPROP_EPS,
                 momentum=recipe.momentum,
                 foreach=True,
+                capturable=on_gpu,
             )
         case "adamw":
-            return optim.AdamW(groups, recipe.lr, betas=(recipe.momentum, 0.999), fused=True)
+            betas = recipe.momentum, 0.999
+            return optim.AdamW(groups, recipe.lr, betas=betas, fused=True, capturable=on_gpu)
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:
@@ -73,6 +87,33 @@ def set_learning_rate(optimizer: optim.Optimizer, recipe: Recipe, progress: floa
         group["lr"] = rate * group.get("share", 1.0)  # checkpoints of older versions have none
 
 
+class Rates:
+    """The learning rates of an optimizer's groups; on a GPU in one tensor, which a recorded step reads."""
+
+    def __init__(self, optimizer: optim.Optimizer, recipe: Recipe, device: torch.device) -> None:
+        """`optimizer` may have been restored from a checkpoint that was written on another device."""
+        self._optimizer, self._recipe = optimizer, recipe
+        self._shares = [group.get("share", 1.0) for group in optimizer.param_groups]
+        self._rates = torch.zeros(len(self._shares), device=device)
+        if device.type != "cuda":
+            return
+        for group, rate in zip(optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate
+            if "capturable" in group:
+                group["capturable"] = True
+        for state in optimizer.state.values():
+            if "step" in state:
+                state["step"] = state["step"].to(device)
+
+    def set(self, progress: float) -> None:
+        """Set the rates to those at `progress` in 0..1 of the training."""
+        if not self._rates.is_cuda:
+            set_learning_rate(self._optimizer, self._recipe, progress)
+            return
+        rate = learning_rate(self._recipe, progress)
+        self._rates.copy_(torch.tensor([rate * share for share in self._shares]), non_blocking=True)
+
+
 def averaged(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
     """The exponential moving average of parameters and buffers; None if the recipe has none.
 
@@ -91,11 +132,49 @@ def averaged(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
                 old.copy_(new)
             return
         updates = int(ema.n_averaged)  # a copy on the CPU; the argument is on the device
-        decay = min(recipe.ema_decay, (1 + updates) / (10 + updates))
-        get_ema_multi_avg_fn(decay)(average, current, updates)
+        get_ema_multi_avg_fn(_decay(recipe, updates))(average, current, updates)
 
     ema.multi_avg_fn = update
     return ema
+
+
+def _decay(recipe: Recipe, updates: int) -> float:
+    """The decay of the average after a number of updates; see `averaged`."""
+    return min(recipe.ema_decay, (1 + updates) / (10 + updates))
+
+
+class Averaging:
+    """Updates of an average; on a GPU they depend on tensors alone, so that a step can be recorded."""
+
+    def __init__(self, ema: AveragedModel, model: nn.Module, recipe: Recipe, device: torch.device) -> None:
+        self._ema, self._model, self._recipe = ema, model, recipe
+        self._share = torch.ones((), device=device)
+        pairs = list(zip(_tensors(ema.module), _tensors(model), strict=True))
+        self._floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._counters = [pair for pair in pairs if not pair[0].is_floating_point()]
+
+    def before(self) -> None:
+        """Prepare the next update."""
+        if self._share.is_cuda:
+            updates = int(self._ema.n_averaged)
+            self._share.fill_(1 - _decay(self._recipe, updates) if updates else 1.0)  # the first is a copy
+            self._ema.n_averaged += 1
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the average towards the network."""
+        if not self._share.is_cuda:
+            self._ema.update_parameters(self._model)
+            return
+        averages, currents = zip(*self._floats, strict=True)
+        blend(list(averages), list(currents), self._share)
+        for average, current in self._counters:  # such as the batches that a norm has seen
+            average.copy_(current)
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    """The parameters and buffers of a network, without their gradients."""
+    return [each.detach() for each in (*model.parameters(), *model.buffers())]
 
 
 def mixer(recipe: Recipe, num_classes: int) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:

@@ -3,25 +3,38 @@
 A task whose candidates inherit from a parent foretells how good one will be (`Task.foretell`), in a second or
 so. That is too slow for every proposal, so a few random candidates are measured, and the sampler treats their
 results as an earlier search. `experiments.inheritance_statistic` shows what they are worth.
+
+The workers share the work. Every one draws the same candidates; in a study beside that of the search, trial
+number n measures candidate n, and a candidate whose worker died is measured by a later trial.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import time
+from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
-from optuna.study import Study
+from optuna.samplers import RandomSampler
+from optuna.study import Study, get_all_study_names, load_study
+from optuna.trial import FrozenTrial, TrialState
 
 from nars.errors import TrialError
+from nars.internals import storage_of
 from nars.predictors.knowledge import EarlierSearch
+from nars.runs.budget import busy_seconds
 from nars.runs.config import SearchConfig
 from nars.space.feasible import Reservoir
-from nars.space.genotypes import Domain, to_genotypes
+from nars.space.genotypes import Domain, Genotype, to_genotypes
 from nars.studies import foretold_samples, write_foretold_samples
 from nars.tasks.base import Task
+from nars.trials import Record, write
+from nars.workers.liveness import Heartbeat, is_alive
+from nars.workers.turns import POLL_SECONDS, signed, study_beside
 
-__all__ = ["foretold"]
+__all__ = ["foretold", "measured_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,34 +48,89 @@ _FEWEST = 8
 def foretold(study: Study, config: SearchConfig, domain: Domain, task: Task) -> tuple[EarlierSearch, ...]:
     """Return what the task foretells of random candidates within the limits, as an earlier search.
 
-    The candidates are measured if the study has no results yet. The tuple is empty if the sampler cannot use
-    them, or if the task foretells nothing.
+    The candidates are measured if the study has no results yet, by all workers that call this. The tuple is
+    empty if the sampler cannot use them, or if the task foretells nothing.
     """
     if config.init == "none" or (config.sampler, config.predictor) != ("nars", "gaussian"):
         return ()
     samples = foretold_samples(study)
     if samples is None:
-        samples = _measured(config, domain, task)
-        write_foretold_samples(study, samples)
+        samples = _measured(study, config, domain, task)
     if len(samples) < _FEWEST:
         return ()
     genotypes, scores = zip(*samples, strict=True)
     return (EarlierSearch(run="what is inherited", genotypes=genotypes, scores=scores),)
 
 
-def _measured(config: SearchConfig, domain: Domain, task: Task) -> list[tuple[dict[str, object], float]]:
+def measured_of(study: Study) -> tuple[int, int] | None:
+    """How many candidates are measured, and of how many; None unless workers are measuring them."""
+    storage = storage_of(study)
+    if foretold_samples(study) is not None or _name(study) not in get_all_study_names(storage):
+        return None
+    beside = load_study(study_name=_name(study), storage=storage, sampler=RandomSampler())
+    return len(_measured_in(beside.get_trials(deepcopy=False), COUNT)), COUNT
+
+
+def _name(study: Study) -> str:
+    """The name of the study in which workers share the measurements."""
+    return f"{study.study_name}.foretold"
+
+
+def _measured(study: Study, config: SearchConfig, domain: Domain, task: Task) -> list[tuple[Genotype, float]]:
     """Pairs of a genotype and what its task foretells of it, without candidates that cannot be measured."""
     logger.info("measuring what %d random candidates inherit", COUNT)
     matrix = Reservoir(domain, config.limits, config.seed).draw(COUNT, np.random.default_rng(config.seed))
-    samples: list[tuple[dict[str, object], float]] = []
-    for genotype in to_genotypes(domain, matrix):
+    genotypes = to_genotypes(domain, matrix)
+    beside = study_beside(study, _name(study))
+    while foretold_samples(study) is None:
+        trials = beside.get_trials(deepcopy=False)
+        values = _measured_in(trials, len(genotypes))
+        unmeasured = set(range(len(genotypes))) - values.keys()
+        if not unmeasured:
+            found = [
+                (genotypes[index], value) for index, value in sorted(values.items()) if value is not None
+            ]
+            write_foretold_samples(study, found, busy_seconds(trials, datetime.now()))
+        elif unmeasured <= _in_progress(trials, len(genotypes)):
+            time.sleep(POLL_SECONDS)
+        elif not _measure_one(beside, config, genotypes, task):
+            write_foretold_samples(study, [], 0.0)
+    return foretold_samples(study) or []
+
+
+def _measure_one(beside: Study, config: SearchConfig, genotypes: Sequence[Genotype], task: Task) -> bool:
+    """Measure the candidate of the next trial unless that was done; False if the task foretells nothing."""
+    with signed(beside) as trial:
+        before = beside.get_trials(deepcopy=False)[: trial.number]
+        index = trial.number % len(genotypes)
+        if index in _measured_in(before, len(genotypes)) or index in _in_progress(before, len(genotypes)):
+            return True
         try:
-            value = task.foretell(config.space.decode(genotype))
+            with Heartbeat(beside, trial):
+                value = task.foretell(config.space.decode(genotypes[index]))
         except TrialError as error:
             logger.warning("a candidate could not be measured: %s", error)
-            continue
+            write(beside, trial, Record(reason=str(error)))
+            return True
         if value is None:
-            return []
+            return False
         if math.isfinite(value):
-            samples.append((genotype, value))
-    return samples
+            beside.tell(trial, value)
+        else:
+            write(beside, trial, Record(reason="it is not finite"))
+    return True
+
+
+def _measured_in(trials: Sequence[FrozenTrial], count: int) -> dict[int, float | None]:
+    """Map each measured candidate to its value; None if it cannot be measured."""
+    return {
+        trial.number % count: trial.value
+        for trial in trials
+        if trial.state == TrialState.COMPLETE or Record.of(trial).reason is not None
+    }
+
+
+def _in_progress(trials: Sequence[FrozenTrial], count: int) -> set[int]:
+    """The candidates that are being measured."""
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING and is_alive(trial)]
+    return {trial.number % count for trial in running}

@@ -1,26 +1,23 @@
 """The fine-tuning of the parent before the first candidate: one worker does it, the others wait.
 
 A study of its own decides which worker that is: each worker that arrives is a trial there, and the first
-one that is alive fine-tunes the parent. If it dies, the next one continues from its last epoch.
+one that is alive fine-tunes the parent, with the threads of those who wait beside it. If it dies, the next
+one continues from its last epoch.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import optuna
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import Trial
 
 from nars.artifacts.files import fetch, keep
 from nars.errors import RunError, TrialError
-from nars.internals import storage_of
 from nars.parents.parent import Parent
 from nars.parents.sources import parent_in
 from nars.runs.reference import Reference, charged, reference_candidate, study_name
@@ -32,15 +29,13 @@ from nars.training.loop import Progress
 from nars.trials import Record, write
 from nars.workers.foretold import foretold
 from nars.workers.keeper import discard_checkpoint
-from nars.workers.liveness import Heartbeat, is_alive, worker_name
+from nars.workers.liveness import Heartbeat
 from nars.workers.search import Search
+from nars.workers.turns import LentThreads, Turn, turn
 
 __all__ = ["inheriting"]
 
 logger = logging.getLogger(__name__)
-
-_POLL_SECONDS = 1.0
-"""Seconds between two checks of a worker that waits for its turn."""
 
 
 def inheriting(search: Search, study: Study) -> Search:
@@ -48,74 +43,37 @@ def inheriting(search: Search, study: Study) -> Search:
 
     Raises `RunError` if it cannot be fine-tuned, kept or read.
     """
-    settings = search.config.reference
-    if settings is None:
-        return replace(search, foretold=foretold(study, search.config, search.domain, search.task))
-    if reference_record(study) is None:
-        with _turn(study) as turn:
-            if _is_first(study, turn):
-                _fine_tune(search, study, turn, settings)
-    task = search.task.inheriting(_fetched(search, study))
+    settings, task = search.config.reference, search.task
+    if settings is not None:
+        if reference_record(study) is None:
+            with turn(study, study_name(study.study_name)) as mine:
+                if mine.comes(lambda: reference_record(study) is not None):
+                    _fine_tune(search, study, mine, settings)
+        task = task.inheriting(_fetched(search, study))
     known = foretold(study, search.config, search.domain, task)
     return replace(search, task=task, budget=charged(search.budget, study), foretold=known)
 
 
-@contextlib.contextmanager
-def _turn(study: Study) -> Iterator[tuple[Study, Trial]]:
-    """Add this worker to the study of the reference while the block runs."""
-    beside = optuna.create_study(
-        storage=storage_of(study),
-        study_name=study_name(study.study_name),
-        direction="maximize",
-        sampler=optuna.samplers.RandomSampler(),
-        load_if_exists=True,
-    )
-    trial = beside.ask()
-    write(beside, trial, Record(worker=worker_name()))
-    try:
-        yield beside, trial
-    finally:
-        if beside.get_trials(deepcopy=False)[trial.number].state == TrialState.RUNNING:
-            beside.tell(trial, state=TrialState.FAIL)
-
-
-def _is_first(study: Study, turn: tuple[Study, Trial]) -> bool:
-    """Wait for the reference, or until no earlier worker is alive, so that this one has to make it."""
-    beside, mine = turn
-    while reference_record(study) is None:
-        earlier = beside.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        earlier = [trial for trial in earlier if trial.number < mine.number]
-        for trial in earlier:
-            if not is_alive(trial):
-                beside.tell(trial.number, state=TrialState.FAIL)
-        if not any(map(is_alive, earlier)):
-            return True
-        time.sleep(_POLL_SECONDS)
-    return False
-
-
-def _fine_tune(search: Search, study: Study, turn: tuple[Study, Trial], settings: Reference) -> None:
+def _fine_tune(search: Search, study: Study, mine: Turn, settings: Reference) -> None:
     """Fine-tune the parent, keep its weights with the study, and write its record there and to the turn."""
-    beside, trial = turn
+    beside, trial = mine.beside, mine.trial
     candidate = reference_candidate(settings, search.task).replace(data=search.config.data)
     with tempfile.TemporaryDirectory() as folder, Heartbeat(beside, trial):
         checkpoint = Path(folder) / "checkpoint.pt"
         if search.store is not None:
             _last_checkpoint(search, beside, checkpoint)
         try:
-            outcome = search.task.run(
-                candidate,
-                seed=search.config.seed,
-                on_epoch=_follow(search, trial, checkpoint),
-                checkpoint=checkpoint,
-            )
+            with LentThreads(mine, search.task.device) as threads:
+                outcome = search.task.run(
+                    candidate,
+                    seed=search.config.seed,
+                    on_epoch=_follow(search, trial, checkpoint, threads),
+                    checkpoint=checkpoint,
+                )
         except TrialError as error:
             raise RunError(f"{search.config.init} cannot be fine-tuned: {error}") from None
         _keep(search, study, outcome, Path(folder) / "reference.pt")
-        began = time.perf_counter()
-        foretold(study, search.config, search.domain, search.task.inheriting(_fetched(search, study)))
-        seconds = outcome.seconds + time.perf_counter() - began
-    record = _record(search, candidate, outcome, seconds)
+    record = _record(search, candidate, outcome)
     write(beside, trial, record)
     write_reference_record(study, record)
     beside.tell(trial, outcome.score)
@@ -123,8 +81,10 @@ def _fine_tune(search: Search, study: Study, turn: tuple[Study, Trial], settings
         discard_checkpoint(search.store, other)
 
 
-def _follow(search: Search, trial: Trial, checkpoint: Path) -> Callable[[Progress], bool]:
-    """A callback that reports every epoch, and keeps a checkpoint for a worker that takes over."""
+def _follow(
+    search: Search, trial: Trial, checkpoint: Path, threads: LentThreads
+) -> Callable[[Progress], bool]:
+    """A callback that reports every epoch, keeps a checkpoint for a successor, and counts who waits."""
 
     def on_epoch(progress: Progress) -> bool:
         trial.report(progress.score, step=progress.epoch)
@@ -133,6 +93,7 @@ def _follow(search: Search, trial: Trial, checkpoint: Path) -> Callable[[Progres
                 keep(trial, search.store, "checkpoint", checkpoint)
             except RunError as error:
                 logger.warning("%s; the fine-tuning continues", error)
+        threads.update()
         return True
 
     return on_epoch
@@ -153,12 +114,12 @@ def _keep(search: Search, study: Study, outcome: Outcome, file: Path) -> None:
     keep(study, search.store, "reference", file)
 
 
-def _record(search: Search, candidate: Candidate, outcome: Outcome, seconds: float) -> Record:
+def _record(search: Search, candidate: Candidate, outcome: Outcome) -> Record:
     costs = count(candidate.architecture, num_classes=search.task.num_classes)
     return Record(
         epochs=outcome.epochs,
         seed=search.config.seed,
-        seconds=round(seconds, 3),
+        seconds=round(outcome.seconds, 3),
         curve=[(round(fraction, 4), round(value, 6)) for fraction, value in outcome.curve],
         measured={
             "macs": float(costs.macs),

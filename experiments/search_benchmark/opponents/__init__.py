@@ -6,6 +6,7 @@ A new optimizer is one more line in `OPPONENTS`, and the contract tests then cov
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, QMCSampler, TPESampler
 
@@ -41,10 +42,9 @@ def _nars(
                 problem.domain,
                 limits=problem.limits,
                 objectives=objectives,
-                first_batch=first_batch,
                 predictor=predictor,
                 seed=seed,
-                strategy=strategy,
+                strategy=replace(strategy or Strategy(), first_batch=first_batch),
             )
 
         return StudyOptimizer(problem, seed, make)

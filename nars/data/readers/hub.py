@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from nars.data.decoding import from_pictures
 from nars.data.images import ImageData
-from nars.data.pictures import DAMAGE, Picture, shown
+from nars.data.pictures import Picture, shown
 from nars.data.readers.table import SPLITS, named_classes
 from nars.errors import DataError
+from nars.foreign.paths import read_bytes
+from nars.foreign.pictures import DAMAGE, open_picture, reason
 
 __all__ = ["hub"]
 
@@ -116,15 +117,14 @@ def _bytes(rows: Any, column: str, number: int) -> bytes:
     if value.get("bytes") is not None:
         return bytes(value["bytes"])
     try:
-        return Path(value.get("path") or "").read_bytes()
+        return read_bytes(value.get("path") or "")
     except OSError:
         return b""
 
 
 def _open(rows: Any, column: str, split: str, number: int, side: int) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(_bytes(rows, column, number))) as image:
+        with open_picture(_bytes(rows, column, number)) as image:
             return shown(image, side)
     except DAMAGE as error:
-        reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
-        raise DataError(f"cannot read {split} image {number}: {reason}") from None
+        raise DataError(f"cannot read {split} image {number}: {reason(error)}") from None

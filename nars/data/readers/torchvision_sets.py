@@ -14,8 +14,9 @@ from PIL import Image
 
 from nars.data.decoding import from_pictures
 from nars.data.images import ImageData
-from nars.data.pictures import DAMAGE, Picture, to_rgb
+from nars.data.pictures import Picture, to_rgb
 from nars.errors import DataError
+from nars.foreign.pictures import DAMAGE, reason
 
 __all__ = ["SETS", "torchvision_set"]
 
@@ -86,8 +87,8 @@ def _open_set(name: str, root: Path, arguments: Mapping[str, Any]) -> Any:
     try:
         return cls(root=root, download=True, **arguments)
     except (RuntimeError, OSError, URLError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{name} is not in {root} and could not be downloaded: {reason}") from None
+        why = " ".join(str(error).split())
+        raise DataError(f"{name} is not in {root} and could not be downloaded: {why}") from None
 
 
 def _labels(dataset: Any) -> list[int]:
@@ -106,4 +107,4 @@ def _picture(dataset: Any, number: int, side: int) -> Image.Image:
     try:
         return to_rgb(dataset[number][0])
     except DAMAGE as error:
-        raise DataError(f"cannot read image {number} of {type(dataset).__name__}: {error}") from None
+        raise DataError(f"cannot read image {number} of {type(dataset).__name__}: {reason(error)}") from None

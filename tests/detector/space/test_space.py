@@ -130,10 +130,8 @@ def test_a_limit_that_no_detector_meets_says_the_smallest() -> None:
 def test_a_space_of_classifiers_becomes_one_of_detectors() -> None:
     made = of_classifiers(classifiers("micro").replace(num_classes=3), OPEN, resolution=(64, 96))
     assert isinstance(made, DetectorSpace)
-    assert made.recipe_names == ["recipe.optimizer", "recipe.lr", "recipe.weight_decay", "recipe.epochs"] + [
-        "recipe.ema",
-        "recipe.ema_decay",
-    ]
+    recipe = ["optimizer", "lr", "weight_decay", "epochs", "ema", "ema_decay"]
+    assert made.recipe_names == [f"recipe.{name}" for name in recipe]
     assert [row.name for row in made.box] == ["stage6"]
     matrix = sample(made, 8, np.random.default_rng(0))
     known = made.statistics(matrix)

@@ -228,7 +228,7 @@ def test_workers_and_restarts_give_the_same_batches(data: CocoData) -> None:
 
 def test_files_can_be_named(tmp_path: Path) -> None:
     dataset = DetectionDataset.training(coco.load(folders.coco(tmp_path)), PLAIN)
-    file = dataset.file_of(3)
+    file = dataset.file(2)
     assert file == tmp_path / "train" / "3.png"
     file.write_bytes(b"")
     with pytest.raises(DataError, match=r"3\.png"):

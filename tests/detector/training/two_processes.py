@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import toys
 
@@ -42,7 +42,7 @@ def main(out: Path, batch: int, norm: str) -> None:
             norm=norm,
             rpn_samples=1024,
             rpn_positives=1.0,
-            box_samples=64,
+            box_samples=22,  # 20 proposals and 2 squares
             box_positives=1.0,
             rpn_nms=1.0,
             train_proposals=20,

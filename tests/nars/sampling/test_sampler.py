@@ -17,6 +17,7 @@ from nars.predictors.ensemble import AccuracyPredictor
 from nars.predictors.gaussian import GaussianPredictor
 from nars.sampling.rounds import Rounds
 from nars.sampling.sampler import NarsSampler
+from nars.sampling.strategy import Strategy
 from nars.space import genotypes
 from nars.space.feasible import feasible
 from nars.space.genotypes import suggest
@@ -26,7 +27,7 @@ WHOLE = dict(SPACE.distributions)
 
 
 def sampler(**options: Any) -> NarsSampler:
-    return NarsSampler(SPACE, **({"predictor": StubPredictor(SPACE)} | options))
+    return NarsSampler(SPACE, **({"predictor": StubPredictor(SPACE), "seed": 0} | options))
 
 
 def study_of(made: NarsSampler, directions: tuple[str, ...] = ("maximize",)) -> Study:
@@ -105,12 +106,12 @@ def test_a_predictor_by_name_is_made_once_one_is_needed(
 
 
 def test_a_prediction_is_noted_when_it_is_made_and_from_the_rounds_before() -> None:
-    study = study_of(sampler(first_batch=48))
+    study = study_of(sampler(strategy=Strategy(first_batch=48)))
     study.optimize(objective, n_trials=56)
     records = [Record.of(trial) for trial in study.trials]
     assert [record.predicted is None for record in records] == [True] * 48 + [False] * 8
     for number, start in ((48, 48), (50, 48), (51, 51), (55, 54)):  # rounds of three trials
-        predictions = sampler().predictions(study, study.trials[:start])
+        predictions = sampler().proposer(study).predictions(study, study.trials[:start])
         expected = predictions.score(rows(study)[[number]])
         assert (records[number].predicted, records[number].predicted_sd) == pytest.approx(expected)
 
@@ -121,7 +122,7 @@ def test_the_prediction_of_an_enqueued_trial_is_that_of_its_own_genotype() -> No
     study.enqueue_trial({"recipe.lr": 0.02})  # the sampler proposes the rest
     study.optimize(objective, n_trials=1)
     assert study.trials[8].params["recipe.lr"] == 0.02
-    expected = sampler().predictions(study, study.trials[:8]).score(rows(study)[[8]])
+    expected = sampler().proposer(study).predictions(study, study.trials[:8]).score(rows(study)[[8]])
     assert expected is not None
     assert Record.of(study.trials[8]).predicted == pytest.approx(expected[0])
 
@@ -129,7 +130,7 @@ def test_the_prediction_of_an_enqueued_trial_is_that_of_its_own_genotype() -> No
 @pytest.mark.slow
 def test_the_pretrained_predictor_from_end_to_end(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NARS_CACHE", str(tmp_path))
-    study = study_of(NarsSampler(SPACE, limits={"macs": 1e5}, predictor="ensemble"))
+    study = study_of(NarsSampler(SPACE, limits={"macs": 1e5}, predictor="ensemble", seed=0))
     study.optimize(objective, n_trials=20)
     assert feasible(SPACE, rows(study), {"macs": 1e5}).all()
     assert len(np.unique(rows(study), axis=0)) == 20
@@ -141,7 +142,7 @@ def test_an_even_first_batch_then_rounds_that_grow() -> None:
     made = sampler()
     study = study_of(made)
     study.optimize(objective, n_trials=18)
-    np.testing.assert_array_equal(rows(study)[:6], made.first_candidates[:6])
+    np.testing.assert_array_equal(rows(study)[:6], made.proposer(study).first_candidates[:6])
     starts = [Rounds().start(place) for place in range(70)]
     assert starts[:9] == [0] * 6 + [6, 7, 8]
     assert starts[31:38] == [31, 32, 32, 34, 34, 36, 36]
@@ -158,7 +159,7 @@ def test_a_fit_serves_a_round_and_sees_only_the_rounds_before() -> None:
             fits.append(len(y))
             return super().fit(X, y)
 
-    study = study_of(sampler(predictor=Counting(SPACE), first_batch=48))
+    study = study_of(sampler(predictor=Counting(SPACE), strategy=Strategy(first_batch=48)))
     study.optimize(objective, n_trials=56)
     assert fits == [48, 51, 54]
 
@@ -269,7 +270,7 @@ def test_a_space_is_exhausted_before_anything_is_repeated() -> None:
     def few(trial: Trial) -> float:
         return score(FEW.decode(suggest(FEW, trial)), trial.number)
 
-    made = NarsSampler(FEW, first_batch=2, predictor=StubPredictor(FEW))
+    made = NarsSampler(FEW, predictor=StubPredictor(FEW), seed=0, strategy=Strategy(first_batch=2))
     study = study_of(made)
     study.optimize(few, n_trials=4)
     assert len({str(trial.params) for trial in study.trials}) == 4
@@ -282,7 +283,7 @@ def test_trials_of_another_space_are_left_out() -> None:
     for value in range(20):
         study.add_trial(optuna.create_trial(value=value))
     first = study.ask(WHOLE)
-    np.testing.assert_array_equal(rows_of(first), sampler().first_candidates[:1])
+    np.testing.assert_array_equal(rows_of(first), sampler().proposer(study).first_candidates[:1])
 
 
 def rows_of(trial: Trial) -> genotypes.Matrix:
@@ -309,7 +310,7 @@ def test_a_front_of_a_predicted_and_a_known_objective() -> None:
     made = sampler(objectives=("accuracy", "macs"))
     study = study_of(made, ("maximize", "minimize"))
     study.optimize(both, n_trials=30)
-    predictions = made.predictions(study, study.trials)
+    predictions = made.proposer(study).predictions(study, study.trials)
     assert set(predictions.predictors) == set(predictions.scales) == {"accuracy"}  # MACs are known
     spread = [trial.values[1] for trial in study.best_trials]
     assert len(study.best_trials) >= 6

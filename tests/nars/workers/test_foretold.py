@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,17 @@ import studies
 from stub_task import StubTask
 
 from nars.errors import TrialMemoryError
+from nars.runs.reference import charged
+from nars.sampling.proposer import Proposer
+from nars.sampling.sampler import NarsSampler
 from nars.searching.wrappers import SearchSampler
 from nars.space.genotypes import from_genotypes, to_genotypes
 from nars.spec import Candidate
-from nars.trials import Record
+from nars.studies import foretold_seconds
+from nars.trials import Record, write
 from nars.workers import foretold as module
 from nars.workers.foretold import foretold
+from nars.workers.turns import study_beside
 
 CONFIG = studies.config(init="parent.pt", limits={"macs": 2e6})
 
@@ -50,13 +56,19 @@ def test_random_candidates_within_the_limits_are_measured_once(oracle: Any) -> N
     assert oracle.asked == 24
 
 
+def proposer_of(sampler: SearchSampler) -> Proposer:
+    """The maker of proposals in a new study."""
+    assert isinstance(sampler.inner, NarsSampler)
+    return sampler.inner.proposer(optuna.create_study(directions=["maximize"] * len(CONFIG.objectives)))
+
+
 def test_half_of_the_first_candidates_are_foretold_to_be_good(oracle: Any) -> None:
     oracle.failing = 1000
     lessons = foretold(optuna.create_study(), CONFIG, CONFIG.space, oracle)
     sides = []
     for given in ((), lessons):
         sampler = SearchSampler.of(CONFIG, CONFIG.space, Record(), foretold=given)
-        first: Any = sampler.inner
+        first = proposer_of(sampler)
         matrix = first.first_candidates[: first.rounds.first_batch]
         decoded = [CONFIG.space.decode(one) for one in to_genotypes(CONFIG.space, matrix)]
         sides.append(np.mean([each.architecture.resolution for each in decoded]))
@@ -75,3 +87,62 @@ def test_too_few_are_no_lesson(oracle: Any) -> None:
     oracle.failing = 1
     assert foretold(optuna.create_study(), CONFIG, CONFIG.space, oracle) == ()
     assert foretold(optuna.create_study(), CONFIG, CONFIG.space, StubTask.open("none", "cpu")) == ()
+
+
+def test_the_first_recipes_are_spread_if_only_architectures_are_known(oracle: Any) -> None:
+    oracle.failing = 1000
+    lessons = foretold(optuna.create_study(), CONFIG, CONFIG.space, oracle)
+    sixths = []
+    for warm_start in ((), lessons):
+        config = CONFIG.replace(warm_start=warm_start)
+        first = proposer_of(SearchSampler.of(config, CONFIG.space, Record(), foretold=lessons))
+        unit = CONFIG.space.dimensions.to_unit(first.first_candidates[:6])
+        rates = unit[:, list(CONFIG.space.distributions).index("recipe.lr")]
+        sixths.append(sorted(np.floor(6 * rates).tolist()))
+    assert sixths[0] == [0, 1, 2, 3, 4, 5]
+    assert sixths[1] != sixths[0]  # a warm start knows recipes, too, and is followed
+
+
+def test_workers_share_the_measurements(oracle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle.failing = 1000
+    (alone,) = foretold(optuna.create_study(), CONFIG, CONFIG.space, oracle)
+    study = optuna.create_study()
+    second = Oracle.open("none", "cpu")
+    measured: list[Oracle] = []
+
+    def foretell(self: Oracle, candidate: Candidate) -> float | None:
+        if not measured:  # while the first worker measures its first candidate, the second does all others
+            measured.append(self)
+            with pytest.raises(InterruptedError):
+                foretold(study, CONFIG, CONFIG.space, second)
+        measured.append(self)
+        return float(candidate.architecture.resolution)
+
+    def wait(seconds: float) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(Oracle, "foretell", foretell)
+    monkeypatch.setattr(module.time, "sleep", wait)
+    (together,) = foretold(study, CONFIG, CONFIG.space, oracle)
+    assert together == alone
+    assert measured[1:] == [second] * 23 + [oracle]
+    assert module.measured_of(study) is None
+
+
+def test_what_a_dead_worker_left_is_measured_by_another(oracle: Any) -> None:
+    oracle.failing = 1000
+    study = optuna.create_study()
+    beside = study_beside(study, f"{study.study_name}.foretold")
+    for _ in range(3):
+        write(beside, beside.ask(), Record(worker=f"{socket.gethostname()}:999999999:1.00"))
+    assert module.measured_of(study) == (0, 24)
+    (lesson,) = foretold(study, CONFIG, CONFIG.space, oracle)
+    assert (len(lesson.scores), oracle.asked) == (24, 24)
+
+
+def test_the_time_is_charged_to_the_budget(oracle: Any) -> None:
+    study = optuna.create_study()
+    foretold(study, CONFIG, CONFIG.space, oracle)
+    seconds = foretold_seconds(study)
+    assert seconds > 0
+    assert charged(CONFIG.total, study).before == seconds

@@ -161,7 +161,7 @@ def test_an_interruption_while_proposing_leaves_nothing_running(
         raise raised
 
     with monkeypatch.context() as during:
-        during.setattr("nars.sampling.sampler.NarsSampler._choose", fail)
+        during.setattr("nars.sampling.proposer.Proposer._choose", fail)
         with pytest.raises(type(raised)):
             search(given, tmp_path / "killed")
     study = open_run(tmp_path / "killed").study()

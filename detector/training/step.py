@@ -1,0 +1,86 @@
+"""One step of a detector's training: forward and backward pass, clipping, optimizer, average."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from detector import distributed
+from detector.model.batched.slots import Batch
+from detector.model.detector import Detector
+from nars.graphs import Replayed
+from nars.spec import Recipe
+from nars.training import optim
+
+__all__ = ["Step"]
+
+
+class Step:
+    """Changes a detector's weights by a batch; on a GPU it is recorded once per shape and replayed.
+
+    On a CPU, with several processes, and in float16, whose losses have to be scaled, every step runs as
+    it is. Nothing is read back from the device.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        optimizer: Optimizer,
+        scaler: torch.amp.GradScaler,
+        *,
+        assemble: Callable[..., Batch],
+        ema: AveragedModel | None = None,
+        half: torch.dtype | None = None,
+    ) -> None:
+        """`model` is the detector, or what wraps it to share gradients; the states are those to start from.
+
+        `assemble` makes a batch of the tensors that the step is called with. `half` is the type to
+        autocast to.
+        """
+        self.model, self.recipe, self.optimizer, self.scaler = model, recipe, optimizer, scaler
+        self.detector = cast(Detector, model if isinstance(model, Detector) else model.module)
+        self.device = next(self.detector.parameters()).device
+        self.names: tuple[str, ...] = ()
+        self._assemble, self._half = assemble, half
+        self._rates = optim.Rates(optimizer, recipe, self.device)
+        self._average = None if ema is None else optim.Averaging(ema, self.detector, recipe, self.device)
+        self._learn: Callable[..., Tensor] = self._eager
+        is_scaled = half is torch.float16
+        if self.device.type == "cuda" and distributed.world_size() == 1 and not is_scaled:
+            self._learn = Replayed(self._eager, self.device, optimizer.zero_grad)
+
+    def __call__(self, inputs: tuple[Tensor, ...], progress: float) -> Tensor:
+        """Learn from the `inputs` of `assemble` at a `progress` in 0..1 of the training.
+
+        Returns float64 [V + N]: the logged values, whose `names` are known after the first step, then 1
+        for every image whose proposals are finite, else 0.
+        """
+        self._rates.set(progress)
+        if self._average is not None:
+            self._average.before()
+        return self._learn(*inputs)
+
+    def _eager(self, *inputs: Tensor) -> Tensor:
+        batch = self._assemble(*inputs)
+        with torch.autocast(self.device.type, dtype=self._half, enabled=self._half is not None):
+            losses: dict[str, Tensor] = self.model(batch)
+        loss = torch.stack(list(losses.values())).sum()
+        self.optimizer.zero_grad()
+        self.scaler.scale(loss).backward()
+        if self.recipe.clip_norm:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.detector.parameters(), self.recipe.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self._average is not None:
+            self._average.update()
+        values = losses | {"loss": loss} | self.detector.counts
+        self.names = tuple(values)
+        logged = torch.stack([value.detach().double() for value in values.values()])
+        return torch.cat([logged, self.detector.rpn.finite.double()])

@@ -1,0 +1,126 @@
+"""Opens files that others made, and follows the paths that their files name.
+
+A data set may come from a stranger. A path inside one of its files may therefore lead to the folder of
+the data set and to the folder that holds it (Roboflow writes ``../train/images``), and anywhere else only
+if the user says so: ``--also-from FOLDER``, or the variable ``NARS_ALSO_FROM``, which the workers of a
+search inherit. No file of a data set and no run can say so. Links are the user's own and are followed
+when a picture is read; what is copied has to be inside the data set after every link.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from nars.errors import DataError, UsageError
+
+__all__ = ["MOST_BYTES", "allow", "copied", "inside", "open_file", "read_bytes"]
+
+MOST_BYTES = 2**31
+"""Bytes of the largest file that is read whole."""
+
+_PART = 2**20
+"""Bytes that are read at a time beyond the size that a file says it has."""
+
+_ALSO_FROM = "NARS_ALSO_FROM"
+"""Environment variable with the folders of ``--also-from``, separated as in ``PATH``."""
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """Open a regular file to read. Raises `OSError`, also for a folder, a pipe, a socket or a device.
+
+    The kind is checked on the open file, which a pipe without a writer does not delay.
+    """
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError:  # a null character
+        raise OSError(errno.EINVAL, "the name has a null character", str(path)) from None
+    try:
+        mode = os.fstat(number).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, f"is {_kind(mode)}, no regular file", str(path))
+        return os.fdopen(number, "rb")
+    except BaseException:
+        os.close(number)
+        raise
+
+
+def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
+    """Read a regular file whole. Raises `OSError`, also if it has more than `most` bytes."""
+    with open_file(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        parts = [stream.read(min(size, most))]  # never asks for more memory than the file has bytes
+        total = size
+        while total <= most and (part := stream.read(_PART)):  # it grows, or is one of the system's
+            parts.append(part)
+            total += len(part)
+    if total > most:
+        raise OSError(errno.EFBIG, f"has more than {most} bytes", str(path))
+    return b"".join(parts) if len(parts) > 1 else parts[0]
+
+
+def allow(folders: Iterable[str | Path]) -> None:
+    """Let paths inside files lead to these folders, in this process and those that it starts.
+
+    Raises `UsageError` for a folder that is not there.
+    """
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise UsageError(f"--also-from {folder}: no such folder")
+        known = os.environ.get(_ALSO_FROM, "").split(os.pathsep)
+        added = str(Path(folder).resolve())
+        if added not in known:
+            os.environ[_ALSO_FROM] = os.pathsep.join(filter(None, (*known, added)))
+
+
+def inside(path: Path, data: Path) -> Path:
+    """Return `path`, which a file of the data set in the folder `data` names, if it may be followed.
+
+    Raises `DataError` that names the option which permits it. No link is resolved unless the path goes up.
+    """
+    roots = (_absolute(data).parent, *_allowed())
+    target = _absolute(path)
+    if any(target.is_relative_to(root) for root in roots):
+        if ".." not in path.parts:
+            return path
+        resolved = _resolved(path)  # a link and then `..` leads elsewhere than the text says
+        if any(resolved.is_relative_to(root.resolve()) for root in roots):
+            return path
+    raise DataError(f"{path} leads out of the data set: allow it with --also-from {target.parent}")
+
+
+def copied(path: Path, data: Path) -> Path:
+    """Return `path` if its file may be copied from the data set in the folder `data`.
+
+    It has to be inside that folder, or one of ``--also-from``, after every link. Raises `DataError`.
+    """
+    resolved = _resolved(path)
+    if any(resolved.is_relative_to(root) for root in (data.resolve(), *_allowed())):
+        return path
+    raise DataError(f"{path} is outside of {data}, so it is not copied: allow it with --also-from")
+
+
+def _allowed() -> list[Path]:
+    return [Path(folder) for folder in os.environ.get(_ALSO_FROM, "").split(os.pathsep) if folder]
+
+
+def _absolute(path: Path) -> Path:
+    """Return the absolute path without ``..``, as its text says."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  Path.absolute keeps `..`
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):  # a null character, or links in a circle
+        raise DataError(f"{str(path)!r} is no path that can be followed") from None
+
+
+def _kind(mode: int) -> str:
+    """Return the kind of a file that is not a regular one."""
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    return next((name for test, name in kinds if test(mode)), "a device")

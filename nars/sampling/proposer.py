@@ -1,0 +1,194 @@
+"""Makes the proposals of a sampler over one domain.
+
+Proposals are made in rounds (FBNetV3, CVPR 2021, section 3):
+
+1. the first batch is spread evenly over the part of the space within the limits;
+2. then, round by round, a predictor is fitted to everything measured before. An evolutionary search
+   on it, started from the best measured and random candidates, looks for the largest expected
+   improvement. Of all candidates it visits, the batch with the largest joint improvement is trained.
+
+The paper lets evolution take over from a scored pool late in the search. Here it serves every
+round, and its scores are expected improvements, which trade the predictor's mean against its
+uncertainty. The benchmark of searches (experiments/search_benchmark) compares it with
+variants that each lack one part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial
+
+from nars.predictors import Predictor, PredictorName, make_predictor
+from nars.sampling.feasibility import Feasibility
+from nars.sampling.history import History
+from nars.sampling.parameters.domain import Parameters
+from nars.sampling.predictions import Predictions
+from nars.sampling.rounds import Rounds
+from nars.sampling.strategy import Strategy
+from nars.space import genotypes
+from nars.space.feasible import Limits, Reservoir
+from nars.space.genotypes import Domain, Genotype, Matrix
+from nars.trials import Record, write
+
+__all__ = ["Proposer", "Settings"]
+
+_SPARE = 16
+"""Candidates chosen beyond a round's own, for workers that propose at the same time."""
+
+_POOL = 4096
+"""Random candidates to look through for what prior knowledge prefers, or for a new one."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides proposals besides the domain and the trials."""
+
+    limits: Limits
+    objectives: tuple[str, ...]
+    """The names of the study's objectives."""
+    seed: int
+    predictor: PredictorName | Predictor
+    strategy: Strategy
+
+
+class Proposer:
+    """Proposes candidates of `domain`, from the trials of a study and `settings`.
+
+    It holds no state that the study does not, only caches.
+    """
+
+    def __init__(self, domain: Domain, settings: Settings) -> None:
+        self.domain = domain
+        self.settings = settings
+        self.rounds = Rounds(settings.strategy.first_batch)
+        plain = isinstance(domain, Parameters)
+        optional = domain.activity.optional if isinstance(domain, Parameters) else frozenset()
+        self.history = History(domain, settings.limits, optional, plain)
+        self._reservoir = Reservoir(domain, settings.limits, settings.seed)
+        self._batch: tuple[_RoundKey, Matrix] | None = None
+        self._predictions: tuple[_RoundKey, Predictions] | None = None
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The template of every fit; one given by name is made at its first use."""
+        given, strategy = self.settings.predictor, self.settings.strategy
+        if isinstance(given, str):
+            return make_predictor(given, self.domain, self.settings.seed, strategy.knowledge)
+        return given
+
+    @cached_property
+    def first_candidates(self) -> Matrix:
+        """Genotypes [n, d] for the first batch, and as many spares; `knowledge` picks every second one."""
+        rng, strategy = np.random.default_rng(self.settings.seed), self.settings.strategy
+        start = strategy.start(self._reservoir, 2 * self.rounds.first_batch, rng)
+        if strategy.knowledge is not None:
+            pool = self._reservoir.draw(_POOL, rng)
+            ranked = pool[np.argsort(-strategy.knowledge(pool).mean(axis=1), kind="stable")]
+            start = strategy.prefer(self.domain, start, ranked, rng)
+        return start
+
+    def propose(self, study: Study, trial: FrozenTrial) -> Genotype:
+        """The next genotype; its prediction, if there is one, is written down with the trial."""
+        trials = study.get_trials(deepcopy=False)
+        before = self.history.before(trials, trial.number)
+        place = len(before)  # the same for a trial and its repetition
+        start = self.rounds.start(place)
+        labelled = self.history.labelled(study, before[:start])
+        batch = self._round_batch(study, before[:start], labelled) if start else self.first_candidates
+        others = [other for other in trials if other.number != trial.number]
+        row = self._next(batch, place - start, others, np.random.default_rng([self.settings.seed, place]))
+        genotype = genotypes.to_genotypes(self.domain, row[None])[0]
+        if len(labelled) >= 2:
+            fixed = trial.system_attrs.get("fixed_params", {})  # an enqueued trial keeps its values
+            final = {name: fixed.get(name, value) for name, value in genotype.items()}
+            self._note_prediction(study, trial, final, labelled)
+        return genotype
+
+    def _next(
+        self, batch: Matrix, nth: int, others: Sequence[FrozenTrial], rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """The `nth` candidate of a batch, or the first after it that was not tried; else a random one.
+
+        Workers that start together do not see each other's proposals, so each begins at its own number.
+        """
+        exclusions = self.history.exclusions(others)
+        turn = nth % max(len(batch), 1)
+        row = exclusions.first_new(np.concatenate([batch[turn:], batch[:turn]]))
+        if row is None:
+            pool = self._reservoir.draw(_POOL, rng)
+            row = exclusions.first_new(pool)
+            row = pool[0] if row is None else row  # everything was tried: once more, then
+        return row
+
+    def _note_prediction(
+        self, study: Study, trial: FrozenTrial, genotype: Mapping[str, Any], labelled: Sequence[FrozenTrial]
+    ) -> None:
+        prediction = self.predictions(study, labelled).score(self.history.matrix([genotype]))
+        if prediction is not None:
+            write(study, trial, Record(predicted=prediction[0], predicted_sd=prediction[1]))
+
+    def _round_batch(
+        self, study: Study, before: Sequence[FrozenTrial], labelled: Sequence[FrozenTrial]
+    ) -> Matrix:
+        """Genotypes [n, d] for the round after these trials, the most valuable first; none without labels."""
+        if len(labelled) < 2:
+            return np.zeros((0, len(self.domain.distributions)))
+        key = _round_key(study, before, labelled)
+        if self._batch is None or self._batch[0] != key:
+            self._batch = key, self._choose(study, before, labelled)
+        return self._batch[1]
+
+    def _choose(self, study: Study, before: Sequence[FrozenTrial], labelled: Sequence[FrozenTrial]) -> Matrix:
+        rng = np.random.default_rng([self.settings.seed, len(before)])
+        strategy, measured = self.settings.strategy, self.history.matrix_of(labelled)
+        predictions = self.predictions(study, labelled, before)
+        acquisition = strategy.acquisition(predictions, measured)
+        evolution = strategy.search(acquisition, measured, self._reservoir, rng)
+        contenders = acquisition.contenders(evolution)
+        proposed = self.history.proposed(before)
+        new = contenders.where(self.history.exclusions(proposed).are_new(contenders.matrix))
+        pending = self.history.matrix_of([trial for trial in proposed if not trial.state.is_finished()])
+        return acquisition.choose(new, pending, self.rounds.size(len(before)) + _SPARE)
+
+    def predictions(
+        self, study: Study, labelled: Sequence[FrozenTrial], before: Sequence[FrozenTrial] | None = None
+    ) -> Predictions:
+        """The predictors of all objectives that are not statistics, fitted to these trials.
+
+        Those `before`, by default the same, tell where constraints hold. The most recent result is cached.
+        """
+        key = _round_key(study, labelled, labelled)
+        if self._predictions is None or self._predictions[0] != key:
+            matrix = self.history.matrix_of(labelled)
+            values = self.history.values(study, labelled)
+            maximized = [direction == StudyDirection.MAXIMIZE for direction in study.directions]
+            names = self.settings.objectives
+            signs = {name: 1.0 if up else -1.0 for name, up in zip(names, maximized, strict=True)}
+            feasible = self._feasibility(labelled if before is None else before)
+            fitted = Predictions.fitted(self.domain, self.predictor, signs, matrix, values, feasible)
+            self._predictions = key, fitted
+        return self._predictions[1]
+
+    def _feasibility(self, trials: Sequence[FrozenTrial]) -> Feasibility:
+        """Predicts the constraints that these trials measured; limits are known without a prediction."""
+        limits, rows, constraints = self.settings.limits, [], []
+        for trial in self.history.proposed(trials):
+            if measured := {name: value for name, value in trial.constraints.items() if name not in limits}:
+                rows.append(trial)
+                constraints.append(measured)
+        return Feasibility.fitted(self.predictor, self.history.matrix_of(rows), constraints)
+
+
+_RoundKey = tuple[str, int, tuple[int, ...]]
+
+
+def _round_key(study: Study, before: Sequence[FrozenTrial], labelled: Sequence[FrozenTrial]) -> _RoundKey:
+    """The study, how many trials come before, and which of them were learned from."""
+    return study.study_name, len(before), tuple(trial.number for trial in labelled)
