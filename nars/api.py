@@ -27,7 +27,7 @@ from nars.training.metrics import check_repeated
 from nars.workers import finish as finishing
 from nars.workers.finish import Finished
 from nars.workers.launch import supervise
-from nars.workers.liveness import reap
+from nars.workers.requeue import reap
 from nars.workers.search import Search
 from nars.workers.weights import prune, write_weights
 from nars.workers.worker import work

@@ -14,6 +14,7 @@ from optuna._hypervolume import compute_hypervolume
 from optuna.samplers._base import _process_constraints_after_trial
 from optuna.storages import BaseStorage
 from optuna.study import Study
+from optuna.study._frozen import FrozenStudy
 from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial, TrialState
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # the space and the sampler need no torch
     from torch import Tensor, nn
 
 __all__ = [
+    "FrozenStudy",
     "blend",
     "hypervolume",
     "non_domination_ranks",

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nars.documents import Document
 from nars.foreign.limits import MOST_CHANNELS, MOST_CLASSES, MOST_ROWS
@@ -32,7 +32,7 @@ from nars.space.decoding import decode
 from nars.space.genotypes import Genotype, Matrix
 from nars.space.inverse import encode
 from nars.space.rows import RowSpace, row_space
-from nars.space.values import Value
+from nars.space.values import Value, as_numbers
 from nars.spec import Architecture, Candidate, Recipe
 
 __all__ = ["Space"]
@@ -62,6 +62,23 @@ class Space(SearchSpace):
     """Values of `nars.spec.Recipe` fields; an absent field keeps its default."""
     lr_factor: dict[Literal["sgd", "rmsprop", "adamw"], float] = Field(default_factory=dict)
     """Optimizers work at different rates: the recipe's lr is ``recipe.lr`` times this."""
+
+    @field_validator("resolution", mode="before")
+    @classmethod
+    def _resolution_of_numbers(cls, value: Any) -> Any:
+        return as_numbers(value, "resolution")
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _recipe_of_numbers(cls, recipe: Any) -> Any:
+        if not isinstance(recipe, dict):
+            return recipe
+        fields = Recipe.model_fields
+        numeric = {key for key in recipe if key in fields and fields[key].annotation in (int, float)}
+        return {
+            key: as_numbers(value, f"recipe.{key}") if key in numeric else value
+            for key, value in recipe.items()
+        }
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

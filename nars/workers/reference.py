@@ -7,6 +7,7 @@ one continues from its last epoch.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from optuna.study import Study
 from optuna.trial import Trial
 
 from nars.artifacts.files import fetch, keep
-from nars.errors import RunError, TrialError
+from nars.errors import RunError, StorageAwayError, TrialError
 from nars.parents.parent import Parent
 from nars.parents.sources import parent_in
+from nars.runs.outage import impatient
 from nars.runs.reference import Reference, charged, reference_candidate, study_name
 from nars.space.cost import count
 from nars.spec import Candidate
@@ -87,10 +89,12 @@ def _follow(
     """A callback that reports every epoch, keeps a checkpoint for a successor, and counts who waits."""
 
     def on_epoch(progress: Progress) -> bool:
-        trial.report(progress.score, step=progress.epoch)
+        with contextlib.suppress(StorageAwayError), impatient():
+            trial.report(progress.score, step=progress.epoch)
         if search.store is not None and progress.fraction < 1:
             try:
-                keep(trial, search.store, "checkpoint", checkpoint)
+                with impatient():
+                    keep(trial, search.store, "checkpoint", checkpoint)
             except RunError as error:
                 logger.warning("%s; the fine-tuning continues", error)
         threads.update()

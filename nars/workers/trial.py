@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nars.errors import TrialError
+from nars.errors import StorageAwayError, TrialError
 from nars.networks.latency import WithLatency
+from nars.runs.outage import impatient
 from nars.searching.confirm import is_confirmation
 from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.spec import Trainable
@@ -102,15 +104,18 @@ class Watch:
         self._confirms = _confirms(search, trial, earlier)
         self._curve: list[tuple[float, float]] = []
         self._reported = -1
+        self._unreported: list[tuple[float, int]] = []
+        """Scores and steps that Optuna has not got yet, because the storage is away."""
         self._stopped: str | None = None
         self._stopping = _early_stopping(earlier) if search.config.early_stopping else None
 
     def __call__(self, progress: Progress) -> bool:
-        self._report(progress)
         self._curve.append((progress.fraction, progress.score))
         self.epochs = progress.epoch
-        if progress.fraction < 1 and not self._confirms:
-            self._stopped = self._reason_to_stop(progress.fraction)
+        with suppress(StorageAwayError), impatient():  # the training goes on meanwhile
+            self._report(progress)
+            if progress.fraction < 1 and not self._confirms:
+                self._stopped = self._reason_to_stop(progress.fraction)
         return self._stopped is None
 
     def resume(self, measurements: Sequence[Measurement]) -> None:
@@ -128,6 +133,7 @@ class Watch:
 
     def ending(self, outcome: Outcome, measured: Mapping[str, float]) -> Ending:
         """Return the end of the trial after its training; `measured` has its costs by name."""
+        self._catch_up()
         scores = {**outcome.metrics, self._search.config.metric: outcome.score}
         record = Record(
             epochs=outcome.epochs,
@@ -151,8 +157,16 @@ class Watch:
         """Report a score to Optuna, with the percent of the training as its step, once per percent."""
         percent = round(100 * progress.fraction)
         if self._single and percent > self._reported:
-            self._trial.report(progress.score, step=percent)
+            self._unreported.append((progress.score, percent))
             self._reported = percent
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Report what could not be reported before."""
+        while self._unreported:
+            score, step = self._unreported[0]
+            self._trial.report(score, step=step)
+            del self._unreported[0]
 
     def _reason_to_stop(self, fraction: float) -> str | None:
         """Return why the training should end at this fraction; None if it should continue."""
