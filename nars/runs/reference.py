@@ -7,6 +7,8 @@ that of the search; the study of the search has a copy of its record.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import optuna
@@ -14,20 +16,23 @@ from optuna.study import Study
 from pydantic import Field
 
 from nars.documents import Frozen
+from nars.errors import RunError, TrialError
 from nars.internals import storage_of
 from nars.runs.budget import Budget
 from nars.space.base import SearchSpace
 from nars.spec import Candidate, Recipe
 from nars.studies import foretold_seconds, reference_record
 
-if TYPE_CHECKING:
-    from nars.tasks.base import Task  # which imports torch
+if TYPE_CHECKING:  # these import torch
+    from nars.tasks.base import Outcome, Task
+    from nars.training.progress import Progress
 
 __all__ = [
     "EPOCHS",
     "FINE_TUNING",
     "Reference",
     "charged",
+    "fine_tune",
     "fine_tuning",
     "reference_candidate",
     "reference_of",
@@ -75,6 +80,21 @@ def reference_candidate(settings: Reference, task: Task) -> Candidate:
     assert task.parent is not None, "a search with a reference has a parent"
     architecture = task.parent.architecture.replace(name="reference", resolution=settings.resolution)
     return Candidate(architecture=architecture, recipe=settings.recipe)
+
+
+def fine_tune(
+    candidate: Candidate,
+    task: Task,
+    seed: int,
+    on_epoch: Callable[[Progress], bool] | None = None,
+    checkpoint: Path | None = None,
+) -> Outcome:
+    """Train a `reference_candidate` as `Task.run` does. Raises `RunError` if it cannot be trained."""
+    assert task.parent is not None, "a search with a reference has a parent"
+    try:
+        return task.run(candidate, seed=seed, on_epoch=on_epoch, checkpoint=checkpoint)
+    except TrialError as error:
+        raise RunError(f"{task.parent.source} cannot be fine-tuned: {error}") from None
 
 
 def charged(budget: Budget, study: Study) -> Budget:

@@ -67,6 +67,10 @@ class SearchRequest(Frozen):
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # the command line prints them
 
+    @classmethod
+    def called(cls) -> str:
+        return "search"
+
     data: _Name = "digits"
     """digits, clothing, a folder of class folders, an .npz file, a .csv or .parquet table of paths and
     labels, a torchvision set as cifar10:PATH, or hf:NAME. A search for detectors takes digit-scenes, or a

@@ -19,7 +19,7 @@ from joblib import Parallel, delayed, parallel_config
 from nars.errors import RunError, TrialError, UsageError
 from nars.parents.sources import parent_in
 from nars.runs.config import SearchConfig
-from nars.runs.reference import reference_candidate
+from nars.runs.reference import fine_tune, reference_candidate
 from nars.searching.ranking import FEWEST_PAIRS, Agreement, kendall
 from nars.space import feasible, genotypes
 from nars.spec import Trainable
@@ -159,10 +159,7 @@ def _fine_tuned(config: SearchConfig, task: Task) -> Task:
     """The task whose candidates inherit from the fine-tuned parent, as those of the search do."""
     if config.reference is None:
         return task
-    try:
-        outcome = task.run(reference_candidate(config.reference, task), seed=config.seed)
-    except TrialError as error:
-        raise RunError(f"{config.init} cannot be fine-tuned: {error}") from None
+    outcome = fine_tune(reference_candidate(config.reference, task), task, config.seed)
     assert outcome.write is not None, "a task whose candidates inherit has weights"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "reference.pt"

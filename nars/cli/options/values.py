@@ -109,7 +109,7 @@ init_option = click.option(
     default="none",
     show_default=True,
     help="Parent to inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME, torchvision:NAME, "
-    "a .pt or .safetensors file, a run folder, or none.",
+    "a .pt or .safetensors file, a run folder, or none; `nars train` takes auto, too, as `nars search` does.",
 )
 artifacts_option = click.option(
     "--artifacts",
