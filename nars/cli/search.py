@@ -13,7 +13,7 @@ from nars.cli.options.requests import request_options, requested, say, say_defau
 from nars.cli.options.values import artifacts_option, device_option, json_option, quiet_optuna, to_json
 
 GROUPS = {
-    "Data": ("data", "drop_bad", "task", "metric"),
+    "Data": ("data", "drop_bad", "task", "mask", "metric"),
     "Space": ("space", "init", "reference_epochs", "fix"),
     "Limits": ("max_macs", "max_params", "max_latency"),
     "Search": (
