@@ -36,8 +36,8 @@ _PACKAGES = ("nars", "torch", "torchvision", "optuna", "numpy", "scikit-learn")
 """Packages whose versions a search may depend on."""
 
 
-def write_report(run: Run, study: Study) -> Path:
-    """Write ``report.html`` to a run folder; it needs no other file. Raises `RunError`.
+def write_report(run: Run, study: Study, output: Path | None = None) -> Path:
+    """Write ``report.html`` to a run folder, or `output`; it needs no other file. Raises `RunError`.
 
     Sections that need more trials than the search has are left out or say so.
     """
@@ -56,7 +56,7 @@ def write_report(run: Run, study: Study) -> Path:
         _curves(trials, config),
         _settings(run),
     ]
-    path = run.folder / "report.html"
+    path = output or run.folder / "report.html"
     write_whole(path, html.page(f"{run.name}: search report", body))
     return path
 
