@@ -56,7 +56,7 @@ def configure(
         made, reason = _with_parent(request, scratch, folder)
         if made.task.inherits:
             say(f"--init auto takes {made.config.init}: {reason}")
-    for line in made.lines:
+    for line in (*(part.line() for part in made.task.parts()), *made.lines):
         say(line)
     return made.config
 

@@ -11,6 +11,7 @@ import torch
 
 from nars.data import ImageData, ImageSize, load
 from nars.device import memory_errors, seeded
+from nars.foreign.parts import Part
 from nars.networks.build import build
 from nars.networks.weights import save_weights
 from nars.parents.judging import with_importance
@@ -59,6 +60,9 @@ class Classification(Task):
     def open(cls, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Self:
         """Load the data at `source`; `drop_bad` leaves unreadable images out. Raises `DataError`."""
         return cls(load(source, drop_bad=drop_bad), device)
+
+    def parts(self) -> tuple[Part, ...]:
+        return self.data.parts
 
     def inheriting(self, parent: Parent) -> Classification:
         return Classification(self.data, self.device, parent, self._metric)
