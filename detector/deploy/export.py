@@ -27,10 +27,16 @@ from nars.errors import DataError, ExportError, UsageError, closest
 from nars.files import write_whole
 from nars.networks.formats import RUNS, onnx_file, pt2_file, torchscript_file, trace
 
-__all__ = ["FORMATS", "Exported", "compare", "describe", "export", "real_batches", "to_onnx"]
+__all__ = ["FORMATS", "INPUT", "Exported", "compare", "describe", "export", "real_batches", "to_onnx"]
 
 FORMATS = ("onnx", "pt2", "torchscript")
 """Formats by the names that `export` takes."""
+
+INPUT = "images: float32 [N, 3, H, W], RGB in 0..1, resized and padded, normalization inside"
+"""The input of a file in words."""
+
+_OUTPUT = "boxes [D, 4] in pixels of the input, labels [D] of 1..K, scores [D], image [D], perhaps masks"
+"""The outputs of a file in words."""
 
 _TOLERANCE = 1e-3
 """Largest accepted deviation of a score, and of a box relative to the image. Kernels that sum in
@@ -118,6 +124,7 @@ def real_batches(model: Detector, data: CocoData, size: int = 1) -> list[Tensor]
 def describe(saved: SavedDetector) -> dict[str, str]:
     """Return the description that a file carries: names of entries, with YAML or JSON."""
     return {
+        "contract.json": json.dumps({"input": INPUT, "output": _OUTPUT, "classes": saved.classes}),
         "settings.yaml": saved.settings.to_yaml(),
         "parts.json": saved.parts.model_dump_json(exclude_defaults=True),
         "classes.json": json.dumps(saved.classes),

@@ -1,4 +1,4 @@
-"""What an exported classifier takes and gives, so that it can be used without knowing its training."""
+"""The input and output of an exported classifier, stated so that nobody has to know its training."""
 
 from __future__ import annotations
 

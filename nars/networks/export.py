@@ -77,7 +77,7 @@ class Exported:
     deviation: float
     """Largest absolute difference of logits, relative to the largest logit."""
     contract: Contract
-    """What the file takes and gives."""
+    """The input and output of the file."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"path": str(self.path), "contract": self.contract.to_dict()}
@@ -183,7 +183,7 @@ def _network(
 
 
 def _contract(source: Weights | Candidate | Architecture, architecture: Architecture, side: int) -> Contract:
-    """What a file takes and gives."""
+    """The input and output of a file."""
     channels = architecture.in_channels
     if isinstance(source, Weights):
         fit, mean, std = source.candidate.recipe.fit, source.mean[:channels], source.std[:channels]
