@@ -76,7 +76,7 @@ def mutated(draw: st.DrawFn, tree: Any, most: int = 3) -> Any:
         node, key = places[draw(st.integers(0, len(places) - 1))]
         change = draw(st.sampled_from(["replace", "replace", "replace", "remove", "repeat", "swap", "add"]))
         if change == "replace":
-            node[key] = draw(hostile)
+            node[key] = copy.deepcopy(draw(hostile))
         elif change == "remove":
             del node[key]
         elif change == "repeat" and isinstance(node, list):
@@ -85,8 +85,8 @@ def mutated(draw: st.DrawFn, tree: Any, most: int = 3) -> Any:
             other, far = places[draw(st.integers(0, len(places) - 1))]
             node[key] = copy.deepcopy(other[far])
         elif isinstance(node, dict):
-            node[draw(st.text(max_size=4))] = draw(hostile)
-    return draw(hostile) if draw(st.integers(0, 60)) == 0 else tree
+            node[draw(st.text(max_size=4))] = copy.deepcopy(draw(hostile))
+    return copy.deepcopy(draw(hostile)) if draw(st.integers(0, 60)) == 0 else tree
 
 
 @st.composite

@@ -93,7 +93,8 @@ def _run(arguments: Sequence[str] | None, terminated: Sequence[int]) -> int:
         command = error.ctx.command_path if error.ctx else "nars"
         return _fail(f"{error.format_message()} (see {command} --help)")
     except StoppedError as error:
-        return _fail(error.format_message(), error.exit_code)
+        code = 128 + terminated[0] if terminated else error.exit_code
+        return _fail(error.format_message(), code)
     except click.ClickException as error:
         return _fail(error.format_message())
     except StorageAwayError as error:

@@ -48,7 +48,7 @@ def folder(root: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageD
         for picture, file in zip(splits[split], files, strict=True):
             place = f"{split}/{picture.label}/{picture.name}"
             content.append(f"{place}:{picture.digest}")
-            sizes.append(f"{place}:{file.stat().st_size}")
+            sizes.append(f"{place}:{_size(file)}")
     reading = Reading(layout.layout, layout.notes, passed, whole)
     name = root.resolve().name
     return from_pictures(name, classes, splits, content, drop_bad=drop_bad, earlier=sizes, reading=reading)
@@ -77,3 +77,11 @@ def _pictures(
 
 def _open(path: Path, side: int) -> Image.Image:
     return read_rgb(path, side)
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file; 0 for a link to nothing, which decoding reports."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
