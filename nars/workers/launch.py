@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 """Seconds between two checks of the workers."""
 
+NARS = (sys.executable, "-m", "nars")
+"""The command line that workers are started with; an experiment with a task of its own has another one."""
+
 _MOST_DEATHS = 8
 """Deaths of workers, with no trial finished in between, at which a search gives up."""
 
@@ -129,7 +132,7 @@ def _measure_latency(run: Run, study: Study) -> None:
 def _start(run: Run, store: Store, index: int, log: Path | None) -> subprocess.Popen[bytes]:
     """Start a worker in a session of its own, so Ctrl-C reaches it only through this process."""
     gpu = _gpu(index) if run.config.device in ("auto", "cuda") else {}
-    command = [sys.executable, "-m", "nars", "worker", "--storage", run.storage, "--study", run.name]
+    command = [*NARS, "worker", "--storage", run.storage, "--study", run.name]
     command += ["--parent", str(os.getpid()), "--device", run.config.device]
     command += ["--artifacts", store.location]
     if is_function(run.config.metric):
