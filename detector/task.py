@@ -9,7 +9,7 @@ from typing import Self
 import torch
 
 from detector.data.check import usable
-from detector.data.fingerprint import fingerprint
+from detector.data.fingerprint import earlier_fingerprint, fingerprint
 from detector.data.records import CocoData
 from detector.training.hyperparameters import Training
 from detector.training.loop import Outputs, train
@@ -54,6 +54,10 @@ class Detection(Task):
     @property
     def fingerprint(self) -> str:
         return self._fingerprint
+
+    @property
+    def earlier_fingerprints(self) -> tuple[str, ...]:
+        return (f"{self.name}:{earlier_fingerprint(self.data)}",)
 
     def describe(self) -> str:
         sizes = ", ".join(f"{len(subset.images)} {subset.name}" for subset in self.data.subsets)

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 
 from detector import distributed
-from detector.data.fingerprint import fingerprint
+from detector.data.fingerprint import earlier_fingerprint, fingerprint
 from detector.data.kept import kept
 from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation, evaluate
@@ -24,6 +24,7 @@ from detector.training.progress import Epoch, RunningMeans
 from detector.training.resident import Resident, fits
 from detector.training.step import Step
 from nars.device import half_precision
+from nars.tensors import fingerprint as digest_of
 from nars.training import checkpoint, optim
 from nars.training.patience import is_out_of_patience
 
@@ -48,8 +49,10 @@ class Trainer:
         seed: int,
         workers: int | None = None,
     ) -> None:
+        self._beginning = digest_of(model.state_dict())
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.data, self.training, self.device, self.seed = data, training, device, seed
+        self._data = fingerprint(data)
         self.workers = workers
         self.history: list[Epoch] = []
         self.running = RunningMeans()
@@ -135,7 +138,8 @@ class Trainer:
         Raises `RunError` if the checkpoint is of another training.
         """
         generator = torch.default_generator
-        curve = checkpoint.restore(path, self._identity, self._parts, generator, self.device)
+        earlier = {"data": (earlier_fingerprint(self.data),), "start": (None,)}
+        curve = checkpoint.restore(path, self._identity, self._parts, generator, self.device, earlier)
         self.history = [Epoch(**entry) for entry in curve]
         if self.history:
             self.start -= self.history[-1].seconds
@@ -158,7 +162,8 @@ class Trainer:
             "training": self.training.to_yaml(),
             "settings": self.model.settings.to_yaml(),
             "parts": self.model.parts.model_dump(mode="json"),
-            "data": fingerprint(self.data),
+            "data": self._data,
             "seed": self.seed,
+            "start": self._beginning,
             "processes": distributed.world_size(),
         }

@@ -6,6 +6,7 @@ what is heavy is imported by the function that needs it: ``nars --help`` imports
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -48,7 +49,11 @@ def nars() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 on success, 2 with one line on stderr for a user's mistake."""
+    """Run a command; 0 on success, 2 with one line on stderr for a user's mistake.
+
+    Characters that the terminal's encoding lacks are printed as escapes.
+    """
+    _escape_what_is_lacking()
     try:
         result = nars.main(arguments, prog_name="nars", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -74,6 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     return result if isinstance(result, int) else 0
+
+
+def _escape_what_is_lacking() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, exit_code: int = 2) -> int:

@@ -10,6 +10,7 @@ import click
 
 from nars.cli.commands import GroupedCommand, StoppedError
 from nars.cli.options.fields import given, options_of
+from nars.cli.options.reading import say_parts
 from nars.cli.options.values import (
     data_option,
     data_to_use,
@@ -122,6 +123,7 @@ def train_command(
     with seeded(seed, torch_device):
         model = build(candidate.architecture, len(images.classes), candidate.recipe)
     begun = beginning.begin(model, candidate.architecture, images, torch_device)
+    say_parts(images.parts, quiet=as_json)
     if not as_json:
         for line in filter(None, (begun, f"training on {candidate.data}")):
             click.echo(line, err=True)
@@ -154,7 +156,8 @@ def train_command(
         destination.checkpoint.unlink(missing_ok=True)
     else:
         results.draw(destination.folder / "results.png")
-    for line in [to_json(results.to_dict())] if as_json else results.lines():
+    numbers = results.to_dict() | {"parts": [part.row() for part in images.parts]}
+    for line in [to_json(numbers)] if as_json else results.lines():
         click.echo(line)
 
 

@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from nars.data.splits import MemorySplit
 from nars.data.splitting import cut
 from nars.errors import DataError, closest
 from nars.foreign.limits import MOST_CLASSES, check_inflated
+from nars.foreign.parts import Part
 from nars.foreign.paths import open_file
 
 __all__ = ["digits", "from_arrays", "npz"]
@@ -47,7 +49,9 @@ def digits() -> ImageData:
 
     bunch = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # its grey levels are 0..16
-    return from_arrays("digits", {"x_train": images, "y_train": bunch.target}, map(str, range(10)))
+    data = from_arrays("digits", {"x_train": images, "y_train": bunch.target}, map(str, range(10)))
+    layout = "the digits that come with nars (a folder called digits would be taken)"
+    return replace(data, parts=tuple(replace(part, layout=layout) for part in data.parts))
 
 
 def npz(path: Path) -> ImageData:
@@ -118,7 +122,13 @@ def from_arrays(name: str, arrays: Mapping[str, NDArray[Any]], classes: Any = No
         x, y = splits[split]
         digest.update(f"{x.shape}".encode() + np.ascontiguousarray(x).data + y.astype(np.int64).data)
         built[split] = MemorySplit(_square(x), torch.from_numpy(y.astype(np.int64)))
-    return ImageData(name, names, built["train"], built["val"], built["test"], digest.hexdigest())
+    data = ImageData(name, names, built["train"], built["val"], built["test"], digest.hexdigest())
+    note = ("cut from train, since there is none",)
+    parts = (
+        Part(split, len(built[split]), names, "arrays", notes=note if split in absent else ())
+        for split in _SPLITS
+    )
+    return replace(data, parts=tuple(parts))
 
 
 def _given(arrays: Mapping[str, NDArray[Any]], split: str) -> bool:

@@ -55,7 +55,8 @@ def decoded(content: bytes, path: Path | str) -> str:
     except UnicodeDecodeError as error:
         byte = error.start + start
         raise DataError(
-            f"{path}: byte {byte} (0x{content[byte]:02x}) is not {encoding.upper()}; save the file as UTF-8"
+            f"cannot read {path}: byte {byte} (0x{content[byte]:02x}) is not {encoding.upper()}; "
+            "save the file as UTF-8"
         ) from None
 
 

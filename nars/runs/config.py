@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from optuna.study import StudyDirection
@@ -25,6 +26,9 @@ __all__ = ["STATISTICS", "SearchConfig", "space_difference"]
 
 _CHANGEABLE = {"budget", "device"}
 """Fields that may change when a run continues."""
+
+_NAMES = ("digits", "clothing", "digit-scenes")
+"""Data that come with nars."""
 
 _SHOWN = 3
 """Dimensions that `space_difference` names."""
@@ -119,9 +123,27 @@ class SearchConfig(Document):
         return "latency" in self.objectives or "latency" in self.limits
 
     @property
+    def has_path(self) -> bool:
+        """Whether the data are a file or a folder, which the fingerprint tells apart, and not a name."""
+        return self.data not in _NAMES and Path(self.data).exists()
+
+    @property
     def identity(self) -> str:
-        """Equal for commands that continue each other."""
-        same = self.model_copy(update=dict.fromkeys(_CHANGEABLE, ""))
+        """Equal for commands that continue each other, however data and parent are spelt."""
+        changes = dict.fromkeys(_CHANGEABLE, "")
+        if self.has_path:
+            changes["data"] = ""
+        if Path(self.init).exists():
+            changes["init"] = str(Path(self.init).resolve())
+        return self._digest(changes)
+
+    @property
+    def spelled_identity(self) -> str:
+        """The identity in version 0.1, which depends on how data and parent are spelt."""
+        return self._digest(dict.fromkeys(_CHANGEABLE, ""))
+
+    def _digest(self, changes: dict[str, str]) -> str:
+        same = self.model_copy(update=changes)
         return hashlib.sha256(same.to_yaml().encode()).hexdigest()[:8]
 
     def check_continues(self, earlier: SearchConfig, where: str) -> None:
@@ -135,18 +157,31 @@ def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
     changes = []
     for name in SearchConfig.model_fields:
         before, after = getattr(old, name), getattr(new, name)
-        if name in _CHANGEABLE or before == after:
+        if name in _CHANGEABLE or before == after or _same_place(name, before, after):
+            continue
+        if name == "data" and new.has_path and old.data_fingerprint == new.data_fingerprint:
             continue
         if name == "objectives" and old.metric != new.metric:
             changes.append(f"metric was {old.metric}, now {new.metric}: --metric {old.metric} continues it")
         elif name == "space":
             changes.append(space_difference(before, after))
+        elif name == "data_fingerprint" and (old.data == new.data or _same_place("data", old.data, new.data)):
+            was_now = f"data_fingerprint was {before!r}, now {after!r}"
+            changes.append(f"the content of {new.data} has changed, {was_now}")
         elif name == "warm_start":
             shown = [", ".join(map(str, runs)) or "nothing" for runs in (before, after)]
             changes.append(f"warm start was {shown[0]}, now {shown[1]}")
         else:
             changes.append(f"{name} was {before!r}, now {after!r}")
     return changes
+
+
+def _same_place(name: str, before: object, after: object) -> bool:
+    """Whether two spellings of data, or of a parent, are one file or folder."""
+    if name not in ("data", "init"):
+        return False
+    first, second = Path(str(before)), Path(str(after))
+    return first.exists() and second.exists() and first.samefile(second)
 
 
 def space_difference(old: Space, new: Space) -> str:

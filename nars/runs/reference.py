@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
 
 __all__ = [
+    "EPOCHS",
+    "FINE_TUNING",
     "Reference",
     "charged",
     "fine_tuning",
@@ -33,6 +35,22 @@ __all__ = [
     "sides",
     "study_name",
 ]
+
+
+EPOCHS = 6
+"""Epochs of a fine-tuning unless others are asked for, or the photos are few (`nars.searching.steps`)."""
+
+
+FINE_TUNING = Recipe(
+    lr=0.05,
+    batch_size=32,
+    ema=True,
+    ema_decay=0.99,
+    label_smoothing=0.1,
+    augmentation="flip",
+    crop_area=0.5,
+)
+"""The recipe of every fine-tuning; only its epochs are chosen."""
 
 
 class Reference(Frozen):
@@ -51,19 +69,7 @@ def reference_of(space: Space, side: int, epochs: int) -> Reference:
     """
     offered = sides(space)
     filled = [resolution for resolution in offered if resolution <= side]
-    return Reference(resolution=max(filled, default=min(offered)), recipe=_RECIPE.replace(epochs=epochs))
-
-
-_RECIPE = Recipe(
-    lr=0.05,
-    batch_size=32,
-    ema=True,
-    ema_decay=0.99,
-    label_smoothing=0.1,
-    augmentation="flip",
-    crop_area=0.5,
-)
-"""The recipe of every fine-tuning; only its epochs are chosen."""
+    return Reference(resolution=max(filled, default=min(offered)), recipe=FINE_TUNING.replace(epochs=epochs))
 
 
 def reference_candidate(settings: Reference, task: Task) -> Candidate:

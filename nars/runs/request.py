@@ -80,9 +80,9 @@ class SearchRequest(Frozen):
     """Parent that candidates inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME,
     torchvision:NAME, a .pt or .safetensors file, a run folder, none, or auto, which takes efficientnet_lite0
     for photos if it is installed."""
-    reference_epochs: Annotated[int, Field(ge=0, le=MOST_EPOCHS)] = 6
-    """Epochs in which the parent is fine-tuned on the data first; with 0, candidates inherit from it as it
-    is."""
+    reference_epochs: Annotated[int, Field(ge=0, le=MOST_EPOCHS)] | None = None
+    """Epochs in which the parent is fine-tuned on the data first, by default 6 and more if photos are few;
+    with 0, candidates inherit from it as it is."""
 
     space: _Name = AUTO
     """auto, micro, tiny, mobile, fbnetv3, or a .yaml file of your own; auto takes the space that suits the

@@ -19,7 +19,7 @@ import contextlib
 import shutil
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
@@ -30,6 +30,7 @@ from optuna.study import Study
 from nars.errors import RunError, SpecError, UsageError
 from nars.files import write_whole
 from nars.runs.config import SearchConfig
+from nars.runs.location import absolute, check_exists, located
 from nars.runs.storage import open_storage
 from nars.studies import config_text, write_config_text
 
@@ -55,12 +56,17 @@ class Run:
     """Path of a journal file, or an Optuna URL."""
     name: str
     """Name of the study in its storage, which is the name that the folder had when it was made."""
+    starts: bool = field(default=False, compare=False)
+    """Whether its study is created if there is none yet; a run that is only read never does that."""
 
     def study(self) -> Study:
-        """Open the study, without a sampler of the search; create it if there is none yet.
+        """Open the study, without a sampler of the search; a run that starts creates it.
 
-        Raises `RunError` if the storage has another search's study of that name.
+        Raises `RunError` if the storage has another search's study of that name, and for a run that is
+        only read also if there is no study.
         """
+        if not self.starts:
+            return self._read()
         study = optuna.create_study(
             storage=open_storage(self.storage),
             study_name=self.name,
@@ -69,15 +75,32 @@ class Run:
             load_if_exists=True,
         )
         config = self.config.to_yaml()
-        if config_text(study) is not None:
-            self.config.check_continues(config_of(study), f"study {self.name} in {self.storage}")
-        elif study.get_trials(deepcopy=False):
-            raise RunError(f"study {self.name} in {self.storage} was not made by `nars search`")
+        self._check_is_own(study)
         if config_text(study) != config:  # new, or the budget has grown
             write_config_text(study, config)
             with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
                 study.set_metric_names(list(self.config.objectives))  # for optuna-dashboard
         return study
+
+    def _read(self) -> Study:
+        """Open the study as it is. Raises `RunError` if there is none, or another search's."""
+        check_exists(self.storage, str(self.folder))
+        storage = open_storage(self.storage)
+        try:
+            study = optuna.load_study(
+                study_name=self.name, storage=storage, sampler=optuna.samplers.RandomSampler()
+            )
+        except KeyError:
+            raise RunError(f"{self.folder}: {self.storage} has no study {self.name!r}") from None
+        self._check_is_own(study)
+        return study
+
+    def _check_is_own(self, study: Study) -> None:
+        """Raise `RunError` if a study of this name is not that of this run."""
+        if config_text(study) is not None:
+            self.config.check_continues(config_of(study), f"study {self.name} in {self.storage}")
+        elif study.get_trials(deepcopy=False):
+            raise RunError(f"study {self.name} in {self.storage} was not made by `nars search`")
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -87,8 +110,15 @@ class Run:
 
 
 def default_folder(config: SearchConfig) -> Path:
-    """Return the folder of a search without ``--run``, equal for commands that continue each other."""
-    return RUNS / f"{config.space.name}-{Path(config.data).stem}-{config.identity}"
+    """Return the folder of a search without ``--run``, equal for commands that continue each other.
+
+    It is the one that has this search, begun by this or an older version from data of any name.
+    """
+    old = RUNS / f"{config.space.name}-{Path(config.data).stem}-{config.spelled_identity}"
+    begun = [old, *sorted(RUNS.glob(f"*-{config.identity}"))]
+    title = Path(config.data).resolve().name if config.has_path else config.data
+    new = RUNS / f"{config.space.name}-{Path(title).stem}-{config.identity}"
+    return next((folder for folder in begun if (folder / "config.yaml").exists()), new)
 
 
 def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
@@ -100,11 +130,12 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
     if file.exists():
         run = open_run(folder)
         config.check_continues(run.config, str(folder))
-        if storage is not None and storage != run.storage:
+        if storage is not None and absolute(storage) != absolute(run.storage):
             raise RunError(f"{folder} is stored in {run.storage}, not in {storage}")
         storage, name = run.storage, run.name
     elif folder.exists() and any(map(_is_foreign, folder.iterdir())):
         raise RunError(f"{folder} is not empty and holds no search")
+    storage = None if storage is None else absolute(storage)
     if storage is not None and not storage.endswith(".journal"):
         open_storage(storage)  # a mistyped URL is refused before it is written down
     storage = storage or str(folder / "study.journal")
@@ -115,7 +146,7 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
             f"{folder}: only {free / 1e6:.0f} MB are free there, a search needs {_LEAST_FREE / 1e6:.0f}"
         )
     write_whole(file, config.to_yaml())
-    return Run(folder, config, storage, name)
+    return Run(folder, config, storage, name, starts=True)
 
 
 def _is_foreign(file: Path) -> bool:
@@ -136,7 +167,7 @@ def open_run(folder: Path) -> Run:
     journal = folder / "study.journal"
     if journal.exists() or not storage:  # a folder that was moved still has its own journal
         storage = str(journal)
-    return Run(folder, config, storage, name or folder.resolve().name)
+    return Run(folder, config, located(storage, folder), name or folder.resolve().name)
 
 
 def _stored(folder: Path) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nars.documents import Document
 from nars.errors import SpecError, closest
@@ -38,7 +38,7 @@ from nars.space.dimensions import Dimensions, is_recipe
 from nars.space.genotypes import Genotype, Matrix
 from nars.space.inverse import encode
 from nars.space.rows import RowSpace, row_space
-from nars.space.values import Scalar, Value, distribution, extremes, first_values, fixed_value
+from nars.space.values import Scalar, Value, as_numbers, distribution, extremes, first_values, fixed_value
 from nars.spec import Architecture, Candidate, Recipe
 
 __all__ = ["Space"]
@@ -67,6 +67,23 @@ class Space(Document):
     """Values of `nars.spec.Recipe` fields; an absent field keeps its default."""
     lr_factor: dict[Literal["sgd", "rmsprop", "adamw"], float] = Field(default_factory=dict)
     """Optimizers work at different rates: the recipe's lr is ``recipe.lr`` times this."""
+
+    @field_validator("resolution", mode="before")
+    @classmethod
+    def _resolution_of_numbers(cls, value: Any) -> Any:
+        return as_numbers(value, "resolution")
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _recipe_of_numbers(cls, recipe: Any) -> Any:
+        if not isinstance(recipe, dict):
+            return recipe
+        fields = Recipe.model_fields
+        numeric = {key for key in recipe if key in fields and fields[key].annotation in (int, float)}
+        return {
+            key: as_numbers(value, f"recipe.{key}") if key in numeric else value
+            for key, value in recipe.items()
+        }
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
@@ -22,12 +23,16 @@ __all__ = [
     "Range",
     "Scalar",
     "Value",
+    "as_numbers",
     "contains",
     "distribution",
     "extremes",
     "first_values",
     "fixed_value",
 ]
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
+"""A number as text."""
 
 Scalar = bool | int | float | str | None
 """A value of one dimension."""
@@ -86,6 +91,23 @@ FirstRestValue = Annotated[
     | Annotated[Scalar, Tag("scalar")],
     Discriminator(_form),
 ]
+
+
+def as_numbers(value: Any, name: str) -> Any:
+    """A value of a field of numbers, with numbers in the place of texts such as ``1e-2``.
+
+    YAML 1.1 takes ``1e-2`` for text, since it has no point. Raises `ValueError` that names a word.
+    """
+    if isinstance(value, list | tuple):
+        return [as_numbers(item, name) for item in value]
+    if isinstance(value, dict):
+        return {key: as_numbers(item, name) for key, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    if not _NUMBER.fullmatch(value.strip()):
+        raise ValueError(f"{name} has {value!r}, which is not a number")
+    number = float(value)
+    return int(number) if number.is_integer() and value.strip().lstrip("+-").isdecimal() else number
 
 
 def distribution(name: str, value: Value) -> BaseDistribution | None:

@@ -12,6 +12,7 @@ import torch
 
 from nars.data import ImageSize
 from nars.errors import UsageError
+from nars.foreign.parts import Part
 from nars.parents.parent import Parent
 from nars.spec import Candidate
 from nars.training.loop import Progress
@@ -85,6 +86,11 @@ class Task(ABC):
         return None
 
     @property
+    def examples(self) -> int | None:
+        """The number of training images; None if it has no say in the length of trainings."""
+        return None
+
+    @property
     def teaches(self) -> bool:
         """Whether the parent can teach candidates, because it solves the same task."""
         return False
@@ -103,6 +109,10 @@ class Task(ABC):
         None if the task knows nothing. Raises `TrialError` if this candidate cannot be measured.
         """
         return None
+
+    def parts(self) -> tuple[Part, ...]:
+        """How each part of the data was read, if that is known."""
+        return ()
 
     @abstractmethod
     def describe(self) -> str:

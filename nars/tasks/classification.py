@@ -11,6 +11,7 @@ import torch
 
 from nars.data import ImageData, ImageSize, load
 from nars.device import memory_errors, seeded
+from nars.foreign.parts import Part
 from nars.networks.build import build
 from nars.networks.weights import save_weights
 from nars.parents.judging import with_importance
@@ -60,6 +61,9 @@ class Classification(Task):
         """Load the data at `source`; `drop_bad` leaves unreadable images out. Raises `DataError`."""
         return cls(load(source, drop_bad=drop_bad), device)
 
+    def parts(self) -> tuple[Part, ...]:
+        return self.data.parts
+
     def inheriting(self, parent: Parent) -> Classification:
         return Classification(self.data, self.device, parent, self._metric)
 
@@ -100,6 +104,10 @@ class Classification(Task):
     @property
     def images(self) -> ImageSize:
         return self.data.size
+
+    @property
+    def examples(self) -> int:
+        return len(self.data.train)
 
     @property
     def teaches(self) -> bool:

@@ -26,6 +26,9 @@ __all__ = ["POLL_SECONDS", "LentThreads", "Turn", "signed", "study_beside", "tur
 POLL_SECONDS = 1.0
 """Seconds between two checks of a worker that waits for others."""
 
+_TOLERANCE = 0.25
+"""Share of a core that others may use while it counts as free."""
+
 
 def study_beside(study: Study, name: str) -> Study:
     """The study called `name` in the storage of `study`; it is made if there is none."""
@@ -90,29 +93,41 @@ def turn(study: Study, name: str) -> Iterator[Turn]:
 class LentThreads(contextlib.AbstractContextManager["LentThreads"]):
     """Computes on a CPU with the threads of those who wait on this machine, too, until the block ends.
 
-    So the last digits of a result depend on how many workers wait; alone, it is what it always was.
+    Threads are lent at each `update`, as far as cores have been free since the last one: on busy cores,
+    threads that wait for each other are slower than one. The last digits of a result depend on their number;
+    alone, a worker computes what it always did.
     """
 
     def __init__(self, turn: Turn, device: torch.device) -> None:
         self._turn = turn
+        self._on_cpu = device.type == "cpu"
         self._own = torch.get_num_threads()
-        self._most = max(self._own, _cores()) if device.type == "cpu" else self._own
+        self._cores = _FreeCores()
 
     def __enter__(self) -> LentThreads:
-        self.update()
         return self
 
     def update(self) -> None:
-        """Count again who waits."""
-        threads = min(self._most, self._own * (1 + self._turn.waiting_here()))
-        if threads != torch.get_num_threads():
+        """Count again who waits, and the cores that are free."""
+        free = int(self._cores.count() + _TOLERANCE)
+        threads = max(self._own, min(free, self._own * (1 + self._turn.waiting_here())))
+        if self._on_cpu and threads != torch.get_num_threads():
             torch.set_num_threads(threads)
 
     def __exit__(self, *failure: object) -> None:
         torch.set_num_threads(self._own)
 
 
-def _cores() -> int:
-    """The cores that this process may use."""
-    process = psutil.Process()
-    return len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else psutil.cpu_count() or 1
+class _FreeCores:
+    """Counts the cores that other processes have left to this one."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self.count()
+
+    def count(self) -> float:
+        """The cores that were free or used by this process since the last call."""
+        idle = [100 - busy for busy in psutil.cpu_percent(percpu=True)]
+        if hasattr(self._process, "cpu_affinity"):
+            idle = [idle[core] for core in self._process.cpu_affinity() if core < len(idle)]
+        return (sum(idle) + self._process.cpu_percent()) / 100

@@ -90,7 +90,7 @@ def test_a_search_that_exists_keeps_its_space(
     assert configure(request, say=lines.append) == old
     assert configure(request, folder, lines.append) == old
     assert lines[1:] == [f"--space auto takes micro: {folder} has it"] * 2
-    start_run(Path("mine"), configure(request.replace(space="tiny")), None)
+    start_run(Path("mine"), configure(request.replace(space="tiny")), None).study()
     assert configure(request, Path("mine")).space.name == "tiny"
     with pytest.raises(UsageError, match="has 0 scored trials"):  # and not: is another space
         configure(request.replace(warm_start=(Path("mine"),)))
