@@ -96,7 +96,7 @@ class Waiting(Task):
 
 @dataclass
 class Counted:
-    """What was found in one round or in several."""
+    """Kills and their consequences, in one round or in several."""
 
     kills: int = 0
     lost: int = 0

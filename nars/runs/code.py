@@ -1,4 +1,4 @@
-"""Which code this is, so that the workers of a search can be held to the same."""
+"""The version of the code, so that the workers of a search can be held to the same."""
 
 from __future__ import annotations
 
