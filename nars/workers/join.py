@@ -15,6 +15,7 @@ from optuna.study import Study
 from nars.artifacts.location import store_of_worker
 from nars.errors import DataError, RunError, StorageAwayError, UsageError
 from nars.runs.code import code_version
+from nars.runs.passwords import complete
 from nars.runs.run import config_of
 from nars.runs.storage import open_storage
 from nars.studies import code_version_of
@@ -50,7 +51,7 @@ def join(
     number), the work ends when that process does. A search that is scored by a user's function needs its
     name as `metric`, since only then is its code run. Raises `UsageError`, `DataError`, `RunError`.
     """
-    opened = open_storage(storage, patient=parent is not None)
+    opened = open_storage(complete(storage), patient=parent is not None)
     try:
         study = optuna.load_study(study_name=name, storage=opened, sampler=optuna.samplers.RandomSampler())
     except KeyError:
