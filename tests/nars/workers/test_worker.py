@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -488,7 +489,7 @@ def test_a_full_disk_is_waited_out(
 
 def kill_workers_of(folder: Path) -> None:
     """Make the trials left running look as if their process, which is this one, had ended."""
-    study = open_run(folder).study()
+    study = replace(open_run(folder), starts=True).study()
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study._storage.set_trial_user_attr(trial._trial_id, "worker", f"{os.uname().nodename}:999999999:1.0")
 
