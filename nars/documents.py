@@ -54,12 +54,17 @@ class Frozen(BaseModel):
         return fields
 
     @classmethod
+    def called(cls) -> str:
+        """The word for such a value in messages."""
+        return cls.__name__.lower()
+
+    @classmethod
     def of(cls, fields: Any) -> Self:
         """Validate a mapping that was read from a file. Raises `SpecError`."""
         if not isinstance(fields, dict):
-            raise SpecError(f"{cls.__name__.lower()} is a mapping of names to values, got {_shown(fields)}")
+            raise SpecError(f"{cls.called()} is a mapping of names to values, got {_shown(fields)}")
         if not all(isinstance(name, str) for name in fields):
-            raise SpecError(f"{cls.__name__.lower()} has a key that is no name: {_shown(list(fields))}")
+            raise SpecError(f"{cls.called()} has a key that is no name: {_shown(list(fields))}")
         return cls(**fields)
 
     def replace(self, **changes: Any) -> Self:
@@ -135,15 +140,15 @@ def _check_head(fields: dict[str, Any], kind: str, source: str) -> None:
         raise SpecError(f"{source}: schema is {_shown(schema)}, this version reads {SCHEMA}")
 
 
-def _explain(cls: type[BaseModel], error: ValidationError) -> str:
+def _explain(cls: type[Frozen], error: ValidationError) -> str:
     """The first broken rule in one line; an unknown key comes before other mistakes."""
     first = min(error.errors(), key=lambda broken: broken["type"] != "extra_forbidden")
     key = ".".join(str(part)[:_MOST_SHOWN] for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown key {key!r} of {cls.__name__.lower()}: {closest(key, cls.model_fields)}"
+        return f"unknown key {key!r} of {cls.called()}: {closest(key, cls.model_fields)}"
     rule = first["msg"].removeprefix("Value error, ")
     value = "" if first["type"] in ("missing", "value_error") else f", got {_shown(first['input'])}"
-    return f"{cls.__name__.lower()}{f' {key}' if key else ''}: {rule}{value}"
+    return f"{cls.called()}{f' {key}' if key else ''}: {rule}{value}"
 
 
 def _shown(value: Any) -> str:

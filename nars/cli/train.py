@@ -27,9 +27,14 @@ from nars.cli.training import Destination, Results, Saving, training_progress
 from nars.spec import Recipe
 
 if TYPE_CHECKING:
+    from nars.data import ImageData
+    from nars.parents.beginning import Beginning
     from nars.spec import Candidate
     from nars.training.loop import Progress
 
+
+_AUTO = "auto"
+"""The name that leaves the choice of the parent to the images."""
 
 GROUPS = {
     "Data": ("data", "drop_bad"),
@@ -114,9 +119,11 @@ def train_command(
     from nars.training import loop
 
     assert candidate.data is not None
-    beginning = Beginning.of(init, weights)
+    named_parent = Beginning.of(init, weights) if init != _AUTO else None
     with naming_source(data, arch):
-        images = beginning.as_seen(load(candidate.data, drop_bad=drop_bad).fitted(candidate.recipe.fit))
+        images = load(candidate.data, drop_bad=drop_bad).fitted(candidate.recipe.fit)
+    beginning = named_parent or _suitable(candidate, images)
+    images = beginning.as_seen(images)
     for split in ("val", "test"):
         check_metric(scored, images, split)
     torch_device = resolve(device)
@@ -159,6 +166,16 @@ def train_command(
     numbers = results.to_dict() | {"parts": [part.row() for part in images.parts]}
     for line in [to_json(numbers)] if as_json else results.lines():
         click.echo(line)
+
+
+def _suitable(candidate: Candidate, images: ImageData) -> Beginning:
+    """The parent that a search from these images would take, if the candidate can inherit from it."""
+    from nars.parents.beginning import Beginning
+    from nars.parents.choice import parent_for
+
+    choice = parent_for(candidate.architecture, images.size)
+    click.echo(f"--init auto takes {choice.name}: {choice.reason}", err=True)
+    return Beginning.of(choice.name, None)
 
 
 def _candidate(arch: str, data: str | None, recipe: str | None, options: dict[str, Any]) -> Candidate:
