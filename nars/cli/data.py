@@ -30,7 +30,7 @@ _REMEDIES: Mapping[str, str] = {
     "leave out": "--fix leaves out the copy",
     "keep": "kept",
 }
-"""What is done about a kind of finding, in words."""
+"""The remedy of a kind of finding, in words."""
 
 
 @click.group("data", invoke_without_command=True)
