@@ -78,14 +78,14 @@ class Subset:
     images: tuple[ImageRecord, ...] = ()
     annotations: tuple[Annotation, ...] = ()
     categories: tuple[Category, ...] = ()
+    pixels: Mapping[int, NDArray[np.uint8]] | None = None
+    """RGB images uint8 [H, W, 3] by id, if the data set was made in memory."""
     layout: str = ""
     """The format that the part is taken for, and the file or folder that says so."""
     notes: tuple[str, ...] = ()
     """Ways in which the records are not as the files have them."""
     passed: Mapping[str, int] = field(default_factory=dict)
     """Counts of files that were passed over, by suffix or reason."""
-    pixels: Mapping[int, NDArray[np.uint8]] | None = None
-    """RGB images uint8 [H, W, 3] by id, if the data set was made in memory."""
 
     def path(self, image: ImageRecord) -> Path:
         """Return the path of an image's file."""
