@@ -82,7 +82,7 @@ def _subset(name: str, glyphs: _Glyphs, count: int, side: int, seed: int) -> Sub
     categories = tuple(Category(digit + 1, str(digit), "digit") for digit in range(10))
     source = Path(NAME)
     layout = "scenes that come with nars"
-    return Subset(name, source, source, tuple(images), tuple(annotations), categories, layout, pixels=pixels)
+    return Subset(name, source, source, tuple(images), tuple(annotations), categories, pixels, layout)
 
 
 def _annotation(id: int, image_id: int, digit: _PlacedDigit) -> Annotation:
