@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nars.cli.options.values import drop_bad_option, json_option, to_json
+from nars.cli.options.values import also_from_option, drop_bad_option, json_option, to_json
 from nars.foreign.names import printable
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ _REMEDIES: Mapping[str, str] = {
     "labels, a torchvision set as cifar10:PATH, or hf:NAME.",
 )
 @drop_bad_option
+@also_from_option
 @json_option
 @click.pass_context
 def data_command(context: click.Context, source: str, drop_bad: bool, as_json: bool) -> None:
@@ -77,6 +78,7 @@ def data_command(context: click.Context, source: str, drop_bad: bool, as_json: b
 @data_command.command("check", short_help="Examine a detection data set.")
 @click.argument("folder")
 @click.option("--fix", type=click.Path(path_type=Path), help="Write a mended copy to this new folder.")
+@also_from_option
 @click.option("--quick", is_flag=True, help="Only open images: damage further inside goes unseen.")
 @json_option
 def check_command(folder: str, fix: Path | None, quick: bool, as_json: bool) -> int:
