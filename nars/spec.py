@@ -8,6 +8,7 @@ stage a list of `Block` rows, a row one or more equal blocks. Nothing here impor
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
@@ -19,7 +20,17 @@ from nars.errors import SpecError
 from nars.foreign.limits import MOST_BLOCKS, MOST_CHANNELS, MOST_EPOCHS, MOST_SIDE
 from nars.foreign.networks import check_network
 
-__all__ = ["Architecture", "Block", "Candidate", "Norm", "Recipe", "frozen_stages", "read", "unroll"]
+__all__ = [
+    "Architecture",
+    "Block",
+    "Candidate",
+    "Norm",
+    "Recipe",
+    "Trainable",
+    "frozen_stages",
+    "read",
+    "unroll",
+]
 
 _MOST_SETTING = 1e6
 """The largest learning rate, decay, norm, temperature or parameter of a distribution of a recipe."""
@@ -235,7 +246,29 @@ def frozen_stages(share: float, stages: int) -> int:
     return math.floor(share * stages + 1e-9)
 
 
-class Candidate(Document):
+class Trainable(Document):
+    """Something to build, and the recipe to train it by: a search measures it, and a task has its kind."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """The name of its architecture."""
+
+    @property
+    @abstractmethod
+    def epochs(self) -> int:
+        """How long it is trained."""
+
+    @abstractmethod
+    def for_epochs(self, epochs: int) -> Self:
+        """The same, trained for another time."""
+
+    @abstractmethod
+    def on(self, data: str | None) -> Self:
+        """The same, with the data that it was searched for."""
+
+
+class Candidate(Trainable):
     """A network and how it is trained: what a search measures."""
 
     kind: ClassVar[str] = "candidate"
@@ -244,6 +277,20 @@ class Candidate(Document):
     recipe: Recipe = Recipe()
     data: str | None = None
     """The data it was searched for or trained on, as ``--data`` names it; None if that is not recorded."""
+
+    @property
+    def title(self) -> str:
+        return self.architecture.name
+
+    @property
+    def epochs(self) -> int:
+        return self.recipe.epochs
+
+    def for_epochs(self, epochs: int) -> Self:
+        return self.replace(recipe=self.recipe.replace(epochs=epochs))
+
+    def on(self, data: str | None) -> Self:
+        return self.replace(data=data)
 
 
 def read(path: str | Path) -> Architecture | Recipe | Candidate:

@@ -39,6 +39,7 @@ FLOORS = {
         "weights evaluation",
         "assembly",
         "training deploy",
+        "space",
         "cli task",
     ],
     "search_spaces": ["catalogue choice spaces"],

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from optuna.study import StudyDirection
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from nars.documents import Document
 from nars.errors import RunError
@@ -18,6 +18,8 @@ from nars.runs.budget import Budget
 from nars.runs.reference import Reference
 from nars.runs.request import STATISTICS, PredictorName
 from nars.space import Space
+from nars.space.base import SearchSpace
+from nars.tasks import SPACES, space_of
 
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
@@ -43,7 +45,7 @@ class SearchConfig(Document):
 
     kind: ClassVar[str] = "search"
 
-    space: Space
+    space: SerializeAsAny[SearchSpace]
     task: str = "classification"
     data: str = "digits"
     data_fingerprint: str
@@ -67,6 +69,15 @@ class SearchConfig(Document):
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)] = 0
     budget: str = "64"
     device: str = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _space_of_task(cls, fields: Any) -> Any:
+        """Read the space as one of its task's kind."""
+        if isinstance(fields, dict) and isinstance(fields.get("space"), dict):
+            task = fields.get("task", cls.model_fields["task"].default)
+            return fields | {"space": space_of(str(task), fields["space"])}
+        return fields
 
     @model_validator(mode="after")
     def _rules(self) -> SearchConfig:
@@ -148,6 +159,11 @@ class SearchConfig(Document):
 
     def check_continues(self, earlier: SearchConfig, where: str) -> None:
         """Raise `RunError` with the differences if this search is not the `earlier` one."""
+        if earlier.task in SPACES and isinstance(earlier.space, Space):
+            why = "whose limits and costs were those of a classifier: it can be read, not continued"
+            raise RunError(
+                f"{where} holds a {earlier.task} search of version 0.1, {why} (choose another --run)"
+            )
         changes = list(_differences(earlier, self))
         if changes:
             raise RunError(f"{where} holds another search: {'; '.join(changes)} (choose another --run)")
@@ -184,7 +200,7 @@ def _same_place(name: str, before: object, after: object) -> bool:
     return first.exists() and second.exists() and first.samefile(second)
 
 
-def space_difference(old: Space, new: Space) -> str:
+def space_difference(old: SearchSpace, new: SearchSpace) -> str:
     """A clause that names the first few dimensions in which two spaces differ."""
     before, after = (
         {"num_classes": space.num_classes, **space.distributions, **space.fixed} for space in (old, new)

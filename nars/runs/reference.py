@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import optuna
-from optuna.distributions import CategoricalDistribution
 from optuna.study import Study
 from pydantic import Field
 
@@ -20,7 +19,7 @@ from nars.documents import Frozen
 from nars.errors import RunError, TrialError
 from nars.internals import storage_of
 from nars.runs.budget import Budget
-from nars.space import Space
+from nars.space.base import SearchSpace
 from nars.spec import Candidate, Recipe
 from nars.studies import foretold_seconds, reference_record
 
@@ -37,7 +36,6 @@ __all__ = [
     "fine_tuning",
     "reference_candidate",
     "reference_of",
-    "sides",
     "study_name",
 ]
 
@@ -66,13 +64,13 @@ class Reference(Frozen):
     recipe: Recipe
 
 
-def reference_of(space: Space, side: int, epochs: int) -> Reference:
+def reference_of(space: SearchSpace, side: int, epochs: int) -> Reference:
     """The fine-tuning for a search in `space` over images of a median `side` in pixels.
 
     Its resolution is the largest of the space that the images fill, or else the smallest of the space. The
     recipe is one that fine-tunes EfficientNet-Lite0 well on a few thousand photos in `epochs` epochs.
     """
-    offered = sides(space)
+    offered = space.sides
     filled = [resolution for resolution in offered if resolution <= side]
     return Reference(resolution=max(filled, default=min(offered)), recipe=FINE_TUNING.replace(epochs=epochs))
 
@@ -116,13 +114,3 @@ def fine_tuning(study: Study) -> Study | None:
 def study_name(name: str) -> str:
     """The name of the study of the reference, beside that of a search called `name`."""
     return f"{name}.reference"
-
-
-def sides(space: Space) -> list[int]:
-    """Every resolution of a space."""
-    if "resolution" not in space.distributions:
-        return [int(str(space.fixed["resolution"]))]
-    distribution: Any = space.distributions["resolution"]
-    if isinstance(distribution, CategoricalDistribution):
-        return [int(str(side)) for side in distribution.choices]
-    return list(range(distribution.low, distribution.high + 1, distribution.step))

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_v
 from nars.documents import Frozen
 from nars.errors import UsageError, closest
 from nars.foreign.limits import MOST_EPOCHS, MOST_SEED
-from nars.tasks import TASKS
+from nars.tasks import SPACES, TASKS
 from nars.training.metrics import METRICS, check_name, is_function
 
 __all__ = [
@@ -79,6 +79,9 @@ class SearchRequest(Frozen):
     """Leave out images that cannot be read."""
     task: str = "classification"
     """Purpose that a candidate is trained for: classification or detection."""
+
+    mask: bool = False
+    """Search for detectors that segment, too (FBNetV3IS); the data need masks."""
 
     init: _Name = AUTO
     """Parent that candidates inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME,
@@ -156,6 +159,8 @@ class SearchRequest(Frozen):
                 raise UsageError(f"no objective {name!r}: {closest(name, STATISTICS)}")
         if self.metric is not None and self.objectives and self.objectives[0] != self.metric:
             raise UsageError(f"--metric is {self.metric}, but the first objective is {self.objectives[0]}")
+        if self.mask and self.task not in SPACES:
+            raise UsageError(f"--mask is for detectors: give --task detection, not {self.task}")
         if self.score is not None and self.task in _METRICS:
             _check_metric(self.task, self.score, by_objective=self.metric is None)
         return self

@@ -13,7 +13,7 @@ from nars import tasks
 from nars.errors import UsageError
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.config import SearchConfig, space_difference
-from nars.runs.reference import EPOCHS, reference_of, sides
+from nars.runs.reference import EPOCHS, reference_of
 from nars.runs.request import AUTO, SearchRequest, check_first_objective
 from nars.runs.run import Run, default_folder, open_run
 from nars.searching import catalogue
@@ -21,7 +21,8 @@ from nars.searching.choice import as_begun, automatic, check_inherits, known_spa
 from nars.searching.earlier import learned
 from nars.searching.samplers import check_sampler
 from nars.searching.steps import stretch, stretched
-from nars.space import Space, feasible
+from nars.space import feasible
+from nars.space.base import SearchSpace
 from nars.space.feasible import FeasiblePart
 from nars.space.genotypes import from_genotypes
 from nars.space.values import first_values
@@ -132,7 +133,7 @@ def _referenced(request: SearchRequest, config: SearchConfig, task: Task) -> tup
     space = config.space
     epochs = EPOCHS if request.reference_epochs is None else request.reference_epochs
     if request.init != "none" and epochs:
-        side = task.images.side if task.images else max(sides(space))
+        side = task.images.side if task.images else max(space.sides)
         return config.replace(reference=reference_of(space, side, epochs)), []
     if space.recipe.get("distill", 0.0) == 0.0 or task.teaches:
         return config, []
@@ -159,12 +160,12 @@ def _long_enough(
 
 
 def _config(
-    request: SearchRequest, space: Space, task: Task, warm_start: tuple[EarlierSearch, ...]
+    request: SearchRequest, space: SearchSpace, task: Task, warm_start: tuple[EarlierSearch, ...]
 ) -> SearchConfig:
     objectives = request.objectives or (request.score or task.metric,)
     check_first_objective(request.task, task.metric, objectives[0])
     return SearchConfig(
-        space=space.replace(num_classes=task.num_classes),
+        space=space.for_classes(task.num_classes),
         task=request.task,
         data=request.data,
         data_fingerprint=task.fingerprint,
@@ -189,7 +190,7 @@ def _continued(request: SearchRequest, folder: Path | None) -> Run | None:
     return next((open_run(run) for run in (*continued, *request.warm_start)), None)
 
 
-def _earlier(folder: Path, space: Space, metric: str | None) -> EarlierSearch:
+def _earlier(folder: Path, space: SearchSpace, metric: str | None) -> EarlierSearch:
     """The measurements in a run folder. Raises `UsageError` if its dimensions are not those of `space`.
 
     A run that is scored by a function needs the same `metric`.
@@ -199,7 +200,7 @@ def _earlier(folder: Path, space: Space, metric: str | None) -> EarlierSearch:
         check_repeated(run.config.metric, metric, str(folder))
     earlier = run.config.space
     if earlier.distributions != space.distributions:
-        difference = space_difference(earlier, space.replace(num_classes=earlier.num_classes))
+        difference = space_difference(earlier, space.for_classes(earlier.num_classes))
         raise UsageError(f"no warm start from {folder}: {difference}")
     return learned(run.study(), run.name, list(space.distributions))
 

@@ -14,7 +14,7 @@ from optuna.distributions import IntDistribution
 
 from nars.runs.config import SearchConfig
 from nars.runs.reference import EPOCHS, FINE_TUNING
-from nars.space import Space
+from nars.space.base import SearchSpace
 
 __all__ = ["stretch", "stretched"]
 
@@ -42,7 +42,7 @@ def stretched(config: SearchConfig, factor: int, *, space: bool) -> SearchConfig
     return config.replace(space=_stretched_space(config.space, factor)) if space else config
 
 
-def _stretched_space(space: Space, factor: int) -> Space:
+def _stretched_space(space: SearchSpace, factor: int) -> SearchSpace:
     epochs = space.distributions.get("recipe.epochs")
     if not isinstance(epochs, IntDistribution):
         return space

@@ -26,7 +26,7 @@ class RowSpace(Frozen):
     kernel: FirstRestValue = None
     expansion: FirstRestValue = None
     depth: Value = 1
-    stride: Literal[1, 2] = 1
+    stride: Literal[1, 2, -2] = 1
     se: Value = "none"
     activation: Value = "hswish"
     padding: Value = None

@@ -11,13 +11,14 @@ import torch
 
 from nars.data import ImageData, ImageSize, load
 from nars.device import memory_errors, seeded
+from nars.errors import UsageError
 from nars.foreign.parts import Part
 from nars.networks.build import build
 from nars.networks.weights import save_weights
 from nars.parents.parent import Parent
 from nars.parents.start import as_seen_by, judged, start, teacher_of
 from nars.parents.statistic import Answers, answers, answers_of, echo
-from nars.spec import Architecture, Candidate
+from nars.spec import Architecture, Candidate, Trainable
 from nars.tasks.base import Outcome, Task
 from nars.training.evaluation import check_metric, evaluate
 from nars.training.loop import Outputs, Progress, Trained, train
@@ -119,9 +120,9 @@ class Classification(Task):
         sizes = ", ".join(f"{len(self.data.split(name))} {name}" for name in ("train", "val", "test"))
         return f"classification of {self.data.name}: {len(self.data.classes)} classes, {sizes} images"
 
-    def foretell(self, candidate: Candidate) -> float | None:
+    def foretell(self, candidate: Trainable) -> float | None:
         """How much of the parent's logits can be read off the features that are only inherited, at most 1."""
-        architecture = candidate.architecture
+        architecture = _classifier(candidate).architecture
         origin = self._origin(architecture)
         if origin is None:
             return None
@@ -133,12 +134,13 @@ class Classification(Task):
 
     def run(
         self,
-        candidate: Candidate,
+        candidate: Trainable,
         *,
         seed: int,
         on_epoch: Callable[[Progress], bool] | None = None,
         checkpoint: Path | None = None,
     ) -> Outcome:
+        candidate = _classifier(candidate)
         architecture, recipe = candidate.architecture, candidate.recipe
         data = self.data.fitted(recipe.fit)
         origin = self._origin(architecture)
@@ -183,3 +185,12 @@ class Classification(Task):
     def _test(self, trained: Trained, data: ImageData, resolution: int) -> Mapping[str, float]:
         test = evaluate(trained.model, data, "test", resolution=resolution, device=self.device)
         return {"accuracy": test.accuracy, "balanced_accuracy": test.balanced_accuracy}
+
+
+def _classifier(candidate: Trainable) -> Candidate:
+    """The candidate, if it is a classifier. Raises `UsageError` for another kind."""
+    if not isinstance(candidate, Candidate):
+        raise UsageError(
+            f"{candidate.title} is a {candidate.kind}, which the task classification cannot train"
+        )
+    return candidate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +14,7 @@ from nars.networks.weights import load_weights
 from nars.runs.run import Run
 from nars.searching.confirm import Measured
 from nars.searching.results import best_candidate, winner
+from nars.spec import Candidate
 from nars.workers.weights import BEST, find_weights
 
 __all__ = ["exported"]
@@ -25,13 +27,15 @@ def exported(
 
     Raises `RunError` with the remedy if the run has no weights of it.
     """
-    config = run.config
-    if random_weights:
-        return export(best_candidate(config, measured), output, form, num_classes=config.space.num_classes)
+    config, best = run.config, best_candidate(run.config, measured)
     shape = "--random-weights exports its shape only"
-    if config.task != "classification":
-        command = f"nars detect export {run.folder / BEST} --format {form} -o {output}"
-        raise RunError(f"{run.folder} has no classifiers: {command}; {shape}")
+    if not isinstance(best, Candidate) or (config.task != "classification" and not random_weights):
+        words = ["nars", "detect", "export", run.folder / BEST, "--format", form, "-o", output]
+        command = shlex.join(map(str, words))
+        hint = f"; {shape}" if isinstance(best, Candidate) else ""
+        raise RunError(f"{run.folder} has no classifiers: {command}{hint}")
+    if random_weights:
+        return export(best, output, form, num_classes=config.space.num_classes)
     with TemporaryDirectory() as scratch:
         weights = find_weights(run, study, measured, Path(scratch, "weights.pt"))
         if weights is not None:
@@ -42,9 +46,11 @@ def exported(
 
 def _remedy(run: Run, study: Study, measured: Measured) -> str:
     """The commands that make the weights of a measured candidate."""
-    init = "" if run.config.init == "none" else f" --init {run.config.init}"
+    init = "" if run.config.init == "none" else f" --init {shlex.quote(run.config.init)}"
     if measured == winner(study, run.config):
-        return f"nars train {run.folder / 'best.yaml'} -o {run.folder / BEST}{init} makes them"
+        files = (shlex.quote(str(run.folder / file)) for file in ("best.yaml", BEST))
+        return f"nars train {' -o '.join(files)}{init} makes them"
     name = f"trial{measured.numbers[0]}"
-    written = f"write {name}.yaml with --format yaml"
+    run_option = f"--run {shlex.quote(str(run.folder))}"
+    written = f"nars export pareto --format yaml {run_option} -o . writes {name}.yaml"
     return f"{written}, then nars train {name}.yaml -o {name}.pt{init} and nars export {name}.pt"

@@ -16,7 +16,7 @@ from nars.artifacts.files import fetch, keep
 from nars.artifacts.store import Store
 from nars.errors import RunError, StorageAwayError, TrialError
 from nars.runs.outage import impatient
-from nars.spec import Candidate
+from nars.spec import Trainable
 from nars.tasks.base import Outcome, Task
 from nars.training.loop import Progress
 from nars.trials import Measurement, Purpose, artifact_of
@@ -58,7 +58,7 @@ class Keeper(AbstractContextManager["Keeper"]):
         finally:
             self._folder.cleanup()
 
-    def run(self, task: Task, candidate: Candidate, seed: int, watch: Watch) -> Outcome:
+    def run(self, task: Task, candidate: Trainable, seed: int, watch: Watch) -> Outcome:
         """Train a candidate, followed by `watch`, from the checkpoint that its trial has, if any."""
 
         def on_epoch(progress: Progress) -> bool:

@@ -19,7 +19,6 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars.artifacts.store import Store
-from nars.device import resolve
 from nars.errors import RunError
 from nars.networks.latency import latency_domain
 from nars.runs.run import Run
@@ -121,7 +120,7 @@ def _measure_latency(run: Run, study: Study) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        latency_domain(run.config.space, study, resolve(run.config.device))
+        latency_domain(run.config.space, study, run.config.open_task().latency)
     finally:
         torch.set_num_threads(threads)
 

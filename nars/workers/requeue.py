@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nars.errors import StorageAwayError
 from nars.runs.outage import impatient
-from nars.space import Space
+from nars.space.base import SearchSpace
 from nars.trials import INTERRUPTED, Record, write
 from nars.workers.liveness import Witness, is_gone, is_here, worker_name
 
@@ -26,7 +26,7 @@ __all__ = ["bury", "interrupt", "needless", "reap", "returned_if_interrupted", "
 logger = logging.getLogger(__name__)
 
 
-def reap(study: Study, space: Space) -> list[int]:
+def reap(study: Study, space: SearchSpace) -> list[int]:
     """End the trials whose worker is known to be gone and queue each to be trained again.
 
     Returns their numbers. This is for the start of a search, when nobody has seen how the workers ended, so
@@ -39,7 +39,7 @@ def reap(study: Study, space: Space) -> list[int]:
     return [trial.number for trial in gone]
 
 
-def roll_call(study: Study, space: Space, witness: Witness) -> list[int]:
+def roll_call(study: Study, space: SearchSpace, witness: Witness) -> list[int]:
     """Let a witness look at all workers, `bury` the trials of those that are gone; return their numbers."""
     gone = witness.look(study.get_trials(deepcopy=False))
     for trial in gone:
@@ -47,7 +47,7 @@ def roll_call(study: Study, space: Space, witness: Witness) -> list[int]:
     return [trial.number for trial in gone]
 
 
-def bury(study: Study, trial: FrozenTrial, space: Space, how: str) -> None:
+def bury(study: Study, trial: FrozenTrial, space: SearchSpace, how: str) -> None:
     """End a trial whose worker died alone, and queue it again; the second time it fails with the reason.
 
     `how` the worker died completes the sentence that begins with "its worker".
@@ -61,7 +61,7 @@ def bury(study: Study, trial: FrozenTrial, space: Space, how: str) -> None:
     interrupt(study, trial, space, died=True)
 
 
-def interrupt(study: Study, trial: FrozenTrial, space: Space, *, died: bool = False) -> None:
+def interrupt(study: Study, trial: FrozenTrial, space: SearchSpace, *, died: bool = False) -> None:
     """End an interrupted trial, which costs no budget, and queue it again with its seed and checkpoint.
 
     The repetition is queued first, so a kill in between leaves a running trial that is found again. A trial
@@ -115,7 +115,7 @@ def _end(study: Study, trial: FrozenTrial, record: Record) -> None:
 
 
 @contextlib.contextmanager
-def returned_if_interrupted(study: Study, space: Space) -> Iterator[None]:
+def returned_if_interrupted(study: Study, space: SearchSpace) -> Iterator[None]:
     """Interrupt this worker's trials if the block raises; finished trials keep their result.
 
     If the storage is away, they are left to those who find that this process is gone.

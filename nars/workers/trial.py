@@ -6,26 +6,22 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nars.errors import StorageAwayError, TrialError
-from nars.networks.latency import WithLatency, measure
+from nars.networks.latency import WithLatency
 from nars.runs.outage import impatient
 from nars.searching.confirm import is_confirmation
 from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
-from nars.space import Space
-from nars.space.genotypes import from_genotypes
-from nars.space.values import extremes
-from nars.spec import Candidate, Recipe
+from nars.spec import Trainable
 from nars.tasks.base import Outcome
 from nars.training.loop import Progress
 from nars.trials import REFUSED, Curve, Measurement, Record
 from nars.workers.search import Search
 
-__all__ = ["Ending", "Watch", "describe", "failed", "most_epochs", "refused"]
+__all__ = ["Ending", "Watch", "describe", "failed", "refused"]
 
 _SEARCH_DISTANCE = 1_000_003
 """Distance between the seeds of the first trials of two searches, a prime number."""
@@ -54,35 +50,24 @@ def failed(error: TrialError, epochs: int) -> Ending:
     return Ending(Record(reason=str(error), epochs=epochs), TrialState.FAIL)
 
 
-def describe(search: Search, trial: Trial, candidate: Candidate, earlier: Sequence[FrozenTrial]) -> Record:
+def describe(search: Search, trial: Trial, candidate: Trainable, earlier: Sequence[FrozenTrial]) -> Record:
     """Return the record of a trial before its training: seed, epochs, costs, what it confirms.
 
     `earlier` are the trials before this one that cost budget. Raises `TrialMemoryError` if the
     candidate does not fit in memory when its latency is measured.
     """
     config = search.config
-    statistics = config.space.statistics(from_genotypes(config.space, [trial.params]))
-    measured = {name: float(values[0]) for name, values in statistics.items()}
+    measured = config.space.statistics_of(trial.params)
     if isinstance(search.domain, WithLatency):
-        network = candidate.architecture
-        measured["latency"] = measure(network, config.space.num_classes, search.task.device).median
+        measured["latency"] = search.task.latency(candidate).median
     same = [other for other in earlier if other.params == trial.params]
     seed = Record.of(trial).seed
     return Record(
-        epochs=candidate.recipe.epochs,
+        epochs=candidate.epochs,
         seed=_fresh_seed(config.seed, len(earlier), same) if seed is None else seed,
         confirms=same[0].number if _confirms(search, trial, earlier) else None,
         measured=measured,
     )
-
-
-def most_epochs(space: Space) -> int:
-    """Return the longest training in a space, which a trial reserves until its genotype is known."""
-    name = "recipe.epochs"
-    if name in space.distributions:
-        return int(max(extremes(space.distributions[name])))
-    fixed: Any = space.fixed.get(name, Recipe().epochs)
-    return int(fixed)
 
 
 def _confirms(search: Search, trial: Trial, earlier: Sequence[FrozenTrial]) -> bool:

@@ -24,7 +24,7 @@ from nars.workers.liveness import Heartbeat, Stopwatch, Witness, worker_name
 from nars.workers.reference import inheriting
 from nars.workers.requeue import needless, returned_if_interrupted, roll_call
 from nars.workers.search import Search
-from nars.workers.trial import Ending, Watch, describe, failed, most_epochs, refused
+from nars.workers.trial import Ending, Watch, describe, failed, refused
 
 __all__ = ["work"]
 
@@ -46,7 +46,7 @@ def work(search: Search, study: Study, *, alone: bool = True) -> None:
     """
     search = inheriting(search, study)
     witness = Witness() if alone else None
-    signature = Record(worker=worker_name(), epochs=most_epochs(search.space))
+    signature = Record(worker=worker_name(), epochs=search.space.most_epochs)
     study.sampler = SearchSampler.of(search.config, search.domain, signature, search.budget, search.foretold)
     study.pruner = make_pruner(search.config.pruner)
     refusals = 0
@@ -119,14 +119,14 @@ def attempt(search: Search, study: Study, trial: Trial, heartbeat: Heartbeat) ->
             return refused(broken)
         assert record.seed is not None
         with heartbeat, Keeper(search.store, trial) as keeper:
-            outcome = keeper.run(search.task, candidate.replace(data=search.config.data), record.seed, watch)
+            outcome = keeper.run(search.task, candidate.on(search.config.data), record.seed, watch)
             ending = watch.ending(outcome, record.measured)
             if ending.values is not None:
                 keeper.keep_weights(outcome)
             return ending
     except TrialError as error:
         logger.warning("trial %d failed: %s", trial.number, error)
-        return failed(error, epochs=min(watch.epochs + 1, candidate.recipe.epochs))
+        return failed(error, epochs=min(watch.epochs + 1, candidate.epochs))
 
 
 def _why_nothing_fits(trials: Sequence[FrozenTrial]) -> str:

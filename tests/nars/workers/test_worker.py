@@ -284,8 +284,8 @@ def test_a_latency_that_nothing_meets_when_measured(
 @pytest.fixture
 def fake_latency(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Fake the measurement of latency: it is proportional to MACs, with an outlier in every third call."""
-    import nars.networks.latency
-    from nars.networks.latency import Latency
+    import nars.tasks.base
+    from nars.networks.latency import COUNT, Latency
     from nars.space.cost import count
 
     state = {"calls": 0.0, "slower": 1.0}
@@ -294,20 +294,12 @@ def fake_latency(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         state["calls"] += 1
         macs = count(architecture, num_classes=num_classes).macs
         outlier = 10 if state["calls"] % 3 == 0 else 1
-        return Latency(*[1e-8 * macs * outlier * state["slower"]] * 3, runs=1)
+        # Samples of the latency model are taken before the search, when the machine was not yet slower.
+        slower = 1.0 if state["calls"] <= COUNT else state["slower"]
+        return Latency(*[1e-8 * macs * outlier * slower] * 3, runs=1)
 
-    monkeypatch.setattr(
-        nars.networks.latency, "measure", lambda *given, **named: _first(measure(*given, **named), state)
-    )
-    monkeypatch.setattr(trial_module, "measure", measure)
+    monkeypatch.setattr(nars.tasks.base, "measure", measure)
     return state
-
-
-def _first(latency: Any, state: dict[str, float]) -> Any:
-    """Return a sample of the latency model, taken before the search, when the machine was not yet slower."""
-    return type(latency)(
-        *[value / state["slower"] for value in (latency.median, latency.low, latency.high)], runs=1
-    )
 
 
 def test_a_front_with_early_stopping(stub: type[StubTask], tmp_path: Path) -> None:
