@@ -13,6 +13,7 @@ from detector.model.settings import Settings
 from detector.training.hyperparameters import Training
 from nars.cli.commands import GroupedCommand
 from nars.cli.options.fields import given, options_of
+from nars.cli.options.reading import say_parts
 from nars.cli.options.values import (
     also_from_option,
     data_to_use,
@@ -164,6 +165,7 @@ def train_command(
             start = weights if init == "none" else _inherited(init, source.detector, arch, seed)
             with naming_source(data, arch):
                 records = usable(data_name, drop_bad=drop_bad)
+            say_parts(records.parts, quiet=quiet)
             planned = plan(
                 source.detector,
                 records,
