@@ -18,10 +18,13 @@ from typing import BinaryIO
 
 from nars.errors import DataError, UsageError
 
-__all__ = ["MOST_BYTES", "allow", "copied", "inside", "open_file", "read_bytes"]
+__all__ = ["MOST_BYTES", "allow", "copied", "inside", "one_part", "open_file", "read_bytes"]
 
 MOST_BYTES = 2**31
 """Bytes of the largest file that is read whole."""
+
+_LONGEST_NAME = 150
+"""Characters of a file's name that is made from another name."""
 
 _PART = 2**20
 """Bytes that are read at a time beyond the size that a file says it has."""
@@ -102,6 +105,12 @@ def copied(path: Path, data: Path) -> Path:
     if any(resolved.is_relative_to(root) for root in (data.resolve(), *_allowed())):
         return path
     raise DataError(f"{path} is outside of {data}, so it is not copied: allow it with --also-from")
+
+
+def one_part(name: str) -> str:
+    """Return a name that makes no path: without separators, dots in front and unprintable characters."""
+    text = "".join("_" if letter in "/\\" or not letter.isprintable() else letter for letter in name)
+    return (text.lstrip(".") or "_")[:_LONGEST_NAME]
 
 
 def _allowed() -> list[Path]:

@@ -52,7 +52,7 @@ def test_a_relative_storage_is_one_study_from_every_folder(
     assert start_run(Path("run"), config(), "sqlite:///./r.db").study().user_attrs["mark"] == 1
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path / "sub")
-    assert open_run(Path("../run")).study().user_attrs["mark"] == 1
+    assert open_run(Path("../run"), "sqlite:///../r.db").study().user_attrs["mark"] == 1
     assert not list(Path().iterdir())
 
 
@@ -65,7 +65,7 @@ def test_a_reader_makes_no_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     start_run(Path("b"), config(), "sqlite:///r.db").study()
     (tmp_path / "run" / "storage.txt").write_text("sqlite:///r.db\nrun\n")
     with pytest.raises(RunError, match="has no study 'run'"):
-        open_run(Path("run")).study()
+        open_run(Path("run"), "sqlite:///r.db").study()
 
 
 def test_data_are_one_search_however_they_are_spelt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
