@@ -162,7 +162,8 @@ def _read_torch(data: bytes, path: Path) -> Any:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"it asks for {named[1]}" if named else "it is not made of tensors and plain values"
         rule = "anything but plain data is refused, since opening it could run code"
-        raise WeightsError(f"{path}: refused: {rule}: {what}") from None
+        remedy = "where it was trained, save the tensors alone: torch.save(model.state_dict(), FILE)"
+        raise WeightsError(f"{path}: refused: {rule}: {what}; {remedy}") from None
     except Exception as error:  # a broken file can make the reader fail in any way
         told = isinstance(error, RuntimeError) and bool(str(error))  # other kinds name a byte, or nothing
         reason = str(error).splitlines()[0] if told else "cut short, or not written by torch.save"

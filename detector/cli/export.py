@@ -77,6 +77,7 @@ def export_command(
         numbers = exported.to_dict()
         compared = f"{exported.detections} detections in real images"
         text = f"largest deviation {exported.deviation:.1e} over {compared}; sizes: {exported.sizes}"
+        text = f"{text}\ntakes {export.INPUT}"
     click.echo(to_json(numbers) if as_json else f"written to {output}: {text}")
 
 

@@ -28,10 +28,10 @@ def data_command(context: click.Context, source: str, drop_bad: bool, as_json: b
     """
     if context.invoked_subcommand is not None:
         return
-    from rich.console import Console
     from rich.table import Table
 
     from nars import data
+    from nars.cli.console import plain_console
 
     images = data.load(source, drop_bad=drop_bad)
     summary = images.summary()
@@ -45,7 +45,7 @@ def data_command(context: click.Context, source: str, drop_bad: bool, as_json: b
         table.add_row(name, *(str(split["per_class"][name]) for split in summary["splits"].values()))
     table.add_section()
     table.add_row("all", *(str(split["images"]) for split in summary["splits"].values()))
-    Console().print(table)
+    plain_console().print(table)
     for line in summary["dropped"]:
         click.echo(f"left out: {line}")
 
@@ -84,12 +84,13 @@ def check_command(folder: str, fix: Path | None, quick: bool, as_json: bool) -> 
 
 def _show(rows: list[dict[str, str | int | None]]) -> None:
     """Print the findings as a table, if there are any."""
-    from rich.console import Console
     from rich.table import Table
+
+    from nars.cli.console import plain_console
 
     if not rows:
         return
     table = Table(*rows[0])
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+    plain_console().print(table)

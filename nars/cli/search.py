@@ -116,7 +116,7 @@ def search_command(
         )
     numbers = result.summary.to_dict()
     if not as_json:
-        display.show_summary(result.summary)
+        display.show_summary(result.summary, config)
     if finish is not None:
         from nars.workers.finish import finish as finish_winner
 
