@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from detector.cli.options import DATA, drop_bad_option, weights_argument, workers_option
-from nars.cli.options.values import data_to_use, device_option, json_option, naming_source, to_json
+from nars.cli.options.values import (
+    also_from_option,
+    data_to_use,
+    device_option,
+    json_option,
+    naming_source,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from detector.weights.saved import SavedDetector
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
     "--score-threshold", type=click.FloatRange(0, 1), help="Lowest score, instead of the detector's own."
 )
 @drop_bad_option
+@also_from_option
 @workers_option
 @device_option
 @json_option

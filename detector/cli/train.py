@@ -15,6 +15,7 @@ from detector.training.hyperparameters import Training
 from nars.cli.commands import GroupedCommand
 from nars.cli.options.fields import given, options_of
 from nars.cli.options.values import (
+    also_from_option,
     data_to_use,
     device_option,
     init_option,
@@ -114,6 +115,7 @@ GROUPS = {
 )
 @seed_option
 @drop_bad_option
+@also_from_option
 @workers_option
 @device_option
 @json_option

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nars.cli.options.values import drop_bad_option, json_option, to_json
+from nars.cli.options.values import also_from_option, drop_bad_option, json_option, to_json
 
 
 @click.group("data", invoke_without_command=True)
@@ -19,6 +19,7 @@ from nars.cli.options.values import drop_bad_option, json_option, to_json
     "labels, a torchvision set as cifar10:PATH, or hf:NAME.",
 )
 @drop_bad_option
+@also_from_option
 @json_option
 @click.pass_context
 def data_command(context: click.Context, source: str, drop_bad: bool, as_json: bool) -> None:
@@ -53,6 +54,7 @@ def data_command(context: click.Context, source: str, drop_bad: bool, as_json: b
 @data_command.command("check", short_help="Examine a detection data set.")
 @click.argument("folder")
 @click.option("--fix", type=click.Path(path_type=Path), help="Write a mended copy to this new folder.")
+@also_from_option
 @click.option("--quick", is_flag=True, help="Only open images: damage further inside goes unseen.")
 @json_option
 def check_command(folder: str, fix: Path | None, quick: bool, as_json: bool) -> int:

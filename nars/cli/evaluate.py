@@ -10,6 +10,7 @@ import click
 
 from nars.cli.options.reading import measured_whole, say_parts
 from nars.cli.options.values import (
+    also_from_option,
     data_option,
     data_to_use,
     device_option,
@@ -47,6 +48,7 @@ _NAME = 24
 )
 @metric_option
 @drop_bad_option
+@also_from_option
 @device_option
 @json_option
 def evaluate_command(
