@@ -25,6 +25,7 @@ from detector.training.progress import Epoch
 from detector.weights.saved import save_detector
 from nars.device import memory_errors
 from nars.errors import DataError, SpecError, TrialError
+from nars.foreign.parts import Part
 from nars.networks.latency import Latency
 from nars.space import Space
 from nars.space.base import SearchSpace
@@ -63,6 +64,9 @@ class Detection(Task):
     def open(cls, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Self:
         """Load and check the data set at `source`. Raises `DataError`."""
         return cls(usable(source, drop_bad=drop_bad), device, str(source))
+
+    def parts(self) -> tuple[Part, ...]:
+        return self.data.parts
 
     @property
     def num_classes(self) -> int:

@@ -14,6 +14,7 @@ from detector.space.candidate import DetectorCandidate
 from detector.training.hyperparameters import Training
 from nars.cli.commands import GroupedCommand
 from nars.cli.options.fields import given, options_of
+from nars.cli.options.reading import say_parts
 from nars.cli.options.values import (
     also_from_option,
     data_to_use,
@@ -166,6 +167,7 @@ def train_command(
             start = weights if init == "none" else _inherited(init, source.detector, arch, seed)
             with naming_source(data, arch):
                 records = usable(data_name, drop_bad=drop_bad)
+            say_parts(records.parts, quiet=quiet)
             settings = given(Settings, fields)
             fit = None if anchors is None else anchors == "auto"
             detector = source.detector
