@@ -9,28 +9,42 @@ from typing import Self
 import torch
 
 from detector.data.check import usable
-from detector.data.fingerprint import fingerprint
+from detector.data.fingerprint import earlier_fingerprint, fingerprint
 from detector.data.records import CocoData
+from detector.evaluation.timing import time_detector
+from detector.model.detector import Detector
+from detector.space import spaces
+from detector.space.candidate import DetectorCandidate
+from detector.space.conversion import of_classifiers
+from detector.space.planned import plan_candidate
+from detector.space.space import DetectorSpace
 from detector.training.hyperparameters import Training
 from detector.training.loop import Outputs, train
-from detector.training.plan import plan
+from detector.training.plan import plan, shorter_side
 from detector.training.progress import Epoch
 from detector.weights.saved import save_detector
 from nars.device import memory_errors
 from nars.errors import SpecError, TrialError
-from nars.spec import Candidate
+from nars.networks.latency import Latency
+from nars.space import Space
+from nars.space.base import SearchSpace
+from nars.space.values import Range
+from nars.spec import Candidate, Trainable
 from nars.tasks.base import Outcome, Task
 from nars.training.loop import Progress
 
 __all__ = ["Detection"]
 
+_SIDE_STEP = 16
+"""Pixels between two shorter sides of a space that is made of classifiers."""
+
 
 class Detection(Task):
     """Finds which objects are in an image, and where.
 
-    `detector.training.hyperparameters.Training.of_recipe` applies a candidate's recipe, and
-    `detector.training.plan` its architecture and resolution; weights start fresh. There is no test
-    split.
+    Its candidates are detectors (`detector.space.candidate`). A classifier is trained, too, as the
+    detector that `detector.training.plan` cuts from it, by as much of its recipe as applies. Weights
+    start fresh. There is no test split.
     """
 
     name = "detection"
@@ -55,25 +69,50 @@ class Detection(Task):
     def fingerprint(self) -> str:
         return self._fingerprint
 
+    @property
+    def earlier_fingerprints(self) -> tuple[str, ...]:
+        return (f"{self.name}:{earlier_fingerprint(self.data)}",)
+
     def describe(self) -> str:
         sizes = ", ".join(f"{len(subset.images)} {subset.name}" for subset in self.data.subsets)
         return f"detection of {self.source}: {self.num_classes} classes, {sizes} images"
 
+    def suited(self, space: SearchSpace, *, mask: bool = False) -> SearchSpace:
+        """The space as one of detectors; input sizes show objects as large as a space of classifiers does."""
+        if isinstance(space, Space):
+            ends = {shorter_side(side, self.data) for side in (min(space.sides), max(space.sides))}
+            searched = Range(low=min(ends), high=max(ends), step=_SIDE_STEP)
+            space = of_classifiers(space, spaces.space(spaces.DEFAULT), searched)
+        assert isinstance(space, DetectorSpace)
+        return space.segmenting(mask)
+
+    def latency(self, candidate: Trainable) -> Latency:
+        """Time the whole detector, with fresh weights, on the first training image."""
+        model, _ = self._built(candidate, seed=0)
+        return time_detector(model.to(self.device), self.data, "train", self.device, seconds=0.3)
+
+    def _built(self, candidate: Trainable, seed: int) -> tuple[Detector, Training]:
+        """The detector before its training, and its recipe. Raises `TrialError` if there is none such."""
+        try:
+            with memory_errors("building the detector"):
+                if isinstance(candidate, DetectorCandidate):
+                    planned = plan_candidate(candidate, self.data, self.device)
+                    return planned.build(self.num_classes, seed), candidate.recipe
+                assert isinstance(candidate, Candidate)
+                planned = plan(candidate.architecture, self.data, self.device)
+                return planned.build(self.num_classes, seed), Training.of_recipe(candidate.recipe)
+        except SpecError as error:
+            raise TrialError(f"{candidate.title} makes no detector: {error}") from None
+
     def run(
         self,
-        candidate: Candidate,
+        candidate: Trainable,
         *,
         seed: int,
         on_epoch: Callable[[Progress], bool] | None = None,
         checkpoint: Path | None = None,
     ) -> Outcome:
-        try:
-            with memory_errors("building the detector"):
-                planned = plan(candidate.architecture, self.data, self.device)
-                model = planned.build(self.num_classes, seed)
-        except SpecError as error:
-            raise TrialError(f"{candidate.architecture.name} makes no detector: {error}") from None
-        training = Training.of_recipe(candidate.recipe)
+        model, training = self._built(candidate, seed)
 
         def watch(epoch: Epoch) -> bool:
             return on_epoch is None or on_epoch(_progress(epoch))

@@ -89,7 +89,7 @@ def main() -> None:
         cost = trainings[0][3]
         print(
             f"searched for {name}: AP {ap.mean():.3f} ({ap.min():.3f} to {ap.max():.3f}), "
-            f"AP50 {ap50.mean():.3f}, {cost.macs / 1e6:.1f} M MACs at {cost.side} pixels, "
+            f"AP50 {ap50.mean():.3f}, {cost.macs / 1e6:.1f} M MACs at {cost.side}x{cost.longer} pixels, "
             f"{cost.params / 1e3:.0f} k parameters, {seconds.mean():.0f} s"
         )
 

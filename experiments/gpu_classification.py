@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,6 +51,8 @@ def main() -> None:
         "--data", type=Path, required=True, help="an .npz of small images, such as Fashion-MNIST"
     )
     parser.add_argument("--photos", type=Path, required=True, help="a folder of photos")
+    parser.add_argument("--init", default="auto", help="weights that the search on photos starts from")
+    parser.add_argument("--budget", default="90s", help="time of a search")
     parser.add_argument("parts", nargs="*", default=list(parts), choices=list(parts))
     options = parser.parse_args()
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}", flush=True)
@@ -97,15 +100,14 @@ def first_steps(began: float, path: str) -> None:
     lap("data")
     for number in range(4):
         architecture = candidate(number)
-        for batch in (64, 64):
-            laps: list[float] = []
-            recipe = Recipe(epochs=1, lr=0.05, batch_size=batch, ema=True)
-            model = build(architecture, len(data.classes), recipe)
-            start = time.perf_counter()
-            outputs = Outputs(on_step=lambda _: laps.append(time.perf_counter()))  # noqa: B023
-            train(model, data, recipe, resolution=MICRO_SIDE, device=resolve("cuda"), seed=0, outputs=outputs)
-            print(f"  candidate {number}: first step {laps[0] - start:.2f} s", flush=True)
-            lap("  an epoch with its measurement")
+        laps: list[float] = []
+        recipe = Recipe(epochs=1, lr=0.05, batch_size=64, ema=True)
+        start = time.perf_counter()
+        model = build(architecture, len(data.classes), recipe)
+        outputs = Outputs(on_step=lambda _: laps.append(time.perf_counter()))  # noqa: B023
+        train(model, data, recipe, resolution=MICRO_SIDE, device=resolve("cuda"), seed=0, outputs=outputs)
+        print(f"  candidate {number}: first step {laps[0] - start:.2f} s", flush=True)
+        lap("  an epoch with its measurement")
 
 
 def micro(options: argparse.Namespace) -> None:
@@ -139,6 +141,7 @@ def photos(options: argparse.Namespace) -> None:
     report("photos at 96 px, crops, TrivialAugment, erasing", rate(architecture, data, policy, 96), loops)
     teacher = Teacher(build(architecture, len(data.classes)).cuda(), 96)
     taught = recipe.replace(distill=0.5)
+    loops = bare(architecture, recipe, 96, len(data.classes), teacher)
     report("photos at 96 px, crops, teacher", rate(architecture, data, taught, 96, teacher), loops)
 
 
@@ -158,17 +161,18 @@ def large(_: argparse.Namespace) -> None:
 
 def search(options: argparse.Namespace) -> None:
     """Candidates a minute in a search, in full length."""
-    for source, settings in {
-        str(options.data): {"space": "micro", "max_macs": 4e6},
-        str(options.photos): {"max_macs": 32e6},
-    }.items():
-        for workers in (1, 4):
+    sources: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
+        str(options.data): ((1, 4), {"space": "micro", "max_macs": 4e6}),
+        str(options.photos): ((4,), {"max_macs": 32e6, "init": options.init}),
+    }
+    for source, (numbers, settings) in sources.items():
+        for workers in numbers:
             with tempfile.TemporaryDirectory() as folder:
                 began = time.perf_counter()
                 result = nars.search(
                     run=Path(folder) / "run",
                     data=source,
-                    budget="45s",
+                    budget=options.budget,
                     device="cuda",
                     workers=workers,
                     **settings,
@@ -204,12 +208,18 @@ def rate(
     device = resolve("cuda")
     train(model, data, recipe, resolution=side, device=device, seed=0, teacher=teacher, outputs=outputs)
     whole = [after - before for before, after in pairwise(ends)]
-    alone = [each[-1] - end for each, end in zip(steps[1:], ends, strict=False)]
+    alone = [each[-1] - end for each, end in zip(steps[1:-1], ends, strict=False)]
     count = len(data.train)
     return count / float(np.median(alone)), count / float(np.median(whole))
 
 
-def bare(architecture: Architecture, recipe: Recipe, side: int, classes: int) -> tuple[float, float]:
+def bare(
+    architecture: Architecture,
+    recipe: Recipe,
+    side: int,
+    classes: int,
+    teacher: Teacher | None = None,
+) -> tuple[float, float]:
     """Images per second of a bare loop: as it is, and captured."""
     images = torch.randn(recipe.batch_size, 3, side, side, device="cuda")
     images = images.contiguous(memory_format=torch.channels_last)
@@ -225,7 +235,10 @@ def bare(architecture: Architecture, recipe: Recipe, side: int, classes: int) ->
     def step() -> Tensor:
         optimizer.zero_grad()
         with torch.autocast("cuda", torch.bfloat16):
-            loss = F.cross_entropy(model(images), labels)
+            logits = model(images)
+            loss = F.cross_entropy(logits, labels)
+            if teacher is not None:
+                loss = loss + F.kl_div(logits.log_softmax(1), teacher(images).softmax(1))
         loss.backward()
         optimizer.step()
         return loss

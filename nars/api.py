@@ -22,12 +22,12 @@ from nars.runs.run import Run, default_folder, start_run
 from nars.searching.configure import configure
 from nars.searching.results import best_candidate, front_table, trials_table, winner, write_results
 from nars.searching.summary import Summary
-from nars.spec import Candidate
+from nars.spec import Trainable
 from nars.training.metrics import check_repeated
 from nars.workers import finish as finishing
 from nars.workers.finish import Finished
 from nars.workers.launch import supervise
-from nars.workers.liveness import reap
+from nars.workers.requeue import reap
 from nars.workers.search import Search
 from nars.workers.weights import prune, write_weights
 from nars.workers.worker import work
@@ -46,7 +46,7 @@ class SearchResult:
     """The winner trained in full, if that was asked for."""
 
     @property
-    def best(self) -> Candidate:
+    def best(self) -> Trainable:
         """The winner: architecture and recipe. Raises `RunError` if no candidate was trained in full."""
         config = self.run.config
         return best_candidate(config, winner(self.study, config))

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 
 from nars.errors import TrialMemoryError, UsageError, closest
 
-__all__ = ["half_precision", "memory_errors", "resolve", "seeded"]
+__all__ = ["compiles", "half_precision", "kernels_for", "memory_errors", "resolve", "seeded"]
+
+_FEW_PIXELS = 1e9
+"""Pixels in all passes of a network below which cuDNN's compiling does not pay.
+
+On one H200, EfficientNet-Lite0 at 96 pixels learnt from 16 300 images a second with cuDNN and from 7 200
+without; a network of 3 M MACs at 24 pixels from 142 000 and 65 000 in batches of 512, and from 30 000
+either way in batches of 64. So ten seconds of compiling are won back after 1.2e9 and .7e9 pixels.
+Source: `experiments/gpu_classification.py`."""
+
+_may_compile: ContextVar[bool] = ContextVar("may_compile", default=True)
 
 _CPU_MEMORY = ("not enough memory", "can't allocate memory")
 """Parts of the messages with which PyTorch's CPU allocator raises a plain RuntimeError."""
@@ -56,6 +67,24 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         yield
+
+
+@contextmanager
+def kernels_for(pixels: float) -> Iterator[None]:
+    """Choose the kernels of depthwise convolutions by the `pixels` of all images that the body passes.
+
+    cuDNN compiles some for each new shape, which takes long and pays only if they are used often.
+    """
+    token = _may_compile.set(pixels >= _FEW_PIXELS)
+    try:
+        yield
+    finally:
+        _may_compile.reset(token)
+
+
+def compiles() -> bool:
+    """Whether cuDNN may compile kernels; see `kernels_for`."""
+    return _may_compile.get()
 
 
 @contextmanager

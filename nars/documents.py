@@ -12,8 +12,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from nars.errors import SpecError, closest
+from nars.foreign.limits import load_yaml
+from nars.foreign.paths import read_bytes
 
 __all__ = ["SCHEMA", "Document", "Frozen", "kind_of", "read_text", "read_yaml"]
+
+_MOST_BYTES = 2**26
+"""Bytes of the largest document."""
+
+_MOST_SHOWN = 80
+"""Characters of a wrong value that a message shows."""
 
 SCHEMA = 1
 """Version of the files written here; a file of another one is refused."""
@@ -46,10 +54,17 @@ class Frozen(BaseModel):
         return fields
 
     @classmethod
+    def called(cls) -> str:
+        """The word for such a value in messages."""
+        return cls.__name__.lower()
+
+    @classmethod
     def of(cls, fields: Any) -> Self:
         """Validate a mapping that was read from a file. Raises `SpecError`."""
         if not isinstance(fields, dict):
-            raise SpecError(f"{cls.__name__.lower()} is a mapping of names to values, got {fields!r}")
+            raise SpecError(f"{cls.called()} is a mapping of names to values, got {_shown(fields)}")
+        if not all(isinstance(name, str) for name in fields):
+            raise SpecError(f"{cls.called()} has a key that is no name: {_shown(list(fields))}")
         return cls(**fields)
 
     def replace(self, **changes: Any) -> Self:
@@ -93,7 +108,8 @@ def kind_of(text: str, source: str) -> Any:
 def read_text(path: str | Path) -> str:
     """The text of a UTF-8 file. Raises `SpecError`."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        text = read_bytes(path, _MOST_BYTES).decode()
+        return text.replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise SpecError(f"cannot read {path}: {reason}") from None
@@ -108,9 +124,9 @@ def read_yaml(path: str | Path, kind: str) -> dict[str, Any]:
 
 def _parse(text: str, source: str) -> dict[str, Any]:
     try:
-        fields = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise SpecError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+        fields = load_yaml(text)
+    except ValueError as error:
+        raise SpecError(f"{source}: not YAML: {error}") from None
     if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields):
         raise SpecError(f"{source}: expected a mapping of names to values")
     return fields
@@ -119,17 +135,26 @@ def _parse(text: str, source: str) -> dict[str, Any]:
 def _check_head(fields: dict[str, Any], kind: str, source: str) -> None:
     written, schema = fields.pop("kind", None), fields.pop("schema", None)
     if written != kind:
-        raise SpecError(f"{source}: kind is {written!r}, expected {kind!r}")
+        raise SpecError(f"{source}: kind is {_shown(written)}, expected {kind!r}")
     if schema != SCHEMA:
-        raise SpecError(f"{source}: schema is {schema!r}, this version reads {SCHEMA}")
+        raise SpecError(f"{source}: schema is {_shown(schema)}, this version reads {SCHEMA}")
 
 
-def _explain(cls: type[BaseModel], error: ValidationError) -> str:
+def _explain(cls: type[Frozen], error: ValidationError) -> str:
     """The first broken rule in one line; an unknown key comes before other mistakes."""
     first = min(error.errors(), key=lambda broken: broken["type"] != "extra_forbidden")
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(str(part)[:_MOST_SHOWN] for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown key {key!r} of {cls.__name__.lower()}: {closest(key, cls.model_fields)}"
+        return f"unknown key {key!r} of {cls.called()}: {closest(key, cls.model_fields)}"
     rule = first["msg"].removeprefix("Value error, ")
-    value = "" if first["type"] in ("missing", "value_error") else f", got {first['input']!r}"
-    return f"{cls.__name__.lower()}{f' {key}' if key else ''}: {rule}{value}"
+    value = "" if first["type"] in ("missing", "value_error") else f", got {_shown(first['input'])}"
+    return f"{cls.called()}{f' {key}' if key else ''}: {rule}{value}"
+
+
+def _shown(value: Any) -> str:
+    """Return a wrong value in one short line, whatever is in it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of more than 4300 digits, or endless nesting
+        text = f"a {type(value).__name__} too long to print"
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."

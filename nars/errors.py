@@ -6,14 +6,15 @@
     ├── DataError             images, labels or annotations that cannot be used
     ├── InfeasibleError       constraints that no candidate meets
     ├── RunError              a run folder that belongs to another search, or is unreadable
+    │   └── StorageAwayError  a storage that does not answer; the same command may work later
     ├── WeightsError          a checkpoint that does not fit, or may not be opened
     ├── ExportError           an exported file that does not reproduce the model
     └── TrialError            one candidate that could not be trained; the search continues
         ├── NonFiniteLossError
         └── TrialMemoryError
 
-The command line prints each as one line and exits with 2. A broken invariant of our
-own is an ``assert``, never one of these.
+The command line prints each as one line and exits with 2, or with 75 if a storage is away, so a scheduler
+tries again. A broken invariant of our own is an ``assert``, never one of these.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ __all__ = [
     "NonFiniteLossError",
     "RunError",
     "SpecError",
+    "StorageAwayError",
     "TrialError",
     "TrialMemoryError",
     "UsageError",
@@ -58,6 +60,10 @@ class InfeasibleError(NarsError):
 
 
 class RunError(NarsError):
+    pass
+
+
+class StorageAwayError(RunError):
     pass
 
 

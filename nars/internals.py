@@ -14,6 +14,7 @@ from optuna._hypervolume import compute_hypervolume
 from optuna.samplers._base import _process_constraints_after_trial
 from optuna.storages import BaseStorage
 from optuna.study import Study
+from optuna.study._frozen import FrozenStudy
 from optuna.study._multi_objective import _fast_non_domination_rank
 from optuna.trial import FrozenTrial, TrialState
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # the space and the sampler need no torch
     from torch import Tensor, nn
 
 __all__ = [
+    "FrozenStudy",
     "all_trials",
     "blend",
     "hypervolume",
@@ -29,9 +31,9 @@ __all__ = [
     "set_study_attribute",
     "set_trial_attribute",
     "storage_of",
+    "strengths",
     "study_attribute",
     "uploads",
-    "without_changing",
 ]
 
 
@@ -99,18 +101,18 @@ def non_domination_ranks(losses: NDArray[np.float64], n_below: int) -> NDArray[n
     return np.asarray(_fast_non_domination_rank(losses, n_below=n_below))
 
 
-def without_changing(policy: nn.Module, note: Callable[[str, float], None]) -> None:
-    """Let a policy of torchvision's automatic augmentation draw its changes, but not apply them.
+def strengths(policy: nn.Module, side: int) -> dict[str, tuple[list[float], bool]]:
+    """Return the changes of a policy of torchvision's automatic augmentation by their names.
 
-    Instead `note` is called with the name and the strength of each. torchvision has no other way to learn
-    what it drew.
+    Each comes with its strengths, from the least to the greatest, for images of `side` pixels, and with
+    whether they have either sign. A change without strengths has none.
     """
-
-    def apply(image: Tensor, name: str, strength: float, **_: Any) -> Tensor:
-        note(name, strength)
-        return image
-
-    object.__setattr__(policy, "_apply_image_or_video_transform", apply)
+    bins: Any = policy.num_magnitude_bins
+    table: Any = policy._AUGMENTATION_SPACE
+    found = {name: (function(bins, side, side), signed) for name, (function, signed) in table.items()}
+    return {
+        name: ([] if values is None else values.tolist(), signed) for name, (values, signed) in found.items()
+    }
 
 
 def blend(averages: list[Tensor], currents: list[Tensor], share: Tensor) -> None:

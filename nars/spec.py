@@ -8,6 +8,7 @@ stage a list of `Block` rows, a row one or more equal blocks. Nothing here impor
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
@@ -16,13 +17,35 @@ from pydantic import ConfigDict, Field, model_validator
 
 from nars.documents import Document, Frozen, kind_of, read_text
 from nars.errors import SpecError
+from nars.foreign.limits import MOST_BLOCKS, MOST_CHANNELS, MOST_EPOCHS, MOST_SIDE
+from nars.foreign.networks import check_network
 
-__all__ = ["Architecture", "Block", "Candidate", "Norm", "Recipe", "frozen_stages", "read", "unroll"]
+__all__ = [
+    "Architecture",
+    "Block",
+    "Candidate",
+    "Norm",
+    "Recipe",
+    "Trainable",
+    "frozen_stages",
+    "read",
+    "unroll",
+]
+
+_MOST_SETTING = 1e6
+"""The largest learning rate, decay, norm, temperature or parameter of a distribution of a recipe."""
+
+_MOST_EXPANSION = 64
+"""Largest factor from the channels of a block to its hidden ones."""
+
+_MOST_PADDING = 64
+"""Pixels that a convolution may be padded by."""
 
 Norm = Literal["bn", "gn", "sync_bn", "naive_sync_bn", "naive_sync_bn_weighted", "frozen_bn"]
 """Normalization layers by name; `nars.networks.norms.norm` documents each."""
 
-_Positive = Annotated[int, Field(ge=1)]
+_Channels = Annotated[int, Field(ge=1, le=MOST_CHANNELS)]
+_Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 _Fraction = Annotated[float, Field(ge=0, lt=1)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -44,16 +67,16 @@ class Block(Frozen):
     later_fields: ClassVar[tuple[str, ...]] = ("bias",)
 
     op: Literal["conv", "mbconv", "mbpool"]
-    channels: _Positive
+    channels: _Channels
     kernel: Literal[1, 3, 5, 7] | None = None
     stride: Literal[1, 2, -2] = 1
     """Stride of the first block; -2 upsamples by 2 (nearest) before the depthwise convolution."""
-    repeats: _Positive = 1
-    expansion: Annotated[int | float, Field(gt=0)] | None = None
+    repeats: Annotated[int, Field(ge=1, le=MOST_BLOCKS)] = 1
+    expansion: Annotated[int | float, Field(gt=0, le=_MOST_EXPANSION)] | None = None
     se: Literal["none", "hsigmoid", "sigmoid"] = "none"
     """The gate of squeeze-and-excitation."""
     activation: Literal["hswish", "relu", "relu6", "silu"] = "hswish"
-    padding: Annotated[int, Field(ge=0)] | Literal["same"] | None = None
+    padding: Annotated[int, Field(ge=0, le=_MOST_PADDING)] | Literal["same"] | None = None
     """Padding of the first block; None is kernel // 2. ``same`` is TensorFlow's: with stride 2 it pads an
     even map by one less at the top and left than at the bottom and right."""
     squeeze: Literal["input", "hidden"] = "input"
@@ -95,9 +118,9 @@ class Architecture(Document):
     later_fields: ClassVar[tuple[str, ...]] = ("norm_eps", "norm_momentum")
 
     name: str = "unnamed"
-    resolution: _Positive
-    in_channels: _Positive = 3
-    norm_eps: Annotated[float, Field(gt=0)] = 1e-5
+    resolution: _Side
+    in_channels: _Channels = 3
+    norm_eps: Annotated[float, Field(gt=0, le=1)] = 1e-5
     """Added to every variance by the norms."""
     norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Weight of a new batch in the running statistics of batch norms."""
@@ -106,6 +129,7 @@ class Architecture(Document):
     @model_validator(mode="after")
     def _rules(self) -> Self:
         rows = [row for stage in self.stages for row in stage]
+        check_network(rows, self.in_channels, self.resolution)
         if any(row.op == "mbpool" for row in rows[:-1]):
             raise ValueError("mbpool may only be the last row: it pools to 1x1")
         return self
@@ -153,23 +177,23 @@ class Recipe(Document):
 
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
     """Optimizer of all weights."""
-    lr: Annotated[float, Field(gt=0)] = 0.1
+    lr: Annotated[float, Field(gt=0, le=_MOST_SETTING)] = 0.1
     """Peak learning rate, after warm-up and before cosine decay to zero."""
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0, le=_MOST_SETTING)] = 1e-4
     """Weight decay of all parameters but norms and biases."""
     momentum: _Fraction = 0.9
     """Momentum of SGD and RMSProp, the first beta of AdamW."""
-    epochs: _Positive = 30
+    epochs: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 30
     """Passes over the training images."""
-    batch_size: _Positive = 64
+    batch_size: Annotated[int, Field(ge=1, le=MOST_EPOCHS)] = 64
     """Images a step."""
-    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
+    warmup_epochs: Annotated[float, Field(ge=0, le=MOST_EPOCHS)] = 1.0
     """Epochs in which the learning rate rises to its peak, at most half of all."""
     ema: bool = False
     """Average parameters and buffers over the steps, and measure and keep the average."""
     ema_decay: _Fraction = 0.99
     """Decay per step of the exponential moving average of parameters and buffers."""
-    mixup: Annotated[float, Field(ge=0)] = 0.0
+    mixup: Annotated[float, Field(ge=0, le=_MOST_SETTING)] = 0.0
     """Alpha of the Beta distribution of mixup; 0 is off."""
     label_smoothing: _Fraction = 0.0
     """Share of the target that all classes have in equal parts."""
@@ -177,7 +201,7 @@ class Recipe(Document):
     """Drop rate of the features before the classifier."""
     stochastic_depth: _Fraction = 0.0
     """Drop rate of the last residual block; it grows linearly over the blocks up to that."""
-    clip_norm: Annotated[float, Field(ge=0)] = 5.0
+    clip_norm: Annotated[float, Field(ge=0, le=_MOST_SETTING)] = 5.0
     """Largest gradient norm; 0 is no clipping."""
     augmentation: Literal["none", "shift", "flip_shift", "flip"] = "shift"
     """Random shifts by up to an eighth of the side; flips suit images whose mirror image means the same."""
@@ -195,7 +219,7 @@ class Recipe(Document):
     erasing: _Share = 0.0
     """Probability that a random box of an image, 2 to 33 % of its area, is set to the mean colour. Source:
     Random Erasing (AAAI 2020)."""
-    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    cutmix: Annotated[float, Field(ge=0, le=_MOST_SETTING)] = 0.0
     """Alpha of the Beta distribution of the pasted area; 0 is off. With `mixup`, each batch takes one of the
     two. Source: CutMix (ICCV 2019)."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -209,7 +233,7 @@ class Recipe(Document):
     """Draw every class equally often, with replacement, instead of every image once an epoch."""
     distill: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the loss that a teacher's answers have; the labels have the rest. 0 needs no teacher."""
-    distill_temperature: Annotated[float, Field(gt=0)] = 2.0
+    distill_temperature: Annotated[float, Field(gt=0, le=_MOST_SETTING)] = 2.0
     """Divides the logits of teacher and student before they are compared."""
 
     def frozen_stages(self, stages: int) -> int:
@@ -222,7 +246,29 @@ def frozen_stages(share: float, stages: int) -> int:
     return math.floor(share * stages + 1e-9)
 
 
-class Candidate(Document):
+class Trainable(Document):
+    """Something to build, and the recipe to train it by: a search measures it, and a task has its kind."""
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """The name of its architecture."""
+
+    @property
+    @abstractmethod
+    def epochs(self) -> int:
+        """How long it is trained."""
+
+    @abstractmethod
+    def for_epochs(self, epochs: int) -> Self:
+        """The same, trained for another time."""
+
+    @abstractmethod
+    def on(self, data: str | None) -> Self:
+        """The same, with the data that it was searched for."""
+
+
+class Candidate(Trainable):
     """A network and how it is trained: what a search measures."""
 
     kind: ClassVar[str] = "candidate"
@@ -231,6 +277,20 @@ class Candidate(Document):
     recipe: Recipe = Recipe()
     data: str | None = None
     """The data it was searched for or trained on, as ``--data`` names it; None if that is not recorded."""
+
+    @property
+    def title(self) -> str:
+        return self.architecture.name
+
+    @property
+    def epochs(self) -> int:
+        return self.recipe.epochs
+
+    def for_epochs(self, epochs: int) -> Self:
+        return self.replace(recipe=self.recipe.replace(epochs=epochs))
+
+    def on(self, data: str | None) -> Self:
+        return self.replace(data=data)
 
 
 def read(path: str | Path) -> Architecture | Recipe | Candidate:

@@ -87,6 +87,10 @@ class Record:
     """The process that trains the trial: host, process number and start time."""
     heartbeat: float | None = None
     """Time of the worker's last report, in seconds since 1970."""
+    worked: float | None = None
+    """Seconds in which the worker has worked on the trial, until its last report or the end."""
+    deaths: int | None = None
+    """How many workers have died with the trials that this one repeats."""
     seed: int | None = None
     epochs: int | None = None
     """Epochs trained, or while the trial runs, the most that it will train."""

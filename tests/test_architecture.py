@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "nars": [
         "errors internals",
-        "trials",
+        "trials foreign",
         "studies documents files device graphs",
-        "spec foreign",
+        "spec",
         "data space tensors artifacts",
         "training networks predictors",
         "parents deploy",
@@ -39,6 +39,7 @@ FLOORS = {
         "weights evaluation",
         "assembly",
         "training deploy",
+        "space",
         "cli task",
     ],
     "search_spaces": ["catalogue choice spaces"],

@@ -76,7 +76,7 @@ def show_cost(cost: DetectorCost, latency: Latency | None) -> None:
     """Print MACs by part, parameters, and the latency if it was measured."""
     heads = {"trunk": cost.trunk, "RPN": cost.rpn, "box head": cost.box, "mask head": cost.mask}
     shares = ", ".join(f"{name} {macs / 1e6:.1f} M" for name, macs in heads.items() if macs)
-    text = f"{cost.macs / 1e6:.1f} M MACs at {cost.side}x{cost.side} ({shares}), {cost.params / 1e6:.3f} M"
+    text = f"{cost.macs / 1e6:.1f} M MACs at {cost.side}x{cost.longer} ({shares}), {cost.params / 1e6:.3f} M"
     text += " parameters"
     if latency is not None:
         text += f", {1e3 * latency.median:.1f} ms ({1e3 * latency.low:.1f} to {1e3 * latency.high:.1f})"

@@ -86,7 +86,7 @@ def evaluate_command(
         numbers: dict[str, Any] = evaluation.numbers() | {
             "macs": cost.macs,
             "params": cost.params,
-            "macs_at": cost.side,
+            "macs_at": [cost.side, cost.longer],
             "latency": None if speed is None else speed.median,
             "per_class": dict(evaluation.main.per_class),
         }

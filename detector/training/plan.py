@@ -33,7 +33,7 @@ from detector.weights.saved import SavedDetector
 from nars.device import seeded
 from nars.spec import Architecture
 
-__all__ = ["CPU_SETTINGS", "Plan", "fitted_anchors", "plan"]
+__all__ = ["CPU_SETTINGS", "Plan", "fitted_anchors", "plan", "shorter_side"]
 
 CPU_SETTINGS: Mapping[str, Any] = {
     "box_samples": 64,
@@ -146,6 +146,11 @@ def _sizes(resolution: int, data: CocoData, given: Mapping[str, Any]) -> dict[st
     if "longest" in given:
         return {"shortest": (min(shortest, given["longest"]),)}
     return {"shortest": (shortest,), "longest": _longest(shortest)}
+
+
+def shorter_side(resolution: int, data: CocoData) -> int:
+    """Pixels of an image's shorter side for an architecture that was searched for this resolution."""
+    return int(_sizes(resolution, data, {})["shortest"][0])
 
 
 def _longest(shortest: int) -> int:

@@ -11,7 +11,8 @@ from typing import cast
 import torch
 
 from detector import distributed
-from detector.data.fingerprint import fingerprint
+from detector.data.fingerprint import earlier_fingerprint, fingerprint
+from detector.data.kept import kept
 from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation, evaluate
 from detector.model.detector import Detector
@@ -23,10 +24,14 @@ from detector.training.progress import Epoch, RunningMeans
 from detector.training.resident import Resident, fits
 from detector.training.step import Step
 from nars.device import half_precision
+from nars.tensors import fingerprint as digest_of
 from nars.training import checkpoint, optim
 from nars.training.patience import is_out_of_patience
 
 __all__ = ["Trainer"]
+
+_MEASURED, _MEASURED_ON_CPU = 32, 8
+"""Images that are measured at once on a GPU and on a CPU."""
 
 
 class Trainer:
@@ -44,8 +49,10 @@ class Trainer:
         seed: int,
         workers: int | None = None,
     ) -> None:
+        self._beginning = digest_of(model.state_dict())
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.data, self.training, self.device, self.seed = data, training, device, seed
+        self._data = fingerprint(data)
         self.workers = workers
         self.history: list[Epoch] = []
         self.running = RunningMeans()
@@ -54,7 +61,8 @@ class Trainer:
         masks = model.settings.mask
         self.target_names = ("boxes", "labels", "masks") if masks else ("boxes", "labels")
         augmentation = training.augmentation(model.settings)
-        self.dataset = DetectionDataset.training(data, augmentation, masks, seed)
+        self._images = data if workers else kept(data)  # every process that loads would keep its own
+        self.dataset = DetectionDataset.training(self._images, augmentation, masks, seed)
         rank, ranks = distributed.rank(), distributed.world_size()
         ratios = self.dataset.aspect_ratios
         self.batches = GroupedBatches(ratios, training.batch_size, seed, rank, ranks)
@@ -108,8 +116,14 @@ class Trainer:
 
     def measure(self) -> Evaluation:
         """Evaluate the model, or its average if there is one, on val."""
-        amp = self.training.amp
-        return evaluate(self.final_model, self.data, device=self.device, workers=self.workers, amp=amp)
+        return evaluate(
+            self.final_model,
+            self._images,
+            device=self.device,
+            batch_size=_MEASURED if self.device.type == "cuda" else _MEASURED_ON_CPU,
+            workers=self.workers,
+            amp=self.training.amp,
+        )
 
     def save(self, path: Path) -> None:
         """Write a checkpoint; the first process does so for all, because their states are equal."""
@@ -124,7 +138,8 @@ class Trainer:
         Raises `RunError` if the checkpoint is of another training.
         """
         generator = torch.default_generator
-        curve = checkpoint.restore(path, self._identity, self._parts, generator, self.device)
+        earlier = {"data": (earlier_fingerprint(self.data),), "start": (None,)}
+        curve = checkpoint.restore(path, self._identity, self._parts, generator, self.device, earlier)
         self.history = [Epoch(**entry) for entry in curve]
         if self.history:
             self.start -= self.history[-1].seconds
@@ -147,7 +162,8 @@ class Trainer:
             "training": self.training.to_yaml(),
             "settings": self.model.settings.to_yaml(),
             "parts": self.model.parts.model_dump(mode="json"),
-            "data": fingerprint(self.data),
+            "data": self._data,
             "seed": self.seed,
+            "start": self._beginning,
             "processes": distributed.world_size(),
         }

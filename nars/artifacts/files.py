@@ -14,7 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial
 
 from nars.artifacts.store import Store, reason_of
-from nars.errors import RunError
+from nars.errors import RunError, StorageAwayError
 from nars.files import sha256_of, write_whole
 from nars.trials import Artifact, Measurement, Purpose, artifact_of, write_artifact
 
@@ -32,8 +32,8 @@ def keep(
 ) -> None:
     """Copy `file` into the store for `purpose` of a running trial or a study, replacing the one before.
 
-    `measurements` are those of a checkpoint. Raises `RunError` with the reason, such as a full disk; the file
-    before is then kept.
+    `measurements` are those of a checkpoint. Raises `RunError` with the reason, such as a full disk, and
+    `StorageAwayError` if the study cannot be told; the file before is then kept.
     """
     before = artifact_of(owner, purpose)
     try:
@@ -44,6 +44,8 @@ def keep(
             undo.callback(named.remove)
             name = upload_artifact(artifact_store=named, file_path=str(file), study_or_trial=owner)
             undo.pop_all()
+    except StorageAwayError:
+        raise
     except Exception as error:  # each kind of store raises its own
         raise RunError(f"cannot keep {purpose} in {store.location}: {reason_of(error)}") from None
     write_artifact(owner, purpose, Artifact(name, size, digest, measurements))

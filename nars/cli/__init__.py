@@ -6,6 +6,7 @@ what is heavy is imported by the function that needs it: ``nars --help`` imports
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -13,13 +14,14 @@ from collections.abc import Sequence
 import click
 
 from nars.cli.commands import StoppedError, Table
-from nars.errors import NarsError
+from nars.errors import NarsError, StorageAwayError
 
 __all__ = ["main"]
 
 COMMANDS = {
     "search": ("nars.cli.search:search_command", "Search architecture and recipe together."),
     "worker": ("nars.cli.search:worker_command", "Join a running search as one more worker."),
+    "storage": ("nars.cli.storage:storage_command", "Serve a database to hundreds of workers."),
     "export": ("nars.cli.export:export_command", "Write the winner, the front, the trials, or a network."),
     "report": ("nars.cli.export:report_command", "Draw the pictures of a search in one HTML file."),
     "profile": ("nars.cli.profile:profile_command", "Show MACs, parameters and latency stage by stage."),
@@ -47,7 +49,11 @@ def nars() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 on success, 2 with one line on stderr for a user's mistake."""
+    """Run a command; 0 on success, 2 with one line on stderr for a user's mistake.
+
+    Characters that the terminal's encoding lacks are printed as escapes.
+    """
+    _escape_what_is_lacking()
     try:
         result = nars.main(arguments, prog_name="nars", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -60,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.format_message(), error.exit_code)
     except click.ClickException as error:
         return _fail(error.format_message())
+    except StorageAwayError as error:
+        return _fail(str(error), os.EX_TEMPFAIL)
     except NarsError as error:
         return _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
@@ -71,6 +79,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     return result if isinstance(result, int) else 0
+
+
+def _escape_what_is_lacking() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _fail(message: str, exit_code: int = 2) -> int:

@@ -33,10 +33,13 @@ def data_command(context: click.Context, source: str, drop_bad: bool, as_json: b
 
     from nars import data
 
-    summary = data.load(source, drop_bad=drop_bad).summary()
+    images = data.load(source, drop_bad=drop_bad)
+    summary = images.summary()
     if as_json:
         click.echo(to_json(summary))
         return
+    for part in images.parts:
+        click.echo(part.line())
     table = Table("class", *summary["splits"], title=summary["name"], title_justify="left")
     for name in summary["classes"]:
         table.add_row(name, *(str(split["per_class"][name]) for split in summary["splits"].values()))

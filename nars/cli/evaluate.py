@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nars.cli.options.reading import measured_whole, say_parts
 from nars.cli.options.values import (
     data_option,
     data_to_use,
@@ -40,16 +41,20 @@ _NAME = 24
 @click.option(
     "--split",
     type=click.Choice(["train", "val", "test"]),
-    default="test",
-    show_default=True,
-    help="Part of the data to score on.",
+    help="Part of the data to score on; by default test, or all of other data that have no splits.",
 )
 @metric_option
 @drop_bad_option
 @device_option
 @json_option
 def evaluate_command(
-    weights: Path, data: str | None, split: str, metric: str, drop_bad: bool, device: str, as_json: bool
+    weights: Path,
+    data: str | None,
+    split: str | None,
+    metric: str,
+    drop_bad: bool,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Score the network in WEIGHTS on a split of a data set, class by class.
 
@@ -72,7 +77,10 @@ def evaluate_command(
     trained = load_weights(weights)
     source = data_to_use(data, trained.candidate.data, weights)
     with naming_source(data, weights):
-        images = load(source, drop_bad=drop_bad).fitted(trained.candidate.recipe.fit)
+        whole = split is None and measured_whole(data, trained.candidate.data)
+        images = load(source, drop_bad=drop_bad, whole=whole).fitted(trained.candidate.recipe.fit)
+    say_parts(images.parts, quiet=as_json)
+    split = split or "test"
     if images.classes != trained.classes:
         raise WeightsError(_difference(weights, trained.classes, source, images.classes))
     evaluation.check_metric(scored, images, split)
@@ -88,9 +96,19 @@ def evaluate_command(
         auroc=True,
     )
     if as_json:
-        click.echo(to_json(asdict(metrics) | {"metric": metric, "classes": images.classes}))
+        click.echo(
+            to_json(
+                asdict(metrics)
+                | {
+                    "metric": metric,
+                    "classes": images.classes,
+                    "parts": [part.row() for part in images.parts],
+                }
+            )
+        )
     else:
-        _show(metrics, metric, images.classes, f"{metrics.images} {split} images of {source}")
+        part = "" if len(images.parts) == 1 else f"{split} "
+        _show(metrics, metric, images.classes, f"{metrics.images} {part}images of {source}")
 
 
 def _difference(weights: Path, mine: tuple[str, ...], source: str, theirs: tuple[str, ...]) -> str:

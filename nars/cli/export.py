@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nars.cli.options.values import AMOUNT, DURATION, json_option, quiet_optuna, run_option, to_json
+from nars.cli.options.values import (
+    AMOUNT,
+    DURATION,
+    json_option,
+    quiet_optuna,
+    run_option,
+    storage_option,
+    to_json,
+)
 from nars.errors import closest
 
 if TYPE_CHECKING:
@@ -18,6 +26,11 @@ if TYPE_CHECKING:
 
 _output = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="File to write; by default the terminal."
+)
+
+
+_report_output = click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="File to write instead of RUN/report.html."
 )
 
 
@@ -99,6 +112,7 @@ def weights_command(weights: Path, form: str, output: Path, as_json: bool) -> No
 @click.option("--weights", type=click.Path(path_type=Path), hidden=True)  # version 0.1: nars export FILE
 @_output
 @json_option
+@storage_option
 def best_arch_command(
     folder: Path | None,
     max_macs: float | None,
@@ -109,6 +123,7 @@ def best_arch_command(
     weights: Path | None,
     output: Path | None,
     as_json: bool,
+    storage: str | None,
 ) -> None:
     """Write the winner's architecture, recipe and data as YAML, or the trained network as ONNX or pt2.
 
@@ -123,8 +138,8 @@ def best_arch_command(
     from nars.searching import results
 
     limits = {"macs": max_macs, "params": max_params, "latency": max_latency}
-    run = _open(folder)
-    study = run.study()
+    run = _open(folder, storage)
+    study = run.read()
     within = {name: limit for name, limit in limits.items() if limit is not None}
     best = results.winner(study, run.config, within)
     candidate = results.best_candidate(run.config, best)
@@ -153,8 +168,14 @@ def best_arch_command(
 @_random_option
 @_output
 @json_option
+@storage_option
 def pareto_command(
-    folder: Path | None, form: str, random_weights: bool, output: Path | None, as_json: bool
+    folder: Path | None,
+    form: str,
+    random_weights: bool,
+    output: Path | None,
+    as_json: bool,
+    storage: str | None,
 ) -> None:
     """Write the front, the candidates that no other dominates: as CSV, or each as a file of its own.
 
@@ -162,8 +183,8 @@ def pareto_command(
     """
     from nars.searching import confirm, results
 
-    run = _open(folder)
-    study = run.study()
+    run = _open(folder, storage)
+    study = run.read()
     front = results.front_table(study, run.config)
     if form == "csv":
         _write_table(front, output, as_json)
@@ -191,15 +212,16 @@ def pareto_command(
 @run_option
 @_output
 @json_option
-def trials_command(folder: Path | None, output: Path | None, as_json: bool) -> None:
+@storage_option
+def trials_command(folder: Path | None, output: Path | None, as_json: bool, storage: str | None) -> None:
     """Write every trial as CSV, with its scores, costs and genotype.
 
     Example: nars export trials -o trials.csv
     """
     from nars.searching.results import trials_table
 
-    run = _open(folder)
-    _write_table(trials_table(run.study(), run.config), output, as_json)
+    run = _open(folder, storage)
+    _write_table(trials_table(run.read(), run.config), output, as_json)
 
 
 @click.command("report")
@@ -207,27 +229,31 @@ def trials_command(folder: Path | None, output: Path | None, as_json: bool) -> N
 @click.option(
     "--metric", help="Metric of the run; needed if it is a user's function, because its code is run."
 )
-def report_command(folder: Path | None, metric: str | None) -> None:
+@storage_option
+@_report_output
+def report_command(folder: Path | None, metric: str | None, storage: str | None, output: Path | None) -> None:
     """Write one HTML file to the run folder: winner, front, trials, importance, trust in the predictor.
 
     Example: nars report --run runs/first
     """
     from nars.training.metrics import check_repeated
 
-    run = _open(folder)
+    run = _open(folder, storage)
     check_repeated(run.config.metric, metric, str(run.folder))
 
     from nars.report.page import write_report
 
-    click.echo(f"written to {write_report(run, run.study())}")
+    click.echo(f"written to {write_report(run, run.read(), output)}")
 
 
-def _open(folder: Path | None) -> Run:
-    """The run in `folder`, or the latest one."""
+def _open(folder: Path | None, storage: str | None) -> Run:
+    """The run in `folder`, or the latest one; `storage` repeats one outside of its folder."""
+    from nars.runs.passwords import given
     from nars.runs.run import latest, open_run
 
     quiet_optuna()
-    return latest() if folder is None else open_run(folder)
+    named = given(storage)
+    return latest(named) if folder is None else open_run(folder, named)
 
 
 def _show(made: Exported, output: Path, as_json: bool) -> None:

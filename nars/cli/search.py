@@ -13,7 +13,7 @@ from nars.cli.options.requests import request_options, requested, say, say_defau
 from nars.cli.options.values import artifacts_option, device_option, json_option, quiet_optuna, to_json
 
 GROUPS = {
-    "Data": ("data", "drop_bad", "task", "metric"),
+    "Data": ("data", "drop_bad", "task", "mask", "metric"),
     "Space": ("space", "init", "reference_epochs", "fix"),
     "Limits": ("max_macs", "max_params", "max_latency"),
     "Search": (
@@ -51,7 +51,11 @@ class _Epochs(click.ParamType[Any]):
     "--run", "folder", type=click.Path(path_type=Path), help="Run folder; by default named by the settings."
 )
 @click.option("--resume", is_flag=True, help="Refuse to start a new search.")
-@click.option("--storage", help="An Optuna storage URL to use instead of the run folder's journal.")
+@click.option(
+    "--storage",
+    help="An Optuna storage URL, or @FILE with one, to use instead of the run folder's journal; NARS_STORAGE "
+    "is the same without showing a password.",
+)
 @artifacts_option
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per GPU or core.")
 @click.option(
@@ -84,10 +88,12 @@ def search_command(
     request = requested(fields)  # a mistake is answered before the imports
 
     from nars.cli import display
+    from nars.runs.passwords import given
     from nars.runs.run import default_folder
     from nars.searching.configure import configure, what_is_left
 
     quiet_optuna()
+    storage = given(storage)
     about_space: list[str] = []
     config = configure(request, folder, about_space.append)
     folder = folder or default_folder(config)
@@ -126,7 +132,10 @@ def search_command(
 
 
 @click.command("worker")
-@click.option("--storage", required=True, help="Path of a journal file, or an Optuna storage URL.")
+@click.option(
+    "--storage",
+    help="Path of a journal file, an Optuna storage URL, or @FILE with one; by default NARS_STORAGE.",
+)
 @click.option("--study", "name", required=True, help="Name of the study, which is that of the run folder.")
 @click.option("--data", help="Where the data are on this machine, if not where the search was started.")
 @artifacts_option
@@ -134,7 +143,7 @@ def search_command(
 @click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
 @device_option
 def worker_command(
-    storage: str,
+    storage: str | None,
     name: str,
     data: str | None,
     artifacts: str | None,
@@ -146,7 +155,11 @@ def worker_command(
 
     Example: nars worker --storage runs/first/study.journal --study first
     """
+    from nars.runs.passwords import given
     from nars.workers.join import join
 
     quiet_optuna()
+    storage = given(storage)
+    if storage is None:
+        raise click.UsageError("Missing option '--storage', or NARS_STORAGE.")
     join(storage, name, data=data, device=device, parent=parent, artifacts=artifacts, metric=metric)

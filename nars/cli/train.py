@@ -10,6 +10,7 @@ import click
 
 from nars.cli.commands import GroupedCommand, StoppedError
 from nars.cli.options.fields import given, options_of
+from nars.cli.options.reading import say_parts
 from nars.cli.options.values import (
     data_option,
     data_to_use,
@@ -26,9 +27,14 @@ from nars.cli.training import Destination, Results, Saving, training_progress
 from nars.spec import Recipe
 
 if TYPE_CHECKING:
+    from nars.data import ImageData
+    from nars.parents.beginning import Beginning
     from nars.spec import Candidate
     from nars.training.loop import Progress
 
+
+_AUTO = "auto"
+"""The name that leaves the choice of the parent to the images."""
 
 GROUPS = {
     "Data": ("data", "drop_bad"),
@@ -113,15 +119,18 @@ def train_command(
     from nars.training import loop
 
     assert candidate.data is not None
-    beginning = Beginning.of(init, weights)
+    named_parent = Beginning.of(init, weights) if init != _AUTO else None
     with naming_source(data, arch):
-        images = beginning.as_seen(load(candidate.data, drop_bad=drop_bad).fitted(candidate.recipe.fit))
+        images = load(candidate.data, drop_bad=drop_bad).fitted(candidate.recipe.fit)
+    beginning = named_parent or _suitable(candidate, images)
+    images = beginning.as_seen(images)
     for split in ("val", "test"):
         check_metric(scored, images, split)
     torch_device = resolve(device)
     with seeded(seed, torch_device):
         model = build(candidate.architecture, len(images.classes), candidate.recipe)
     begun = beginning.begin(model, candidate.architecture, images, torch_device)
+    say_parts(images.parts, quiet=as_json)
     if not as_json:
         for line in filter(None, (begun, f"training on {candidate.data}")):
             click.echo(line, err=True)
@@ -154,8 +163,19 @@ def train_command(
         destination.checkpoint.unlink(missing_ok=True)
     else:
         results.draw(destination.folder / "results.png")
-    for line in [to_json(results.to_dict())] if as_json else results.lines():
+    numbers = results.to_dict() | {"parts": [part.row() for part in images.parts]}
+    for line in [to_json(numbers)] if as_json else results.lines():
         click.echo(line)
+
+
+def _suitable(candidate: Candidate, images: ImageData) -> Beginning:
+    """The parent that a search from these images would take, if the candidate can inherit from it."""
+    from nars.parents.beginning import Beginning
+    from nars.parents.choice import parent_for
+
+    choice = parent_for(candidate.architecture, images.size)
+    click.echo(f"--init auto takes {choice.name}: {choice.reason}", err=True)
+    return Beginning.of(choice.name, None)
 
 
 def _candidate(arch: str, data: str | None, recipe: str | None, options: dict[str, Any]) -> Candidate:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +21,20 @@ from nars.data.images import ImageData
 from nars.data.splits import MemorySplit
 from nars.data.splitting import cut
 from nars.errors import DataError, closest
+from nars.foreign.limits import MOST_CLASSES, check_inflated
+from nars.foreign.parts import Part
+from nars.foreign.paths import open_file
 
 __all__ = ["digits", "from_arrays", "npz"]
 
 _SPLITS = ("train", "val", "test")
 """Splits of every data set, in the order in which they count in a fingerprint."""
+
+_DAMAGE = (
+    *(ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, KeyError),
+    *(TypeError, SyntaxError, OverflowError, RecursionError, IndexError, struct.error),
+)
+"""Exceptions that damaged archives and arrays raise; an archive with a password is a `RuntimeError`."""
 
 _KEYS = tuple(f"{kind}_{split}" for split in _SPLITS for kind in "xy")
 """Keys of an ``.npz``; ``classes`` is another."""
@@ -36,7 +49,9 @@ def digits() -> ImageData:
 
     bunch = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)  # its grey levels are 0..16
-    return from_arrays("digits", {"x_train": images, "y_train": bunch.target}, map(str, range(10)))
+    data = from_arrays("digits", {"x_train": images, "y_train": bunch.target}, map(str, range(10)))
+    layout = "the digits that come with nars (a folder called digits would be taken)"
+    return replace(data, parts=tuple(replace(part, layout=layout) for part in data.parts))
 
 
 def npz(path: Path) -> ImageData:
@@ -46,14 +61,18 @@ def npz(path: Path) -> ImageData:
     `DataError`.
     """
     try:
-        with path.open("rb") as stream, zipfile.ZipFile(stream):  # a lone array is no zip
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file}
+        with open_file(path) as stream, zipfile.ZipFile(stream) as archive:  # a lone array is no zip
+            check_inflated(archive.infolist(), os.fstat(stream.fileno()).st_size)
+            arrays = {
+                entry.filename.removesuffix(".npy"): _array(archive, entry) for entry in archive.infolist()
+            }
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"cannot read {path}: {error}") from None
+    except MemoryError:
+        raise DataError(f"cannot read {path}: there is not enough memory for it") from None
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise DataError(f"cannot read {path}: {reason}") from None
     for key in arrays:
         if key not in (*_KEYS, "classes"):
             raise DataError(f"{path}: unknown key {key!r}: {closest(key, (*_KEYS, 'classes'))}")
@@ -64,6 +83,20 @@ def npz(path: Path) -> ImageData:
         return from_arrays(path.stem, arrays, None if classes is None else map(str, classes.tolist()))
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
+    """Read an array whose header promises no more than its file has. Raises one of `_DAMAGE`."""
+    with archive.open(entry) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
+        shape, _, kind = read(stream)
+        if kind.hasobject:
+            raise ValueError(f"{entry.filename}: Object arrays cannot be loaded, since they could run code")
+        if any(length < 0 for length in shape) or math.prod(shape) * kind.itemsize > entry.file_size:
+            raise ValueError(f"{entry.filename} is cut short: its shape {shape} needs more than it has")
+    with archive.open(entry) as stream:
+        return np.lib.format.read_array(stream, allow_pickle=False)
 
 
 def from_arrays(name: str, arrays: Mapping[str, NDArray[Any]], classes: Any = None) -> ImageData:
@@ -89,7 +122,13 @@ def from_arrays(name: str, arrays: Mapping[str, NDArray[Any]], classes: Any = No
         x, y = splits[split]
         digest.update(f"{x.shape}".encode() + np.ascontiguousarray(x).data + y.astype(np.int64).data)
         built[split] = MemorySplit(_square(x), torch.from_numpy(y.astype(np.int64)))
-    return ImageData(name, names, built["train"], built["val"], built["test"], digest.hexdigest())
+    data = ImageData(name, names, built["train"], built["val"], built["test"], digest.hexdigest())
+    note = ("cut from train, since there is none",)
+    parts = (
+        Part(split, len(built[split]), names, "arrays", notes=note if split in absent else ())
+        for split in _SPLITS
+    )
+    return replace(data, parts=tuple(parts))
 
 
 def _given(arrays: Mapping[str, NDArray[Any]], split: str) -> bool:
@@ -116,7 +155,10 @@ def _pair(arrays: Mapping[str, NDArray[Any]], split: str) -> tuple[NDArray[Any],
 
 
 def _numbered(labels: NDArray[Any]) -> tuple[str, ...]:
-    return tuple(map(str, range(int(labels.max()) + 1)))
+    most = int(labels.max())
+    if most >= MOST_CLASSES:
+        raise DataError(f"y_train has label {most}; there are at most {MOST_CLASSES} classes")
+    return tuple(map(str, range(most + 1)))
 
 
 def _check_labels(split: str, labels: NDArray[Any], names: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
 """The changes of TrivialAugment and RandAugment for a whole batch at once, as a GPU needs them.
 
-torchvision draws a change and its strength and applies them to one image; on a GPU every image would cost a
-dozen launches. Here torchvision draws, the same numbers as on a CPU, and the images that got the same change
-are changed together, each by its own strength. Pixels differ by at most one level from torchvision's.
+torchvision changes one image at a time; on a GPU every image would cost a dozen launches. Here the images
+that got the same kind of change are changed together, each by its own strength. Pixels differ by at most one
+level from torchvision's.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def hashes(files: Sequence[Path], root: Path) -> list[str]:
     """
     if len(files) < MANY:
         return [_hash(file) for file in files]
-    name = hashlib.blake2b(str(root.resolve()).encode(), digest_size=16).hexdigest()
+    name = hashlib.blake2b(str(root.resolve()).encode(errors="surrogateescape"), digest_size=16).hexdigest()
     memory = cache.folder() / f"{name}.json"
     known, fresh = _remembered(memory), dict[str, list[Any]]()
     stamps = {file: _stamp(file) for file in files}

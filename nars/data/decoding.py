@@ -7,7 +7,7 @@ import logging
 import statistics
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import PIL
@@ -20,8 +20,9 @@ from nars.data.pictures import READERS, Fit, Picture, read_square, with_remedy
 from nars.data.splits import MEMORY_LIMIT, DiskSplit, MemorySplit, Split
 from nars.data.splitting import cut
 from nars.errors import DataError
+from nars.foreign.parts import Part
 
-__all__ = ["KEPT_SIDE", "Squares", "from_pictures"]
+__all__ = ["KEPT_SIDE", "Reading", "Squares", "from_pictures"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,19 @@ _VERSION = "squares 1"
 """Changes when the same file becomes other pixels."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a source is read, to be said of its parts."""
+
+    layout: str
+    """The kind of source that it is taken for."""
+    notes: tuple[str, ...] = ()
+    passed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Counts of files that were passed over by reason, for each split."""
+    whole: bool = False
+    """Whether images without any split stay together, as each of the three, since they are only measured."""
+
+
 def from_pictures(
     name: str,
     classes: tuple[str, ...],
@@ -46,6 +60,7 @@ def from_pictures(
     *,
     drop_bad: bool,
     earlier: Sequence[str] = (),
+    reading: Reading = Reading("pictures"),
 ) -> ImageData:
     """Data from pictures not read yet; if val or test is missing, it is cut from train.
 
@@ -55,7 +70,8 @@ def from_pictures(
     """
     parts = dict(splits)
     absent = [split for split in ("val", "test") if split not in parts]
-    if absent:
+    whole = reading.whole and len(absent) == 2
+    if absent and not whole:
         train = parts["train"]
         pieces = cut([picture.label for picture in train], len(absent))
         for split, index in zip(("train", *absent), pieces, strict=True):
@@ -68,18 +84,44 @@ def from_pictures(
         dropped |= {f"{split}/{name}": line for name, line in squares.dropped.items()}
         if not len(built[split]):
             raise DataError(f"{name}: no images for {split}; give it some, or more to train")
-    if len(set(built["train"].labels.tolist())) < 2:
+    if whole:
+        built, absent = dict.fromkeys(("train", "val", "test"), built["train"]), []
+    elif len(set(built["train"].labels.tolist())) < 2:
         raise DataError(f"{name}: the training images are of one class; a classifier needs two or more")
     _warn(name, classes, built, absent, len(dropped))
     lines = tuple(dropped.values())
     old = _digest([*classes, "", *(earlier or content), "", *lines])
     new = _digest([*classes, "", *content, "", *dropped]) if earlier else old
     data = ImageData(name, classes, built["train"], built["val"], built["test"], new)
-    return replace(data, earlier_fingerprints=(old,) if earlier else (), dropped=lines)
+    told = _parts(built, classes, absent, reading, whole=whole)
+    return replace(data, earlier_fingerprints=(old,) if earlier else (), dropped=lines, parts=told)
+
+
+def _parts(
+    built: Mapping[str, Split],
+    classes: tuple[str, ...],
+    absent: Sequence[str],
+    reading: Reading,
+    *,
+    whole: bool,
+) -> tuple[Part, ...]:
+    """A description of each split."""
+    parts = []
+    for split in ("train", "val", "test")[: 1 if whole else 3]:
+        notes = reading.notes
+        if whole:
+            notes = (*notes, "not divided, since it is only measured")
+        elif split in absent:
+            notes = (*notes, "cut from train, since there is none")
+        passed = reading.passed.get(split, {})
+        name = "all" if whole else split
+        parts.append(Part(name, len(built[split]), classes, reading.layout, None, notes, passed))
+    return tuple(parts)
 
 
 def _digest(lines: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    """The digest of lines; a file name that is not UTF-8 counts by its bytes."""
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def _warn(

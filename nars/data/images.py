@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nars.data.pictures import Fit
 from nars.data.splits import ImageSize, Split
+from nars.foreign.parts import Part
 
 __all__ = ["ImageData", "evenly", "in_groups", "in_order", "shuffled"]
 
@@ -31,6 +32,8 @@ class ImageData:
     """Digests by older versions, which for folders of images covered only names and sizes of the files."""
     dropped: tuple[str, ...] = ()
     """One line about each image that could not be read and was left out, as asked."""
+    parts: tuple[Part, ...] = ()
+    """How each split was read, and what was passed over."""
     normalization: tuple[Tensor, Tensor] | None = None
     """Mean [3] and deviation [3], in 0..1, that take the place of the training images' own."""
 
@@ -99,6 +102,7 @@ class ImageData:
             "splits": splits,
             "mean": [round(value, 4) for value in self.mean.tolist()],
             "std": [round(value, 4) for value in self.std.tolist()],
+            "parts": [part.row() for part in self.parts],
             "dropped": list(self.dropped),
             "fingerprint": self.fingerprint,
         }

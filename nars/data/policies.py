@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,7 +14,7 @@ from torchvision.transforms import InterpolationMode, v2
 from nars.data.batched_policies import Change, changed
 from nars.data.crops import random_boxes
 from nars.device import seeded
-from nars.internals import without_changing
+from nars.internals import strengths
 
 __all__ = ["Policy", "change", "drawn_changes", "erase"]
 
@@ -31,10 +30,10 @@ _ERASED_ASPECT = 10 / 3
 def change(images: Tensor, policy: Policy, magnitude: int, generator: torch.Generator) -> Tensor:
     """Change every image of uint8 [N, 1 or 3, R, R] by a `policy` of `nars.spec.Recipe`.
 
-    One number is drawn from `generator`, a CPU one, and seeds the draws for the batch. On a CPU images are
-    changed one by one: hardly two of a batch get the same change at the same strength. On small images that
-    takes 0.2 to 0.5 ms each, 2 to 5 % of a training step of EfficientNet-Lite0
-    (`experiments/recipe_speed.py`). On a GPU those with the same change are changed together.
+    `generator` is a CPU one. On a CPU it seeds the draws for the batch, and images are changed one by one:
+    hardly two get the same change at the same strength. On small images that takes 0.2 to 0.5 ms each, 2 to
+    5 % of a training step of EfficientNet-Lite0 (`experiments/recipe_speed.py`). On a GPU the draws are
+    others, and images with the same kind of change are changed together.
     """
     if policy == "none":
         return images
@@ -50,20 +49,25 @@ def change(images: Tensor, policy: Policy, magnitude: int, generator: torch.Gene
 def drawn_changes(
     count: int, side: int, policy: Policy, magnitude: int, generator: torch.Generator
 ) -> list[list[Change]]:
-    """The changes that `change` draws for `count` images of `side` pixels, without applying them.
+    """Changes for `count` images of `side` pixels, drawn as the policies of torchvision draw them.
 
     There is a list of `count` for every change that an image gets, in order.
     """
-    made: list[Change] = []
-    transform = _transform(policy, magnitude)
-    drawing = copy.copy(transform)
-    without_changing(drawing, lambda name, strength: made.append((name, strength)))
-    blank = torch.zeros(3, side, side, dtype=torch.uint8)
-    with _drawing(generator):
-        for _ in range(count):
-            drawing(blank)
-    rounds = len(made) // count
-    return [made[number::rounds] for number in range(rounds)]
+    table = strengths(_transform(policy, magnitude), side)
+    names = list(table)
+    rounds = 1 if policy == "trivial_augment" else 2
+    kinds = torch.randint(len(names), (rounds, count), generator=generator).tolist()
+    places = torch.rand(rounds, count, generator=generator).tolist()
+    signs = (torch.rand(rounds, count, generator=generator) < 0.5).tolist()
+
+    def one(kind: int, place: float, is_negative: bool) -> Change:
+        values, signed = table[names[kind]]
+        if not values:
+            return names[kind], 0.0
+        value = values[int(place * len(values)) if policy == "trivial_augment" else magnitude]
+        return names[kind], -value if signed and is_negative else value
+
+    return [list(map(one, *row)) for row in zip(kinds, places, signs, strict=True)]
 
 
 @contextmanager

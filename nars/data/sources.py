@@ -11,6 +11,8 @@ from nars.data.readers.hub import hub
 from nars.data.readers.table import TABLES, table
 from nars.data.readers.torchvision_sets import SETS, torchvision_set
 from nars.errors import DataError, closest
+from nars.foreign.files import folders
+from nars.foreign.names import is_leftover
 
 __all__ = ["load"]
 
@@ -21,17 +23,18 @@ _CLOTHING = Path(__file__).parent / "clothing"
 """600 photos of clothes, which the README.md in this folder describes."""
 
 
-def load(source: str | Path, *, drop_bad: bool = False) -> ImageData:
+def load(source: str | Path, *, drop_bad: bool = False, whole: bool = False) -> ImageData:
     """Data from a folder of class folders, an ``.npz``, ``.csv`` or ``.parquet`` file, or by a name.
 
-    ``digits`` and ``clothing`` come with nars; a folder called clothing comes first. ``NAME:FOLDER`` is one
+    ``digits`` and ``clothing`` come with nars; a folder of that name comes first. ``NAME:FOLDER`` is one
     of torchvision's data sets, such as cifar10; ``hf:NAME`` is one of Hugging Face's, or a folder that its
     package loads. A split that the source lacks is cut from its training images, always in the same way.
+    With `whole`, a folder or table without any split is left in one piece: each of the three is all of it.
     A picture that cannot be read is an error or, with `drop_bad`, left out and logged. Raises `DataError`.
     """
     name, _, root = str(source).partition(":")
     path = Path(source)
-    if source == "digits":
+    if source == "digits" and not path.is_dir():
         return digits()
     if source == "clothing" and not path.exists():
         return folder(_CLOTHING)
@@ -41,13 +44,27 @@ def load(source: str | Path, *, drop_bad: bool = False) -> ImageData:
         return torchvision_set(name, Path(root), drop_bad=drop_bad)
     if name == "hf" and root and not path.exists():
         return hub(root, drop_bad=drop_bad)
-    if path.is_dir():
-        return folder(path, drop_bad=drop_bad)
+    if path.exists():
+        return _at(path, drop_bad=drop_bad, whole=whole)
     if path.suffix == ".npz":
         return npz(path)
-    if path.suffix.lower() in TABLES and path.exists():
-        return table(path, drop_bad=drop_bad)
-    if path.exists():
-        raise DataError(f"{path} is neither a folder nor an .npz, .csv or .parquet file")
     names = [*_EMBEDDED, *SETS, "hf:NAME"]
     raise DataError(f"no data {str(source)!r}: neither a folder, a file nor a name: {closest(name, names)}")
+
+
+def _at(path: Path, *, drop_bad: bool, whole: bool) -> ImageData:
+    """Data from a folder or file that is there. Raises `DataError`."""
+    listed = _table_in(path) if path.is_dir() else path
+    if listed is not None and listed.suffix.lower() in TABLES:
+        return table(listed, drop_bad=drop_bad, whole=whole)
+    if path.is_dir():
+        return folder(path, drop_bad=drop_bad, whole=whole)
+    if path.suffix == ".npz":
+        return npz(path)
+    raise DataError(f"{path} is neither a folder nor an .npz, .csv or .parquet file")
+
+
+def _table_in(path: Path) -> Path | None:
+    """The only table of a folder that has at most one folder, for its pictures."""
+    tables = [file for file in path.iterdir() if file.suffix.lower() in TABLES and not is_leftover(file.name)]
+    return tables[0] if len(tables) == 1 and len(folders(path)) < 2 else None

@@ -88,16 +88,26 @@ class Finder:
                 index[folded(parts[-1])].append(parts)
         return index
 
+    @cached_property
+    def _by_stem(self) -> dict[str, list[tuple[str, ...]]]:
+        index: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+        for name, options in self._by_name.items():
+            index[name.rpartition(".")[0]] += options
+        return index
+
     def find(self, name: str, below: Sequence[str] = ()) -> Path | None:
         """The file that `name` means, relative to the root; None if there is none, or if several fit.
 
-        It is the file of that name whose folders agree best, from the last one up, in any case; files
-        `below` folders come first.
+        It is the file of that name, with or without its suffix, whose folders agree best, from the last one
+        up, in any case; files `below` folders come first.
         """
         parts = parts_of(name)
         if not parts:
             return None
-        options = self._by_name.get(folded(parts[-1])) or self._by_name.get(folded(unquote(parts[-1])), [])
+        keys = (folded(parts[-1]), folded(unquote(parts[-1])))
+        options = next((self._by_name[key] for key in keys if key in self._by_name), [])
+        if not options and not parts[-1].lower().endswith(tuple(self.suffixes)):
+            options = self._by_stem.get(keys[0], [])
         inside = [option for option in options if option[: len(below)] == tuple(below)]
         options = inside or options
         if len(options) > 1:
@@ -123,8 +133,8 @@ class Finder:
 def _agreement(option: tuple[str, ...], parts: tuple[str, ...]) -> tuple[int, int]:
     """How many parts agree from the end, in any case and exactly."""
     exact = folding = 0
-    for mine, theirs in zip(reversed(option), reversed(parts), strict=False):
-        if folded(mine) != folded(theirs):
+    for position, (mine, theirs) in enumerate(zip(reversed(option), reversed(parts), strict=False)):
+        if folded(mine) != folded(theirs) and position:
             break
         folding += 1
         exact += mine == theirs

@@ -18,10 +18,16 @@ from typing import BinaryIO
 
 from nars.errors import DataError, UsageError
 
-__all__ = ["MOST_BYTES", "allow", "copied", "inside", "open_file", "read_bytes"]
+__all__ = ["MOST_BYTES", "allow", "copied", "inside", "one_part", "open_file", "read_bytes"]
 
 MOST_BYTES = 2**31
 """Bytes of the largest file that is read whole."""
+
+_LONGEST_NAME = 150
+"""Characters of a file's name that is made from another name."""
+
+_PART = 2**20
+"""Bytes that are read at a time beyond the size that a file says it has."""
 
 _ALSO_FROM = "NARS_ALSO_FROM"
 """Environment variable with the folders of ``--also-from``, separated as in ``PATH``."""
@@ -49,10 +55,15 @@ def open_file(path: str | Path) -> BinaryIO:
 def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:
     """Read a regular file whole. Raises `OSError`, also if it has more than `most` bytes."""
     with open_file(path) as stream:
-        content = stream.read(most + 1)
-    if len(content) > most:
+        size = os.fstat(stream.fileno()).st_size
+        parts = [stream.read(min(size, most))]  # never asks for more memory than the file has bytes
+        total = size
+        while total <= most and (part := stream.read(_PART)):  # it grows, or is one of the system's
+            parts.append(part)
+            total += len(part)
+    if total > most:
         raise OSError(errno.EFBIG, f"has more than {most} bytes", str(path))
-    return content
+    return b"".join(parts) if len(parts) > 1 else parts[0]
 
 
 def allow(folders: Iterable[str | Path]) -> None:
@@ -94,6 +105,12 @@ def copied(path: Path, data: Path) -> Path:
     if any(resolved.is_relative_to(root) for root in (data.resolve(), *_allowed())):
         return path
     raise DataError(f"{path} is outside of {data}, so it is not copied: allow it with --also-from")
+
+
+def one_part(name: str) -> str:
+    """Return a name that makes no path: without separators, dots in front and unprintable characters."""
+    text = "".join("_" if letter in "/\\" or not letter.isprintable() else letter for letter in name)
+    return (text.lstrip(".") or "_")[:_LONGEST_NAME]
 
 
 def _allowed() -> list[Path]:

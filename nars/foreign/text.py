@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from nars.errors import DataError
+from nars.foreign.paths import read_bytes
 
 __all__ = ["decoded", "lines", "read_lines", "read_text", "xml_text"]
 
@@ -35,7 +36,7 @@ _SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "gb_2312-80": "gb18030", "l
 def read_text(path: Path) -> str:
     """The text of a file without its byte order mark. Raises `DataError` that names file and byte."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
     return decoded(content, path)
@@ -54,7 +55,8 @@ def decoded(content: bytes, path: Path | str) -> str:
     except UnicodeDecodeError as error:
         byte = error.start + start
         raise DataError(
-            f"{path}: byte {byte} (0x{content[byte]:02x}) is not {encoding.upper()}; save the file as UTF-8"
+            f"cannot read {path}: byte {byte} (0x{content[byte]:02x}) is not {encoding.upper()}; "
+            "save the file as UTF-8"
         ) from None
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
 
 from nars.errors import SpecError
+from nars.networks.depthwise import DepthwiseConv2d, depthwise_conv2d
 from nars.networks.norms import NormLayer, norm_layer
 from nars.space.widths import hidden_width, squeeze_width
 from nars.spec import Block
@@ -89,7 +91,10 @@ class SameConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         down, across = self._total(input.shape[2]), self._total(input.shape[3])
         padding = [across // 2, across - across // 2, down // 2, down - down // 2]
-        return F.conv2d(F.pad(input, padding), self.weight, self.bias, self.stride, 0, 1, self.groups)
+        padded = F.pad(input, padding)
+        if not torch.jit.is_scripting() and self.groups == self.in_channels > 1:
+            return depthwise_conv2d(padded, self.weight, self.bias, self.stride, (0, 0))
+        return F.conv2d(padded, self.weight, self.bias, self.stride, 0, 1, self.groups)
 
     def _total(self, side: int) -> int:
         """The zeros that a side of the map gets, before and behind it together."""
@@ -164,6 +169,10 @@ def _padded(
     )
     if same and stride > 1:  # with stride 1 it is half of the kernel on every side
         block[0] = SameConv2d(channels, out, row.kernel, stride, groups, bias)
+    elif groups == channels > 1:
+        conv = block[0]
+        assert isinstance(conv, nn.Conv2d)
+        block[0] = DepthwiseConv2d.of(conv)
     return block
 
 

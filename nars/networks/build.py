@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
 
 from nars.errors import DataError, SpecError, UsageError
+from nars.foreign.limits import MOST_CLASSES, MOST_PARAMETERS
 from nars.networks.blocks import MBConv, build_block, is_residual
 from nars.networks.norms import Norm, NormLayer, norm_layer
 from nars.spec import Architecture, Block, Recipe, unroll
@@ -34,6 +35,9 @@ def build(
     """
     if num_classes < 1:
         raise UsageError(f"a classifier needs 1 class or more, got {num_classes}")
+    weights = num_classes * architecture.stages[-1][-1].channels
+    if num_classes > MOST_CLASSES or weights > MOST_PARAMETERS:
+        raise SpecError(f"{architecture.name} with {num_classes} classes is too large to build")
     least = smallest_side(architecture.stages)
     if architecture.resolution < least:
         has = f"{architecture.name} has resolution {architecture.resolution}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,11 @@ from torch import nn
 
 from nars.device import memory_errors
 from nars.networks.build import build
-from nars.space import Space, genotypes
+from nars.space import genotypes
+from nars.space.base import SearchSpace
 from nars.space.dimensions import Dimensions
 from nars.space.genotypes import Matrix
-from nars.spec import Architecture
+from nars.spec import Architecture, Trainable
 from nars.studies import latency_samples, write_latency_samples
 
 __all__ = ["Latency", "WithLatency", "latency_domain", "measure", "time_forward"]
@@ -92,7 +93,7 @@ class WithLatency:
     candidate is trained; the prediction only keeps proposals near the limit.
     """
 
-    def __init__(self, space: Space, matrix: Matrix, seconds: NDArray[np.float64]) -> None:
+    def __init__(self, space: SearchSpace, matrix: Matrix, seconds: NDArray[np.float64]) -> None:
         self.space = space
         self._model = RidgeCV(alphas=np.logspace(-3, 3, 13)).fit(self._inputs(matrix), np.log(seconds))
         self._margin = float(np.sqrt(-self._model.best_score_))
@@ -123,14 +124,14 @@ class WithLatency:
         return np.concatenate([statistics, architecture], axis=1)
 
 
-def latency_domain(space: Space, study: Study, device: torch.device) -> WithLatency:
-    """The space with latency, learned from the samples in the study, which are measured if it has none."""
+def latency_domain(space: SearchSpace, study: Study, timed: Callable[[Trainable], Latency]) -> WithLatency:
+    """The space with latency, learned from the samples in the study; if it has none, some are `timed`."""
     samples = latency_samples(study)
     if samples is None:
         logger.info("measuring the latency of %d architectures", COUNT)
         matrix = genotypes.sample(space, COUNT, np.random.default_rng(0))
         samples = [
-            (row.tolist(), measure(space.decode(genotype).architecture, space.num_classes, device).median)
+            (row.tolist(), timed(space.decode(genotype)).median)
             for row, genotype in zip(matrix, genotypes.to_genotypes(space, matrix), strict=True)
         ]
         write_latency_samples(study, samples)

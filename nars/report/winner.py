@@ -9,8 +9,8 @@ from nars.networks.profile import profile
 from nars.report import html
 from nars.runs.config import SearchConfig
 from nars.searching.confirm import Measured
-from nars.searching.results import best_candidate, winner
-from nars.spec import Architecture, Block, Recipe
+from nars.searching.results import best_candidate, costs_of, winner
+from nars.spec import Architecture, Block, Candidate, Recipe, Trainable
 
 __all__ = ["winner_section"]
 
@@ -22,12 +22,26 @@ def winner_section(study: Study, config: SearchConfig) -> str:
     except RunError:
         return html.section("Winner", html.note("No candidate has been trained in full yet."))
     best = best_candidate(config, measured)
+    if not isinstance(best, Candidate):
+        return _of_another_kind(measured, config, best)
     recipe = [(name, getattr(best.recipe, name)) for name in Recipe.model_fields]
     return html.section(
         "Winner",
         html.paragraph(_score(measured, config.objectives[0])),
         _network(best.architecture, config.space.num_classes),
         html.table(["recipe", ""], recipe),
+        html.note("best.yaml in this folder has the winner as a file to train from."),
+    )
+
+
+def _of_another_kind(measured: Measured, config: SearchConfig, best: Trainable) -> str:
+    """Return the section of a winner that is no classifier: its costs and its file."""
+    costs = costs_of(config, measured)
+    text = f"{costs['macs'] / 1e6:.1f} M multiply-accumulates, {costs['params'] / 1e6:.3f} M parameters"
+    return html.section(
+        "Winner",
+        html.paragraph(f"{_score(measured, config.objectives[0])}; {text}"),
+        html.table(["best.yaml"], [(line,) for line in best.to_yaml().splitlines()]),
         html.note("best.yaml in this folder has the winner as a file to train from."),
     )
 

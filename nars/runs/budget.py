@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Self
 
 from optuna.trial import FrozenTrial
@@ -13,10 +13,16 @@ from optuna.trial import FrozenTrial
 from nars.errors import UsageError
 from nars.trials import Record, counts
 
-__all__ = ["Budget", "busy_seconds"]
+__all__ = ["MOST_BETWEEN_BEATS", "Budget", "busy_seconds"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 """Seconds in each unit of time that a budget can be given in."""
+
+MOST_BETWEEN_BEATS = 60.0
+"""Most seconds that a worker counts as working since its last report, which it makes every half minute."""
+
+_MOST = 1e9
+"""The largest amount of any unit."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +38,11 @@ class Budget:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read ``64`` (trials), ``500ep`` (epochs), ``90s``, ``30m``, ``2h``, ``1d``. Raises `UsageError`."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ep|s|m|h|d)?", text.strip())
-        if not match or float(match[1]) <= 0:
-            raise UsageError(f"budget {text!r}: give trials (64), a time (90s, 30m, 2h) or epochs (500ep)")
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ep|s|m|h|d)?", text.strip(), re.ASCII)
+        if not match or not 0 < float(match[1]) <= _MOST:
+            raise UsageError(
+                f"budget {text[:40]!r}: give trials (64), a time (90s, 30m, 2h) or epochs (500ep)"
+            )
         amount, suffix = float(match[1]), match[2]
         if suffix in _SECONDS:
             return cls(amount * _SECONDS[suffix], "seconds")
@@ -76,12 +84,43 @@ class Budget:
 
 
 def busy_seconds(trials: Sequence[FrozenTrial], now: datetime) -> float:
-    """Return the time during which at least one trial ran, so pauses between runs are free."""
-    spans = sorted(
-        (trial.datetime_start, trial.datetime_complete or now) for trial in trials if trial.datetime_start
-    )
+    """Return the time during which at least one trial ran, so pauses between runs are free.
+
+    A trial counts from its start for as long as its worker has worked on it. Only whether two trials overlap
+    depends on the clocks of their workers; a worker's own trials never do, even if its clock was set back.
+    """
+    ends: dict[str | None, datetime] = {}
+    spans = []
+    for trial in trials:
+        if trial.datetime_start is None:
+            continue
+        worker = Record.of(trial).worker
+        start = trial.datetime_start
+        if worker is not None:
+            start = max(start, ends.get(worker, start))
+        stop = start + timedelta(seconds=_worked_seconds(trial, now))
+        ends[worker] = stop
+        spans.append((start, stop))
     total, end = 0.0, datetime.min
-    for start, stop in spans:
+    for start, stop in sorted(spans):
         total += max(0.0, (stop - max(start, end)).total_seconds())
         end = max(end, stop)
     return total
+
+
+def _worked_seconds(trial: FrozenTrial, now: datetime) -> float:
+    """Return how long a worker has worked on a trial.
+
+    Trials of earlier versions have no such record: their start and end tell.
+    """
+    assert trial.datetime_start is not None
+    record = Record.of(trial)
+    if trial.datetime_complete is not None:
+        elapsed = (trial.datetime_complete - trial.datetime_start).total_seconds()
+        return record.worked if record.worked is not None else max(0.0, elapsed)
+    reported = record.heartbeat or trial.datetime_start.timestamp()
+    since = min(max(0.0, now.timestamp() - reported), MOST_BETWEEN_BEATS)
+    worked = record.worked
+    if worked is None:
+        worked = max(0.0, reported - trial.datetime_start.timestamp())
+    return worked + since

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from optuna.study import StudyDirection
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from nars.documents import Document
 from nars.errors import RunError
+from nars.foreign.limits import MOST_SEED
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.budget import Budget
 from nars.runs.reference import Reference
 from nars.runs.request import STATISTICS, PredictorName
 from nars.space import Space
+from nars.space.base import SearchSpace
+from nars.tasks import SPACES, space_of
 
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
@@ -24,6 +28,9 @@ __all__ = ["STATISTICS", "SearchConfig", "space_difference"]
 
 _CHANGEABLE = {"budget", "device"}
 """Fields that may change when a run continues."""
+
+_NAMES = ("digits", "clothing", "digit-scenes")
+"""Data that come with nars."""
 
 _SHOWN = 3
 """Dimensions that `space_difference` names."""
@@ -38,7 +45,7 @@ class SearchConfig(Document):
 
     kind: ClassVar[str] = "search"
 
-    space: Space
+    space: SerializeAsAny[SearchSpace]
     task: str = "classification"
     data: str = "digits"
     data_fingerprint: str
@@ -59,9 +66,18 @@ class SearchConfig(Document):
     """Measurements of earlier searches that the sampler ``nars`` learns from."""
     pruner: str = "none"
     early_stopping: bool = True
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] = 0
     budget: str = "64"
     device: str = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _space_of_task(cls, fields: Any) -> Any:
+        """Read the space as one of its task's kind."""
+        if isinstance(fields, dict) and isinstance(fields.get("space"), dict):
+            task = fields.get("task", cls.model_fields["task"].default)
+            return fields | {"space": space_of(str(task), fields["space"])}
+        return fields
 
     @model_validator(mode="after")
     def _rules(self) -> SearchConfig:
@@ -118,13 +134,36 @@ class SearchConfig(Document):
         return "latency" in self.objectives or "latency" in self.limits
 
     @property
+    def has_path(self) -> bool:
+        """Whether the data are a file or a folder, which the fingerprint tells apart, and not a name."""
+        return self.data not in _NAMES and Path(self.data).exists()
+
+    @property
     def identity(self) -> str:
-        """Equal for commands that continue each other."""
-        same = self.model_copy(update=dict.fromkeys(_CHANGEABLE, ""))
+        """Equal for commands that continue each other, however data and parent are spelt."""
+        changes = dict.fromkeys(_CHANGEABLE, "")
+        if self.has_path:
+            changes["data"] = ""
+        if Path(self.init).exists():
+            changes["init"] = str(Path(self.init).resolve())
+        return self._digest(changes)
+
+    @property
+    def spelled_identity(self) -> str:
+        """The identity in version 0.1, which depends on how data and parent are spelt."""
+        return self._digest(dict.fromkeys(_CHANGEABLE, ""))
+
+    def _digest(self, changes: dict[str, str]) -> str:
+        same = self.model_copy(update=changes)
         return hashlib.sha256(same.to_yaml().encode()).hexdigest()[:8]
 
     def check_continues(self, earlier: SearchConfig, where: str) -> None:
         """Raise `RunError` with the differences if this search is not the `earlier` one."""
+        if earlier.task in SPACES and isinstance(earlier.space, Space):
+            why = "whose limits and costs were those of a classifier: it can be read, not continued"
+            raise RunError(
+                f"{where} holds a {earlier.task} search of version 0.1, {why} (choose another --run)"
+            )
         changes = list(_differences(earlier, self))
         if changes:
             raise RunError(f"{where} holds another search: {'; '.join(changes)} (choose another --run)")
@@ -134,12 +173,17 @@ def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
     changes = []
     for name in SearchConfig.model_fields:
         before, after = getattr(old, name), getattr(new, name)
-        if name in _CHANGEABLE or before == after:
+        if name in _CHANGEABLE or before == after or _same_place(name, before, after):
+            continue
+        if name == "data" and new.has_path and old.data_fingerprint == new.data_fingerprint:
             continue
         if name == "objectives" and old.metric != new.metric:
             changes.append(f"metric was {old.metric}, now {new.metric}: --metric {old.metric} continues it")
         elif name == "space":
             changes.append(space_difference(before, after))
+        elif name == "data_fingerprint" and (old.data == new.data or _same_place("data", old.data, new.data)):
+            was_now = f"data_fingerprint was {before!r}, now {after!r}"
+            changes.append(f"the content of {new.data} has changed, {was_now}")
         elif name == "warm_start":
             shown = [", ".join(map(str, runs)) or "nothing" for runs in (before, after)]
             changes.append(f"warm start was {shown[0]}, now {shown[1]}")
@@ -148,7 +192,15 @@ def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
     return changes
 
 
-def space_difference(old: Space, new: Space) -> str:
+def _same_place(name: str, before: object, after: object) -> bool:
+    """Whether two spellings of data, or of a parent, are one file or folder."""
+    if name not in ("data", "init"):
+        return False
+    first, second = Path(str(before)), Path(str(after))
+    return first.exists() and second.exists() and first.samefile(second)
+
+
+def space_difference(old: SearchSpace, new: SearchSpace) -> str:
     """A clause that names the first few dimensions in which two spaces differ."""
     before, after = (
         {"num_classes": space.num_classes, **space.distributions, **space.fixed} for space in (old, new)

@@ -7,54 +7,44 @@ that of the search; the study of the search has a copy of its record.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import optuna
-from optuna.distributions import CategoricalDistribution
 from optuna.study import Study
 from pydantic import Field
 
 from nars.documents import Frozen
+from nars.errors import RunError, TrialError
 from nars.internals import storage_of
 from nars.runs.budget import Budget
-from nars.space import Space
+from nars.space.base import SearchSpace
 from nars.spec import Candidate, Recipe
 from nars.studies import foretold_seconds, reference_record
 
-if TYPE_CHECKING:
-    from nars.tasks.base import Task  # which imports torch
+if TYPE_CHECKING:  # these import torch
+    from nars.tasks.base import Outcome, Task
+    from nars.training.progress import Progress
 
 __all__ = [
+    "EPOCHS",
+    "FINE_TUNING",
     "Reference",
     "charged",
+    "fine_tune",
     "fine_tuning",
     "reference_candidate",
     "reference_of",
-    "sides",
     "study_name",
 ]
 
 
-class Reference(Frozen):
-    """How a parent is fine-tuned on the data."""
-
-    resolution: Annotated[int, Field(ge=1)]
-    """The side, in pixels, of the images that it is trained on."""
-    recipe: Recipe
+EPOCHS = 6
+"""Epochs of a fine-tuning unless others are asked for, or the photos are few (`nars.searching.steps`)."""
 
 
-def reference_of(space: Space, side: int, epochs: int) -> Reference:
-    """The fine-tuning for a search in `space` over images of a median `side` in pixels.
-
-    Its resolution is the largest of the space that the images fill, or else the smallest of the space. The
-    recipe is one that fine-tunes EfficientNet-Lite0 well on a few thousand photos in `epochs` epochs.
-    """
-    offered = sides(space)
-    filled = [resolution for resolution in offered if resolution <= side]
-    return Reference(resolution=max(filled, default=min(offered)), recipe=_RECIPE.replace(epochs=epochs))
-
-
-_RECIPE = Recipe(
+FINE_TUNING = Recipe(
     lr=0.05,
     batch_size=32,
     ema=True,
@@ -66,11 +56,45 @@ _RECIPE = Recipe(
 """The recipe of every fine-tuning; only its epochs are chosen."""
 
 
+class Reference(Frozen):
+    """How a parent is fine-tuned on the data."""
+
+    resolution: Annotated[int, Field(ge=1)]
+    """The side, in pixels, of the images that it is trained on."""
+    recipe: Recipe
+
+
+def reference_of(space: SearchSpace, side: int, epochs: int) -> Reference:
+    """The fine-tuning for a search in `space` over images of a median `side` in pixels.
+
+    Its resolution is the largest of the space that the images fill, or else the smallest of the space. The
+    recipe is one that fine-tunes EfficientNet-Lite0 well on a few thousand photos in `epochs` epochs.
+    """
+    offered = space.sides
+    filled = [resolution for resolution in offered if resolution <= side]
+    return Reference(resolution=max(filled, default=min(offered)), recipe=FINE_TUNING.replace(epochs=epochs))
+
+
 def reference_candidate(settings: Reference, task: Task) -> Candidate:
     """The parent of a task's candidates with the recipe and the resolution that it is fine-tuned with."""
     assert task.parent is not None, "a search with a reference has a parent"
     architecture = task.parent.architecture.replace(name="reference", resolution=settings.resolution)
     return Candidate(architecture=architecture, recipe=settings.recipe)
+
+
+def fine_tune(
+    candidate: Candidate,
+    task: Task,
+    seed: int,
+    on_epoch: Callable[[Progress], bool] | None = None,
+    checkpoint: Path | None = None,
+) -> Outcome:
+    """Train a `reference_candidate` as `Task.run` does. Raises `RunError` if it cannot be trained."""
+    assert task.parent is not None, "a search with a reference has a parent"
+    try:
+        return task.run(candidate, seed=seed, on_epoch=on_epoch, checkpoint=checkpoint)
+    except TrialError as error:
+        raise RunError(f"{task.parent.source} cannot be fine-tuned: {error}") from None
 
 
 def charged(budget: Budget, study: Study) -> Budget:
@@ -90,13 +114,3 @@ def fine_tuning(study: Study) -> Study | None:
 def study_name(name: str) -> str:
     """The name of the study of the reference, beside that of a search called `name`."""
     return f"{name}.reference"
-
-
-def sides(space: Space) -> list[int]:
-    """Every resolution of a space."""
-    if "resolution" not in space.distributions:
-        return [int(str(space.fixed["resolution"]))]
-    distribution: Any = space.distributions["resolution"]
-    if isinstance(distribution, CategoricalDistribution):
-        return [int(str(side)) for side in distribution.choices]
-    return list(range(distribution.low, distribution.high + 1, distribution.step))

@@ -14,7 +14,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_v
 
 from nars.documents import Frozen
 from nars.errors import UsageError, closest
-from nars.tasks import TASKS
+from nars.foreign.limits import MOST_EPOCHS, MOST_SEED
+from nars.tasks import SPACES, TASKS
 from nars.training.metrics import METRICS, check_name, is_function
 
 __all__ = [
@@ -66,6 +67,10 @@ class SearchRequest(Frozen):
 
     model_config = ConfigDict(use_attribute_docstrings=True)  # the command line prints them
 
+    @classmethod
+    def called(cls) -> str:
+        return "search"
+
     data: _Name = "digits"
     """digits, clothing, a folder of class folders, an .npz file, a .csv or .parquet table of paths and
     labels, a torchvision set as cifar10:PATH, or hf:NAME. A search for detectors takes digit-scenes, or a
@@ -75,13 +80,16 @@ class SearchRequest(Frozen):
     task: str = "classification"
     """Purpose that a candidate is trained for: classification or detection."""
 
+    mask: bool = False
+    """Search for detectors that segment, too (FBNetV3IS); the data need masks."""
+
     init: _Name = AUTO
     """Parent that candidates inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME,
     torchvision:NAME, a .pt or .safetensors file, a run folder, none, or auto, which takes efficientnet_lite0
     for photos if it is installed."""
-    reference_epochs: Annotated[int, Field(ge=0)] = 6
-    """Epochs in which the parent is fine-tuned on the data first; with 0, candidates inherit from it as it
-    is."""
+    reference_epochs: Annotated[int, Field(ge=0, le=MOST_EPOCHS)] | None = None
+    """Epochs in which the parent is fine-tuned on the data first, by default 6 and more if photos are few;
+    with 0, candidates inherit from it as it is."""
 
     space: _Name = AUTO
     """auto, micro, tiny, mobile, fbnetv3, or a .yaml file of your own; auto takes the space that suits the
@@ -115,7 +123,7 @@ class SearchRequest(Frozen):
     """A pruner of Optuna that ends bad trainings, besides early stopping."""
     early_stopping: bool = True
     """End a training whose curve falls behind those of the first candidates."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] = 0
     """Start of every random draw of the search."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:N; auto is CUDA if there is a GPU."""
@@ -151,6 +159,8 @@ class SearchRequest(Frozen):
                 raise UsageError(f"no objective {name!r}: {closest(name, STATISTICS)}")
         if self.metric is not None and self.objectives and self.objectives[0] != self.metric:
             raise UsageError(f"--metric is {self.metric}, but the first objective is {self.objectives[0]}")
+        if self.mask and self.task not in SPACES:
+            raise UsageError(f"--mask is for detectors: give --task detection, not {self.task}")
         if self.score is not None and self.task in _METRICS:
             _check_metric(self.task, self.score, by_objective=self.metric is None)
         return self

@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
@@ -28,7 +28,11 @@ from optuna.study import Study
 
 from nars.errors import RunError, SpecError, UsageError
 from nars.files import write_whole
+from nars.foreign.paths import one_part, read_bytes
 from nars.runs.config import SearchConfig
+from nars.runs.location import absolute, check_exists, located
+from nars.runs.passwords import complete, is_given, without_password
+from nars.runs.reading import check_complete, open_to_read
 from nars.runs.storage import open_storage
 from nars.studies import config_text, write_config_text
 
@@ -36,6 +40,9 @@ __all__ = ["RUNS", "Run", "config_of", "default_folder", "latest", "open_run", "
 
 RUNS = Path("runs")
 """Parent of the run folders of searches without ``--run``."""
+
+_MOST_BYTES = 10_000
+"""Bytes of the largest `_STORAGE_FILE`."""
 
 _STORAGE_FILE = "storage.txt"
 """File with the run's storage and study name; written first, so every run with a `config.yaml` has it."""
@@ -51,29 +58,64 @@ class Run:
     """Path of a journal file, or an Optuna URL."""
     name: str
     """Name of the study in its storage, which is the name that the folder had when it was made."""
+    starts: bool = field(default=False, compare=False)
+    """Whether its study is created if there is none yet; a run that is only read never does that."""
+    is_given: bool = field(default=True, compare=False)
+    """Whether the storage is one that the user named, now or by being the folder's own."""
 
     def study(self) -> Study:
-        """Open the study, without a sampler of the search; create it if there is none yet.
+        """Open the study, without a sampler of the search; a run that starts creates it.
 
-        Raises `RunError` if the storage has another search's study of that name.
+        Raises `RunError` if the storage has another search's study of that name, and for a run that is
+        only read also if there is no study.
         """
+        if not self.starts:
+            return self.read()
         study = optuna.create_study(
-            storage=open_storage(self.storage),
+            storage=open_storage(complete(self.permitted())),
             study_name=self.name,
             directions=self.config.directions,
             sampler=optuna.samplers.RandomSampler(),
             load_if_exists=True,
         )
         config = self.config.to_yaml()
-        if config_text(study) is not None:
-            self.config.check_continues(config_of(study), f"study {self.name} in {self.storage}")
-        elif study.get_trials(deepcopy=False):
-            raise RunError(f"study {self.name} in {self.storage} was not made by `nars search`")
+        self._check_is_own(study)
         if config_text(study) != config:  # new, or the budget has grown
             write_config_text(study, config)
             with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
                 study.set_metric_names(list(self.config.objectives))  # for optuna-dashboard
         return study
+
+    def read(self) -> Study:
+        """Open the study as it is, to read it only, from a disk or a server.
+
+        Raises `RunError` if it is damaged, has no such study, or is that of another search.
+        """
+        where = self.permitted()
+        check_exists(where, str(self.folder))
+        storage = open_to_read(complete(where))
+        try:
+            study = optuna.load_study(
+                study_name=self.name, storage=storage, sampler=optuna.samplers.RandomSampler()
+            )
+        except KeyError:
+            raise RunError(f"{self.folder}: {self.storage} has no study {self.name!r}") from None
+        self._check_is_own(study)
+        check_complete(self.folder, study)
+        return study
+
+    def permitted(self) -> str:
+        """Return the storage. Raises `RunError` if only the folder, which may be a stranger's, names it."""
+        if self.is_given or is_given(self.storage) or _is_within(self.storage, self.folder):
+            return self.storage
+        raise RunError(f"{self.folder} is stored in {self.storage}: repeat --storage {self.storage}")
+
+    def _check_is_own(self, study: Study) -> None:
+        """Raise `RunError` if a study of this name is not that of this run."""
+        if config_text(study) is not None:
+            self.config.check_continues(config_of(study), f"study {self.name} in {self.storage}")
+        elif study.get_trials(deepcopy=False):
+            raise RunError(f"study {self.name} in {self.storage} was not made by `nars search`")
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -83,8 +125,15 @@ class Run:
 
 
 def default_folder(config: SearchConfig) -> Path:
-    """Return the folder of a search without ``--run``, equal for commands that continue each other."""
-    return RUNS / f"{config.space.name}-{Path(config.data).stem}-{config.identity}"
+    """Return the folder of a search without ``--run``, equal for commands that continue each other.
+
+    It is the one that has this search, begun by this or an older version from data of any name.
+    """
+    old = RUNS / one_part(f"{config.space.name}-{Path(config.data).stem}-{config.spelled_identity}")
+    begun = [old, *sorted(RUNS.glob(f"*-{config.identity}"))]
+    title = Path(config.data).resolve().name if config.has_path else config.data
+    new = RUNS / one_part(f"{config.space.name}-{Path(title).stem}-{config.identity}")
+    return next((folder for folder in begun if (folder / "config.yaml").exists()), new)
 
 
 def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
@@ -96,17 +145,20 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
     if file.exists():
         run = open_run(folder)
         config.check_continues(run.config, str(folder))
-        if storage is not None and storage != run.storage:
+        if storage is None:
+            run.permitted()
+        elif absolute(storage) != absolute(run.storage):
             raise RunError(f"{folder} is stored in {run.storage}, not in {storage}")
         storage, name = run.storage, run.name
     elif folder.exists() and any(map(_is_foreign, folder.iterdir())):
         raise RunError(f"{folder} is not empty and holds no search")
+    storage = None if storage is None else absolute(storage)
     if storage is not None and not storage.endswith(".journal"):
-        open_storage(storage)  # a mistyped URL is refused before it is written down
-    storage = storage or str(folder / "study.journal")
+        open_storage(complete(storage))  # a mistyped URL is refused before it is written down
+    storage = without_password(storage or str(folder / "study.journal"))
     write_whole(folder / _STORAGE_FILE, f"{storage}\n{name}\n")
     write_whole(file, config.to_yaml())
-    return Run(folder, config, storage, name)
+    return Run(folder, config, storage, name, starts=True)
 
 
 def _is_foreign(file: Path) -> bool:
@@ -114,8 +166,11 @@ def _is_foreign(file: Path) -> bool:
     return file.name != _STORAGE_FILE and not file.name.startswith(".")
 
 
-def open_run(folder: Path) -> Run:
-    """Read a run folder. Raises `RunError`."""
+def open_run(folder: Path, given: str | None = None) -> Run:
+    """Read a run folder; `given` is the storage that the user names. Raises `RunError`.
+
+    A storage outside of the folder is opened only if the user names it, for the folder may be a stranger's.
+    """
     file = folder / "config.yaml"
     if not file.exists():
         raise RunError(f"{folder} is no run folder: it has no config.yaml")
@@ -127,22 +182,43 @@ def open_run(folder: Path) -> Run:
     journal = folder / "study.journal"
     if journal.exists() or not storage:  # a folder that was moved still has its own journal
         storage = str(journal)
-    return Run(folder, config, storage, name or folder.resolve().name)
+    storage = located(storage, folder)
+    is_given = given is not None and absolute(given) == absolute(storage)
+    if given is not None and not is_given and not _is_within(storage, folder):
+        raise RunError(f"{folder} is stored in {storage}, not in {given}")
+    return Run(folder, config, storage, name or folder.resolve().name, is_given=is_given)
 
 
 def _stored(folder: Path) -> tuple[str, str]:
     """Read a run's storage and study name; each is empty if it was not written."""
     file = folder / _STORAGE_FILE
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return lines[0] if lines else "", lines[1] if len(lines) > 1 else ""
+    if not file.exists():
+        return "", ""
+    try:
+        lines = read_bytes(file, _MOST_BYTES).decode().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise RunError(f"cannot read {file}: {reason}") from None
+    if len(lines) > 2 or not all(line.isprintable() for line in lines):
+        raise RunError(f"{file} is damaged: expected a storage and the name of a study, a line each")
+    storage = without_password(lines[0]) if lines else ""  # older versions wrote it
+    return storage, lines[1] if len(lines) > 1 else ""
 
 
-def latest() -> Run:
+def _is_within(storage: str, folder: Path) -> bool:
+    """Whether a storage is a file in the run folder, after every link."""
+    file = storage if storage.endswith(".journal") else storage.removeprefix("sqlite:///")
+    if "://" in file or "?" in file or file.startswith(":"):
+        return False
+    return Path(file).resolve().is_relative_to(folder.resolve())
+
+
+def latest(given: str | None = None) -> Run:
     """Open the run below ``runs/`` that was started or continued last. Raises `UsageError` without any."""
     configs = sorted(RUNS.glob("*/config.yaml"), key=lambda file: file.stat().st_mtime)
     if not configs:
         raise UsageError(f"no run in {RUNS}/: give --run DIR, or start one with `nars search`")
-    return open_run(configs[-1].parent)
+    return open_run(configs[-1].parent, given)
 
 
 def config_of(study: Study) -> SearchConfig:

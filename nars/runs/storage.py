@@ -1,17 +1,44 @@
-"""The storage of a study: a journal file that survives any kill, or any storage that Optuna knows."""
+"""The storage of a study: a journal file for one machine, a database or its proxy for several.
+
+Every storage is a `PatientStorage`: an outage is waited out, because a search takes days and a restart of its
+database seconds. The journal survives any kill.
+"""
 
 from __future__ import annotations
 
 import os
+import warnings
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from filelock import FileLock
-from optuna.storages import BaseStorage, JournalStorage, get_storage
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
-from nars.errors import RunError
+from nars.errors import RunError, UsageError
+from nars.runs.outage import Outage, is_outage, reason_of
+from nars.runs.patient import PatientStorage
 
-__all__ = ["JournalLock", "open_storage"]
+__all__ = ["PROXY", "JournalLock", "open_storage", "shown"]
+
+PROXY = "grpc://"
+"""Start of the address of a proxy, which ``nars storage`` runs in front of a database."""
+
+_POSTGRES = "postgresql"
+"""Scheme of PostgreSQL."""
+
+_CONNECTION = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""Settings of libpq with which a connection that was cut without a word is noticed within half a minute."""
 
 
 class JournalLock(JournalFileOpenLock):
@@ -29,7 +56,11 @@ class JournalLock(JournalFileOpenLock):
 
     def acquire(self) -> bool:
         self._lock.acquire()
-        self._mend()
+        try:
+            self._mend()
+        except BaseException:  # the file is gone, or the disk cannot be read
+            self._lock.release()
+            raise
         return True
 
     def release(self) -> None:
@@ -48,14 +79,58 @@ class JournalLock(JournalFileOpenLock):
             journal.truncate(journal.read().rfind(b"\n") + 1)
 
 
-def open_storage(where: str | Path) -> BaseStorage:
-    """Open a ``.journal`` file, or the storage at an Optuna URL. Raises `RunError`."""
+def open_storage(where: str | Path, *, patient: bool = False) -> BaseStorage:
+    """Open a ``.journal`` file, a proxy at ``grpc://host:port``, or the storage at an Optuna URL.
+
+    Raises `RunError`, and `UsageError` without a package that it takes. A storage that is away is an error at
+    once, unless this call is `patient`; calls of the storage that is returned always are.
+    """
     text = str(where)
+    name = f"storage {shown(text)}"
     try:
-        if text.endswith(".journal"):
-            path = Path(text)
-            return JournalStorage(JournalFileBackend(text, lock_obj=JournalLock(path)))
-        return get_storage(text)
+        inner = Outage(name).outlast(lambda: _opened(text)) if patient else _opened(text)
+    except UsageError:
+        raise
     except Exception as error:  # each database driver raises its own exceptions
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise RunError(f"cannot open storage {text}: {reason}") from None
+        reason = reason_of(error) if is_outage(error) else str(error).partition("\n")[0]
+        raise RunError(f"cannot open {name}: {reason or type(error).__name__}") from None
+    return PatientStorage(inner, name)
+
+
+def shown(where: str) -> str:
+    """Return the address of a storage without its password, for messages."""
+    if "://" not in where:
+        return where
+    try:
+        return make_url(where).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return where.partition("://")[0] + "://..."
+
+
+def _opened(where: str) -> BaseStorage:
+    if where.endswith(".journal"):
+        return JournalStorage(JournalFileBackend(where, lock_obj=JournalLock(Path(where))))
+    if where.startswith(PROXY):
+        return _proxy(where)
+    scheme, _, rest = where.partition("://")
+    if scheme.partition("+")[0] != _POSTGRES:
+        return get_storage(where)
+    if scheme == _POSTGRES:
+        if find_spec("psycopg") is None:
+            raise UsageError("a storage in PostgreSQL needs psycopg: pip install 'nars[postgres]'")
+        scheme = f"{_POSTGRES}+psycopg"
+    engine = {"pool_pre_ping": True, "connect_args": _CONNECTION}
+    return get_storage(RDBStorage(f"{scheme}://{rest}", engine_kwargs=engine))
+
+
+def _proxy(where: str) -> BaseStorage:
+    """Open a proxy. Raises `OSError` if none answers within the time of a connection."""
+    if find_spec("grpc") is None:
+        raise UsageError("a storage behind a proxy needs grpcio: pip install 'nars[grpc]'")
+    address = urlsplit(where)
+    if not address.hostname or not address.port:
+        raise UsageError(f"storage {where}: give grpc://host:port")
+    with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
+        proxy = GrpcStorageProxy(host=address.hostname, port=address.port)
+    proxy.wait_server_ready(timeout=_CONNECTION["connect_timeout"])
+    return proxy

@@ -6,16 +6,35 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from nars.documents import kind_of, read_text
 from nars.errors import UsageError
 from nars.space import Space
+from nars.space.base import SearchSpace
 from nars.spec import Architecture, Candidate, Recipe, read
+from nars.tasks import spaces_of
 
-__all__ = ["candidate", "fixed", "published_names", "recipe", "space"]
+__all__ = ["candidate", "fixed", "published_names", "recipe", "space", "space_for"]
 
 
 def space(name_or_file: str) -> Space:
     """A space by its name or the path of a YAML file. Raises `UsageError`, `SpecError`."""
     found: Space = _search_spaces().space(name_or_file)
+    return found
+
+
+def space_for(task: str, name_or_file: str) -> SearchSpace:
+    """The space of a task by its name or file; a space of classifiers may be made into one of the task's.
+
+    Raises `UsageError`, `SpecError`.
+    """
+    own = spaces_of(task)
+    if own is None:
+        return space(name_or_file)
+    if name_or_file.endswith((".yaml", ".yml")):
+        is_of_classifiers = kind_of(read_text(name_or_file), name_or_file) == Space.kind
+    else:
+        is_of_classifiers = name_or_file in _search_spaces().space_names()
+    found: SearchSpace = space(name_or_file) if is_of_classifiers else own.space(name_or_file)
     return found
 
 
@@ -48,12 +67,14 @@ def recipe(file: str) -> Recipe:
     return document.recipe if isinstance(document, Candidate) else document
 
 
-def fixed(space: Space, parts: Sequence[str]) -> Space:
+def fixed(space: SearchSpace, parts: Sequence[str]) -> SearchSpace:
     """The space with `parts` fixed, each ``recipe=FILE`` or ``arch=FILE``.
 
     Raises `UsageError` if nothing is left to search, and `SpecError`.
     """
     for part in parts:
+        if not isinstance(space, Space):
+            raise UsageError(f"--fix holds parts of classifiers, space {space.name} is of detectors")
         space = _with_fixed(space, part)
     if not space.distributions:
         raise UsageError("nothing is left to search: both architecture and recipe are fixed")

@@ -12,7 +12,9 @@ from nars.runs.request import AUTO, SearchRequest
 from nars.runs.run import Run, default_folder, open_run
 from nars.searching import catalogue
 from nars.space import Space
+from nars.space.base import SearchSpace
 from nars.space.values import first_values
+from nars.tasks import spaces_of
 
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
@@ -25,18 +27,17 @@ def smallest() -> Space:
     return catalogue.space(_rules().SMALLEST)
 
 
-def known_space(request: SearchRequest, continued: Run | None) -> tuple[Space, str] | None:
+def known_space(request: SearchRequest, continued: Run | None) -> tuple[SearchSpace, str] | None:
     """The space and the reason for it; None if the choice depends on the data.
 
     It is the one that is named, or that of the search that this one continues or learns from.
     """
+    own = spaces_of(request.task)
     if request.space != AUTO:
-        return catalogue.space(request.space), "it is named"
+        return catalogue.space_for(request.task, request.space), "it is named"
     if continued is not None:
         return continued.config.space, f"{continued.folder} has it"
-    if request.task == "detection":
-        return smallest(), "the space of detectors"
-    return None
+    return None if own is None else (own.space(own.DEFAULT), f"the space of the task {request.task}")
 
 
 def automatic(
@@ -59,12 +60,14 @@ def automatic(
     return config, reason
 
 
-def suited(request: SearchRequest, space: Space, task: Task) -> Space:
-    """The space, with one input channel if the images are grey and the space is made for grey images, too.
+def suited(request: SearchRequest, space: SearchSpace, task: Task) -> SearchSpace:
+    """The space as its task searches it.
 
-    Raises `UsageError` if the space takes other channels than the data have; three for grey images are fine.
+    It has one input channel if the images are grey and the space is made for grey images, too. Raises
+    `UsageError` if the space takes other channels than the data have; three for grey images are fine.
     """
-    if task.images is None:
+    space = task.suited(space, mask=request.mask)
+    if task.images is None or not isinstance(space, Space):
         return space
     channels = task.images.channels
     for name, facts in _rules().FACTS.items() if channels == 1 else ():
@@ -99,21 +102,18 @@ def check_inherits(config: SearchConfig) -> None:
 
     origin, space = parent(config.init), config.space
     try:
-        if origin is not None:
-            streams(
-                space.decode(first_values(space.distributions), space.name).architecture, origin.architecture
-            )
+        if origin is not None and isinstance(space, Space):
+            first = space.decode(first_values(space.distributions), space.name)
+            streams(first.architecture, origin.architecture)
     except WeightsError as error:
         remedy = f"`nars spaces --from {config.init}` prints a space of networks that can"
         raise UsageError(f"space {space.name} cannot inherit from {config.init}: {error}; {remedy}") from None
 
 
-def _in_space(request: SearchRequest, config: SearchConfig, task: Task, space: Space) -> SearchConfig:
+def _in_space(request: SearchRequest, config: SearchConfig, task: Task, space: SearchSpace) -> SearchConfig:
     """The same search in another space."""
     space = suited(request, catalogue.fixed(space, request.fix), task)
-    return config.replace(
-        space=space.replace(num_classes=task.num_classes), data_fingerprint=task.fingerprint
-    )
+    return config.replace(space=space.for_classes(task.num_classes), data_fingerprint=task.fingerprint)
 
 
 def _space_of_parent(request: SearchRequest, side: int) -> Space:

@@ -13,14 +13,16 @@ from nars import tasks
 from nars.errors import UsageError
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.config import SearchConfig, space_difference
-from nars.runs.reference import reference_of, sides
+from nars.runs.reference import EPOCHS, reference_of
 from nars.runs.request import AUTO, SearchRequest, check_first_objective
 from nars.runs.run import Run, default_folder, open_run
 from nars.searching import catalogue
 from nars.searching.choice import as_begun, automatic, check_inherits, known_space, smallest, suited
 from nars.searching.earlier import learned
 from nars.searching.samplers import check_sampler
-from nars.space import Space, feasible
+from nars.searching.steps import stretch, stretched
+from nars.space import feasible
+from nars.space.base import SearchSpace
 from nars.space.feasible import FeasiblePart
 from nars.space.genotypes import from_genotypes
 from nars.space.values import first_values
@@ -55,7 +57,7 @@ def configure(
         made, reason = _with_parent(request, scratch, folder)
         if made.task.inherits:
             say(f"--init auto takes {made.config.init}: {reason}")
-    for line in made.lines:
+    for line in (*(part.line() for part in made.task.parts()), *made.lines):
         say(line)
     return made.config
 
@@ -91,7 +93,14 @@ def _make(
     if request.init != "none":
         check_inherits(config)
     config, more = _referenced(request, config, task)
-    return _Made(config, task, (*lines, *more))
+    lines += more
+    begun = continued if folder is not None and (folder / "config.yaml").exists() else None
+    if begun is not None and request.reference_epochs is None:
+        config = config.replace(reference=begun.config.reference)
+    elif begun is None and request.init != "none" and request.reference_epochs is None:
+        config, more = _long_enough(config, task, folder, chosen=known is None)
+        lines += more
+    return _Made(config, task, tuple(lines))
 
 
 def _with_parent(request: SearchRequest, scratch: _Made, folder: Path | None) -> tuple[_Made, str]:
@@ -122,9 +131,10 @@ def _with_parent(request: SearchRequest, scratch: _Made, folder: Path | None) ->
 def _referenced(request: SearchRequest, config: SearchConfig, task: Task) -> tuple[SearchConfig, list[str]]:
     """The search with a fine-tuning of its parent first, if that is asked for; a tuned parent can teach."""
     space = config.space
-    if request.init != "none" and request.reference_epochs:
-        side = task.images.side if task.images else max(sides(space))
-        return config.replace(reference=reference_of(space, side, request.reference_epochs)), []
+    epochs = EPOCHS if request.reference_epochs is None else request.reference_epochs
+    if request.init != "none" and epochs:
+        side = task.images.side if task.images else max(space.sides)
+        return config.replace(reference=reference_of(space, side, epochs)), []
     if space.recipe.get("distill", 0.0) == 0.0 or task.teaches:
         return config, []
     why = "knows other classes, and is not fine-tuned" if request.init != "none" else "has nothing to teach"
@@ -132,13 +142,30 @@ def _referenced(request: SearchRequest, config: SearchConfig, task: Task) -> tup
     return config, [f"recipe.distill is held at 0: --init {config.init} {why}"]
 
 
+def _long_enough(
+    config: SearchConfig, task: Task, folder: Path | None, *, chosen: bool
+) -> tuple[SearchConfig, list[str]]:
+    """The search with longer trainings if its photos are few, and a line that says so.
+
+    Those of candidates are longer if the space was `chosen`, not named. A search that an older version began
+    in its default folder keeps its lengths.
+    """
+    factor = stretch(task.examples)
+    longer = stretched(config, factor, space=chosen)
+    old, new = default_folder(config), default_folder(longer)
+    is_old = folder is None and (old / "config.yaml").exists() and not (new / "config.yaml").exists()
+    if longer == config or is_old:
+        return config, []
+    return longer, [f"trainings have {factor} times the usual epochs, because {task.examples} images are few"]
+
+
 def _config(
-    request: SearchRequest, space: Space, task: Task, warm_start: tuple[EarlierSearch, ...]
+    request: SearchRequest, space: SearchSpace, task: Task, warm_start: tuple[EarlierSearch, ...]
 ) -> SearchConfig:
     objectives = request.objectives or (request.score or task.metric,)
     check_first_objective(request.task, task.metric, objectives[0])
     return SearchConfig(
-        space=space.replace(num_classes=task.num_classes),
+        space=space.for_classes(task.num_classes),
         task=request.task,
         data=request.data,
         data_fingerprint=task.fingerprint,
@@ -163,7 +190,7 @@ def _continued(request: SearchRequest, folder: Path | None) -> Run | None:
     return next((open_run(run) for run in (*continued, *request.warm_start)), None)
 
 
-def _earlier(folder: Path, space: Space, metric: str | None) -> EarlierSearch:
+def _earlier(folder: Path, space: SearchSpace, metric: str | None) -> EarlierSearch:
     """The measurements in a run folder. Raises `UsageError` if its dimensions are not those of `space`.
 
     A run that is scored by a function needs the same `metric`.
@@ -173,7 +200,7 @@ def _earlier(folder: Path, space: Space, metric: str | None) -> EarlierSearch:
         check_repeated(run.config.metric, metric, str(folder))
     earlier = run.config.space
     if earlier.distributions != space.distributions:
-        difference = space_difference(earlier, space.replace(num_classes=earlier.num_classes))
+        difference = space_difference(earlier, space.for_classes(earlier.num_classes))
         raise UsageError(f"no warm start from {folder}: {difference}")
     return learned(run.study(), run.name, list(space.distributions))
 

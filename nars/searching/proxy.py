@@ -19,11 +19,10 @@ from joblib import Parallel, delayed, parallel_config
 from nars.errors import RunError, TrialError, UsageError
 from nars.parents.sources import parent_in
 from nars.runs.config import SearchConfig
-from nars.runs.reference import reference_candidate
+from nars.runs.reference import fine_tune, reference_candidate
 from nars.searching.ranking import FEWEST_PAIRS, Agreement, kendall
 from nars.space import feasible, genotypes
-from nars.space.cost import count
-from nars.spec import Candidate
+from nars.spec import Trainable
 from nars.tasks.base import Task
 
 __all__ = ["Pair", "ProxyCheck", "proxy_check"]
@@ -103,7 +102,7 @@ class ProxyCheck:
 class _Job:
     """One training."""
 
-    candidate: Candidate
+    candidate: Trainable
     seed: int
     index: int
     """Position of the candidate among those sampled."""
@@ -145,14 +144,14 @@ def proxy_check(
     if config.needs_latency:
         raise UsageError("latency is not measured here: limit macs or params instead")
     task = _fine_tuned(config, task or config.open_task())
-    sampled = _sample(config, candidates)
+    sampled, macs = _sample(config, candidates)
     jobs = _jobs(sampled, factor, config.seed)
     results: list[_Result] = []
     for result in _train(task, jobs, workers):
         results.append(result)
         if on_done is not None:
             on_done(len(results), len(jobs))
-    pairs = _pairs(sampled, config.space.num_classes, results)
+    pairs = _pairs(sampled, macs, results)
     return _conclude(task.metric, factor, pairs, sum(result.seconds for result in results))
 
 
@@ -160,10 +159,7 @@ def _fine_tuned(config: SearchConfig, task: Task) -> Task:
     """The task whose candidates inherit from the fine-tuned parent, as those of the search do."""
     if config.reference is None:
         return task
-    try:
-        outcome = task.run(reference_candidate(config.reference, task), seed=config.seed)
-    except TrialError as error:
-        raise RunError(f"{config.init} cannot be fine-tuned: {error}") from None
+    outcome = fine_tune(reference_candidate(config.reference, task), task, config.seed)
     assert outcome.write is not None, "a task whose candidates inherit has weights"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "reference.pt"
@@ -171,15 +167,16 @@ def _fine_tuned(config: SearchConfig, task: Task) -> Task:
         return task.inheriting(parent_in(file))
 
 
-def _sample(config: SearchConfig, n: int) -> list[Candidate]:
-    """Draw `n` random candidates within the limits."""
+def _sample(config: SearchConfig, n: int) -> tuple[list[Trainable], list[int]]:
+    """Draw `n` random candidates within the limits, with their MACs."""
     space = config.space
     matrix = feasible.sample(space, config.limits, n, np.random.default_rng(config.seed))
     rows = genotypes.to_genotypes(space, matrix)
-    return [space.decode(genotype, name=f"candidate{index}") for index, genotype in enumerate(rows)]
+    macs = [int(value) for value in space.statistics(matrix)["macs"]]
+    return [space.decode(genotype, name=f"candidate{index}") for index, genotype in enumerate(rows)], macs
 
 
-def _jobs(candidates: Sequence[Candidate], factor: float, seed: int) -> list[_Job]:
+def _jobs(candidates: Sequence[Trainable], factor: float, seed: int) -> list[_Job]:
     """List all trainings, the long ones first so that the last to finish is a short one."""
     rng = np.random.default_rng(seed)
     short_seeds, long_seeds = rng.integers(2**31, size=(2, len(candidates))).tolist()
@@ -188,9 +185,8 @@ def _jobs(candidates: Sequence[Candidate], factor: float, seed: int) -> list[_Jo
     return long + [_Job(candidate, short_seeds[i], i, long=False) for i, candidate in numbered]
 
 
-def _longer(candidate: Candidate, factor: float) -> Candidate:
-    epochs = round(candidate.recipe.epochs * factor)
-    return candidate.replace(recipe=candidate.recipe.replace(epochs=epochs))
+def _longer(candidate: Trainable, factor: float) -> Trainable:
+    return candidate.for_epochs(round(candidate.epochs * factor))
 
 
 def _train(task: Task, jobs: Sequence[_Job], workers: int) -> Iterator[_Result]:
@@ -220,16 +216,16 @@ def _run(task: Task, job: _Job) -> _Result:
     return _Result(job, outcome.score, outcome.seconds, None)
 
 
-def _pairs(candidates: Sequence[Candidate], num_classes: int, results: Sequence[_Result]) -> list[Pair]:
+def _pairs(candidates: Sequence[Trainable], macs: Sequence[int], results: Sequence[_Result]) -> list[Pair]:
     """Put both results of each candidate together."""
     by_job = {(result.job.index, result.job.long): result for result in results}
     pairs = []
     for index, candidate in enumerate(candidates):
         short, long = by_job[index, False], by_job[index, True]
         pair = Pair(
-            name=candidate.architecture.name,
-            macs=count(candidate.architecture, num_classes=num_classes).macs,
-            epochs=(candidate.recipe.epochs, long.job.candidate.recipe.epochs),
+            name=candidate.title,
+            macs=macs[index],
+            epochs=(candidate.epochs, long.job.candidate.epochs),
             short=short.score,
             long=long.score,
             reason=short.reason or long.reason,

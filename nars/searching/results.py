@@ -18,8 +18,7 @@ from nars.searching import confirm
 from nars.searching.confirm import Measured
 from nars.searching.ranking import Agreement, spearman
 from nars.space import feasible
-from nars.space.genotypes import from_genotypes
-from nars.spec import Candidate
+from nars.spec import Trainable
 from nars.trials import SCORES, Record
 
 __all__ = [
@@ -47,9 +46,9 @@ def winner(study: Study, config: SearchConfig, limits: feasible.Limits | None = 
     return best
 
 
-def best_candidate(config: SearchConfig, best: Measured, name: str = "best") -> Candidate:
+def best_candidate(config: SearchConfig, best: Measured, name: str = "best") -> Trainable:
     """Decode a measured candidate, called `name`, with the data that it was searched on."""
-    return config.space.decode(best.params, name=name).replace(data=config.data)
+    return config.space.decode(best.params, name=name).on(config.data)
 
 
 def front_table(study: Study, config: SearchConfig, limits: feasible.Limits | None = None) -> pd.DataFrame:
@@ -83,8 +82,7 @@ def _front_row(config: SearchConfig, objectives: Sequence[str], candidate: Measu
 
 def costs_of(config: SearchConfig, candidate: Measured) -> dict[str, int]:
     """Return the MACs and the parameters of a candidate."""
-    matrix = from_genotypes(config.space, [candidate.params])
-    return {name: int(values[0]) for name, values in config.space.statistics(matrix).items()}
+    return {name: int(value) for name, value in config.space.statistics_of(candidate.params).items()}
 
 
 def trials_table(study: Study, config: SearchConfig) -> pd.DataFrame:

@@ -21,15 +21,14 @@ from nars.space.dimensions import is_recipe
 from nars.space.genotypes import Matrix
 from nars.space.rows import RowSpace
 
-__all__ = ["SpaceCost"]
+__all__ = ["CHUNK", "ROW_NUMBERS", "Numbers", "RowNumbers", "SpaceCost"]
 
 Ints = NDArray[np.int64]
 
 CHUNK = 2048
 """Genotypes counted at a time: their rows stay in the processor's cache."""
 
-_NUMBERS: dict[str, Callable[[Any], float]] = {
-    "resolution": float,
+ROW_NUMBERS: dict[str, Callable[[Any], float]] = {
     "channels": float,
     "depth": float,
     "kernel": lambda kernel: kernel or 1,
@@ -37,7 +36,7 @@ _NUMBERS: dict[str, Callable[[Any], float]] = {
     "se": lambda gate: gate != "none",
     "padding": lambda padding: padding if isinstance(padding, int) else -1,
 }
-"""The values that enter the cost, by their key in a row, and how each becomes a number."""
+"""The values of a row that enter its cost, by their key, and how each becomes a number."""
 
 
 class SpaceCost:
@@ -53,10 +52,8 @@ class SpaceCost:
     ) -> None:
         self._classes = num_classes
         self._in_channels = in_channels
-        self._values = _Values(distributions, fixed)
-        self._parts = list(_parts(rows))
-        self._rest = np.array([part == "rest" for _, part in self._parts], dtype=bool)
-        self._rows_of = {key: self._find_rows(key) for key in _NUMBERS if key != "resolution"}
+        self._values = Numbers(distributions, fixed, _number_of)
+        self._rows = RowNumbers(rows, self._values)
 
     def __call__(self, matrix: Matrix) -> Costs:
         """MACs and parameters [n] of genotypes [n, d]."""
@@ -69,7 +66,19 @@ class SpaceCost:
         costs, side, channels = count_rows(self._rows(values), side, self._in_channels)
         return costs + count_classifier(side, channels, self._classes)
 
-    def _rows(self, values: NDArray[np.float64]) -> BlockRows:
+
+class RowNumbers:
+    """Reads the block rows of genotypes from their numbers."""
+
+    def __init__(self, rows: Sequence[RowSpace], numbers: Numbers) -> None:
+        self._numbers = numbers
+        self._parts = list(_parts(rows))
+        self._rest = np.array([part == "rest" for _, part in self._parts], dtype=bool)
+        self._rows_of = {key: self._find_rows(key) for key in ROW_NUMBERS}
+
+    def __call__(self, values: NDArray[np.float64]) -> BlockRows:
+        """The rows of the genotypes whose numbers are `values` [values, n]."""
+
         def whole(key: str) -> Ints:
             return values[self._rows_of[key]].astype(np.int64)
 
@@ -89,9 +98,9 @@ class SpaceCost:
         )
 
     def _find_rows(self, key: str) -> Ints:
-        """The row of `_Values` [parts] that has the value under `key` of each part."""
+        """The row of `Numbers` [parts] that has the value under `key` of each part."""
         names = ((f"{row.name}.{key}", part) for row, part in self._parts)
-        rows = self._values.rows
+        rows = self._numbers.rows
         return np.array([rows[name if name in rows else f"{name}.{part}"] for name, part in names])
 
 
@@ -103,11 +112,17 @@ def _parts(rows: Sequence[RowSpace]) -> Iterator[tuple[RowSpace, str]]:
             yield row, "rest"
 
 
-class _Values:
+class Numbers:
     """Genotypes as numbers: one row for each value that enters the cost, open or fixed."""
 
-    def __init__(self, distributions: Mapping[str, BaseDistribution], fixed: Mapping[str, Any]) -> None:
-        entering = {name: number for name in [*distributions, *fixed] if (number := _number_of(name))}
+    def __init__(
+        self,
+        distributions: Mapping[str, BaseDistribution],
+        fixed: Mapping[str, Any],
+        number_of: Callable[[str], Callable[[Any], float] | None],
+    ) -> None:
+        """`number_of` tells how the value of this flat name becomes a number; None if it does not count."""
+        entering = {name: number for name in [*distributions, *fixed] if (number := number_of(name))}
         searched = [name for name in distributions if name in entering]
         held = [name for name in fixed if name in entering]
         columns = list(distributions)
@@ -143,4 +158,6 @@ def _number_of(name: str) -> Callable[[Any], float] | None:
     Its flat name is ``resolution``, ``ROW.KEY`` or ``ROW.KEY.PART``.
     """
     first, *rest = name.split(".")
-    return None if is_recipe(name) else _NUMBERS.get(rest[0] if rest else first)
+    if is_recipe(name):
+        return None
+    return ROW_NUMBERS.get(rest[0]) if rest else float if first == "resolution" else None

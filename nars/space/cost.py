@@ -9,7 +9,8 @@ average pool.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +20,7 @@ from nars.space.costs import Cost, Costs
 from nars.space.widths import hidden_width, squeeze_width
 from nars.spec import Architecture
 
-__all__ = ["count", "count_classifier", "count_rows"]
+__all__ = ["Maps", "count", "count_classifier", "count_maps", "count_rows"]
 
 Ints = NDArray[np.int64]
 
@@ -32,25 +33,55 @@ def count(architecture: Architecture, resolution: int | None = None, num_classes
     return (costs + count_classifier(side, channels, num_classes)).at(0)
 
 
+class Maps(NamedTuple):
+    """The maps [n, channels, height, width] of n architectures, as numbers [n] each."""
+
+    height: Ints
+    width: Ints
+    channels: Ints
+
+    @property
+    def pixels(self) -> Ints:
+        return self.height * self.width
+
+
 def count_rows(rows: BlockRows, side: ArrayLike, channels: ArrayLike) -> tuple[Costs, Ints, Ints]:
     """The costs [n] of rows applied to maps of this side and channels; both [n] of their output, too."""
+    costs, sides, widths = _count(rows, [np.asarray(side, np.int64)], channels)
+    return costs, sides[0], widths
+
+
+def count_maps(rows: BlockRows, maps: Maps) -> tuple[Costs, Maps]:
+    """The costs [n] of rows applied to maps of any shape, and the shapes of their output."""
+    costs, (height, width), channels = _count(rows, [maps.height, maps.width], maps.channels)
+    return costs, Maps(height, width, channels)
+
+
+def _count(rows: BlockRows, inputs: Sequence[Ints], channels: ArrayLike) -> tuple[Costs, list[Ints], Ints]:
+    """The costs [n], and sides and channels of the output; `inputs` is a square's side, or two sides."""
     count = rows.channels.shape[1]
     widths = np.vstack([np.broadcast_to(np.asarray(channels, np.int64), count), rows.channels])
-    sides = np.empty_like(widths)
+    sides = [_sides(rows, side, count) for side in inputs]
+    pixels = sides[0] * sides[-1]
+    total = Costs(*np.zeros((4, count), np.int64))
+    for kind, formula in _FORMULAS.items():
+        if same := [row for row, op in enumerate(rows.op) if op == kind]:
+            each = formula(rows.subset(same), widths[:-1][same], pixels[:-1][same], pixels[1:][same])
+            total += each.summed(rows.repeats[same])
+    return total, [side[-1] for side in sides], widths[-1]
+
+
+def _sides(rows: BlockRows, side: Ints, count: int) -> Ints:
+    """One side [rows + 1, n] of the input of the first row and of the output of each."""
+    sides = np.empty((len(rows.op) + 1, count), np.int64)
     sides[0] = side
-    padding = np.where(rows.padding < 0, rows.kernel // 2, rows.padding)
-    lost = rows.kernel - 2 * padding
+    lost = rows.kernel - 2 * np.where(rows.padding < 0, rows.kernel // 2, rows.padding)
     for row, (op, stride) in enumerate(zip(rows.op, rows.stride, strict=True)):
         if op == "mbpool":
             sides[row + 1] = 1
         else:
             sides[row + 1] = sides[row] * 2 if stride == -2 else (sides[row] - lost[row]) // stride + 1
-    total = Costs(*np.zeros((4, count), np.int64))
-    for kind, formula in _FORMULAS.items():
-        if same := [row for row, op in enumerate(rows.op) if op == kind]:
-            each = formula(rows.subset(same), widths[:-1][same], sides[:-1][same], sides[1:][same])
-            total += each.summed(rows.repeats[same])
-    return total, sides[-1], widths[-1]
+    return sides
 
 
 def count_classifier(side: ArrayLike, channels: ArrayLike, num_classes: int) -> Costs:
@@ -61,13 +92,13 @@ def count_classifier(side: ArrayLike, channels: ArrayLike, num_classes: int) -> 
     return Costs(weights, weights + num_classes, weights + pooled, weights)
 
 
-def _conv(rows: BlockRows, channels: Ints, side: Ints, out_side: Ints) -> Costs:
+def _conv(rows: BlockRows, channels: Ints, pixels: Ints, out_pixels: Ints) -> Costs:
     weights = channels * rows.kernel**2 * rows.channels
-    macs = weights * out_side**2
+    macs = weights * out_pixels
     return Costs(macs, weights + (2 + rows.bias) * rows.channels, macs, weights)  # two are the norm's
 
 
-def _mbconv(rows: BlockRows, channels: Ints, side: Ints, out_side: Ints) -> Costs:
+def _mbconv(rows: BlockRows, channels: Ints, pixels: Ints, out_pixels: Ints) -> Costs:
     hidden = hidden_width(channels, rows.expansion)
     squeezed = squeeze_width(hidden, rows.expansion, rows.squeeze_hidden)
     widened = hidden != channels
@@ -75,17 +106,15 @@ def _mbconv(rows: BlockRows, channels: Ints, side: Ints, out_side: Ints) -> Cost
     before = channels * hidden * widened
     after = hidden * (rows.kernel**2 + rows.channels)
     once = 2 * hidden * squeezed * rows.se
-    pixels = out_side**2
-    weights, macs = before + after + once, before * side**2 + after * pixels + once
+    weights, macs = before + after + once, before * pixels + after * out_pixels + once
     normed = hidden * widened + hidden * ~rows.bare_depthwise + rows.channels
     params = weights + 2 * normed + (hidden + squeezed) * rows.se
-    return Costs(macs, params, macs + hidden * pixels * rows.se, weights)
+    return Costs(macs, params, macs + hidden * out_pixels * rows.se, weights)
 
 
-def _mbpool(rows: BlockRows, channels: Ints, side: Ints, out_side: Ints) -> Costs:
+def _mbpool(rows: BlockRows, channels: Ints, pixels: Ints, out_pixels: Ints) -> Costs:
     hidden = hidden_width(channels, rows.expansion)
     before, after = channels * hidden, hidden * rows.channels
-    pixels = side**2
     macs, weights = before * pixels + after, before + after
     return Costs(macs, weights + 2 * hidden, macs + hidden * pixels, weights)
 
@@ -95,4 +124,4 @@ _FORMULAS: dict[str, Callable[[BlockRows, Ints, Ints, Ints], Costs]] = {
     "mbconv": _mbconv,
     "mbpool": _mbpool,
 }
-"""Costs [rows, n] of one block of each row, from channels and side of its input and side of its output."""
+"""Costs [rows, n] of one block of each row, from its input's channels and pixels and its output's pixels."""

@@ -12,10 +12,20 @@ from nars.space.rows import RowSpace
 from nars.space.values import Scalar, Value
 from nars.spec import Architecture, Candidate, Recipe
 
-__all__ = ["Declaration", "decode", "lr_factor"]
+__all__ = ["Declaration", "OpenOrFixed", "decode", "lr_factor"]
 
 
-class Declaration(Protocol):
+class OpenOrFixed(Protocol):
+    """The values of a space by flat name."""
+
+    @property
+    def distributions(self) -> Mapping[str, BaseDistribution]: ...
+
+    @property
+    def fixed(self) -> Mapping[str, Scalar]: ...
+
+
+class Declaration(OpenOrFixed, Protocol):
     """The part of a `nars.space.Space` that decoding and encoding read."""
 
     @property
@@ -38,12 +48,6 @@ class Declaration(Protocol):
 
     @property
     def lr_factor(self) -> Mapping[Any, float]: ...
-
-    @property
-    def distributions(self) -> Mapping[str, BaseDistribution]: ...
-
-    @property
-    def fixed(self) -> Mapping[str, Scalar]: ...
 
 
 def decode(space: Declaration, genotype: Mapping[str, Any], name: str) -> Candidate:

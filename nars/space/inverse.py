@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nars.errors import SpecError
-from nars.space.decoding import Declaration, lr_factor
+from nars.space.decoding import Declaration, OpenOrFixed, lr_factor
 from nars.space.genotypes import Genotype
 from nars.space.rows import RowSpace
 from nars.space.values import contains, first_values
 from nars.spec import Block, Candidate, Recipe, unroll
 
-__all__ = ["encode"]
+__all__ = ["allows", "encode", "encode_stage"]
 
 Values = dict[str, Any]
 """Open and fixed values by flat name."""
@@ -32,13 +32,13 @@ def encode(space: Declaration, candidate: Candidate) -> Genotype:
     if len(architecture.stages) != len(space.stages):
         raise SpecError(f"{len(architecture.stages)} stages; space {space.name} has {len(space.stages)}")
     for index, (rows, stage) in enumerate(zip(space.stages, architecture.stages, strict=True)):
-        dealt = _encode_stage(space, rows, _single_blocks(stage))
+        dealt = encode_stage(space, rows, _single_blocks(stage))
         if dealt is None:
             raise SpecError(f"stage {index} of the architecture is outside space {space.name}")
         values |= dealt
     values |= _encode_recipe(space, candidate.recipe)
     for name, value in values.items():
-        if not _allows(space, name, value):
+        if not allows(space, name, value):
             raise SpecError(f"{name} = {value!r} is outside space {space.name}")
     return {name: values[name] for name in space.distributions}
 
@@ -50,7 +50,7 @@ def _encode_recipe(space: Declaration, recipe: Recipe) -> Values:
     return values
 
 
-def _encode_stage(space: Declaration, rows: Sequence[RowSpace], blocks: Sequence[Block]) -> Values | None:
+def encode_stage(space: OpenOrFixed, rows: Sequence[RowSpace], blocks: Sequence[Block]) -> Values | None:
     """Deal the blocks of a stage out to its rows: the first deal that fits, None if none does."""
     defaults = {**space.fixed, **first_values(space.distributions)}
     for cuts in itertools.combinations(range(1, len(blocks)), len(rows) - 1):
@@ -58,7 +58,7 @@ def _encode_stage(space: Declaration, rows: Sequence[RowSpace], blocks: Sequence
         values: Values = {}
         for row, (start, end) in zip(rows, bounds, strict=True):
             values |= _encode_row(row, blocks[start:end], defaults)
-        if not all(_allows(space, name, value) for name, value in values.items()):
+        if not all(allows(space, name, value) for name, value in values.items()):
             continue
         decoded = [block for row in rows for block in row.rows(defaults | values)]
         if _single_blocks(decoded) == list(blocks):
@@ -84,7 +84,8 @@ def _single_blocks(rows: Sequence[Block]) -> list[Block]:
     return [block for _, _, block in unroll([rows], in_channels=1)]
 
 
-def _allows(space: Declaration, name: str, value: Any) -> bool:
+def allows(space: OpenOrFixed, name: str, value: Any) -> bool:
+    """Whether a space has a value under this flat name."""
     if name in space.fixed:
         return bool(value == space.fixed[name])
     return contains(space.distributions[name], value)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from nars.documents import Frozen
 from nars.errors import SpecError
-from nars.space.values import FirstRest, FirstRestValue, Value
+from nars.space.values import FirstRest, FirstRestValue, Value, as_numbers
 from nars.spec import Block
 
 __all__ = ["RowSpace", "row_space"]
@@ -26,13 +26,18 @@ class RowSpace(Frozen):
     kernel: FirstRestValue = None
     expansion: FirstRestValue = None
     depth: Value = 1
-    stride: Literal[1, 2] = 1
+    stride: Literal[1, 2, -2] = 1
     se: Value = "none"
     activation: Value = "hswish"
     padding: Value = None
     squeeze: Literal["input", "hidden"] = "input"
     depthwise: Literal["norm_act", "bare"] = "norm_act"
     bias: bool = True
+
+    @field_validator("channels", "kernel", "expansion", "depth", mode="before")
+    @classmethod
+    def _of_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        return as_numbers(value, str(info.field_name))
 
     def values(self) -> Iterator[tuple[str, Value]]:
         """Every value, open or fixed, under its flat name."""

@@ -15,35 +15,30 @@ them are a matrix (see `nars.space.genotypes`).
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-import numpy as np
-from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nars.documents import Document
-from nars.errors import SpecError, closest
+from nars.foreign.limits import MOST_CHANNELS, MOST_CLASSES, MOST_ROWS
+from nars.space.base import SearchSpace
 from nars.space.batch_cost import SpaceCost
 from nars.space.canonical import CanonicalForm
 from nars.space.costs import Costs
 from nars.space.decoding import decode
-from nars.space.dimensions import Dimensions, is_recipe
 from nars.space.genotypes import Genotype, Matrix
 from nars.space.inverse import encode
 from nars.space.rows import RowSpace, row_space
-from nars.space.values import Scalar, Value, distribution, extremes, first_values, fixed_value
+from nars.space.values import Value, as_numbers
 from nars.spec import Architecture, Candidate, Recipe
 
 __all__ = ["Space"]
 
 
-class Space(Document):
+class Space(SearchSpace):
     """Architecture and recipe dimensions that are searched together.
 
     Raises `SpecError` if a value could decode to something that is not a valid architecture or
@@ -51,15 +46,16 @@ class Space(Document):
     """
 
     kind: ClassVar[str] = "space"
+    recipe_kind: ClassVar[type[Document]] = Recipe
     later_fields: ClassVar[tuple[str, ...]] = ("norm_eps", "norm_momentum")
 
     name: str = "unnamed"
     resolution: Value
-    in_channels: int = 3
+    in_channels: Annotated[int, Field(ge=1, le=MOST_CHANNELS)] = 3
     norm_eps: float = Architecture.model_fields["norm_eps"].default
     """The norms of every network have this and `norm_momentum`; see `nars.spec.Architecture`."""
     norm_momentum: float = Architecture.model_fields["norm_momentum"].default
-    num_classes: int = 1000
+    num_classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)] = 1000
     """Outputs of the classifier, which count in its cost; a search sets those of its data."""
     stages: tuple[Annotated[tuple[RowSpace, ...], Field(min_length=1)], ...]
     recipe: dict[str, Value] = Field(default_factory=dict)
@@ -67,24 +63,33 @@ class Space(Document):
     lr_factor: dict[Literal["sgd", "rmsprop", "adamw"], float] = Field(default_factory=dict)
     """Optimizers work at different rates: the recipe's lr is ``recipe.lr`` times this."""
 
+    @field_validator("resolution", mode="before")
+    @classmethod
+    def _resolution_of_numbers(cls, value: Any) -> Any:
+        return as_numbers(value, "resolution")
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _recipe_of_numbers(cls, recipe: Any) -> Any:
+        if not isinstance(recipe, dict):
+            return recipe
+        fields = Recipe.model_fields
+        numeric = {key for key in recipe if key in fields and fields[key].annotation in (int, float)}
+        return {
+            key: as_numbers(value, f"recipe.{key}") if key in numeric else value
+            for key, value in recipe.items()
+        }
+
     @model_validator(mode="after")
     def _rules(self) -> Self:
         names = [row.name for row in self._row_spaces()]
         if len(set(names)) < len(names):
             raise ValueError(f"row names repeat: {', '.join(names)}")
-        for key in self.recipe:
-            if key not in Recipe.model_fields:
-                raise ValueError(f"unknown key {key!r} of recipe: {closest(key, Recipe.model_fields)}")
-        for name, dist in self.distributions.items():
-            for value in extremes(dist):
-                self._check(name, value)
+        if len(names) > MOST_ROWS:
+            raise ValueError(f"has {len(names)} rows, more than {MOST_ROWS}")
+        self._check_recipe(Recipe.model_fields)
+        self._check_ends()
         return self
-
-    def _check(self, name: str, value: Any) -> None:
-        try:
-            self.decode(first_values(self.distributions) | {name: value})
-        except SpecError as error:
-            raise ValueError(f"{name} = {value!r}: {error}") from None
 
     def _row_spaces(self) -> Iterator[RowSpace]:
         return (row for stage in self.stages for row in stage)
@@ -94,43 +99,6 @@ class Space(Document):
         rows = (pair for row in self._row_spaces() for pair in row.values())
         recipe = ((f"recipe.{key}", value) for key, value in self.recipe.items())
         return dict(itertools.chain([("resolution", self.resolution)], rows, recipe))
-
-    @cached_property
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """Every open dimension, architecture first."""
-        found = {name: distribution(name, value) for name, value in self._values.items()}
-        return {name: dist for name, dist in found.items() if dist is not None}
-
-    @cached_property
-    def dimensions(self) -> Dimensions:
-        """The distributions as arrays."""
-        return Dimensions.of(self.distributions)
-
-    @cached_property
-    def fixed(self) -> dict[str, Scalar]:
-        """Every value that is not searched, by flat name."""
-        return {
-            name: fixed_value(value) for name, value in self._values.items() if name not in self.distributions
-        }
-
-    @property
-    def names(self) -> Iterable[str]:
-        """The flat names of all values, open or fixed."""
-        return self._values.keys()
-
-    @property
-    def architecture_names(self) -> list[str]:
-        return [name for name in self.distributions if not is_recipe(name)]
-
-    @property
-    def recipe_names(self) -> list[str]:
-        return [name for name in self.distributions if is_recipe(name)]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A digest that changes whenever the meaning of a genotype does."""
-        fields = self.model_dump(mode="json", exclude={"name"})
-        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
 
     def decode(self, genotype: Mapping[str, Any], name: str = "unnamed") -> Candidate:
         """The candidate that a genotype describes. Raises `SpecError` for a missing dimension."""
@@ -164,8 +132,9 @@ class Space(Document):
 
     @cached_property
     def _canonical(self) -> CanonicalForm:
-        first = self.dimensions.from_unit(np.zeros((1, len(self.distributions))))[0]
-        return CanonicalForm(self._row_spaces(), self.distributions, self.fixed, first, len(self.stages))
+        return CanonicalForm(
+            self._row_spaces(), self.distributions, self.fixed, self._first, len(self.stages)
+        )
 
     @cached_property
     def _count(self) -> SpaceCost:
@@ -173,14 +142,7 @@ class Space(Document):
         return SpaceCost(rows, self.distributions, self.fixed, self.in_channels, self.num_classes)
 
     def canonical(self, matrix: Matrix) -> Matrix:
-        """The same candidates [n, d], every dimension that has no effect at its first value."""
         return self._canonical(matrix)
 
     def cost(self, matrix: Matrix) -> Costs:
-        """MACs and parameters [n] of genotypes [n, d]."""
         return self._count(matrix)
-
-    def statistics(self, matrix: Matrix) -> dict[str, NDArray[np.float64]]:
-        """Numbers that are known without training: ``macs`` and ``params`` [n] of genotypes [n, d]."""
-        cost = self.cost(matrix)
-        return {"macs": cost.macs.astype(np.float64), "params": cost.params.astype(np.float64)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
@@ -14,6 +15,7 @@ from optuna.distributions import (
 from pydantic import Discriminator, Tag, model_validator
 
 from nars.documents import Frozen
+from nars.foreign.limits import MOST_CHOICES, MOST_NUMBER
 
 __all__ = [
     "FirstRest",
@@ -21,12 +23,16 @@ __all__ = [
     "Range",
     "Scalar",
     "Value",
+    "as_numbers",
     "contains",
     "distribution",
     "extremes",
     "first_values",
     "fixed_value",
 ]
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
+"""A number as text."""
 
 Scalar = bool | int | float | str | None
 """A value of one dimension."""
@@ -42,6 +48,8 @@ class Range(Frozen):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
+        if max(abs(self.low), abs(self.high), abs(self.step or 0)) > MOST_NUMBER:
+            raise ValueError(f"a number of a range is beyond {MOST_NUMBER}")
         if self.low > self.high:
             raise ValueError(f"low is above high: {self.low} > {self.high}")
         if self.log and (self.step is not None or self.low <= 0):
@@ -85,6 +93,23 @@ FirstRestValue = Annotated[
 ]
 
 
+def as_numbers(value: Any, name: str) -> Any:
+    """A value of a field of numbers, with numbers in the place of texts such as ``1e-2``.
+
+    YAML 1.1 takes ``1e-2`` for text, since it has no point. Raises `ValueError` that names a word.
+    """
+    if isinstance(value, list | tuple):
+        return [as_numbers(item, name) for item in value]
+    if isinstance(value, dict):
+        return {key: as_numbers(item, name) for key, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    if not _NUMBER.fullmatch(value.strip()):
+        raise ValueError(f"{name} has {value!r}, which is not a number")
+    number = float(value)
+    return int(number) if number.is_integer() and value.strip().lstrip("+-").isdecimal() else number
+
+
 def distribution(name: str, value: Value) -> BaseDistribution | None:
     """The Optuna distribution of an open value, None for a fixed one.
 
@@ -97,6 +122,8 @@ def distribution(name: str, value: Value) -> BaseDistribution | None:
             return IntDistribution(value.low, value.high, log=value.log, step=value.step or 1)
         return FloatDistribution(value.low, value.high, log=value.log, step=value.step)
     if isinstance(value, tuple):
+        if len(value) > MOST_CHOICES:
+            raise ValueError(f"{name}: has {len(value)} choices, more than {MOST_CHOICES}")
         if not value or len(set(map(repr, value))) < len(value):
             raise ValueError(f"{name}: a list of choices needs distinct values, got {list(value)}")
         return CategoricalDistribution(value) if len(value) > 1 else None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nars.errors import UsageError, closest
+from nars.space import Space
+from nars.space.base import SearchSpace
 from nars.training.metrics import named
 
 if TYPE_CHECKING:
@@ -14,13 +17,32 @@ if TYPE_CHECKING:
 
     from nars.tasks.base import Task
 
-__all__ = ["TASKS", "load"]
+__all__ = ["SPACES", "TASKS", "load", "space_of", "spaces_of"]
 
 TASKS = {
     "classification": "nars.tasks.classification:Classification",
     "detection": "detector.task:Detection",
 }
 """Module and class of each task, by name. `load` calls the class's ``open(source, device, drop_bad=)``."""
+
+SPACES = {"detection": "detector.space.spaces"}
+"""Module of the spaces of each task whose candidates are not classifiers: their class
+`KIND`, a function ``space(name_or_file)`` and the name `DEFAULT` of the one that is searched by default."""
+
+
+def spaces_of(task: str) -> Any:
+    """The module of a task's own spaces; None if it searches among classifiers."""
+    return import_module(SPACES[task]) if task in SPACES else None
+
+
+def space_of(task: str, fields: Mapping[str, Any]) -> SearchSpace:
+    """The space that a search of `task` wrote down. Raises `SpecError`.
+
+    Version 0.1 searched for detectors among classifiers, which have ``stages``.
+    """
+    own = None if "stages" in fields else spaces_of(task)
+    kind: type[SearchSpace] = Space if own is None else own.KIND
+    return kind.of(dict(fields))
 
 
 def load(

@@ -12,8 +12,11 @@ import torch
 
 from nars.data import ImageSize
 from nars.errors import UsageError
+from nars.foreign.parts import Part
+from nars.networks.latency import Latency, measure
 from nars.parents.parent import Parent
-from nars.spec import Candidate
+from nars.space.base import SearchSpace
+from nars.spec import Candidate, Trainable
 from nars.training.loop import Progress
 from nars.training.metrics import Metric
 
@@ -85,9 +88,26 @@ class Task(ABC):
         return None
 
     @property
+    def examples(self) -> int | None:
+        """The number of training images; None if it has no say in the length of trainings."""
+        return None
+
+    @property
     def teaches(self) -> bool:
         """Whether the parent can teach candidates, because it solves the same task."""
         return False
+
+    def suited(self, space: SearchSpace, *, mask: bool = False) -> SearchSpace:
+        """The space as this task searches it; `mask` asks for candidates that segment.
+
+        Raises `UsageError` for a space that the task or its data do not suit.
+        """
+        return space
+
+    def latency(self, candidate: Trainable) -> Latency:
+        """Time a candidate on the task's device. Raises `TrialMemoryError`."""
+        assert isinstance(candidate, Candidate), "a task with candidates of its own times them"
+        return measure(candidate.architecture, self.num_classes, self.device)
 
     def inheriting(self, parent: Parent) -> Task:
         """The same task with candidates that inherit from a parent. Raises `UsageError` if it cannot."""
@@ -97,12 +117,16 @@ class Task(ABC):
         """The same task with another score. Raises `UsageError` if the task or its data have none such."""
         raise UsageError(f"the task {self.name} is scored by {self.metric}, got {metric.name!r}")
 
-    def foretell(self, candidate: Candidate) -> float | None:
+    def foretell(self, candidate: Trainable) -> float | None:
         """Measure what is known of a candidate before it is trained: larger is better.
 
         None if the task knows nothing. Raises `TrialError` if this candidate cannot be measured.
         """
         return None
+
+    def parts(self) -> tuple[Part, ...]:
+        """How each part of the data was read, if that is known."""
+        return ()
 
     @abstractmethod
     def describe(self) -> str:
@@ -111,7 +135,7 @@ class Task(ABC):
     @abstractmethod
     def run(
         self,
-        candidate: Candidate,
+        candidate: Trainable,
         *,
         seed: int,
         on_epoch: Callable[[Progress], bool] | None = None,

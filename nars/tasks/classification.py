@@ -11,13 +11,14 @@ import torch
 
 from nars.data import ImageData, ImageSize, load
 from nars.device import memory_errors, seeded
+from nars.errors import UsageError
+from nars.foreign.parts import Part
 from nars.networks.build import build
 from nars.networks.weights import save_weights
-from nars.parents.judging import with_importance
 from nars.parents.parent import Parent
-from nars.parents.start import as_seen_by, start, teacher_of
+from nars.parents.start import as_seen_by, judged, start, teacher_of
 from nars.parents.statistic import Answers, answers, answers_of, echo
-from nars.spec import Candidate
+from nars.spec import Architecture, Candidate, Trainable
 from nars.tasks.base import Outcome, Task
 from nars.training.evaluation import check_metric, evaluate
 from nars.training.loop import Outputs, Progress, Trained, train
@@ -51,6 +52,7 @@ class Classification(Task):
         self.data = data if parent is None else as_seen_by(parent, data)
         self.device = device
         self.parent = parent
+        self._judged = parent
         self.teacher = teacher_of(parent, self.data.classes, device)
         self.metric = metric.name
         self._metric = metric
@@ -60,6 +62,9 @@ class Classification(Task):
         """Load the data at `source`; `drop_bad` leaves unreadable images out. Raises `DataError`."""
         return cls(load(source, drop_bad=drop_bad), device)
 
+    def parts(self) -> tuple[Part, ...]:
+        return self.data.parts
+
     def inheriting(self, parent: Parent) -> Classification:
         return Classification(self.data, self.device, parent, self._metric)
 
@@ -67,13 +72,15 @@ class Classification(Task):
         check_metric(metric, self.data, "val")
         return Classification(self.data, self.device, self.parent, metric)
 
-    @cached_property
-    def _judged_parent(self) -> Parent | None:
-        """The parent with the importance of its channels for the data, measured once."""
-        if self.parent is None or self.parent.importance:
-            return self.parent
-        with memory_errors("judging the channels of the parent"):
-            return with_importance(self.parent, self.data, self.device)
+    def _origin(self, architecture: Architecture) -> Parent | None:
+        """The parent, with the importance of its channels for the data if a candidate chooses among them.
+
+        It is measured once.
+        """
+        if self._judged is not None:
+            with memory_errors("judging the channels of the parent"):
+                self._judged = judged(self._judged, architecture, self.data, self.device)
+        return self._judged
 
     @cached_property
     def _parents_answers(self) -> Answers:
@@ -102,6 +109,10 @@ class Classification(Task):
         return self.data.size
 
     @property
+    def examples(self) -> int:
+        return len(self.data.train)
+
+    @property
     def teaches(self) -> bool:
         return self.teacher is not None
 
@@ -109,9 +120,10 @@ class Classification(Task):
         sizes = ", ".join(f"{len(self.data.split(name))} {name}" for name in ("train", "val", "test"))
         return f"classification of {self.data.name}: {len(self.data.classes)} classes, {sizes} images"
 
-    def foretell(self, candidate: Candidate) -> float | None:
+    def foretell(self, candidate: Trainable) -> float | None:
         """How much of the parent's logits can be read off the features that are only inherited, at most 1."""
-        origin, architecture = self._judged_parent, candidate.architecture
+        architecture = _classifier(candidate).architecture
+        origin = self._origin(architecture)
         if origin is None:
             return None
         with seeded(0, self.device), memory_errors("building the network"):
@@ -122,16 +134,16 @@ class Classification(Task):
 
     def run(
         self,
-        candidate: Candidate,
+        candidate: Trainable,
         *,
         seed: int,
         on_epoch: Callable[[Progress], bool] | None = None,
         checkpoint: Path | None = None,
     ) -> Outcome:
+        candidate = _classifier(candidate)
         architecture, recipe = candidate.architecture, candidate.recipe
         data = self.data.fitted(recipe.fit)
-        is_parent = self.parent is not None and architecture.stages == self.parent.architecture.stages
-        origin = self.parent if is_parent else self._judged_parent
+        origin = self._origin(architecture)
         with seeded(seed, self.device), memory_errors("building the network"):
             model = build(architecture, len(self.data.classes), recipe)
             if origin is not None:
@@ -173,3 +185,12 @@ class Classification(Task):
     def _test(self, trained: Trained, data: ImageData, resolution: int) -> Mapping[str, float]:
         test = evaluate(trained.model, data, "test", resolution=resolution, device=self.device)
         return {"accuracy": test.accuracy, "balanced_accuracy": test.balanced_accuracy}
+
+
+def _classifier(candidate: Trainable) -> Candidate:
+    """The candidate, if it is a classifier. Raises `UsageError` for another kind."""
+    if not isinstance(candidate, Candidate):
+        raise UsageError(
+            f"{candidate.title} is a {candidate.kind}, which the task classification cannot train"
+        )
+    return candidate

@@ -14,7 +14,7 @@ from sklearn.metrics import confusion_matrix, roc_auc_score
 from torch import Tensor, nn
 
 from nars.data import ImageData, evenly, in_order, normalise
-from nars.device import half_precision, memory_errors
+from nars.device import half_precision, kernels_for, memory_errors
 from nars.errors import TrialError, UsageError
 from nars.training.confusion import classes_of
 from nars.training.metrics import ACCURACY, Metric
@@ -83,7 +83,7 @@ def evaluate(
     model.eval()
     outputs, targets = [], []
     groups = in_order(len(part), _BATCH)
-    with memory_errors(f"evaluating at {resolution} px"):
+    with memory_errors(f"evaluating at {resolution} px"), kernels_for(len(part) * resolution**2):
         for images, labels in part.batches(resolution, device, groups):
             with torch.autocast(device.type, dtype=half, enabled=half is not None):
                 outputs.append(model(normalise(images, mean, std)))
@@ -133,7 +133,10 @@ def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: t
         norm.train()
         norm.momentum = 1.0  # take this batch's, forget the others
     for images, _ in data.train.batches(resolution, device, [numbers]):
-        with torch.autocast(device.type, dtype=half, enabled=half is not None):
+        with (
+            kernels_for(len(images) * resolution**2),
+            torch.autocast(device.type, dtype=half, enabled=half is not None),
+        ):
             model(normalise(images, mean, std))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

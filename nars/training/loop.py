@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nars.data import ImageData, augment, normalise, random_crops
 from nars.data.policies import change, erase
-from nars.device import half_precision, memory_errors, seeded
+from nars.device import half_precision, kernels_for, memory_errors, seeded
 from nars.errors import NonFiniteLossError
 from nars.spec import Recipe
 from nars.training import optim
@@ -83,6 +83,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
     )
     with ExitStack() as during:
         during.enter_context(seeded(seed, device))
+        during.enter_context(kernels_for(len(data.train) * recipe.epochs * resolution**2))
         during.enter_context(memory_errors(f"training at {resolution} px in batches of {recipe.batch_size}"))
         model = model.to(device).to(memory_format=torch.channels_last)
         frozen = during.enter_context(freezing(model, recipe))

@@ -13,6 +13,7 @@ from nars.networks.weights import load_weights
 from nars.runs.run import Run
 from nars.searching.confirm import Measured
 from nars.searching.results import best_candidate, winner
+from nars.spec import Candidate
 from nars.workers.weights import BEST, find_weights
 
 __all__ = ["exported"]
@@ -25,13 +26,14 @@ def exported(
 
     Raises `RunError` with the remedy if the run has no weights of it.
     """
-    config = run.config
-    if random_weights:
-        return export(best_candidate(config, measured), output, form, num_classes=config.space.num_classes)
+    config, best = run.config, best_candidate(run.config, measured)
     shape = "--random-weights exports its shape only"
-    if config.task != "classification":
+    if not isinstance(best, Candidate) or (config.task != "classification" and not random_weights):
         command = f"nars detect export {run.folder / BEST} --format {form} -o {output}"
-        raise RunError(f"{run.folder} has no classifiers: {command}; {shape}")
+        hint = f"; {shape}" if isinstance(best, Candidate) else ""
+        raise RunError(f"{run.folder} has no classifiers: {command}{hint}")
+    if random_weights:
+        return export(best, output, form, num_classes=config.space.num_classes)
     with TemporaryDirectory() as scratch:
         weights = find_weights(run, study, measured, Path(scratch, "weights.pt"))
         if weights is not None:

@@ -22,7 +22,7 @@ from nars.files import sha256_of, write_whole
 from nars.parents.sources import parent_in
 from nars.runs.run import Run
 from nars.searching.results import best_candidate, winner
-from nars.spec import Candidate
+from nars.spec import Trainable
 from nars.training.loop import Progress
 from nars.trials import Record
 from nars.workers.weights import REFERENCE, WEIGHTS
@@ -68,7 +68,7 @@ def finish(
     best = winner(study, config)
     candidate = best_candidate(config, best)
     if epochs is not None:
-        candidate = candidate.replace(recipe=candidate.recipe.replace(epochs=epochs))
+        candidate = candidate.for_epochs(epochs)
     seed = Record.of(study.get_trials(deepcopy=False)[best.median]).seed
     assert seed is not None
     asked = _asked(run, candidate, seed)
@@ -79,7 +79,7 @@ def finish(
 
 def _train(
     run: Run,
-    candidate: Candidate,
+    candidate: Trainable,
     seed: int,
     asked: Mapping[str, Any],
     on_epoch: Callable[[Progress], None] | None,
@@ -113,7 +113,7 @@ def _train(
     return finished
 
 
-def _asked(run: Run, candidate: Candidate, seed: int) -> dict[str, Any]:
+def _asked(run: Run, candidate: Trainable, seed: int) -> dict[str, Any]:
     """Everything that decides the result."""
     config = run.config
     return {

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -31,7 +31,7 @@ from nars.space.genotypes import Domain, Genotype, to_genotypes
 from nars.studies import foretold_samples, write_foretold_samples
 from nars.tasks.base import Task
 from nars.trials import Record, write
-from nars.workers.liveness import Heartbeat, is_alive
+from nars.workers.liveness import Heartbeat, Witness
 from nars.workers.turns import POLL_SECONDS, signed, study_beside
 
 __all__ = ["foretold", "measured_of"]
@@ -81,9 +81,10 @@ def _measured(study: Study, config: SearchConfig, domain: Domain, task: Task) ->
     logger.info("measuring what %d random candidates inherit", COUNT)
     matrix = Reservoir(domain, config.limits, config.seed).draw(COUNT, np.random.default_rng(config.seed))
     genotypes = to_genotypes(domain, matrix)
-    beside = study_beside(study, _name(study))
+    beside, witness = study_beside(study, _name(study)), Witness()
     while foretold_samples(study) is None:
         trials = beside.get_trials(deepcopy=False)
+        gone = {trial.number for trial in witness.look(trials)}
         values = _measured_in(trials, len(genotypes))
         unmeasured = set(range(len(genotypes))) - values.keys()
         if not unmeasured:
@@ -91,19 +92,26 @@ def _measured(study: Study, config: SearchConfig, domain: Domain, task: Task) ->
                 (genotypes[index], value) for index, value in sorted(values.items()) if value is not None
             ]
             write_foretold_samples(study, found, busy_seconds(trials, datetime.now()))
-        elif unmeasured <= _in_progress(trials, len(genotypes)):
+        elif unmeasured <= _in_progress(trials, len(genotypes), gone):
             time.sleep(POLL_SECONDS)
-        elif not _measure_one(beside, config, genotypes, task):
+        elif not _measure_one(beside, config, genotypes, task, gone):
             write_foretold_samples(study, [], 0.0)
     return foretold_samples(study) or []
 
 
-def _measure_one(beside: Study, config: SearchConfig, genotypes: Sequence[Genotype], task: Task) -> bool:
-    """Measure the candidate of the next trial unless that was done; False if the task foretells nothing."""
+def _measure_one(
+    beside: Study, config: SearchConfig, genotypes: Sequence[Genotype], task: Task, gone: Collection[int]
+) -> bool:
+    """Measure the candidate of the next trial unless that was done; False if the task foretells nothing.
+
+    `gone` are the numbers of trials whose workers have died.
+    """
     with signed(beside) as trial:
         before = beside.get_trials(deepcopy=False)[: trial.number]
         index = trial.number % len(genotypes)
-        if index in _measured_in(before, len(genotypes)) or index in _in_progress(before, len(genotypes)):
+        if index in _measured_in(before, len(genotypes)) or index in _in_progress(
+            before, len(genotypes), gone
+        ):
             return True
         try:
             with Heartbeat(beside, trial):
@@ -130,7 +138,7 @@ def _measured_in(trials: Sequence[FrozenTrial], count: int) -> dict[int, float |
     }
 
 
-def _in_progress(trials: Sequence[FrozenTrial], count: int) -> set[int]:
-    """The candidates that are being measured."""
-    running = [trial for trial in trials if trial.state == TrialState.RUNNING and is_alive(trial)]
+def _in_progress(trials: Sequence[FrozenTrial], count: int, gone: Collection[int]) -> set[int]:
+    """The candidates that are being measured, by workers that are not `gone`."""
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING and trial.number not in gone]
     return {trial.number % count for trial in running}

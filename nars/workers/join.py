@@ -11,6 +11,7 @@ import optuna
 
 from nars.artifacts.location import store_of_worker
 from nars.errors import RunError, UsageError
+from nars.runs.passwords import complete
 from nars.runs.run import config_of
 from nars.runs.storage import open_storage
 from nars.training.metrics import check_repeated
@@ -40,7 +41,7 @@ def join(
     number), the work ends when that process does. A search that is scored by a user's function needs its
     name as `metric`, since only then is its code run. Raises `UsageError`, `DataError`, `RunError`.
     """
-    opened = open_storage(storage)
+    opened = open_storage(complete(storage), patient=parent is not None)
     try:
         study = optuna.load_study(study_name=name, storage=opened, sampler=optuna.samplers.RandomSampler())
     except KeyError:
@@ -55,7 +56,7 @@ def join(
     task = config.open_task(data, device)
     if not task.is_of(config.data_fingerprint):
         raise RunError(f"the data at {data or config.data} is not that of study {name}")
-    work(Search.of(study, config, task, store), study)
+    work(Search.of(study, config, task, store), study, alone=parent is None)
 
 
 def _terminate(number: int, frame: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 import time
@@ -13,8 +14,9 @@ from optuna.trial import FrozenTrial, Trial
 
 from nars.artifacts.files import fetch, keep
 from nars.artifacts.store import Store
-from nars.errors import RunError, TrialError
-from nars.spec import Candidate
+from nars.errors import RunError, StorageAwayError, TrialError
+from nars.runs.outage import impatient
+from nars.spec import Trainable
 from nars.tasks.base import Outcome, Task
 from nars.training.loop import Progress
 from nars.trials import Measurement, Purpose, artifact_of
@@ -56,7 +58,7 @@ class Keeper(AbstractContextManager["Keeper"]):
         finally:
             self._folder.cleanup()
 
-    def run(self, task: Task, candidate: Candidate, seed: int, watch: Watch) -> Outcome:
+    def run(self, task: Task, candidate: Trainable, seed: int, watch: Watch) -> Outcome:
         """Train a candidate, followed by `watch`, from the checkpoint that its trial has, if any."""
 
         def on_epoch(progress: Progress) -> bool:
@@ -108,7 +110,9 @@ class Keeper(AbstractContextManager["Keeper"]):
             self._keep_checkpoint()
 
     def _keep_checkpoint(self) -> None:
-        if self._unkept is not None:
+        if self._unkept is None:
+            return
+        with contextlib.suppress(StorageAwayError), impatient():  # the training does not wait; the next epoch
             self._keep("checkpoint", self._ready, self._unkept)
             self._unkept, self._kept_at = None, time.monotonic()
 
@@ -117,6 +121,8 @@ class Keeper(AbstractContextManager["Keeper"]):
             return
         try:
             keep(self._trial, self._store, purpose, file, measurements)
+        except StorageAwayError:
+            raise
         except RunError as error:
             self._report(error)
 

@@ -19,13 +19,14 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars.artifacts.store import Store
-from nars.device import resolve
 from nars.errors import RunError
 from nars.networks.latency import latency_domain
 from nars.runs.run import Run
 from nars.searching.results import write_results
 from nars.training.metrics import is_function
-from nars.trials import Record, counts, write
+from nars.trials import Record, counts
+from nars.workers.liveness import Witness
+from nars.workers.requeue import bury, roll_call
 from nars.workers.weights import prune
 
 __all__ = ["default_workers", "supervise"]
@@ -66,17 +67,19 @@ def supervise(
 ) -> None:
     """Run `workers` processes until the budget is spent.
 
-    If a worker dies, its trial fails with a reason and another worker is started. `watch` is called
-    with the study about twice a second; the output of workers is appended to `log`. Raises
-    `RunError` if workers die again and again, or if one exits because of a user's mistake.
+    If a worker dies, here or on another machine, its trial is trained again, once. Here, another worker is
+    started as well. `watch` is called with the study about twice a second; the output of workers is appended
+    to `log`.
+    Raises `RunError` if workers die again and again, or if one exits because of a user's mistake.
     """
     if run.config.needs_latency:
         _measure_latency(run, study)
+    witness = Witness()
     team = [_start(run, store, index, log) for index in range(workers)]
     deaths = 0
     finished = _finished(study)
     try:
-        while any(process.poll() != 0 for process in team):
+        while True:
             time.sleep(POLL_SECONDS)
             if watch is not None:
                 watch(study)
@@ -87,11 +90,29 @@ def supervise(
             for index, process in enumerate(team):
                 if process.poll() not in (None, 0):
                     deaths += 1
-                    _fail_trials_of(study, process)
+                    _requeue_trials_of(study, run, process)
                     _give_up(process, deaths, log)
                     team[index] = _start(run, store, index, log)
+            roll_call(study, run.config.space, witness)
+            if all(process.poll() == 0 for process in team):
+                if _is_over(run, study, witness):
+                    return
+                if _is_queued(study):  # by this process, after its workers found nothing left to do
+                    team[0] = _start(run, store, 0, log)
     finally:
         _stop(team)
+
+
+def _is_over(run: Run, study: Study, witness: Witness) -> bool:
+    """Whether nothing is left to train, once the workers have ended: no trial whose worker may be gone."""
+    trials = study.get_trials(deepcopy=False)
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    return not _is_queued(study) and all(map(witness.knows_alive, running))
+
+
+def _is_queued(study: Study) -> bool:
+    """Whether a trial waits to be trained again."""
+    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
 
 def _measure_latency(run: Run, study: Study) -> None:
@@ -99,7 +120,7 @@ def _measure_latency(run: Run, study: Study) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        latency_domain(run.config.space, study, resolve(run.config.device))
+        latency_domain(run.config.space, study, run.config.open_task().latency)
     finally:
         torch.set_num_threads(threads)
 
@@ -138,15 +159,13 @@ def _finished(study: Study) -> int:
     return sum(trial.state.is_finished() and counts(trial) for trial in trials)
 
 
-def _fail_trials_of(study: Study, process: subprocess.Popen[bytes]) -> None:
-    """Fail the trial of a worker that died unprompted, since it would most likely kill another one, too."""
+def _requeue_trials_of(study: Study, run: Run, process: subprocess.Popen[bytes]) -> None:
+    """Queue the trial of a worker that died unprompted; it fails if it has taken a worker along before."""
     code = process.returncode
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     memory = " (most likely out of memory)" if code == -signal.SIGKILL else ""
     for trial in _running_in(study, process):
-        logger.warning("trial %d: its worker died with %s%s", trial.number, how, memory)
-        write(study, trial, Record(reason=f"worker died with {how}{memory}"))
-        study.tell(trial.number, state=TrialState.FAIL)
+        bury(study, trial, run.config.space, f"died with {how}{memory}")
 
 
 def _running_in(study: Study, process: subprocess.Popen[bytes]) -> Sequence[FrozenTrial]:

@@ -1,4 +1,10 @@
-"""Liveness of workers: who trains a trial, and how a trial is repeated if its worker is gone."""
+"""Liveness of workers: who trains a trial, for how long, and who counts as gone.
+
+No answer depends on what a clock says: clocks of machines differ, a laptop sleeps, and while a storage is
+away every heartbeat in it is old. A worker of this machine is looked up in the table of processes, by its
+number and its start since the boot. One elsewhere is gone if a `Witness`, who can read the storage, sees no
+new heartbeat for two minutes.
+"""
 
 from __future__ import annotations
 
@@ -7,111 +13,175 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import psutil
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nars.space import Space
-from nars.trials import INTERRUPTED, Record, write
+from nars.errors import StorageAwayError
+from nars.runs.budget import MOST_BETWEEN_BEATS
+from nars.runs.outage import impatient
+from nars.trials import Record, write
 
-__all__ = ["Heartbeat", "interrupt", "is_alive", "reap", "returned_if_interrupted", "worker_name"]
+__all__ = ["Heartbeat", "Stopwatch", "Witness", "is_gone", "is_here", "worker_name"]
 
 BEAT_SECONDS = 30.0
 """Seconds between two heartbeats of a worker."""
 
 SILENCE_SECONDS = 4 * BEAT_SECONDS
-"""Seconds without a heartbeat after which a worker on another machine counts as dead."""
+"""Seconds of observation without a new heartbeat after which a worker on another machine counts as gone."""
 
 NAMELESS_SECONDS = 10.0
 """Grace period for a worker to sign a new trial."""
 
+_UNSIGNED_SECONDS = 2 * BEAT_SECONDS
+"""Seconds of observation after which a trial that nobody has signed has no worker."""
+
 _CLOCK_SECONDS = 5.0
-"""Tolerance for a process's start time, which the system derives from a clock that may be adjusted."""
+"""Tolerance for a process's start time, which the system rounds."""
+
+_CALENDAR = 1e8
+"""Start times above this are seconds since 1970, as earlier versions and other systems than Linux write."""
 
 
 def worker_name() -> str:
     """Return host, process number and start time of this process, which no other process shares."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+    return f"{socket.gethostname()}:{os.getpid()}:{_start_of(psutil.Process()):.2f}"
 
 
-def is_alive(trial: FrozenTrial) -> bool:
-    """Whether the worker of a running trial still works on it.
+def _start_of(process: psutil.Process, *, calendar: bool = not psutil.LINUX) -> float:
+    """Return when a process started, in seconds since the boot, or since 1970.
 
-    The process table answers for this machine; other machines are only known by their heartbeats.
+    The latter is derived from a clock that may be set anew in the meantime.
+    """
+    return process.create_time() if calendar else process.create_time() - psutil.boot_time()
+
+
+def is_here(trial: FrozenTrial) -> bool:
+    """Whether the worker of a trial is, or was, a process of this machine."""
+    return (Record.of(trial).worker or "").partition(":")[0] == socket.gethostname()
+
+
+def is_gone(trial: FrozenTrial) -> bool:
+    """Whether the worker of a running trial is known to be gone without any observation.
+
+    That is so for processes of this machine, and for a trial that nobody has signed for some time.
     """
     record = Record.of(trial)
-    started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
     if record.worker is None:
-        return time.time() - started < NAMELESS_SECONDS
-    host, _, process = record.worker.partition(":")
+        started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+        return abs(time.time() - started) >= NAMELESS_SECONDS
+    host, number, created = record.worker.rsplit(":", 2)
     if host != socket.gethostname():
-        return time.time() - max(started, record.heartbeat or 0.0) < SILENCE_SECONDS
-    number, _, created = process.partition(":")
+        return False
     try:
         running = psutil.Process(int(number))
-        is_same = abs(running.create_time() - float(created)) < _CLOCK_SECONDS
-        return is_same and running.status() != psutil.STATUS_ZOMBIE
+        start = _start_of(running, calendar=float(created) > _CALENDAR)
+        is_same = abs(start - float(created)) < _CLOCK_SECONDS
+        return not is_same or running.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
-        return False
+        return True
 
 
-def reap(study: Study, space: Space) -> list[int]:
-    """End the trials whose worker has died and queue each to be trained again.
+@dataclass
+class _Sight:
+    """A running trial as a witness has seen it."""
 
-    Returns their numbers. A trial without its complete genotype is ended but not queued, because the
-    sampler will propose the same genotype again.
+    beat: float | None
+    silence: float = 0.0
+    """Seconds of observation since the last new heartbeat."""
+    heard: bool = False
+    """Whether there was a new heartbeat since the first look."""
+
+
+class Witness:
+    """Watches the workers of running trials; `look` has to be called again and again.
+
+    Time in which it could not look, because the storage was away or the machine slept, counts as one interval
+    of heartbeats at most, so that every worker that is alive has been heard again before it counts as gone.
     """
-    trials = study.get_trials(deepcopy=False)
-    dead = [trial for trial in trials if trial.state == TrialState.RUNNING and not is_alive(trial)]
-    repeated = {Record.of(trial).repeats for trial in trials}
-    for trial in dead:
-        interrupt(study, trial, space, repeat=trial.number not in repeated)
-    return [trial.number for trial in dead]
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._looked: float | None = None
+        self._sights: dict[int, _Sight] = {}
+
+    def look(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Take note of the heartbeats of a study's trials, and return the trials whose workers are gone."""
+        now = self._clock()
+        passed = min(now - self._looked, BEAT_SECONDS) if self._looked is not None else 0.0
+        self._looked = now
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        before, self._sights = self._sights, {}
+        for trial in running:
+            beat = Record.of(trial).heartbeat
+            sight = before.get(trial.number) or _Sight(beat)
+            if sight.beat != beat:
+                sight = _Sight(beat, heard=True)
+            else:
+                sight.silence += passed
+            self._sights[trial.number] = sight
+        return [trial for trial in running if self._is_gone(trial)]
+
+    def knows_alive(self, trial: FrozenTrial) -> bool:
+        """Whether the worker of a running trial was seen to work since this witness began to look."""
+        if is_here(trial):
+            return not is_gone(trial)
+        sight = self._sights.get(trial.number)
+        return sight is not None and sight.heard
+
+    def _is_gone(self, trial: FrozenTrial) -> bool:
+        if is_here(trial):
+            return is_gone(trial)
+        signed = Record.of(trial).worker is not None
+        patience = SILENCE_SECONDS if signed else _UNSIGNED_SECONDS
+        return self._sights[trial.number].silence >= patience
 
 
-def interrupt(study: Study, trial: FrozenTrial, space: Space, *, repeat: bool = True) -> None:
-    """End an interrupted trial, which costs no budget, and queue it again with its seed and checkpoint.
+class Stopwatch:
+    """Measures how long a worker has worked on a trial.
 
-    The repetition is queued first, so a kill in between leaves a running trial that `reap` will find.
-    A trial without its complete genotype is not queued, because the sampler will propose the same
-    genotype again.
+    Its clock does not follow the calendar. A gap between two readings that is longer than any between
+    heartbeats, because the machine or the process was suspended, counts as such a gap.
     """
-    if repeat and space.distributions.keys() <= trial.params.keys():
-        record = Record.of(trial)
-        repetition = Record(
-            repeats=trial.number,
-            seed=record.seed,
-            predicted=record.predicted,
-            predicted_sd=record.predicted_sd,
-            artifact_checkpoint=record.artifact_checkpoint,
-        )
-        study.enqueue_trial(trial.params, user_attrs=repetition.attributes)
-    write(study, trial, Record(void=INTERRUPTED, reason="interrupted"))
-    study.tell(trial.number, state=TrialState.FAIL)
 
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._read = clock()
+        self._total = 0.0
+        self._lock = threading.Lock()
 
-@contextlib.contextmanager
-def returned_if_interrupted(study: Study, space: Space) -> Iterator[None]:
-    """Interrupt this worker's trials if the block raises; finished trials keep their result."""
-    try:
-        yield
-    except BaseException:
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if Record.of(trial).worker == worker_name():
-                interrupt(study, trial, space)
-        raise
+    @property
+    def seconds(self) -> float:
+        """Seconds of work until now."""
+        with self._lock:
+            now = self._clock()
+            self._total += min(now - self._read, MOST_BETWEEN_BEATS)
+            self._read = now
+            return self._total
 
 
 class Heartbeat(AbstractContextManager["Heartbeat"]):
-    """Reports every half minute, from a thread of its own, that a trial is being trained."""
+    """Reports every half minute, from a thread of its own, that a trial is being trained, and for how long.
 
-    def __init__(self, study: Study, trial: Trial) -> None:
+    `on_beat` is called after each report. While the storage is away, neither is done.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        trial: Trial,
+        stopwatch: Stopwatch | None = None,
+        on_beat: Callable[[], object] | None = None,
+    ) -> None:
         self._study = study
         self._trial = trial
+        self._stopwatch = stopwatch or Stopwatch()
+        self._on_beat = on_beat
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
@@ -125,5 +195,9 @@ class Heartbeat(AbstractContextManager["Heartbeat"]):
 
     def _beat(self) -> None:
         while not self._done.wait(BEAT_SECONDS):
-            with contextlib.suppress(UpdateFinishedTrialError):  # the trial finished in the meantime
-                write(self._study, self._trial, Record(heartbeat=time.time()))
+            record = Record(heartbeat=time.time(), worked=round(self._stopwatch.seconds, 2))
+            # The trial may have finished in the meantime.
+            with contextlib.suppress(UpdateFinishedTrialError, StorageAwayError), impatient():
+                write(self._study, self._trial, record)
+                if self._on_beat is not None:
+                    self._on_beat()

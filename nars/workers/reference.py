@@ -7,6 +7,7 @@ one continues from its last epoch.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 from collections.abc import Callable
@@ -17,10 +18,11 @@ from optuna.study import Study
 from optuna.trial import Trial
 
 from nars.artifacts.files import fetch, keep
-from nars.errors import RunError, TrialError
+from nars.errors import RunError, StorageAwayError
 from nars.parents.parent import Parent
 from nars.parents.sources import parent_in
-from nars.runs.reference import Reference, charged, reference_candidate, study_name
+from nars.runs.outage import impatient
+from nars.runs.reference import Reference, charged, fine_tune, reference_candidate, study_name
 from nars.space.cost import count
 from nars.spec import Candidate
 from nars.studies import reference_record, write_reference_record
@@ -62,16 +64,9 @@ def _fine_tune(search: Search, study: Study, mine: Turn, settings: Reference) ->
         checkpoint = Path(folder) / "checkpoint.pt"
         if search.store is not None:
             _last_checkpoint(search, beside, checkpoint)
-        try:
-            with LentThreads(mine, search.task.device) as threads:
-                outcome = search.task.run(
-                    candidate,
-                    seed=search.config.seed,
-                    on_epoch=_follow(search, trial, checkpoint, threads),
-                    checkpoint=checkpoint,
-                )
-        except TrialError as error:
-            raise RunError(f"{search.config.init} cannot be fine-tuned: {error}") from None
+        with LentThreads(mine, search.task.device) as threads:
+            follow = _follow(search, trial, checkpoint, threads)
+            outcome = fine_tune(candidate, search.task, search.config.seed, follow, checkpoint)
         _keep(search, study, outcome, Path(folder) / "reference.pt")
     record = _record(search, candidate, outcome)
     write(beside, trial, record)
@@ -87,10 +82,12 @@ def _follow(
     """A callback that reports every epoch, keeps a checkpoint for a successor, and counts who waits."""
 
     def on_epoch(progress: Progress) -> bool:
-        trial.report(progress.score, step=progress.epoch)
+        with contextlib.suppress(StorageAwayError), impatient():
+            trial.report(progress.score, step=progress.epoch)
         if search.store is not None and progress.fraction < 1:
             try:
-                keep(trial, search.store, "checkpoint", checkpoint)
+                with impatient():
+                    keep(trial, search.store, "checkpoint", checkpoint)
             except RunError as error:
                 logger.warning("%s; the fine-tuning continues", error)
         threads.update()

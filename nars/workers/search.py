@@ -15,7 +15,7 @@ from nars.predictors.knowledge import EarlierSearch
 from nars.runs.budget import Budget
 from nars.runs.config import SearchConfig
 from nars.runs.reference import charged
-from nars.space import Space
+from nars.space.base import SearchSpace
 from nars.space.genotypes import Domain
 from nars.studies import class_names, write_class_names
 from nars.tasks.base import Task
@@ -48,11 +48,11 @@ class Search:
             write_class_names(study, task.classes)
         domain: Domain = config.space
         if config.needs_latency:
-            domain = latency_domain(config.space, study, task.device)
+            domain = latency_domain(config.space, study, task.latency)
         return cls(config, task, domain, charged(config.total, study), store)
 
     @property
-    def space(self) -> Space:
+    def space(self) -> SearchSpace:
         return self.config.space
 
     @property

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nars.errors import TrialError
-from nars.networks.latency import WithLatency, measure
+from nars.errors import StorageAwayError, TrialError
+from nars.networks.latency import WithLatency
+from nars.runs.outage import impatient
 from nars.searching.confirm import is_confirmation
 from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
-from nars.space import Space
-from nars.space.genotypes import from_genotypes
-from nars.space.values import extremes
-from nars.spec import Candidate, Recipe
+from nars.spec import Trainable
 from nars.tasks.base import Outcome
 from nars.training.loop import Progress
 from nars.trials import REFUSED, Curve, Measurement, Record
 from nars.workers.search import Search
 
-__all__ = ["Ending", "Watch", "describe", "failed", "most_epochs", "refused"]
+__all__ = ["Ending", "Watch", "describe", "failed", "refused"]
 
 _SEARCH_DISTANCE = 1_000_003
 """Distance between the seeds of the first trials of two searches, a prime number."""
@@ -52,35 +50,24 @@ def failed(error: TrialError, epochs: int) -> Ending:
     return Ending(Record(reason=str(error), epochs=epochs), TrialState.FAIL)
 
 
-def describe(search: Search, trial: Trial, candidate: Candidate, earlier: Sequence[FrozenTrial]) -> Record:
+def describe(search: Search, trial: Trial, candidate: Trainable, earlier: Sequence[FrozenTrial]) -> Record:
     """Return the record of a trial before its training: seed, epochs, costs, what it confirms.
 
     `earlier` are the trials before this one that cost budget. Raises `TrialMemoryError` if the
     candidate does not fit in memory when its latency is measured.
     """
     config = search.config
-    statistics = config.space.statistics(from_genotypes(config.space, [trial.params]))
-    measured = {name: float(values[0]) for name, values in statistics.items()}
+    measured = config.space.statistics_of(trial.params)
     if isinstance(search.domain, WithLatency):
-        network = candidate.architecture
-        measured["latency"] = measure(network, config.space.num_classes, search.task.device).median
+        measured["latency"] = search.task.latency(candidate).median
     same = [other for other in earlier if other.params == trial.params]
     seed = Record.of(trial).seed
     return Record(
-        epochs=candidate.recipe.epochs,
+        epochs=candidate.epochs,
         seed=_fresh_seed(config.seed, len(earlier), same) if seed is None else seed,
         confirms=same[0].number if _confirms(search, trial, earlier) else None,
         measured=measured,
     )
-
-
-def most_epochs(space: Space) -> int:
-    """Return the longest training in a space, which a trial reserves until its genotype is known."""
-    name = "recipe.epochs"
-    if name in space.distributions:
-        return int(max(extremes(space.distributions[name])))
-    fixed: Any = space.fixed.get(name, Recipe().epochs)
-    return int(fixed)
 
 
 def _confirms(search: Search, trial: Trial, earlier: Sequence[FrozenTrial]) -> bool:
@@ -117,15 +104,18 @@ class Watch:
         self._confirms = _confirms(search, trial, earlier)
         self._curve: list[tuple[float, float]] = []
         self._reported = -1
+        self._unreported: list[tuple[float, int]] = []
+        """Scores and steps that Optuna has not got yet, because the storage is away."""
         self._stopped: str | None = None
         self._stopping = _early_stopping(earlier) if search.config.early_stopping else None
 
     def __call__(self, progress: Progress) -> bool:
-        self._report(progress)
         self._curve.append((progress.fraction, progress.score))
         self.epochs = progress.epoch
-        if progress.fraction < 1 and not self._confirms:
-            self._stopped = self._reason_to_stop(progress.fraction)
+        with suppress(StorageAwayError), impatient():  # the training goes on meanwhile
+            self._report(progress)
+            if progress.fraction < 1 and not self._confirms:
+                self._stopped = self._reason_to_stop(progress.fraction)
         return self._stopped is None
 
     def resume(self, measurements: Sequence[Measurement]) -> None:
@@ -143,6 +133,7 @@ class Watch:
 
     def ending(self, outcome: Outcome, measured: Mapping[str, float]) -> Ending:
         """Return the end of the trial after its training; `measured` has its costs by name."""
+        self._catch_up()
         scores = {**outcome.metrics, self._search.config.metric: outcome.score}
         record = Record(
             epochs=outcome.epochs,
@@ -166,8 +157,16 @@ class Watch:
         """Report a score to Optuna, with the percent of the training as its step, once per percent."""
         percent = round(100 * progress.fraction)
         if self._single and percent > self._reported:
-            self._trial.report(progress.score, step=percent)
+            self._unreported.append((progress.score, percent))
             self._reported = percent
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Report what could not be reported before."""
+        while self._unreported:
+            score, step = self._unreported[0]
+            self._trial.report(score, step=step)
+            del self._unreported[0]
 
     def _reason_to_stop(self, fraction: float) -> str | None:
         """Return why the training should end at this fraction; None if it should continue."""

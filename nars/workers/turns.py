@@ -7,7 +7,6 @@ machine it is on.
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,12 +19,15 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nars.internals import storage_of
 from nars.trials import Record, write
-from nars.workers.liveness import is_alive, worker_name
+from nars.workers.liveness import Witness, is_gone, is_here, worker_name
 
 __all__ = ["POLL_SECONDS", "LentThreads", "Turn", "signed", "study_beside", "turn"]
 
 POLL_SECONDS = 1.0
 """Seconds between two checks of a worker that waits for others."""
+
+_TOLERANCE = 0.25
+"""Share of a core that others may use while it counts as free."""
 
 
 def study_beside(study: Study, name: str) -> Study:
@@ -60,21 +62,21 @@ class Turn:
 
     def comes(self, is_made: Callable[[], bool]) -> bool:
         """Wait until the thing is made; True if this worker has to make it, as no earlier one is alive."""
+        witness = Witness()
         while not is_made():
-            earlier = [other for other in self._running() if other.number < self.trial.number]
-            for other in earlier:
-                if not is_alive(other):
-                    self.beside.tell(other.number, state=TrialState.FAIL)
-            if not any(map(is_alive, earlier)):
+            running = self._running()
+            gone = [other.number for other in witness.look(running)]
+            for number in gone:
+                self.beside.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+            if all(other.number >= self.trial.number or other.number in gone for other in running):
                 return True
             time.sleep(POLL_SECONDS)
         return False
 
     def waiting_here(self) -> int:
         """How many other workers on this machine wait."""
-        host = f"{socket.gethostname()}:"
         others = [other for other in self._running() if other.number != self.trial.number]
-        return sum((Record.of(other).worker or "").startswith(host) and is_alive(other) for other in others)
+        return sum(is_here(other) and not is_gone(other) for other in others)
 
     def _running(self) -> list[FrozenTrial]:
         return self.beside.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
@@ -91,29 +93,41 @@ def turn(study: Study, name: str) -> Iterator[Turn]:
 class LentThreads(contextlib.AbstractContextManager["LentThreads"]):
     """Computes on a CPU with the threads of those who wait on this machine, too, until the block ends.
 
-    So the last digits of a result depend on how many workers wait; alone, it is what it always was.
+    Threads are lent at each `update`, as far as cores have been free since the last one: on busy cores,
+    threads that wait for each other are slower than one. The last digits of a result depend on their number;
+    alone, a worker computes what it always did.
     """
 
     def __init__(self, turn: Turn, device: torch.device) -> None:
         self._turn = turn
+        self._on_cpu = device.type == "cpu"
         self._own = torch.get_num_threads()
-        self._most = max(self._own, _cores()) if device.type == "cpu" else self._own
+        self._cores = _FreeCores()
 
     def __enter__(self) -> LentThreads:
-        self.update()
         return self
 
     def update(self) -> None:
-        """Count again who waits."""
-        threads = min(self._most, self._own * (1 + self._turn.waiting_here()))
-        if threads != torch.get_num_threads():
+        """Count again who waits, and the cores that are free."""
+        free = int(self._cores.count() + _TOLERANCE)
+        threads = max(self._own, min(free, self._own * (1 + self._turn.waiting_here())))
+        if self._on_cpu and threads != torch.get_num_threads():
             torch.set_num_threads(threads)
 
     def __exit__(self, *failure: object) -> None:
         torch.set_num_threads(self._own)
 
 
-def _cores() -> int:
-    """The cores that this process may use."""
-    process = psutil.Process()
-    return len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else psutil.cpu_count() or 1
+class _FreeCores:
+    """Counts the cores that other processes have left to this one."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self.count()
+
+    def count(self) -> float:
+        """The cores that were free or used by this process since the last call."""
+        idle = [100 - busy for busy in psutil.cpu_percent(percpu=True)]
+        if hasattr(self._process, "cpu_affinity"):
+            idle = [idle[core] for core in self._process.cpu_affinity() if core < len(idle)]
+        return (sum(idle) + self._process.cpu_percent()) / 100

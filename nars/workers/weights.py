@@ -29,6 +29,7 @@ from nars.runs.run import Run
 from nars.searching import confirm
 from nars.searching.confirm import Measured
 from nars.searching.results import best_candidate, front_table, winner
+from nars.spec import Candidate
 from nars.trials import Record, artifact_of
 
 __all__ = [
@@ -112,7 +113,9 @@ def find_weights(run: Run, study: Study, candidate: Measured, scratch: Path) -> 
     It is one in ``weights/`` of the run folder, which `nars train` may have made, or one that the folder's
     own store still has, copied to `scratch`. Raises `WeightsError` for a file that cannot be read.
     """
-    wanted = best_candidate(run.config, candidate).architecture
+    best = best_candidate(run.config, candidate)
+    assert isinstance(best, Candidate), "the weights of classifiers are asked for"
+    wanted = best.architecture
     for name in (BEST, f"{FRONT}/trial{candidate.numbers[0]}.pt"):
         file = run.folder / name
         if file.exists() and load_weights(file).candidate.architecture.replace(name=wanted.name) == wanted:

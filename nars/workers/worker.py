@@ -7,20 +7,24 @@ determine which trial may train, when a training stops early and when candidates
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nars.errors import InfeasibleError, TrialError
 from nars.searching.pruners import make_pruner
 from nars.searching.wrappers import SearchSampler
 from nars.trials import REFUSED, Record, counts, write
 from nars.workers.keeper import Keeper, discard_checkpoint
-from nars.workers.liveness import Heartbeat, returned_if_interrupted, worker_name
+from nars.workers.liveness import Heartbeat, Stopwatch, Witness, worker_name
 from nars.workers.reference import inheriting
+from nars.workers.requeue import needless, returned_if_interrupted, roll_call
 from nars.workers.search import Search
-from nars.workers.trial import Ending, Watch, describe, failed, most_epochs, refused
+from nars.workers.trial import Ending, Watch, describe, failed, refused
 
 __all__ = ["work"]
 
@@ -29,33 +33,78 @@ logger = logging.getLogger(__name__)
 MOST_REFUSED = 50
 """Consecutive refused proposals after which a search gives up."""
 
+POLL_SECONDS = 0.5
+"""Seconds between two looks at the other workers, once the budget is spent."""
 
-def work(search: Search, study: Study) -> None:
+
+def work(search: Search, study: Study, *, alone: bool = True) -> None:
     """Train candidates as one worker of a search until the budget is spent.
 
-    If the search has a reference, it is fine-tuned first. Raises `InfeasibleError` if no candidate meets the
+    If the search has a reference, it is fine-tuned first. A worker `alone`, whom nobody supervises, watches
+    the others: it trains again what one of them died with. Raises `InfeasibleError` if no candidate meets the
     limits, and `RunError` for a reference that cannot be made or read.
     """
     search = inheriting(search, study)
-    signature = Record(worker=worker_name(), epochs=most_epochs(search.space))
+    witness = Witness() if alone else None
+    signature = Record(worker=worker_name(), epochs=search.space.most_epochs)
     study.sampler = SearchSampler.of(search.config, search.domain, signature, search.budget, search.foretold)
     study.pruner = make_pruner(search.config.pruner)
     refusals = 0
-    while not search.budget.is_spent(study.get_trials(deepcopy=False)):
-        with returned_if_interrupted(study, search.space):
-            trial = study.ask(search.distributions)
-            ending = attempt(search, study, trial)
-            write(study, trial, ending.record)
-            study.tell(trial, ending.values, state=ending.state)
-            discard_checkpoint(search.store, trial)
+    while _goes_on(search, study, witness):
+        ending = _one_trial(search, study, witness)
         refusals = refusals + 1 if ending.record.void else 0
         if refusals >= MOST_REFUSED:
             raise InfeasibleError(_why_nothing_fits(study.get_trials(deepcopy=False)))
 
 
-def attempt(search: Search, study: Study, trial: Trial) -> Ending:
+def _goes_on(search: Search, study: Study, witness: Witness | None) -> bool:
+    """Whether there is more to train: the budget is not spent, or somebody may have died with a part of it.
+
+    A worker that was heard since this one began to watch is trusted to see its trial to the end.
+    """
+    while search.budget.is_spent(trials := study.get_trials(deepcopy=False)):
+        if witness is None:
+            return False
+        roll_call(study, search.space, witness)
+        running = (trial for trial in trials if trial.state == TrialState.RUNNING)
+        if all(map(witness.knows_alive, running)):
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _one_trial(search: Search, study: Study, witness: Witness | None) -> Ending:
+    """Ask, train, tell."""
+    stopwatch = Stopwatch()
+    with returned_if_interrupted(study, search.space):
+        trial = study.ask(search.distributions)
+        ending = attempt(search, study, trial, _heartbeat(search, study, trial, stopwatch, witness))
+        try:
+            write(study, trial, replace(ending.record, worked=round(stopwatch.seconds, 3)))
+            study.tell(trial, ending.values, state=ending.state)
+        except (UpdateFinishedTrialError, ValueError):
+            if study.get_trials(deepcopy=False)[trial.number].state == TrialState.RUNNING:
+                raise
+            logger.warning("trial %d was given to another worker meanwhile", trial.number)
+        discard_checkpoint(search.store, trial)
+    return ending
+
+
+def _heartbeat(
+    search: Search, study: Study, trial: Trial, stopwatch: Stopwatch, witness: Witness | None
+) -> Heartbeat:
+    if witness is None:
+        return Heartbeat(study, trial, stopwatch)
+    return Heartbeat(study, trial, stopwatch, lambda: roll_call(study, search.space, witness))
+
+
+def attempt(search: Search, study: Study, trial: Trial, heartbeat: Heartbeat) -> Ending:
     """Train the candidate of a trial, unless the budget or a measured limit forbids it."""
     before = [other for other in study.get_trials(deepcopy=False) if other.number < trial.number]
+    if (why := needless(study, trial, before)) is not None:
+        return refused(why)
+    if Record.of(trial).repeats is not None:  # its original has ended only just now, perhaps
+        before = [other for other in study.get_trials(deepcopy=False) if other.number < trial.number]
     if not search.budget.grants(before, trial.number):
         return refused("the budget was spent by other workers")
     earlier = [other for other in before if counts(other)]
@@ -69,15 +118,15 @@ def attempt(search: Search, study: Study, trial: Trial) -> Ending:
         if (broken := search.broken_limit(record.measured)) is not None:
             return refused(broken)
         assert record.seed is not None
-        with Heartbeat(study, trial), Keeper(search.store, trial) as keeper:
-            outcome = keeper.run(search.task, candidate.replace(data=search.config.data), record.seed, watch)
+        with heartbeat, Keeper(search.store, trial) as keeper:
+            outcome = keeper.run(search.task, candidate.on(search.config.data), record.seed, watch)
             ending = watch.ending(outcome, record.measured)
             if ending.values is not None:
                 keeper.keep_weights(outcome)
             return ending
     except TrialError as error:
         logger.warning("trial %d failed: %s", trial.number, error)
-        return failed(error, epochs=min(watch.epochs + 1, candidate.recipe.epochs))
+        return failed(error, epochs=min(watch.epochs + 1, candidate.epochs))
 
 
 def _why_nothing_fits(trials: Sequence[FrozenTrial]) -> str:

@@ -11,7 +11,9 @@ from experiments.plain_problems.problems import PROBLEMS
 from experiments.plain_problems.run import one_study, ranks, table
 
 
-def test_the_example_keeps_its_limit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_keeps_its_limit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(any_study, "X", any_study.X[::8])
     monkeypatch.setattr(any_study, "Y", any_study.Y[::8])
     any_study.main(3)
@@ -24,9 +26,17 @@ def test_the_example_keeps_its_limit(capsys: pytest.CaptureFixture[str], monkeyp
 @pytest.mark.parametrize(
     ("problem", "best", "loss"),
     [
-        ("hartmann", {"x0": 0.20169, "x1": 0.150011, "x2": 0.476874, "x3": 0.275332, "x4": 0.311652, "x5": 0.6573}, 0),
+        (
+            "hartmann",
+            {"x0": 0.20169, "x1": 0.150011, "x2": 0.476874, "x3": 0.275332, "x4": 0.311652, "x5": 0.6573},
+            0,
+        ),
         ("mixed", {"rate": 1e-3, "decay": 1e-4, "layers": 5, "dropout": 0.2, "kind": "adam", "batch": 64}, 0),
-        ("conditional", {"model": "network", "layers": 3, "rate": 10**-2.5, "width0": 0.3, "width1": 0.6, "width2": 0.8}, 0),
+        (
+            "conditional",
+            {"model": "network", "layers": 3, "rate": 10**-2.5, "width0": 0.3, "width1": 0.6, "width2": 0.8},
+            0,
+        ),
         ("constrained", {"x0": 4.7124, "x1": 1.25325, "y0": 0, "y1": 0}, 0),
         ("constrained", {"x0": 0, "x1": 0, "y0": 0, "y1": 0}, 9.747),
         ("two", {f"x{at}": 0 for at in range(5)}, 1 - 1.1 * 9 / (11 - 1 / 3)),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nars.device import memory_errors, resolve
+from nars.device import compiles, kernels_for, memory_errors, resolve
 from nars.errors import UsageError
 
 CPU = torch.device("cpu")
@@ -34,3 +34,13 @@ def test_unknown_devices(name: str, hint: str) -> None:
 def test_other_errors_are_not_taken_for_memory() -> None:
     with pytest.raises(RuntimeError, match="shape"), memory_errors("testing"):
         raise RuntimeError("wrong shape")
+
+
+def test_cudnn_may_compile_for_what_is_long() -> None:
+    assert compiles()
+    with kernels_for(2650 * 4 * 96**2):
+        assert not compiles()
+        with kernels_for(50_000 * 90 * 224**2):
+            assert compiles()
+        assert not compiles()
+    assert compiles()

@@ -30,6 +30,7 @@ __all__ = [
     "quiet_optuna",
     "run_option",
     "seed_option",
+    "storage_option",
     "to_json",
 ]
 
@@ -109,7 +110,7 @@ init_option = click.option(
     default="none",
     show_default=True,
     help="Parent to inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME, torchvision:NAME, "
-    "a .pt or .safetensors file, a run folder, or none.",
+    "a .pt or .safetensors file, a run folder, or none; `nars train` takes auto, too, as `nars search` does.",
 )
 artifacts_option = click.option(
     "--artifacts",
@@ -125,6 +126,13 @@ metric_option = click.option(
 )
 run_option = click.option(
     "--run", "folder", type=click.Path(path_type=Path), help="Run folder; by default the latest in runs/."
+)
+
+
+storage_option = click.option(
+    "--storage",
+    help="The storage of the run, if it is outside of the run folder; or @FILE with its URL. NARS_STORAGE is "
+    "the same without showing a password.",
 )
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from PIL import Image
 
-from nars.data.decoding import from_pictures
+from nars.data.decoding import Reading, from_pictures
 from nars.data.images import ImageData
 from nars.data.pictures import Picture, shown
-from nars.data.readers.table import SPLITS, named_classes
+from nars.data.readers.table import named_classes
 from nars.errors import DataError
+from nars.foreign.names import split_of
 from nars.foreign.paths import read_bytes
 from nars.foreign.pictures import DAMAGE, open_picture, reason
 
@@ -31,7 +32,8 @@ def hub(name: str, *, drop_bad: bool = False) -> ImageData:
     Images are the first column of that type, labels the first of classes. A split whose labels are withheld
     is left out. No code of the data set runs. Raises `DataError`.
     """
-    found = {SPLITS[split]: rows for split, rows in _load(name).items() if split in SPLITS}
+    loaded = _load(name)
+    found = {split: rows for title, rows in loaded.items() if (split := split_of(title)) is not None}
     if "train" not in found:
         raise DataError(f"hf:{name} has no split train")
     features = found["train"].features
@@ -52,9 +54,10 @@ def hub(name: str, *, drop_bad: bool = False) -> ImageData:
             continue  # the labels of a competition's test images
         splits[split] = _pictures(split, rows, image, numbers)
         content += [f"{split}/{picture.label}/{picture.name}:{picture.digest}" for picture in splits[split]]
-    return from_pictures(
-        name.rstrip("/").rpartition("/")[2], tuple(map(str, classes)), splits, content, drop_bad=drop_bad
-    )
+    titles = tuple(map(str, classes))
+    reading = Reading(f"data set of Hugging Face, {name}")
+    title = name.rstrip("/").rpartition("/")[2]
+    return from_pictures(title, titles, splits, content, drop_bad=drop_bad, reading=reading)
 
 
 def _load(name: str) -> Mapping[str, Any]:

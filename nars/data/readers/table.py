@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,21 +12,26 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from nars.data.contents import hashes
-from nars.data.decoding import from_pictures
+from nars.data.decoding import Reading, from_pictures
 from nars.data.images import ImageData
-from nars.data.pictures import Picture, read_rgb
+from nars.data.pictures import SUFFIXES, Picture, read_rgb
 from nars.errors import DataError, closest
+from nars.foreign.files import Finder
+from nars.foreign.names import split_of
+from nars.foreign.text import read_text
 
-__all__ = ["SPLITS", "TABLES", "named_classes", "table"]
+__all__ = ["TABLES", "named_classes", "table"]
 
 TABLES = (".csv", ".parquet")
 """Suffixes of the files that are taken for tables."""
 
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Names of splits in tables and data sets, and the split that each stands for."""
-
-_PATH, _LABEL = ("path", "file", "filename", "image"), ("label", "class")
-"""Names of the columns, in order of preference."""
+_PATH = (
+    *("path", "file", "filename", "image", "file_name", "filepath", "file_path", "image_path"),
+    *("image_name", "img", "image_id", "id"),
+)
+_LABEL = ("label", "class", "labels", "category", "class_name", "label_name", "class_id", "target")
+_SPLIT = ("split", "set", "subset", "partition", "data_split")
+"""Names of the columns, in order of preference; a message names the first ones."""
 
 
 class _Column(NamedTuple):
@@ -52,32 +58,32 @@ class _Column(NamedTuple):
         return f"{self.file}, row {number + 1}, column {self.name}"
 
 
-def table(file: Path, *, drop_bad: bool = False) -> ImageData:
+def table(file: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageData:
     """Pictures by the rows of a table: a path, a label and, if there is a column ``split``, a split.
 
-    Paths are relative to the folder of the table. Without such a column, all rows are for train; splits
-    without a row are cut from train. Raises `DataError` that names the column and the row, counted from 1
-    below the head.
+    Paths are relative to the folder of the table, or found in it by their last part. Labels are in a column,
+    or in one column of 0 and 1 for each class. Without a split, all rows are for train; splits without a row
+    are cut from train, unless the table is left `whole`. Raises `DataError` that names the column and the
+    row, counted from 1 below the head.
     """
     columns = _read(file)
-    path, label = _find(file, columns, _PATH), _find(file, columns, _LABEL)
+    path = _find(file, columns, _PATH)
+    label = _one_of(file, columns, path) or _find(file, columns, _LABEL)
+    splits_of = next((columns[name] for name in _SPLIT if name in columns), None)
     names = [path.text(number) for number in range(len(path.values))]
     labels = [label.text(number) for number in range(len(path.values))]
     classes = named_classes(labels)
     if len(classes) < 2:
         what = f"one class, {classes[0]!r}" if classes else "no rows"
         raise DataError(f"{file} has {what}; a classifier needs two or more classes")
-    files = [file.parent / name for name in names]
-    for number, image in enumerate(files):
-        if not image.is_file():
-            raise DataError(f"{path.place(number)}: there is no file {image}")
+    files = _files(file.parent, names, path)
     numbers = {title: number for number, title in enumerate(classes)}
     splits: dict[str, list[Picture]] = {"train": []}
     for number, digest in enumerate(hashes(files, file.parent)):
         picture = Picture(
             names[number], numbers[labels[number]], partial(_open, files[number]), digest=digest
         )
-        splits.setdefault(_split(columns, number), []).append(picture)
+        splits.setdefault(_split(splits_of, number), []).append(picture)
     if not splits["train"]:
         raise DataError(f"{file}, column split: no row is for train")
     content = [
@@ -85,7 +91,46 @@ def table(file: Path, *, drop_bad: bool = False) -> ImageData:
         for split, pictures in splits.items()
         for picture in pictures
     ]
-    return from_pictures(file.stem, classes, splits, content, drop_bad=drop_bad)
+    reading = Reading(f"table, {file.name}", whole=whole)
+    return from_pictures(file.stem, classes, splits, content, drop_bad=drop_bad, reading=reading)
+
+
+def _files(folder: Path, names: Sequence[str], column: _Column) -> list[Path]:
+    """The file of each row. Raises `DataError` for one that is not there."""
+    finder = Finder(folder, SUFFIXES)
+    files = []
+    for number, name in enumerate(names):
+        file = folder / name
+        if not file.is_file():
+            found = finder.find(name)
+            if found is None:
+                near = finder.near(name)
+                hint = f"; {near}" if near else ""
+                raise DataError(f"{column.place(number)}: there is no file {file}{hint}")
+            file = folder / found
+        files.append(file)
+    return files
+
+
+def _one_of(file: Path, columns: Mapping[str, _Column], path: _Column) -> _Column | None:
+    """Labels made of a column for each class, as Roboflow writes them; None if there are no such columns.
+
+    Raises `DataError` for a row with several classes or none.
+    """
+    if any(name in columns for name in _LABEL):
+        return None
+    rest = [column for name, column in columns.items() if column is not path and name not in _SPLIT]
+    values = [[str(value).strip() for value in column.values] for column in rest]
+    if len(rest) < 2 or any(value not in ("0", "1") for column in values for value in column):
+        return None
+    labels = []
+    for number, row in enumerate(zip(*values, strict=True)):
+        if row.count("1") != 1:
+            raise DataError(
+                f"{file}, row {number + 1} has {row.count('1')} classes; a classifier tells one of several"
+            )
+        labels.append(rest[row.index("1")].name)
+    return _Column(file, "class", labels)
 
 
 def named_classes(labels: Sequence[str]) -> tuple[str, ...]:
@@ -106,21 +151,27 @@ def _read(file: Path) -> dict[str, _Column]:
 
 
 def _csv(file: Path) -> dict[str, list[Any]]:
-    """The columns of a file whose values are separated by commas, semicolons or tabs."""
-    with file.open(encoding="utf-8-sig", newline="") as stream:  # spreadsheets write a byte order mark
-        head = stream.readline()
-        stream.seek(0)
-        rows = csv.reader(stream, delimiter=max(",;\t", key=head.count), strict=True)
-        names = next(rows, [])
-        repeated = next((name for name in names if name.strip() and names.count(name) > 1), None)
-        if repeated is not None:
-            raise ValueError(f"two columns are called {repeated}")
-        columns: dict[str, list[Any]] = {name: [] for name in names}
-        for number, row in enumerate((row for row in rows if row), start=1):
-            if len(row) > len(names):
-                raise ValueError(f"row {number} has {len(row)} values for {len(names)} columns")
-            for name, value in zip(names, [*row, *[""] * (len(names) - len(row))], strict=True):
-                columns[name].append(value)
+    """The columns of a file whose values are separated by commas, semicolons or tabs.
+
+    Without a head, whose place then has a file that is there, they are called path, label and split.
+    """
+    text = read_text(file)
+    head = text.partition("\n")[0]
+    rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=head.count), strict=True)
+    names = next(rows, [])
+    lines = [row for row in rows if row]
+    if 2 <= len(names) <= 3 and (file.parent / names[0].strip()).is_file():
+        lines.insert(0, names)
+        names = ["path", "label", "split"][: len(names)]
+    repeated = next((name for name in names if name.strip() and names.count(name) > 1), None)
+    if repeated is not None:
+        raise ValueError(f"two columns are called {repeated}")
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for number, row in enumerate(lines, start=1):
+        if len(row) > len(names):
+            raise ValueError(f"row {number} has {len(row)} values for {len(names)} columns")
+        for name, value in zip(names, [*row, *[""] * (len(names) - len(row))], strict=True):
+            columns[name].append(value)
     return columns
 
 
@@ -136,17 +187,22 @@ def _find(file: Path, columns: Mapping[str, _Column], names: Sequence[str]) -> _
         if name in columns:
             return columns[name]
     there = ", ".join(column.name for column in columns.values()) or "none"
-    raise DataError(f"{file} has no column {' or '.join(names)}; its columns: {there}")
+    raise DataError(
+        f"{file} has no column {' or '.join(names[: 4 if names is _PATH else 2])}; its columns: {there}"
+    )
 
 
-def _split(columns: Mapping[str, _Column], number: int) -> str:
+def _split(column: _Column | None, number: int) -> str:
     """The split of a row, train if there is no column for it. Raises `DataError`."""
-    if "split" not in columns:
+    if column is None:
         return "train"
-    text = columns["split"].text(number).lower()
-    if text not in SPLITS:
-        raise DataError(f"{columns['split'].place(number)}: no split {text!r}: {closest(text, SPLITS)}")
-    return SPLITS[text]
+    text = column.text(number)
+    split = split_of(text)
+    if split is None:
+        raise DataError(
+            f"{column.place(number)}: no split {text!r}: {closest(text, ('train', 'val', 'test'))}"
+        )
+    return split
 
 
 def _open(path: Path, side: int) -> Image.Image:

@@ -12,7 +12,7 @@ from urllib.error import URLError
 
 from PIL import Image
 
-from nars.data.decoding import from_pictures
+from nars.data.decoding import Reading, from_pictures
 from nars.data.images import ImageData
 from nars.data.pictures import Picture, to_rgb
 from nars.errors import DataError
@@ -72,7 +72,9 @@ def torchvision_set(name: str, root: Path, *, drop_bad: bool = False) -> ImageDa
         ]
     numbered = [str(label) for label in range(max(classes) + 1)]
     class_names = names if names and len(names) >= len(numbered) else numbered
-    return from_pictures(name, tuple(map(str, class_names)), splits, content, drop_bad=drop_bad)
+    reading = Reading(f"torchvision's {name}")
+    titles = tuple(map(str, class_names))
+    return from_pictures(name, titles, splits, content, drop_bad=drop_bad, reading=reading)
 
 
 def _open_set(name: str, root: Path, arguments: Mapping[str, Any]) -> Any:

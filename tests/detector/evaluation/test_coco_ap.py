@@ -221,7 +221,7 @@ def test_macs_equal_those_counted(name: str) -> None:
 
 def test_macs_of_masks() -> None:
     model = toys.model(mask=True)
-    without = count(toys.model())
+    without = count(toys.model(), side=48)
     cost = count(model, side=48)
     assert cost.mask > 0
     assert cost.macs - cost.mask == without.macs

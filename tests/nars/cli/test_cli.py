@@ -196,10 +196,13 @@ def test_search_export_train_evaluate(tiny: Path, capsys: pytest.CaptureFixture[
     command = ["search", "--space", str(tiny), "--budget", "3", "--workers", "1", "--run", "first"]
     assert main([*command, "--json"]) == 0
     captured = capsys.readouterr()
-    assert captured.err.splitlines() == [
+    lines = captured.err.splitlines()
+    assert [line for line in lines if " images, 10 classes" not in line] == [
         "no --data given: using digits, which comes with nars",
         "--init auto takes none: the images are grey",
     ]
+    sizes = [line.partition(" images")[0] for line in lines if " images, 10 classes" in line]
+    assert sizes == ["train: 1079", "val: 359", "test: 359"]
     found = json.loads(captured.out)
     assert found["trials"] == {"complete": 3}
     assert found["best"]["accuracy"] > 0.1  # chance for ten classes

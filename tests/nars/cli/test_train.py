@@ -236,3 +236,10 @@ def test_a_mistake_is_one_line_and_exit_2(
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_the_parent_may_be_left_to_the_images(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "small.yaml", "--epochs", "1", "--init", "auto", "-o", "chosen.pt"]) == 0
+    assert "--init auto takes none: the images are grey" in capsys.readouterr().err
+    assert main(["train", "small.yaml", "--epochs", "1", "-o", "plain.pt"]) == 0
+    assert same("chosen.pt", "plain.pt")

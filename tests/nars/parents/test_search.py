@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ import nars
 from nars.errors import RunError, UsageError
 from nars.networks.weights import save_weights
 from nars.parents.space import space_of
-from nars.runs.run import open_run
+from nars.runs.config import SearchConfig
+from nars.runs.run import default_folder, open_run
+from nars.searching import configure as configuring
 from nars.searching.configure import configure
 from nars.spec import Architecture, Block, Candidate
 
@@ -38,13 +41,14 @@ def parent(tmp_path: Path) -> str:
 
 
 def test_candidates_inherit_in_the_space_of_the_parent(parent: str, tmp_path: Path) -> None:
-    result = nars.search(data="digits", init=parent, budget=2, run=tmp_path / "run")
+    result = nars.search(data="digits", init=parent, budget=2, run=tmp_path / "run", reference_epochs=1)
     assert [trial.state for trial in result.study.trials] == [TrialState.COMPLETE] * 2
     config = open_run(tmp_path / "run").config
     assert (config.init, config.space.name) == (parent, "from_small")
     assert result.summary.init == parent
     assert f"init: {parent}" in (tmp_path / "run" / "config.yaml").read_text()
     assert len(nars.search(data="digits", init=parent, budget=2, run=tmp_path / "run").study.trials) == 2
+    assert open_run(tmp_path / "run").config == config
     with pytest.raises(RunError, match="init was"):
         nars.search(data="digits", init="none", budget=2, run=tmp_path / "run")
 
@@ -60,3 +64,44 @@ def test_a_named_space_is_kept_if_it_can_inherit(parent: str, tmp_path: Path) ->
 def test_detectors_inherit_nothing_yet(parent: str) -> None:
     with pytest.raises(UsageError, match="candidates of the task detection cannot inherit from"):
         nars.search(task="detection", data="digit-scenes", init=parent, budget=1)
+
+
+def test_few_images_are_trained_on_for_longer(
+    parent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said: list[str] = []
+    config = configure(nars.SearchRequest(init=parent), say=said.append)
+    assert tuning_epochs(config) == 12
+    assert epochs(config) == (4, 16, 4)
+    assert "trainings have 2 times the usual epochs, because 1079 images are few" in said
+    named = configure(nars.SearchRequest(init=parent, reference_epochs=6))
+    assert (tuning_epochs(named), epochs(named)) == (6, (2, 8, 2))
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(space_of(SMALL).replace(name="mine").to_yaml())
+    assert epochs(configure(nars.SearchRequest(init=parent, space=mine))) == (2, 8, 2)
+    assert configure(nars.SearchRequest(init=parent, reference_epochs=0)).reference is None
+
+
+def test_a_search_of_an_older_version_keeps_its_epochs(
+    parent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as before:
+        before.setattr(configuring, "stretch", lambda images: 1)
+        old = configure(nars.SearchRequest(init=parent))
+    assert tuning_epochs(old) == 6
+    for folder in (default_folder(old), Path("named")):
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(old.to_yaml())
+        assert configure(nars.SearchRequest(init=parent), folder if folder.name == "named" else None) == old
+
+
+def epochs(config: SearchConfig) -> tuple[int, int, int]:
+    found: Any = config.space.distributions["recipe.epochs"]
+    return found.low, found.high, found.step
+
+
+def tuning_epochs(config: SearchConfig) -> int:
+    assert config.reference is not None
+    return config.reference.recipe.epochs

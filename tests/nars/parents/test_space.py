@@ -13,7 +13,6 @@ from nars.parents.alignment import streams
 from nars.parents.inherit import inherit
 from nars.parents.parent import Parent
 from nars.parents.space import space_of
-from nars.runs.reference import sides
 from nars.space import Space, genotypes
 from nars.space.cost import count
 from nars.spec import Architecture, Block, Candidate
@@ -132,4 +131,4 @@ def test_spaces_prints_the_space_of_a_parent(tmp_path: Path, capsys: pytest.Capt
 )
 def test_resolutions_end_where_images_and_limits_do(side: int | None, macs: float | None, most: int) -> None:
     space = space_of(published("efficientnet_lite0"), side, macs)
-    assert max(sides(space)) == most
+    assert max(space.sides) == most

@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from nars.errors import UsageError
-from nars.runs.budget import Budget
+from nars.runs.budget import MOST_BETWEEN_BEATS, Budget
 from nars.trials import INTERRUPTED, REFUSED, counts, place
 
 START = datetime(2026, 1, 1)
@@ -89,7 +89,25 @@ def test_time_counts_once_where_trials_overlap_and_not_at_all_between_runs() -> 
     after_a_night = [*overlapping, trial(3, start=50_000, stop=50_005), trial(4, RUNNING, start=50_002)]
     assert budget.spent(overlapping) == 20
     assert budget.spent(after_a_night, START + timedelta(seconds=50_012)) == 32
-    assert budget.progress(after_a_night, START + timedelta(seconds=60_000)) == 1
+
+
+def test_time_is_that_in_which_workers_worked_whatever_the_clock_says() -> None:
+    budget = Budget(100, "seconds")
+    slept = trial(0, start=0, stop=30_000, worked=20.0)
+    assert budget.spent([slept]) == 20
+    heard = (START + timedelta(seconds=1000)).timestamp()
+    running = trial(1, RUNNING, start=40, worked=30.0, heartbeat=heard)
+    assert budget.spent([slept, running], START + timedelta(seconds=1010)) == 60
+    set_forward = START + timedelta(seconds=100_000)
+    assert budget.spent([slept, running], set_forward) == 20 + 30 + MOST_BETWEEN_BEATS
+    unheard = trial(1, RUNNING, start=40)  # its worker has died before its first report
+    assert budget.spent([unheard], set_forward) == MOST_BETWEEN_BEATS
+
+
+def test_a_clock_that_is_set_back_makes_no_trials_of_a_worker_overlap() -> None:
+    first = trial(0, start=600, stop=620, worked=20.0, worker="a")
+    second = trial(1, start=10, stop=25, worked=15.0, worker="a")
+    assert Budget(100, "seconds").spent([first, second]) == 35
 
 
 def test_place_counts_an_interrupted_trial_and_its_repetition_once() -> None:

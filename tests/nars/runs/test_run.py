@@ -105,7 +105,8 @@ def test_any_storage_and_no_other_later(folder: Path, tmp_path: Path) -> None:
     made.study()
     assert open_run(folder).storage == url
     assert not (folder / "study.journal").exists()
-    assert start_run(folder, config(), None).storage == url
+    with pytest.raises(RunError, match=r"is stored in sqlite:.*: repeat --storage sqlite:"):
+        start_run(folder, config(), None)
     assert start_run(folder, config(), url).storage == url
     with pytest.raises(RunError, match=r"is stored in sqlite:.*, not in other\.journal"):
         start_run(folder, config(), "other.journal")

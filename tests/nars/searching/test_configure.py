@@ -90,7 +90,7 @@ def test_a_search_that_exists_keeps_its_space(
     assert configure(request, say=lines.append) == old
     assert configure(request, folder, lines.append) == old
     assert lines[1:] == [f"--space auto takes micro: {folder} has it"] * 2
-    start_run(Path("mine"), configure(request.replace(space="tiny")), None)
+    start_run(Path("mine"), configure(request.replace(space="tiny")), None).study()
     assert configure(request, Path("mine")).space.name == "tiny"
     with pytest.raises(UsageError, match="has 0 scored trials"):  # and not: is another space
         configure(request.replace(warm_start=(Path("mine"),)))
@@ -230,8 +230,8 @@ def test_a_function_of_a_run_to_learn_from_is_repeated(stub: type[StubTask], tmp
         ({"predictor": "gausian"}, UsageError, "no predictor 'gausian': did you mean 'gaussian'?"),
         ({"pruner": "medain"}, UsageError, "no pruner 'medain': did you mean 'median'?"),
         ({"budget": "4 hours"}, UsageError, "budget '4 hours': give trials (64), a time"),
-        ({"max_macs": 0}, SpecError, "searchrequest max_macs: Input should be greater than 0, got 0"),
-        ({"bugdet": "3"}, SpecError, "unknown key 'bugdet' of searchrequest: did you mean 'budget'?"),
+        ({"max_macs": 0}, SpecError, "search max_macs: Input should be greater than 0, got 0"),
+        ({"bugdet": "3"}, SpecError, "unknown key 'bugdet' of search: did you mean 'budget'?"),
         (
             {"objectives": ["accuracy", "macs"], "sampler": "cmaes"},
             UsageError,

@@ -283,3 +283,15 @@ def test_canonical_recipes_differ_where_trainings_do() -> None:
     assert len(np.unique(matrix, axis=0)) == 2 * 4 * (1 + 2)  # channels, shares, policies
     shares = genotypes.numbers(found, matrix, "recipe.frozen")
     assert set(shares) == {0.0, 0.25, 0.5, 0.75}
+
+
+def test_numbers_that_yaml_takes_for_text_are_numbers() -> None:
+    micro = space("micro")
+    content = micro.model_dump(mode="json")
+    content["recipe"] = content["recipe"] | {"lr": ["1e-2", "1E-1"], "epochs": ["3", 4]}
+    made = Space(**content)
+    assert made.recipe["lr"] == (0.01, 0.1)
+    assert made.recipe["epochs"] == (3, 4)
+    content["recipe"]["lr"] = ["1e-2", "fast"]
+    with pytest.raises(SpecError, match=r"recipe\.lr has 'fast', which is not a number"):
+        Space(**content)

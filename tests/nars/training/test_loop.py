@@ -210,7 +210,7 @@ def test_a_loss_that_is_no_number_ends_the_trial(data: ImageData, value: float) 
 
 def test_exploding_weights_end_the_trial(data: ImageData) -> None:
     with pytest.raises(NonFiniteLossError):
-        run(data, Recipe(epochs=3, lr=1e30, clip_norm=0, warmup_epochs=0))
+        run(data, Recipe(epochs=3, lr=1e3, clip_norm=0, warmup_epochs=0))
 
 
 class Greedy(nn.Module):

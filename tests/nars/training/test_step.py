@@ -71,6 +71,7 @@ def test_single_steps_agree(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 def test_nothing_is_read_back(data: ImageData) -> None:
     recipe = RECIPES["rmsprop"].replace(
         mixup=0, crop_area=0.5, policy="trivial_augment", erasing=0.3, augmentation="flip_shift", distill=0.5

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -169,7 +170,7 @@ def test_a_checkpoint_is_kept_now_and_then_and_gone_at_the_end(
 
     clock = iter(range(0, 1000, 12))
     monkeypatch.setattr(keeper, "keep", keep)
-    monkeypatch.setattr(keeper.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(keeper, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     nars.search(given, tmp_path / "run")
     assert purposes == ["checkpoint", "weights"]  # 12 seconds per look at the clock, six epochs
     (record,) = (Record.of(trial) for trial in open_run(tmp_path / "run").study().trials)

@@ -256,7 +256,7 @@ def test_a_search_that_ends_with_an_error_leaves_no_worker(fake: Callable[[str],
     assert time.monotonic() - started < 15
 
 
-def test_only_the_trial_of_the_worker_that_died_fails(fake: Callable[[str], Run]) -> None:
+def test_only_the_trial_of_the_worker_that_died_is_taken_from_it(fake: Callable[[str], Run]) -> None:
     run = fake("pass")
     study = run.study()
     host, process = (
@@ -268,10 +268,10 @@ def test_only_the_trial_of_the_worker_that_died_fails(fake: Callable[[str], Run]
         trial = study.ask()
         if worker is not None:
             trial.set_user_attr("worker", worker)
-    launching._fail_trials_of(study, process)
+    launching._requeue_trials_of(study, run, process)
     states = [trial.state for trial in study.trials]
     assert states == [TrialState.FAIL] + [TrialState.RUNNING] * 3
-    assert Record.of(study.trials[0]).reason == "worker died with exit code 1"
+    assert Record.of(study.trials[0]).void == INTERRUPTED
 
 
 def test_a_worker_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -18,10 +18,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from stub_task import SPACE, config
 
-from nars.runs.budget import Budget
-from nars.trials import INTERRUPTED, Record
+from nars.trials import Record
 from nars.workers import liveness
-from nars.workers.liveness import SILENCE_SECONDS, Heartbeat, interrupt, is_alive, reap
+from nars.workers.liveness import BEAT_SECONDS, Heartbeat, Stopwatch, Witness, is_gone
 from nars.workers.liveness import worker_name as name_of_this_process
 
 DEAD = f"{socket.gethostname()}:999999999:1.00"
@@ -42,21 +41,23 @@ def ask(study: Study, worker: str, *, whole: bool = True, **known: Any) -> Trial
     return trial
 
 
-def trial_of(worker: str, age: float = 0.0, **known: Any) -> FrozenTrial:
-    made = optuna.create_trial(state=TrialState.RUNNING, user_attrs={"worker": worker, **known})
+def trial_of(worker: str | None, age: float = 0.0, **known: Any) -> FrozenTrial:
+    signed = {} if worker is None else {"worker": worker}
+    made = optuna.create_trial(state=TrialState.RUNNING, user_attrs={**signed, **known})
     made.datetime_start = made.datetime_start and made.datetime_start.fromtimestamp(time.time() - age)
     return made
 
 
 def test_this_process_is_alive_and_one_that_never_was_is_not() -> None:
-    assert is_alive(trial_of(HERE))
-    assert not is_alive(trial_of(DEAD))
+    assert not is_gone(trial_of(HERE))
+    assert is_gone(trial_of(DEAD))
+    assert not is_gone(trial_of("elsewhere:1:1.0", age=1e6))  # only a witness can tell
 
 
 def test_a_later_process_of_the_same_number_is_another() -> None:
     created = psutil.Process().create_time()
     earlier = f"{socket.gethostname()}:{os.getpid()}:{created - 60:.2f}"
-    assert not is_alive(trial_of(earlier))
+    assert is_gone(trial_of(earlier))
 
 
 @pytest.fixture
@@ -70,86 +71,84 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 def test_a_killed_process_is_dead_even_before_its_parent_looks(child: subprocess.Popen[bytes]) -> None:
     created = psutil.Process(child.pid).create_time()
     trial = trial_of(f"{socket.gethostname()}:{child.pid}:{created:.2f}")
-    assert is_alive(trial)
+    assert not is_gone(trial)
     child.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 10
     while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not is_alive(trial)
+    assert is_gone(trial)
 
 
-def test_of_other_machines_we_hear_heartbeats() -> None:
-    elsewhere, long_ago = "elsewhere:1:1.0", 2 * SILENCE_SECONDS
-    assert is_alive(trial_of(elsewhere))
-    assert not is_alive(trial_of(elsewhere, age=long_ago))
-    assert is_alive(trial_of(elsewhere, age=long_ago, **{"heartbeat": time.time()}))
-    assert not is_alive(trial_of(elsewhere, age=2 * long_ago, **{"heartbeat": time.time() - long_ago}))
+@pytest.mark.skipif(not psutil.LINUX, reason="other systems know only the calendar")
+def test_a_clock_that_is_set_forward_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux counts the start of a process from the boot; only the time of the boot follows the calendar."""
+    trial = trial_of(HERE)
+    boot, create = psutil.boot_time(), psutil.Process.create_time
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot + 600)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: create(process) + 600)
+    assert not is_gone(trial)
 
 
-def test_a_trial_without_a_name_is_left_alone_only_while_it_is_new(
-    study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    study.ask()
-    assert reap(study, SPACE) == []
-    monkeypatch.setattr(liveness, "NAMELESS_SECONDS", 0)
-    assert reap(study, SPACE) == [0]
-    assert [trial.state for trial in study.trials] == [TrialState.FAIL]
+class Observed:
+    """A worker on another machine, and a witness with a clock of its own."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.beat = 1.0
+        self.witness = Witness(lambda: self.now)
+
+    def look(self, seconds: float, *, beats: bool = False, worker: str | None = "elsewhere:1:1.0") -> bool:
+        """Whether the worker counts as gone after some more seconds."""
+        self.now += seconds
+        self.beat += beats
+        known = {} if worker is None else {"worker": worker}
+        trial = optuna.create_trial(state=TrialState.RUNNING, user_attrs={**known, "heartbeat": self.beat})
+        trial.number = 3
+        gone = self.witness.look([trial])
+        self.alive = self.witness.knows_alive(trial)
+        return gone == [trial]
 
 
-def test_the_dead_are_repeated_once_with_genotype_and_seed(study: Study) -> None:
-    mine, dead = ask(study, HERE), ask(study, DEAD, seed=77)
-    assert reap(study, SPACE) == [dead.number]
-    assert reap(study, SPACE) == []
-    states = [trial.state for trial in study.trials]
-    assert states == [TrialState.RUNNING, TrialState.FAIL, TrialState.WAITING]
-    voided, repetition = study.trials[1:]
-    assert (Record.of(voided).void, Record.of(voided).reason) == (INTERRUPTED, "interrupted")
-    assert repetition.user_attrs == {"repeats": dead.number, "seed": 77}
-    assert Budget(9).spent(study.trials) == 1
-    again = study.ask(dict(SPACE.distributions))
-    assert (again.number, again.params) == (2, dead.params)
-    assert mine.params != dead.params
+def test_a_worker_elsewhere_is_gone_after_two_minutes_of_silence() -> None:
+    observed = Observed()
+    assert not observed.look(0)
+    assert not observed.alive  # nobody knows yet
+    looks = [observed.look(BEAT_SECONDS) for _ in range(4)]
+    assert looks == [False, False, False, True]
+    assert not observed.look(1, beats=True)
+    assert observed.alive
 
 
-def test_a_repetition_that_dies_too_is_repeated_too(study: Study) -> None:
-    params = ask(study, DEAD, seed=5).params
-    for _ in range(3):
-        assert len(reap(study, SPACE)) == 1
-        again = ask(study, DEAD)
-        assert again.params == params
-        assert Record.of(again).seed == 5
-    assert Budget(9).spent(study.trials) == 1
+@pytest.mark.parametrize("away", [300.0, 86_400.0])
+def test_no_worker_is_gone_because_the_storage_was_away_or_the_machine_slept(away: float) -> None:
+    observed = Observed()
+    observed.look(0)
+    observed.look(BEAT_SECONDS, beats=True)
+    assert not observed.look(away)
+    assert not observed.look(BEAT_SECONDS)  # in which every worker has reported again
+    assert not observed.look(1, beats=True)
 
 
-def test_a_kill_while_giving_back_doubles_nothing(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kill comes after the repetition is queued and before the trial is ended."""
-    ask(study, DEAD)
-    with monkeypatch.context() as during:
-        during.setattr(liveness, "write", _interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            reap(study, SPACE)
-    assert [trial.state for trial in study.trials] == [TrialState.RUNNING, TrialState.WAITING]
-    reap(study, SPACE)
-    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.WAITING]
+def test_a_trial_that_nobody_signs_has_no_worker() -> None:
+    observed = Observed()
+    looks = [observed.look(BEAT_SECONDS, worker=None) for _ in range(3)]
+    assert looks == [False, False, True]
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def test_a_stopwatch_counts_work_and_not_sleep() -> None:
+    now = [100.0]
+    stopwatch = Stopwatch(lambda: now[0])
+    now[0] += 30
+    assert stopwatch.seconds == 30
+    now[0] += 8 * 3600
+    assert stopwatch.seconds == 90  # the longest gap between two heartbeats
+    now[0] += 5
+    assert stopwatch.seconds == 95
 
 
-def test_half_a_genotype_is_not_repeated(study: Study) -> None:
-    """The rest would come from another proposal, and the two together may exceed a limit."""
-    half = ask(study, DEAD, whole=False)
-    half.suggest_int("resolution", 8, 16, step=4)
-    assert reap(study, SPACE) == [half.number]
-    assert [trial.state for trial in study.trials] == [TrialState.FAIL]
-    assert Record.of(study.trials[0]).void == INTERRUPTED
-
-
-def test_a_trial_given_back_by_hand(study: Study) -> None:
-    trial = ask(study, HERE)
-    interrupt(study, study.trials[trial.number], SPACE)
-    assert [each.state for each in study.trials] == [TrialState.FAIL, TrialState.WAITING]
+def test_a_trial_without_a_name_is_left_alone_only_while_it_is_new() -> None:
+    assert not is_gone(trial_of(None))
+    assert is_gone(trial_of(None, age=liveness.NAMELESS_SECONDS + 1))
 
 
 def test_heartbeats_are_heard_and_stop_without_noise(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,4 +160,6 @@ def test_heartbeats_are_heard_and_stop_without_noise(study: Study, monkeypatch: 
             time.sleep(0.01)
         study.tell(trial, 1.0)
         time.sleep(0.05)  # heartbeats of a finished trial: refused by the storage, and silent
-    assert time.time() - Record.of(study.trials[0]).heartbeat < 10
+    record = Record.of(study.trials[0])
+    assert time.time() - record.heartbeat < 10
+    assert 0 < record.worked < 10

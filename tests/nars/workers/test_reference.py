@@ -21,7 +21,7 @@ from nars.internals import storage_of
 from nars.networks.build import build
 from nars.networks.weights import save_weights
 from nars.parents.parent import Parent
-from nars.runs.reference import Reference, fine_tuning, reference_of, sides, study_name
+from nars.runs.reference import Reference, fine_tuning, reference_of, study_name
 from nars.searching.summary import Summary
 from nars.spec import Candidate, Recipe
 from nars.studies import reference_record
@@ -208,11 +208,11 @@ def test_a_reference_that_was_deleted_is_missed(inheriting: type[Inheriting], tm
 @pytest.mark.parametrize(("side", "expected"), [(8, 16), (25, 24), (40, 40), (256, 40)])
 def test_it_is_as_large_as_space_and_images_allow(side: int, expected: int) -> None:
     micro = space("micro")
-    assert sides(micro) == [16, 20, 24, 28, 32, 36, 40]
+    assert micro.sides == [16, 20, 24, 28, 32, 36, 40]
     assert reference_of(micro, side, 4).resolution == expected
     assert reference_of(micro, side, 4).recipe.epochs == 4
-    assert sides(micro.replace(resolution=24)) == [24]
-    assert sides(micro.replace(resolution=[32, 16])) == [32, 16]
+    assert micro.replace(resolution=24).sides == [24]
+    assert micro.replace(resolution=[32, 16]).sides == [32, 16]
 
 
 def storage(folder: Path) -> Any:

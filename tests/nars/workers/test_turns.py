@@ -25,12 +25,13 @@ def study() -> Study:
 
 
 @pytest.fixture
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine of three cores, and a worker that computes with one thread."""
-    monkeypatch.setattr(turns, "_cores", lambda: 3)
+def free(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The free cores of a machine, for a worker that computes with one thread."""
+    cores = [2.9]
+    monkeypatch.setattr(turns._FreeCores, "count", lambda self: cores[0])
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    yield cores
     torch.set_num_threads(before)
 
 
@@ -59,11 +60,11 @@ def test_the_dead_do_not_hold_up_the_queue(study: Study) -> None:
         assert mine.beside.trials[0].state == TrialState.FAIL
 
 
-@pytest.mark.usefixtures("one_thread")
-def test_threads_of_the_waiting_on_this_machine_are_used_and_given_back(study: Study) -> None:
+def test_threads_of_the_waiting_on_this_machine_are_used_and_given_back(
+    study: Study, free: list[float]
+) -> None:
     with turn(study, "queue") as mine:
         with LentThreads(mine, CPU) as threads:
-            assert torch.get_num_threads() == 1
             arrive(mine.beside, f"elsewhere{worker_name()}")
             arrive(mine.beside, f"{socket.gethostname()}:999999999:1.00")
             threads.update()
@@ -74,16 +75,26 @@ def test_threads_of_the_waiting_on_this_machine_are_used_and_given_back(study: S
             for _ in range(5):
                 arrive(mine.beside, worker_name())
             threads.update()
-            assert torch.get_num_threads() == 3  # the cores
+            assert torch.get_num_threads() == 3  # the free cores
+            free[0] = 0.6
+            threads.update()
+            assert torch.get_num_threads() == 1
+            free[0] = 2.0
+            threads.update()
         assert torch.get_num_threads() == 1
 
 
-@pytest.mark.usefixtures("one_thread")
-def test_they_are_given_back_after_a_failure_and_not_taken_on_a_gpu(study: Study) -> None:
+@pytest.mark.usefixtures("free")
+def test_none_are_used_on_a_gpu(study: Study) -> None:
     with turn(study, "queue") as mine:
         arrive(mine.beside, worker_name())
-        with LentThreads(mine, torch.device("cuda")):
+        with LentThreads(mine, torch.device("cuda")) as threads:
+            threads.update()
             assert torch.get_num_threads() == 1
-        with pytest.raises(ValueError, match="threads: 2"), LentThreads(mine, CPU):
-            raise ValueError(f"threads: {torch.get_num_threads()}")
-    assert torch.get_num_threads() == 1
+
+
+def test_cores_are_counted_as_this_process_sees_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns.psutil, "cpu_percent", lambda percpu: [100.0, 40.0, 100.0])
+    monkeypatch.setattr(turns.psutil.Process, "cpu_affinity", lambda self: [0, 1], raising=False)
+    monkeypatch.setattr(turns.psutil.Process, "cpu_percent", lambda self: 90.0)
+    assert turns._FreeCores().count() == pytest.approx(0.6 + 0.9)

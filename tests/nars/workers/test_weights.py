@@ -16,7 +16,7 @@ from nars.artifacts.store import Store, open_store
 from nars.runs.run import Run, start_run
 from nars.space.genotypes import sample, to_genotypes
 from nars.trials import Record, artifact_of
-from nars.workers.liveness import interrupt
+from nars.workers.requeue import interrupt
 from nars.workers.weights import prune, write_weights
 
 SEARCH = studies.config(24, objectives=("accuracy", "macs"))

@@ -16,7 +16,15 @@ from optuna.trial import TrialState
 from stub_task import FEW, StubTask, complete, config, path, search, trials
 
 import nars
-from nars.errors import InfeasibleError, NonFiniteLossError, RunError, TrialMemoryError, UsageError
+from nars.errors import (
+    InfeasibleError,
+    NonFiniteLossError,
+    RunError,
+    StorageAwayError,
+    TrialMemoryError,
+    UsageError,
+)
+from nars.runs import outage
 from nars.runs.budget import Budget
 from nars.runs.run import config_of, open_run, start_run
 from nars.searching.confirm import confirmations
@@ -276,8 +284,8 @@ def test_a_latency_that_nothing_meets_when_measured(
 @pytest.fixture
 def fake_latency(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Fake the measurement of latency: it is proportional to MACs, with an outlier in every third call."""
-    import nars.networks.latency
-    from nars.networks.latency import Latency
+    import nars.tasks.base
+    from nars.networks.latency import COUNT, Latency
     from nars.space.cost import count
 
     state = {"calls": 0.0, "slower": 1.0}
@@ -286,20 +294,12 @@ def fake_latency(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         state["calls"] += 1
         macs = count(architecture, num_classes=num_classes).macs
         outlier = 10 if state["calls"] % 3 == 0 else 1
-        return Latency(*[1e-8 * macs * outlier * state["slower"]] * 3, runs=1)
+        # Samples of the latency model are taken before the search, when the machine was not yet slower.
+        slower = 1.0 if state["calls"] <= COUNT else state["slower"]
+        return Latency(*[1e-8 * macs * outlier * slower] * 3, runs=1)
 
-    monkeypatch.setattr(
-        nars.networks.latency, "measure", lambda *given, **named: _first(measure(*given, **named), state)
-    )
-    monkeypatch.setattr(trial_module, "measure", measure)
+    monkeypatch.setattr(nars.tasks.base, "measure", measure)
     return state
-
-
-def _first(latency: Any, state: dict[str, float]) -> Any:
-    """Return a sample of the latency model, taken before the search, when the machine was not yet slower."""
-    return type(latency)(
-        *[value / state["slower"] for value in (latency.median, latency.low, latency.high)], runs=1
-    )
 
 
 def test_a_front_with_early_stopping(stub: type[StubTask], tmp_path: Path) -> None:
@@ -437,24 +437,51 @@ def test_another_search_is_refused_before_anything_is_trained(stub: type[StubTas
     assert len(stub.trained) == 3
 
 
-def test_a_full_disk_ends_the_search_and_the_run_goes_on_later(
+def full(file: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_ends_the_search_if_nobody_makes_room_and_the_run_goes_on_later(
     stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = config("8", sampler="random")
     expected = path(search(given, tmp_path / "whole"))
     stub.trained.clear()
-
-    def full(file: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     stub.hook = lambda nth, epoch: monkeypatch.setattr("os.fsync", full) if nth == 3 else None
-    with pytest.raises(OSError, match="No space left"):
-        search(given, tmp_path / "run")
+    with monkeypatch.context() as hurried:
+        hurried.setattr(outage, "PATIENCE_SECONDS", 0.0)
+        with pytest.raises(StorageAwayError, match="is away for 0 minutes: No space left"):
+            search(given, tmp_path / "run")
     stub.hook = None
     monkeypatch.setattr("os.fsync", lambda file: None)
     kill_workers_of(tmp_path / "run")
     study = search(given, tmp_path / "run")
     assert path(study) == expected
+
+
+def test_a_full_disk_is_waited_out(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The training goes on while its scores cannot be written; the search waits with its result."""
+    given = config("5", sampler="random")
+    expected = path(search(given, tmp_path / "whole"))
+    stub.trained.clear()
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            monkeypatch.setattr("os.fsync", lambda file: None)
+
+    monkeypatch.setattr(outage.time, "sleep", pause)
+    stub.hook = lambda nth, epoch: monkeypatch.setattr("os.fsync", full) if (nth, epoch) == (2, 0) else None
+    study = search(given, tmp_path / "run")
+    assert path(study) == expected
+    assert len(stub.trained) == 5
+    assert pauses[:3] == [0.25, 0.5, 1.0]
+    assert [record.message.partition(": ")[2] for record in caplog.records if "answer" in record.message] == [
+        "No space left on device; waiting, trainings go on"
+    ]
 
 
 def kill_workers_of(folder: Path) -> None:

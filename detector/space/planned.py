@@ -1,0 +1,47 @@
+"""Plans the training of a searched detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from detector.data.records import CocoData
+from detector.model.settings import Settings
+from detector.space.candidate import DetectorCandidate
+from detector.training.plan import CPU_SETTINGS, Plan, fitted_anchors
+from detector.weights.checkpoints import Checkpoint, read_checkpoint
+
+__all__ = ["plan_candidate"]
+
+
+def plan_candidate(
+    candidate: DetectorCandidate,
+    data: CocoData,
+    device: torch.device,
+    *,
+    weights: str | Checkpoint | None = None,
+    settings: Mapping[str, Any] | None = None,
+    fit_anchors: bool | None = None,
+) -> Plan:
+    """Plan the training of a searched detector on `data`, as `detector.training.plan.plan` does.
+
+    Settings at their defaults are the training's to choose; `settings` are those that were given, by
+    field, and come first. If the boxes have fewer sizes than the candidate has anchors, the detector
+    gets fewer. Raises `SpecError`, `WeightsError`, and `DataError` for boxes that no anchors fit.
+    """
+    checkpoint = read_checkpoint(weights) if isinstance(weights, str) else weights
+    given = dict(settings or {})
+    chosen = dict(CPU_SETTINGS) if device.type == "cpu" else {}
+    if checkpoint is not None and checkpoint.pixels is not None:
+        chosen["pixels"] = checkpoint.pixels
+    fields = Settings.model_fields
+    own = {name: getattr(candidate.settings, name) for name in fields}
+    own = {name: value for name, value in own.items() if value != fields[name].default}
+    planned = Settings(**chosen | own | given | {"resize_in_training": False})
+    if fit_anchors is None:
+        fit_anchors = candidate.anchors == "fitted" and not {"anchor_sizes", "anchor_ratios"} & given.keys()
+    if fit_anchors:
+        planned = planned.replace(**fitted_anchors(data, planned))
+    return Plan(candidate.architecture, planned, checkpoint)

@@ -1,0 +1,220 @@
+"""Kinds of data sets: class folders, tables, arrays, COCO, VOC and YOLO."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from posixpath import normpath
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+from hypothesis import strategies as st
+
+from experiments.fuzz.hostile import OUTSIDE, as_json, as_yaml, damaged, hostile, mutated
+from experiments.fuzz.judge import Case, Kind, command
+from experiments.fuzz.pictures import picture
+
+__all__ = ["KINDS"]
+
+
+def _coco_tree() -> dict[str, Any]:
+    return {
+        "images": [
+            {"id": number, "file_name": f"{number}.png", "width": 24, "height": 24} for number in range(4)
+        ],
+        "annotations": [
+            {
+                "id": number,
+                "image_id": number % 4,
+                "category_id": 1 + number % 2,
+                "bbox": [2, 3, 10.5, 9],
+                "area": 94.5,
+                "iscrowd": 0,
+                "segmentation": [[2, 3, 12, 3, 12, 12]]
+                if number % 2
+                else {"size": [24, 24], "counts": [50, 10, 516]},
+            }
+            for number in range(6)
+        ],
+        "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b", "supercategory": "a"}],
+    }
+
+
+@st.composite
+def _coco(draw: st.DrawFn) -> Case:
+    annotations = draw(damaged(as_json(draw(mutated(_coco_tree())))))
+    return {"train/annotations.json": annotations} | {f"train/{n}.png": picture() for n in range(4)}
+
+
+_XML = (
+    "<annotation><folder>{folder}</folder><filename>{filename}</filename><path>{path}</path><size><width>{width}</width>"
+    "<height>{height}</height><depth>{depth}</depth></size><object><name>{name}</name><difficult>{difficult}</difficult>"
+    "<bndbox><xmin>{xmin}</xmin><ymin>{ymin}</ymin><xmax>{xmax}</xmax><ymax>{ymax}</ymax></bndbox></object></annotation>"
+)
+_FIELDS = {
+    "folder": "x",
+    "filename": "0.png",
+    "path": "/x/0.png",
+    "width": "24",
+    "height": "24",
+    "depth": "3",
+    "name": "a",
+    "difficult": "0",
+    "xmin": "2",
+    "ymin": "2",
+    "xmax": "12",
+    "ymax": "12",
+}
+_BILLION = (
+    b'<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>'
+    b"<annotation><filename>&b;</filename></annotation>"
+)
+
+
+@st.composite
+def _voc(draw: st.DrawFn) -> Case:
+    fields = draw(mutated(dict(_FIELDS)))
+    fields = {**_FIELDS, **(fields if isinstance(fields, dict) else {})}
+    texts = {key: escape(str(value)[:20_000]) for key, value in fields.items()}
+    first = _XML.format(**texts).encode(errors="replace")
+    first = draw(st.sampled_from([first, first, first, _BILLION, first * 2, b"<a>" * 5000]))
+    lines = draw(
+        st.lists(
+            st.one_of(
+                st.sampled_from(["0", "1", "../../outside/secret", "/etc/passwd"]),
+                hostile.map(lambda value: str(value)[:9000]),
+            ),
+            max_size=4,
+        )
+    )
+    case: dict[str, bytes] = {f"JPEGImages/{n}.png": picture() for n in range(3)}
+    case |= {f"Annotations/{n}.xml": _XML.format(**_FIELDS).encode() for n in range(3)}
+    case["Annotations/0.xml"] = draw(damaged(first))
+    if draw(st.booleans()):
+        case["ImageSets/Main/train.txt"] = draw(damaged("\n".join(lines).encode(errors="replace")))
+        case["ImageSets/Main/val.txt"] = b"1\n2\n"
+    return case
+
+
+_YAML = {"path": ".", "train": "images/train", "val": "images/val", "nc": 2, "names": ["a", "b"]}
+
+
+@st.composite
+def _yolo(draw: st.DrawFn) -> Case:
+    rows = draw(mutated([[0, 0.5, 0.5, 0.2, 0.2], [1, 0.1, 0.1, 0.3, 0.1, 0.3, 0.3]]))
+    lines = (
+        [
+            " ".join(str(value)[:5000] for value in row) if isinstance(row, list) else str(row)[:5000]
+            for row in rows
+        ]
+        if isinstance(rows, list)
+        else [str(rows)[:5000]]
+    )
+    case = {f"images/{part}/{n}.png": picture() for part in ("train", "val") for n in range(2)}
+    case["data.yaml"] = draw(damaged(as_yaml(draw(mutated(dict(_YAML))))))
+    case["labels/train/0.txt"] = draw(damaged("\n".join(lines).encode(errors="replace")))
+    case["labels/val/0.txt"] = b"0 0.5 0.5 0.2 0.2\n"
+    case["list.txt"] = draw(
+        st.sampled_from([b"../../outside/secret.png\n", b"images/train/0.png\n", b"\0\n", b"/etc/passwd\n"])
+    )
+    return case
+
+
+@st.composite
+def _csv(draw: st.DrawFn) -> Case:
+    rows = [["path", "label", "split"], *[[f"{n}.png", "ab"[n % 2], "train"] for n in range(8)]]
+    rows = draw(mutated(rows))
+    text = "\n".join(
+        ",".join(str(value)[:3000] for value in row) if isinstance(row, list) else str(row)[:3000]
+        for row in (rows if isinstance(rows, list) else [rows])
+    )
+    case = {f"{n}.png": picture() for n in range(8)}
+    return case | {"t.csv": draw(damaged(text.encode(errors="replace")))}
+
+
+def _npy(descr: str, shape: object, content: bytes) -> bytes:
+    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    text += b" " * (-(len(text) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + content
+
+
+@st.composite
+def _npz(draw: st.DrawFn) -> Case:
+    length = st.sampled_from([0, 1, 4, 20, 10**6, 10**9, 2**40, -1])
+    shape = draw(st.sampled_from(["(20, 8, 8)", "(20, 8, 8)", "(20, 8, 8)", None])) or str(
+        tuple(draw(st.lists(length, min_size=1, max_size=5)))
+    )
+    descr = draw(
+        st.sampled_from(
+            ["|u1", "|u1", "|u1", "|u1", "|u1", "<i8", "<f4", "|O", "<U100000", "|V9", "bad", "|u1,|u1"]
+        )
+    )
+    labels = (np.arange(20) % 2).astype(np.int64)
+    label_type, values = draw(
+        st.sampled_from(
+            [
+                ("<i8", labels),
+                ("<i8", labels * 10**6),
+                ("<i8", labels - 1),
+                ("<u8", labels * 2**62),
+                ("<f8", labels / 0.3),
+            ]
+        )
+    )
+    stream = io.BytesIO()
+    with zipfile.ZipFile(
+        stream, "w", draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
+    ) as file:
+        file.writestr("x_train.npy", _npy(descr, shape, bytes(20 * 64)))
+        file.writestr(
+            "y_train.npy", _npy(label_type, "(20,)", np.asarray(values, dtype=label_type).tobytes())
+        )
+        if draw(st.booleans()):
+            file.writestr(
+                draw(st.sampled_from(["classes.npy", "../../x.npy", "z.npy"])),
+                _npy("<U1", "(2,)", "ab".encode("utf-32-le")),
+            )
+    return {"a.npz": draw(damaged(stream.getvalue()))}
+
+
+_WORDS = ("train", "Val", "test", "valid", "[red]", "a\nb", " ", "é", "x" * 200, "\x1b[2J", "-rf", "..x", "c")
+_LINKS = (b"|", b"->..", b"->.", b"->/dev/zero", b"->/nowhere", b"->../a", f"->{OUTSIDE}/secret.png".encode())
+
+
+@st.composite
+def _folder(draw: st.DrawFn) -> Case:
+    names = draw(
+        st.sampled_from([("a", "b"), ("a", "b"), ("a", "a"), ("train/a", "train/b"), ("[/]", "é\x07")])
+    )
+    case = {f"{name}/{n}.png": picture() for name in names for n in range(5)}
+    for _ in range(draw(st.integers(0, 3))):
+        parts = draw(st.lists(st.sampled_from(_WORDS), min_size=0, max_size=2))
+        name = draw(st.sampled_from(["0.png", "1.jpg", "x.txt", ".hidden.png", "2.PNG", "a"]))
+        path = normpath("/".join([draw(st.sampled_from([*names, "train", "."])), *parts, name]))
+        if not any(f"{other}/".startswith(f"{path}/") or path.startswith(f"{other}/") for other in case):
+            case[path] = draw(st.one_of(damaged(picture()), st.sampled_from(_LINKS)))
+    return case
+
+
+def _classes(folder: Path) -> None:
+    from nars import data
+
+    source = next((folder / name for name in ("t.csv", "a.npz") if (folder / name).exists()), folder)
+    data.load(source, drop_bad=True).summary()
+
+
+def _boxes(folder: Path) -> None:
+    command("data", "check", folder, "--fix", "fixed")
+
+
+KINDS = (
+    Kind("class folder", _folder(), _classes),
+    Kind("csv", _csv(), _classes),
+    Kind("npz", _npz(), _classes),
+    Kind("coco", _coco(), _boxes),
+    Kind("voc", _voc(), _boxes),
+    Kind("yolo", _yolo(), _boxes),
+)
+"""Data sets for classifiers and detectors."""

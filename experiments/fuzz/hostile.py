@@ -1,0 +1,128 @@
+"""Hypothesis strategies: values nobody expects, trees with a few of them, and damaged bytes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from typing import Any
+
+import yaml
+from hypothesis import strategies as st
+
+__all__ = ["OUTSIDE", "as_json", "as_yaml", "damaged", "hostile", "mutated"]
+
+OUTSIDE = "@OUTSIDE@"
+"""Stands for the absolute path of a folder that no reader may use."""
+
+_NUMBERS: tuple[Any, ...] = (
+    *(0, -1, 1, 2, 3, 7, 1000, 10**6, 10**9, 2**31, 2**32, 2**63, 2**64, 10**400, -(10**400)),
+    *(math.nan, math.inf, -math.inf, 5e-324, 1e-300, 1e308, -1e308, 0.5, -0.0, 1.5, 1e18),
+)
+
+_TEXTS = (
+    *("", " ", "nan", "inf", "-1", "1e400", "0x10", "١٢", "no", "null", "a\0b", "\0", "\ud800", "\udfff.png"),
+    *("../../../../outside/secret.png", "../secret.png", "../../outside", f"{OUTSIDE}/secret.png", OUTSIDE),
+    *("/etc/passwd", "/dev/zero", "/dev/stdin", "~/x", "a" * 300, "a" * 70_000, "[red]x[/red]", "[/]", "🦊"),
+    *("\x1b[2J", "a\nb", "a\r", "\u202e", "..", ".", "/", "\\\\server\\x", "C:\\x.png", "%s%n", "{0}"),
+    *("s3://bucket/x", "sqlite:////tmp/x.db", "!!python/object:os.system", "9" * 400, "1" * 5000),
+)
+
+
+def _deep(depth: int) -> list[Any]:
+    tree: list[Any] = []
+    for _ in range(depth):
+        tree = [tree]
+    return tree
+
+
+hostile = st.one_of(
+    st.sampled_from(_NUMBERS),
+    st.sampled_from(_TEXTS),
+    st.sampled_from(
+        [None, True, False, [], {}, [[]], {"": None}, [None], [1, 2, 3, 4], _deep(300), _deep(900)]
+    ),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.recursive(
+        st.none() | st.integers(-3, 3) | st.text(max_size=3), lambda inner: st.lists(inner, max_size=3)
+    ),
+)
+"""Any value that a file may hold in the place of another."""
+
+
+def _places(tree: Any) -> list[tuple[Any, Any]]:
+    """Every container of a tree with each of its keys."""
+    places: list[tuple[Any, Any]] = []
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+        for key, value in items:
+            places.append((node, key))
+            waiting.append(value)
+    return places
+
+
+@st.composite
+def mutated(draw: st.DrawFn, tree: Any, most: int = 3) -> Any:
+    """The tree with up to `most` changes: a value replaced, left out, repeated or exchanged, a key added."""
+    tree = copy.deepcopy(tree)
+    for _ in range(draw(st.integers(1, most))):
+        places = _places(tree)
+        if not places:
+            return tree
+        node, key = places[draw(st.integers(0, len(places) - 1))]
+        change = draw(st.sampled_from(["replace", "replace", "replace", "remove", "repeat", "swap", "add"]))
+        if change == "replace":
+            node[key] = draw(hostile)
+        elif change == "remove":
+            del node[key]
+        elif change == "repeat" and isinstance(node, list):
+            node.extend(copy.deepcopy(node[key]) for _ in range(draw(st.sampled_from([1, 3, 100]))))
+        elif change == "swap":
+            other, far = places[draw(st.integers(0, len(places) - 1))]
+            node[key] = copy.deepcopy(other[far])
+        elif isinstance(node, dict):
+            node[draw(st.text(max_size=4))] = draw(hostile)
+    return draw(hostile) if draw(st.integers(0, 60)) == 0 else tree
+
+
+@st.composite
+def damaged(draw: st.DrawFn, content: bytes) -> bytes:
+    """The bytes whole in most cases, else cut off, with some changed, inserted or repeated, or others."""
+    change = draw(st.sampled_from([*["none"] * 12, "cut", "flip", "insert", "repeat", "other", "mark"]))
+    place = draw(st.integers(0, len(content)))
+    if change == "cut":
+        return content[:place]
+    if change == "flip":
+        changed = bytearray(content)
+        for _ in range(draw(st.integers(1, 8))):
+            if changed:
+                changed[draw(st.integers(0, len(changed) - 1))] = draw(st.integers(0, 255))
+        return bytes(changed)
+    if change == "insert":
+        return content[:place] + draw(st.binary(min_size=1, max_size=16)) + content[place:]
+    if change == "repeat":
+        return content[:place] * 2 + content[place:]
+    if change == "other":
+        return draw(st.binary(max_size=64))
+    return (
+        draw(st.sampled_from([b"\xef\xbb\xbf", b"\xff\xfe", b"\0\0", b"\x80"])) + content
+        if change == "mark"
+        else content
+    )
+
+
+def as_json(tree: Any) -> bytes:
+    """JSON text, with Python's NaN and infinities; a lone surrogate is escaped."""
+    return json.dumps(tree).encode()
+
+
+def as_yaml(tree: Any) -> bytes:
+    """YAML text; JSON, which YAML reads too, of what YAML's writer refuses."""
+    try:
+        return yaml.safe_dump(tree, sort_keys=False).encode()
+    except (yaml.YAMLError, UnicodeError, RecursionError):
+        return as_json(tree)

@@ -1,0 +1,234 @@
+"""Runs a reader on one hostile case in a sandbox, and says what it did that it must not do."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from experiments.fuzz.hostile import OUTSIDE
+from nars.errors import NarsError
+
+__all__ = ["Case", "Kind", "Verdict", "judge"]
+
+MEMORY = 3 * 2**30
+"""Bytes of address space that a case may take."""
+
+SECONDS = 20
+"""Seconds that a case may take."""
+
+SECRET = b"the secret of somebody else 7f3a"
+"""Content of a file outside of the data, which must not appear in anything written or printed."""
+
+Case = Mapping[str, bytes]
+"""The content of each file by its path; ``->`` at the start of a content makes it a link to the rest."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file: how to make members, and how nars reads them."""
+
+    name: str
+    cases: object
+    """A Hypothesis strategy of cases."""
+    read: Callable[[Path], object]
+    """Reads the folder of a case, by functions that raise `NarsError` or by a command."""
+    also_writes: frozenset[str] = frozenset()
+    """Names of files in the case's folder that reading may make."""
+
+
+@dataclass
+class Verdict:
+    """The outcome of a case."""
+
+    fault: str | None
+    """One line that is equal for equal faults; None if all is well."""
+    refused: bool
+    seconds: float
+    memory: int
+    """Peak of the resident memory above that before the case, in bytes."""
+    details: str = field(default="", repr=False)
+
+
+class _TooLongError(BaseException):
+    pass
+
+
+@cache
+def _warm() -> None:
+    """Import what readers import late, whose size is no reader's."""
+    for module in (
+        "nars.data",
+        "nars.cli.data",
+        "detector.data.check",
+        "detector.assembly",
+        "nars.report.page",
+        "scipy.stats",
+        "sklearn.datasets",
+        "pandas",
+        "matplotlib.pyplot",
+        "nars.cli.export",
+        "search_spaces",
+        "pycocotools.mask",
+        "nars.workers.finish",
+        "rich.console",
+    ):
+        import_module(module)
+
+
+def judge(kind: Kind, case: Case) -> Verdict:
+    """Read one case; faults are crashes, more than one line, too much time or memory, and writing outside."""
+    _warm()
+    with tempfile.TemporaryDirectory(prefix="fuzz") as name:
+        root = Path(name)
+        home, outside, work = root / "home" / "data", root / "outside", root / "work"
+        for folder in (home, outside, work):
+            folder.mkdir(parents=True)
+        (outside / "secret.png").write_bytes(SECRET)
+        for path, content in case.items():
+            _put(home / path, content.replace(OUTSIDE.encode(), str(outside).encode()))
+        before = _listing(root, work)
+        os.environ["NARS_CACHE"] = str(work / "cache")
+        verdict = _timed(kind, home, work)
+        verdict.fault = verdict.fault or _leak(root, work, before, kind)
+        return verdict
+
+
+def _timed(kind: Kind, home: Path, work: Path) -> Verdict:
+    _forget_peak()
+    resting, started = _memory("VmRSS"), time.perf_counter()
+    said, fault, details, refused = io.StringIO(), None, "", False
+    here = Path.cwd()
+    os.chdir(work)
+    try:
+        with (
+            _limited(),
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+            warnings.catch_warnings(action="ignore"),
+        ):
+            kind.read(home)
+    except NarsError as error:
+        refused = True
+        if "\n" in str(error) or len(str(error)) > 3000:
+            fault, details = f"{type(error).__name__} of several lines or 3000 characters", str(error)[:500]
+    except _TooLongError:
+        fault = f"more than {SECONDS} seconds"
+        details = traceback.format_exc()
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        fault, details = _where(error), traceback.format_exc()
+    finally:
+        os.chdir(here)
+    if SECRET.decode() in said.getvalue():
+        fault = "the content of a file outside is printed"
+    return Verdict(fault, refused, time.perf_counter() - started, max(0, _memory("VmHWM") - resting), details)
+
+
+@contextlib.contextmanager
+def _limited() -> Iterator[None]:
+    """Bound time and memory of the body."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+
+    def late(number: int, frame: object) -> None:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGALRM, late)
+    resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + MEMORY, hard))
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _where(error: BaseException) -> str:
+    """The error with the last line of our own code that it passed."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "/nars/" in frame.filename or "/detector/" in frame.filename
+    ]
+    place = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "outside of our code"
+    return f"{type(error).__name__} at {place}"
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content.startswith(b"->"):
+        path.symlink_to(content[2:].decode())
+    elif content == b"|":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content)
+
+
+def _listing(root: Path, work: Path) -> dict[str, tuple[int, int]]:
+    files: dict[str, tuple[int, int]] = {}
+    for folder, folders, names in os.walk(root):
+        for name in (*names, *folders):
+            path = Path(folder) / name
+            if path != work and not path.is_relative_to(work):
+                status = path.lstat()
+                files[str(path.relative_to(root))] = (status.st_size, status.st_mtime_ns)
+    return files
+
+
+def _leak(root: Path, work: Path, before: Mapping[str, tuple[int, int]], kind: Kind) -> str | None:
+    """Say what was written where it must not be."""
+    after = _listing(root, work)
+    changed = {
+        path
+        for path in before.keys() | after.keys()
+        if before.get(path) != after.get(path) and not (root / path).is_dir()
+    }
+    wrong = sorted(path for path in changed if Path(path).name not in kind.also_writes)
+    if wrong:
+        return f"wrote {Path(wrong[0]).name}"
+    for path in work.rglob("*"):
+        if path.is_file() and SECRET in path.read_bytes():
+            return f"copied a file from outside into {path.name}"
+    return None
+
+
+def _memory(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _forget_peak() -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def command(*arguments: str | Path) -> None:
+    """Run a command of nars in this process; what it refuses has to be one line and exit code 2 (or 1)."""
+    from nars.cli import main
+
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        code = main([str(argument) for argument in arguments])
+    lines = [line for line in said.getvalue().splitlines() if line.startswith("nars: ")]
+    print(said.getvalue(), file=sys.stderr)
+    assert code in (0, 1, 2), f"exit code {code}"
+    assert "Traceback" not in said.getvalue()
+    if code == 2:
+        assert len(lines) == 1, f"{len(lines)} lines"
+        raise NarsError(lines[0])

@@ -1,0 +1,190 @@
+"""How fast does a detector train on one GPU, beside bare loops on the same network?
+
+    python -m experiments.gpu_detection --data bccd
+
+BCCD (https://github.com/Shenggan/BCCD_Dataset, MIT licence) and any other folder of images with boxes
+will do. The bare loops have one batch of it on the GPU already, and run forward and backward pass and SGD
+alone: once as they are (`eager`), once as a CUDA graph (`captured`). Needs a GPU and no network. Costs four
+to six minutes on an H100. The parts can be chosen by name: steps, waits, train, search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import nars
+from detector.data.check import usable
+from detector.data.records import CocoData
+from detector.model.batched.slots import Batch
+from detector.model.detector import Detector
+from detector.training.hyperparameters import Training
+from detector.training.loop import Outputs, train
+from detector.training.plan import plan
+from detector.training.trainer import Trainer
+from nars.training.progress import Step
+
+STEPS, WARM = 50, 6
+"""Steps of a bare loop that are timed, and those before."""
+
+CUDA = torch.device("cuda")
+
+
+def main() -> None:
+    """Print the figures of every part."""
+    parts = {"steps": steps, "waits": waits, "train": trained, "search": search}
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", required=True, help="a folder in COCO's, Pascal VOC's or YOLO's format")
+    parser.add_argument("--arch", default="fbnetv3a_dsmask_c4", help="a published detector")
+    parser.add_argument("--batch", type=int, default=16, help="images a step")
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("parts", nargs="*", default=list(parts), choices=list(parts))
+    options = parser.parse_args()
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {options.arch}", flush=True)
+    data = usable(options.data, drop_bad=True)
+    for name in options.parts:
+        began = time.perf_counter()
+        parts[name](options, data)
+        print(f"({name}: {time.perf_counter() - began:.0f} s)", flush=True)
+
+
+def detector(options: argparse.Namespace, data: CocoData, seed: int = 0) -> Detector:
+    """A fresh detector with the settings that `nars detect train` would choose on a GPU."""
+    return plan(options.arch, data, CUDA).build(len(data.classes), seed)
+
+
+def recipe(options: argparse.Namespace, **changes: int) -> Training:
+    """The hyperparameters of all trainings here."""
+    return Training(batch_size=options.batch, lr=0.02, lr_images=options.batch, clip_norm=10).replace(
+        **{"epochs": options.epochs} | changes
+    )
+
+
+def steps(options: argparse.Namespace, data: CocoData) -> None:
+    """Milliseconds of a step in the training, loading included, and of bare loops."""
+    training = recipe(options, epochs=6, evaluate_every=6)
+    ends: list[float] = []
+    seen: list[float] = []
+
+    def at_step(step: Step) -> None:
+        seen.append(time.perf_counter())
+        if step.step == step.steps:  # its loss was read, so the GPU is done
+            ends.append(time.perf_counter())
+
+    began = time.perf_counter()
+    train(detector(options, data), data, training, device=CUDA, seed=0, outputs=Outputs(on_step=at_step))
+    each = len(seen) // training.epochs
+    later = [1000 * (end - start) / each for start, end in pairwise(ends[2:])]
+    print(f"  first step after {seen[0] - began:.2f} s, first epoch after {ends[0] - began:.2f} s")
+    spread = f"{min(later):.1f} to {max(later):.1f}"
+    print(f"  nars: {np.median(later):.1f} ms a step in epochs 4 to 6 ({spread}), {each} steps each")
+    eager, captured = bare(options, data)
+    print(
+        f"  bare loop on a batch that is there: eager {eager:.1f} ms, captured {captured:.1f} ms", flush=True
+    )
+
+
+def bare(options: argparse.Namespace, data: CocoData) -> tuple[float, float]:
+    """Milliseconds of a step of the same network on a batch that is on the GPU, eager and captured."""
+    trainer = Trainer(detector(options, data), data, recipe(options), CUDA, seed=0)
+    model = trainer.model.train()
+    batch: Batch = trainer.feed.assemble(*next(iter(trainer.feed)))
+    optimizer = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9, fused=True)
+
+    def step() -> Tensor:
+        with torch.autocast("cuda", torch.bfloat16):
+            loss = torch.stack(list(model(batch).values())).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        eager = milliseconds(step)
+        optimizer.zero_grad()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=stream):
+        step()
+    return eager, milliseconds(graph.replay)
+
+
+def milliseconds(step: Callable[[], object]) -> float:
+    """Mean time of a step."""
+    for _ in range(WARM):
+        step()
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    for _ in range(STEPS):
+        step()
+    torch.cuda.synchronize()
+    return 1000 * (time.perf_counter() - began) / STEPS
+
+
+def waits(options: argparse.Namespace, data: CocoData) -> None:
+    """How often an unrecorded step waits for the GPU, and the kernels and time of one."""
+    trainer = Trainer(detector(options, data), data, recipe(options), CUDA, seed=0)
+    trainer.model.train()
+    inputs = next(iter(trainer.feed))
+    step = trainer.step
+    for _ in range(2):
+        step._eager(*inputs)
+    torch.cuda.set_sync_debug_mode("warn")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        step._eager(*inputs)
+    torch.cuda.set_sync_debug_mode("default")
+    activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    torch.cuda.synchronize()
+    with torch.profiler.profile(activities=activities) as profile:
+        step._eager(*inputs)
+        torch.cuda.synchronize()
+    averages = profile.key_averages()
+    kernels = [event for event in averages if event.device_type == torch.autograd.DeviceType.CUDA]
+    busy = sum(event.self_device_time_total for event in kernels) / 1000
+    print(f"  waits {len(caught)}, kernels {sum(event.count for event in kernels)}, GPU busy {busy:.1f} ms")
+    for event in sorted(kernels, key=lambda event: -event.self_device_time_total)[:15]:
+        print(f"    {event.self_device_time_total / 1000:7.2f} ms {event.count:5d} {event.key[:90]}")
+    for warning in caught[:5]:
+        print(f"    {warning.filename}:{warning.lineno}")
+
+
+def trained(options: argparse.Namespace, data: CocoData) -> None:
+    """Seconds and AP of whole trainings that are measured after every epoch."""
+    for seed in range(options.seeds):
+        began = time.perf_counter()
+        model = detector(options, data, seed)
+        result = train(model, data, recipe(options), device=CUDA, seed=seed)
+        seconds = time.perf_counter() - began
+        scores = result.evaluation.boxes
+        losses = result.history[-1].losses["loss"]
+        print(
+            f"  seed {seed}: {options.epochs} epochs in {seconds:.1f} s, AP {scores.ap:.3f},"
+            f" AP50 {scores.ap50:.3f}, last loss {losses:.3f}",
+            flush=True,
+        )
+
+
+def search(options: argparse.Namespace, _: CocoData) -> None:
+    """Candidates in a search by AP of 90 seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        result = nars.search(
+            run=Path(folder) / "run", task="detection", data=options.data, budget="90s", device="cuda"
+        )
+        print(f"  {time.perf_counter() - began:.0f} s: {result.summary.to_dict()}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

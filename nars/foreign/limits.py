@@ -1,0 +1,109 @@
+"""Sizes that a file states are checked against these limits before anything is allocated or built.
+
+Every limit is far above what the networks, spaces and data sets of this field need, and low enough for a
+laptop: a file that states more is damaged, or made to harm.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+__all__ = [
+    "MOST_BLOCKS",
+    "MOST_CHANNELS",
+    "MOST_CHOICES",
+    "MOST_CLASSES",
+    "MOST_EPOCHS",
+    "MOST_INFLATED",
+    "MOST_MAP",
+    "MOST_NUMBER",
+    "MOST_PARAMETERS",
+    "MOST_ROWS",
+    "MOST_SEED",
+    "MOST_SIDE",
+    "MOST_VALUES",
+    "check_inflated",
+    "load_yaml",
+]
+
+MOST_CHANNELS = 2**14
+"""Channels of a layer."""
+
+MOST_BLOCKS = 2000
+"""Single blocks of a network, those of repeated rows counted one by one."""
+
+MOST_SIDE = 2**13
+"""Pixels of the side of a network's input."""
+
+MOST_MAP = 2**28
+"""Values of the largest map of a network for one image: a gigabyte."""
+
+MOST_PARAMETERS = 2**29
+"""Parameters of a network: two gigabytes."""
+
+MOST_CLASSES = 2**20
+"""Outputs of a classifier."""
+
+MOST_EPOCHS = 10**6
+"""Epochs of a training."""
+
+MOST_SEED = 2**32 - 1
+"""The largest seed that every generator takes."""
+
+MOST_NUMBER = 2**53
+"""The largest magnitude of a number in a space: up to it, floats are exact for integers."""
+
+MOST_ROWS = 256
+"""Rows of blocks of a space."""
+
+MOST_CHOICES = 1024
+"""Choices of a dimension."""
+
+MOST_VALUES = 10**6
+"""Values in a YAML file, those that aliases repeat counted each time."""
+
+MOST_INFLATED = 2**30
+"""Bytes that the files of an archive may have together, unless the archive itself has a tenth of that."""
+
+_DEEPEST = 100
+"""Lists and mappings inside of each other."""
+
+_LONG = 2**17
+"""Characters of a text above which the parser in C is used, whose messages are others."""
+
+
+def check_inflated(entries: Iterable[zipfile.ZipInfo], size: int) -> None:
+    """Check what an archive of `size` bytes says its files have. Raises `ValueError`."""
+    stated = sum(entry.file_size for entry in entries)
+    if stated > max(MOST_INFLATED, 10 * size):
+        raise ValueError(f"its {size} bytes would become {stated}, more than is unpacked")
+
+
+def load_yaml(text: str) -> Any:
+    """Parse YAML into plain values. Raises `ValueError` in one line, also for aliases that multiply."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if len(text) > _LONG else yaml.SafeLoader
+    try:
+        tree = yaml.load(text, Loader=loader)
+        if _values(tree, 0, {}) > MOST_VALUES:
+            raise ValueError(f"has more than {MOST_VALUES} values once its aliases are followed")
+    except RecursionError:
+        raise ValueError("its lists are nested too deeply") from None
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(" ".join(str(error).split())[:300]) from None
+    return tree
+
+
+def _values(node: Any, depth: int, known: dict[int, int]) -> int:
+    """Count the values of a tree in which an alias is the same object again."""
+    if not isinstance(node, dict | list):
+        return 1
+    if depth > _DEEPEST:
+        raise ValueError("its lists are nested too deeply, or hold themselves")
+    if id(node) not in known:
+        inner = node.values() if isinstance(node, dict) else node
+        known[id(node)] = 1 + sum(_values(value, depth + 1, known) for value in inner)
+    return known[id(node)]

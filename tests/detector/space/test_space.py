@@ -1,0 +1,146 @@
+"""The space of detectors: its costs, and the published detectors inside it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from detector.model.catalogue import published, published_settings
+from detector.model.cost import count
+from detector.model.detector import Detector
+from detector.model.parts import Parts, parts_of
+from detector.model.settings import Settings
+from detector.space.candidate import DetectorCandidate
+from detector.space.conversion import of_classifiers
+from detector.space.space import DetectorSpace
+from detector.space.spaces import DEFAULT, space
+from detector.training.hyperparameters import Training
+from nars.errors import InfeasibleError, SpecError, UsageError
+from nars.space import feasible
+from nars.space.genotypes import sample, to_genotypes
+from nars.spec import Block
+from search_spaces import published as classifier
+from search_spaces import space as classifiers
+
+OPEN = space(DEFAULT).replace(num_classes=3)
+RECIPE = Training(lr=0.1, epochs=8, ema=True, ema_decay=0.99, flip=0.5)
+
+
+def blocks(parts: Parts) -> list[Block]:
+    rows = [*(row for stage in parts.trunk for row in stage), *parts.rpn, *parts.box]
+    return [row.single(repeat) for row in rows for repeat in range(row.repeats)]
+
+
+def built(candidate: DetectorCandidate) -> Detector:
+    with torch.device("meta"):
+        return Detector(candidate.architecture, 3, candidate.settings)
+
+
+@pytest.mark.parametrize("mask", [False, True])
+def test_costs_are_those_of_the_built_detectors(mask: bool) -> None:
+    searched = OPEN.segmenting(mask)
+    matrix = sample(searched, 30, np.random.default_rng(1))
+    known = searched.statistics(matrix)
+    for at, genotype in enumerate(to_genotypes(searched, matrix)):
+        model = built(searched.decode(genotype))
+        params = sum(parameter.numel() for parameter in model.parameters())
+        assert (count(model).macs, params) == (known["macs"][at], known["params"][at])
+
+
+def test_macs_of_a_rectangle_are_those_of_its_layers() -> None:
+    candidate = OPEN.segmenting(False).decode(
+        to_genotypes(OPEN, sample(OPEN, 1, np.random.default_rng(0)))[0]
+    )
+    settings = candidate.settings.replace(shortest=(96,), longest=160, test_proposals=7)
+    torch.manual_seed(0)
+    model = Detector(candidate.architecture, 3, settings).eval()
+    layers = [layer for layer in model.backbone.modules() if isinstance(layer, torch.nn.Conv2d)]
+    total = 0
+
+    def add(layer: torch.nn.Conv2d, _: object, output: torch.Tensor) -> None:
+        nonlocal total
+        total += output.numel() * layer.weight[0].numel()
+
+    for layer in layers:
+        layer.register_forward_hook(add)
+    with torch.no_grad():
+        model([torch.rand(3, 160, 96)])
+    cost = count(model)
+    assert (cost.side, cost.longer) == (96, 160)
+    assert cost.trunk == total
+
+
+@pytest.mark.parametrize("name", ["fbnetv3a_c4", "fbnetv3a_dsmask_c4"])
+def test_published_detectors_lie_inside(name: str) -> None:
+    candidate = DetectorCandidate(
+        architecture=published(name), settings=published_settings(name).replace(box_samples=64), recipe=RECIPE
+    )
+    decoded = OPEN.decode(OPEN.segmenting(False).encode(candidate) | mask_of(candidate))
+    assert blocks(decoded.architecture) == blocks(candidate.architecture)
+    assert decoded.settings.shortest == (224,)
+    assert decoded.settings.longest == 320
+    assert decoded.recipe.replace(lr=0.1) == candidate.recipe
+
+
+def mask_of(candidate: DetectorCandidate) -> dict[str, object]:
+    """The dimensions of the mask head, which both published detectors share."""
+    segmenting = candidate.replace(settings=candidate.settings.replace(mask=True))
+    genotype = OPEN.encode(segmenting)
+    assert OPEN.decode(genotype).architecture.mask == candidate.architecture.mask
+    return {name: value for name, value in genotype.items() if name.startswith("mask")}
+
+
+def test_lite0_cut_as_a_detector_lies_inside() -> None:
+    parts = parts_of(classifier("efficientnet_lite0"))
+    candidate = DetectorCandidate(architecture=parts, settings=Settings(box_samples=64), recipe=RECIPE)
+    searched = OPEN.segmenting(False)
+    decoded = searched.decode(searched.encode(candidate))
+    assert blocks(decoded.architecture) == blocks(parts)
+    assert decoded.architecture.norm_eps == 0.001
+    assert round(count(built(decoded)).macs / 1e6) == round(count(built(candidate)).macs / 1e6)
+
+
+def test_what_lies_outside_is_named() -> None:
+    parts, searched = published("fbnetv3a_c4"), OPEN.segmenting(False)
+    settings = Settings(box_samples=64)
+    wide = parts.replace(rpn=(parts.rpn[0].replace(channels=512),))
+    with pytest.raises(SpecError, match="the RPN tower is outside space fbnetv3od"):
+        searched.encode(DetectorCandidate(architecture=wide, settings=settings, recipe=RECIPE))
+    large = settings.replace(shortest=(640,), longest=928)
+    with pytest.raises(SpecError, match="resolution = 640 is outside space fbnetv3od"):
+        searched.encode(DetectorCandidate(architecture=parts, settings=large, recipe=RECIPE))
+
+
+def test_genotypes_come_back() -> None:
+    for genotype in to_genotypes(OPEN, sample(OPEN, 20, np.random.default_rng(2))):
+        assert OPEN.encode(OPEN.decode(genotype)) == pytest.approx(genotype)
+
+
+def test_a_candidate_is_one_file(tmp_path: object) -> None:
+    candidate = OPEN.decode(to_genotypes(OPEN, sample(OPEN, 1, np.random.default_rng(3)))[0]).on("squares")
+    assert DetectorCandidate.from_yaml(candidate.to_yaml()) == candidate
+
+
+def test_a_limit_that_no_detector_meets_says_the_smallest() -> None:
+    with pytest.raises(InfeasibleError, match="no candidate meets macs <= 1000000: the smallest possible is"):
+        feasible.sample(OPEN.segmenting(False), {"macs": 1e6}, 4, np.random.default_rng(0))
+
+
+def test_a_space_of_classifiers_becomes_one_of_detectors() -> None:
+    made = of_classifiers(classifiers("micro").replace(num_classes=3), OPEN, resolution=(64, 96))
+    assert isinstance(made, DetectorSpace)
+    recipe = ["optimizer", "lr", "weight_decay", "epochs", "ema", "ema_decay"]
+    assert made.recipe_names == [f"recipe.{name}" for name in recipe]
+    assert [row.name for row in made.box] == ["stage6"]
+    matrix = sample(made, 8, np.random.default_rng(0))
+    known = made.statistics(matrix)
+    for at, genotype in enumerate(to_genotypes(made, matrix)):
+        assert count(built(made.decode(genotype))).macs == known["macs"][at]
+
+
+def test_a_space_without_two_downsamplings_makes_no_detector() -> None:
+    micro = classifiers("micro")
+    flat = micro.replace(stages=micro.stages[:3])
+    with pytest.raises(UsageError, match="needs networks with 2 downsamplings or more, space micro has 1"):
+        of_classifiers(flat, OPEN, resolution=64)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import optuna
+import pytest
+from studies import config
+
+from nars.errors import RunError
+from nars.runs.run import open_run, start_run
+from nars.runs.storage import JournalLock
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "first"
+    study = start_run(folder, config(), None).study()
+    for value in (0.5, 0.6, 0.7):
+        study.add_trial(optuna.create_trial(value=value))
+    return folder
+
+
+def _snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return {str(file): (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
+
+
+def test_a_run_is_read_without_a_lock_and_nothing_is_written(folder: Path) -> None:
+    for file in folder.glob("*lock"):
+        file.unlink()
+    before = _snapshot(folder)
+    with JournalLock(folder / "study.journal")._lock:  # another search writes
+        assert [trial.value for trial in open_run(folder).read().trials] == [0.5, 0.6, 0.7]
+    (folder / "study.journal.flock").unlink()
+    assert _snapshot(folder) == before
+
+
+def test_what_is_read_cannot_be_written(folder: Path) -> None:
+    with pytest.raises(RunError, match="opened to read"):
+        open_run(folder).read().add_trial(optuna.create_trial(value=1.0))
+
+
+def test_a_line_that_is_cut_off_is_left_out_and_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    journal = folder / "study.journal"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-20])
+    assert len(open_run(folder).read().trials) == 2
+    assert "is cut off: read without it" in caplog.text
+    assert journal.read_bytes() == whole[:-20]
+
+
+def _no_json(lines: list[bytes]) -> None:
+    lines[3] = b"\0\0\0\n"
+
+
+def _no_object(lines: list[bytes]) -> None:
+    lines[3] = b"[1]\n"
+
+
+def _other_types(lines: list[bytes]) -> None:
+    fields = json.loads(lines[-1])
+    lines[-1] = json.dumps(fields | {"study_id": {"a": 1}, "op_code": 4}).encode() + b"\n"
+
+
+def _no_such_code(lines: list[bytes]) -> None:
+    lines[3] = b'{"op_code": 999, "worker_id": "x"}\n'
+
+
+@pytest.mark.parametrize("damage", [_no_json, _no_object, _other_types, _no_such_code])
+def test_a_journal_that_is_damaged_is_one_line(folder: Path, damage: object) -> None:
+    assert callable(damage)
+    journal = folder / "study.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    damage(lines)
+    journal.write_bytes(b"".join(lines))
+    with pytest.raises(RunError, match=r"study\.journal.* damaged") as raised:
+        open_run(folder).read()
+    assert "\n" not in str(raised.value)
+
+
+def test_trials_that_are_gone_are_missed(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "trials.csv").write_text("trial\n" + "0\n" * 5)
+    open_run(folder).read()
+    assert "lists 5 trials, the study has 3" in caplog.text
+    journal = folder / "study.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(line for line in lines if json.loads(line)["op_code"] < 4))
+    with pytest.raises(RunError, match=r"has no trial, but trials\.csv lists 5"):
+        open_run(folder).read()
+
+
+def test_a_journal_without_the_study_says_so(folder: Path) -> None:
+    (folder / "study.journal").write_bytes(b"")
+    with pytest.raises(RunError, match="has no study 'first'"):
+        open_run(folder).read()
+
+
+def test_a_pipe_is_no_journal(folder: Path) -> None:
+    (folder / "study.journal").unlink()
+    os.mkfifo(folder / "study.journal")
+    with pytest.raises(RunError, match="is a pipe, no regular file"):
+        open_run(folder).read()
+
+
+@pytest.mark.parametrize("content", [b"\x80\x81", b"a\nb\nc\nd\n", b"a\0\nb\n", b"x" * 20_000])
+def test_a_storage_file_of_other_content_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "storage.txt").write_bytes(content)
+    with pytest.raises(RunError, match=r"storage\.txt"):
+        open_run(folder)
+
+
+def test_a_database_elsewhere_is_opened_only_if_it_is_named(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    start_run(tmp_path / "a", config(), url).study().add_trial(optuna.create_trial(value=0.5))
+    before = (tmp_path / "shared.db").read_bytes()
+    with pytest.raises(RunError, match="repeat --storage sqlite"):
+        open_run(tmp_path / "a").read()
+    assert len(open_run(tmp_path / "a", url).read().trials) == 1
+    assert (tmp_path / "shared.db").read_bytes() == before
+    with pytest.raises(RunError, match="is stored in"):
+        open_run(tmp_path / "a", "sqlite:///other.db")
+
+
+def test_a_space_with_a_path_for_a_name_makes_no_folder_elsewhere() -> None:
+    from nars.runs.run import RUNS, default_folder
+
+    made = config()
+    named = made.replace(space=made.space.replace(name="../../up\n"))
+    assert default_folder(named).parent == RUNS
+    assert default_folder(named).name.startswith("_.._up_")
