@@ -1,6 +1,7 @@
 """Does what a candidate keeps of its parent, before it is trained, tell how good it will be?
 
     OMP_NUM_THREADS=1 python -m experiments.inheritance_statistic    # resumable; photos: --data
+    python -m experiments.inheritance_statistic --candidates 80       # enough for 50 labels
     python -m experiments.inheritance_statistic --print
 
 Fixed random candidates of the space of EfficientNet-Lite0 at 96 pixels, all of at most 32 M MACs, inherit
@@ -9,14 +10,15 @@ from it as fine-tuned on the photos (`experiments.sliced`), get the statistics o
 and test together (713 photos). Further candidates get the statistics alone.
 
 The table shows how well each statistic ranks candidates (Kendall's tau, 95 % by bootstrap over candidates),
-and how well the Gaussian process of nars ranks those that are not labelled, for 40 random choices of 8 and 16
-labelled ones: with MACs and parameters alone, with a statistic that is measured for every candidate, and with
-its prediction from the further candidates, since it is too slow to measure for all proposals. The process
-takes it for the lesson of an earlier search, as `nars.workers.foretold` does; MACs given in the same way
-are the control.
+and how well the Gaussian process of nars ranks those that are not labelled, for 40 random choices of 8, 16,
+20 and 50 labelled ones, if seven others are left to rank: with MACs and parameters alone, with a statistic
+that is measured for every candidate, and with its prediction from the further candidates, since it is too
+slow to measure for all proposals. The process takes it for the lesson of an earlier search, as
+`nars.workers.foretold` does; MACs given in the same way are the control.
 
-Costs half an hour on one core. Leaves ``inheritance_statistic.csv``, ``inheritance_statistic_untrained.csv``
-and ``inheritance_statistic_tau.csv`` beside this file.
+Costs half an hour on one core, and three times as long with 80 candidates. Leaves
+``inheritance_statistic.csv``, ``inheritance_statistic_untrained.csv`` and ``inheritance_statistic_tau.csv``
+beside this file.
 """
 
 from __future__ import annotations
@@ -67,12 +69,15 @@ BAND = 8e6
 """MACs from which candidates are ranked a second time, by themselves."""
 
 COUNT, FURTHER = 27, 100
-"""Candidates that are trained, and that have statistics alone."""
+"""Candidates that are trained unless ``--candidates`` says more, and that have statistics alone."""
+
+FEWEST = 7
+"""Candidates without a label that a tau is of at least."""
 
 EPOCHS = 1
 """Epochs of a training."""
 
-LABELS, REPEATS = (8, 16), 40
+LABELS, REPEATS = (8, 16, 20, 50), 40
 """Numbers of labels, and random choices of the labelled candidates."""
 
 STATISTICS = {"accuracy": 1, "loss": -1, "divergence": -1, "probe": 1, "echo": 1, "similarity": 1}
@@ -85,9 +90,9 @@ Floats = NDArray[np.float64]
 
 
 @cache
-def candidates() -> Matrix:
-    """The genotypes [COUNT, d] of those that are trained."""
-    return drawn(COUNT, 0, MOST_MACS, seed=1)
+def candidates(count: int = COUNT) -> Matrix:
+    """The genotypes [count, d] of those that are trained; the first are the same for every count."""
+    return drawn(count, 0, MOST_MACS, seed=1)
 
 
 @cache
@@ -128,7 +133,7 @@ def describe(number: int, source: str, work: Path) -> list[dict[str, object]]:
 
 def fine_tune(number: int, source: str, work: Path) -> list[dict[str, object]]:
     """The row of a candidate that is trained."""
-    genotype = candidates()[[number]]
+    genotype = candidates(number + 1)[[number]]
     model, architecture, statistics = inherited(genotype, source, work)
     data = opened(source, work)[1]
     trained = train(
@@ -149,7 +154,7 @@ def known(name: str, file: Path, matrix: Matrix) -> Floats:
     """
     if name == "macs":
         return np.asarray(np.log(space().statistics(matrix)["macs"]))
-    values = pd.read_csv(file).sort_values("candidate")[name].to_numpy(np.float64)
+    values = pd.read_csv(file).sort_values("candidate")[name].to_numpy(np.float64)[: len(matrix)]
     return np.asarray(-np.log(values) if STATISTICS[name] < 0 else values)
 
 
@@ -177,29 +182,31 @@ Ranker = Callable[[Matrix, Floats, Matrix], Floats]
 """Predicts the scores of other candidates from labelled ones."""
 
 
-def rank_all(name: str) -> list[dict[str, object]]:
-    """The rows of a statistic: tau with the scores of the candidates that are not labelled."""
+def rank_all(name: str, count: int, labels: int) -> list[dict[str, object]]:
+    """The rows of a statistic for the first `count` candidates: tau with the scores of unlabelled ones."""
     torch.set_num_threads(1)
-    table = pd.read_csv(TRAINED)
-    x, scores = candidates(), table["score"].to_numpy()
+    x, scores = candidates(count), trained(count)["score"].to_numpy()
     rows: list[dict[str, object]] = []
-    for kind, ranker in _rankers(name).items():
-        for count in LABELS:
-            for repeat in range(REPEATS):
-                order = np.random.default_rng(repeat).permutation(len(x))
-                chosen, others = order[:count], order[count:]
-                predicted = ranker(x[chosen], scores[chosen], x[others])
-                tau = round(float(kendalltau(predicted, scores[others]).statistic), 4)
-                rows.append(
-                    {"statistic": name, "predictor": kind, "labels": count, "repeat": repeat, "tau": tau}
-                )
+    for kind, ranker in _rankers(name, count).items():
+        for repeat in range(REPEATS):
+            order = np.random.default_rng(repeat).permutation(len(x))
+            chosen, others = order[:labels], order[labels:]
+            predicted = ranker(x[chosen], scores[chosen], x[others])
+            tau = round(float(kendalltau(predicted, scores[others]).statistic), 4)
+            row = {"statistic": name, "candidates": count, "predictor": kind, "labels": labels}
+            rows.append({**row, "repeat": repeat, "tau": tau})
     return rows
 
 
-def _rankers(name: str) -> dict[str, Ranker]:
+def trained(count: int) -> pd.DataFrame:
+    """The rows of the first `count` candidates that were trained."""
+    return pd.read_csv(TRAINED).sort_values("candidate").head(count)
+
+
+def _rankers(name: str, count: int) -> dict[str, Ranker]:
     if name == "none":
         return {"bare": partial(_process, None)}
-    measured = Measured(candidates(), known(name, TRAINED, candidates()))
+    measured = Measured(candidates(count), known(name, TRAINED, candidates(count)))
     values = known(name, UNTRAINED, further())
     models = {f"modelled from {count}": modelled(further()[:count], values[:count]) for count in MODELLED}
     return {kind: partial(_process, each) for kind, each in {"measured": measured, **models}.items()}
@@ -219,8 +226,9 @@ def show() -> None:
         print(f"\ntau alone, {title}: {len(part)} candidates")
         for name in ("macs", "params", *STATISTICS):
             _print_tau(name, part[name].to_numpy() * STATISTICS.get(name, 1), part["score"].to_numpy())
-    if TAUS.exists():
-        _print_gains(pd.read_csv(TAUS))
+    for count, taus in pd.read_csv(TAUS).groupby("candidates") if TAUS.exists() else ():
+        print(f"\n{count} candidates, taus of those without a label")
+        _print_gains(taus)
 
 
 def _print_tau(name: str, values: Floats, scores: Floats) -> None:
@@ -243,7 +251,7 @@ def _print_gains(taus: pd.DataFrame) -> None:
         print(f"\n{kind}")
         for name in wide.columns.get_level_values(0).unique():
             cells = []
-            for count in LABELS:
+            for count in sorted(wide[name].columns):
                 gain = wide[name][count] - none[count]
                 cells.append(
                     f"{count} labels {wide[name][count].mean():.2f} ({gain.mean():+.2f}, {gain.std():.2f})"
@@ -252,15 +260,19 @@ def _print_gains(taus: pd.DataFrame) -> None:
 
 
 def main(given: Sequence[str] | None = None) -> None:
-    options = arguments((__doc__ or "").splitlines()[0]).parse_args(given)
+    parser = arguments((__doc__ or "").splitlines()[0])
+    parser.add_argument("--candidates", type=int, default=COUNT, help="candidates that are trained")
+    options = parser.parse_args(given)
     if not options.only_print:
         opened(options.data, options.work)
         place = {"source": options.data, "work": options.work}
-        trained = [(number,) for number in range(COUNT)]
-        work_through(TRAINED, ("candidate",), trained, partial(fine_tune, **place), 1)
+        numbers = [(number,) for number in range(options.candidates)]
+        work_through(TRAINED, ("candidate",), numbers, partial(fine_tune, **place), 1)
         untrained = [(number,) for number in range(FURTHER)]
         work_through(UNTRAINED, ("candidate",), untrained, partial(describe, **place), 1)
-        work_through(TAUS, ("statistic",), [(name,) for name in GIVEN], rank_all, 1)
+        labels = [count for count in LABELS if options.candidates - count >= FEWEST]
+        ranked = [(name, options.candidates, count) for name in GIVEN for count in labels]
+        work_through(TAUS, ("statistic", "candidates", "labels"), ranked, rank_all, 1)
     show()
 
 

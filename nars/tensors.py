@@ -12,7 +12,9 @@ import io
 import json
 import pickle
 import re
+import struct
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,8 +28,13 @@ from torch import Tensor
 
 from nars.errors import WeightsError
 from nars.files import write_whole
+from nars.foreign.limits import MOST_INFLATED, check_inflated
+from nars.foreign.paths import read_bytes
 
 __all__ = ["FileFormat", "damage_named", "fingerprint", "format_of", "read_tensors", "write_tensors"]
+
+_MOST_BYTES = 2**34
+"""Bytes of the largest file of tensors."""
 
 _SAFETENSORS = ".safetensors"
 """Files with this suffix are read and written as safetensors, all others by PyTorch."""
@@ -48,10 +55,14 @@ def read_tensors(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
+        data = read_bytes(path, _MOST_BYTES)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
-    return _read_safetensors(data, path) if path.suffix == _SAFETENSORS else _read_torch(data, path)
+    if path.suffix == _SAFETENSORS:
+        return _read_safetensors(data, path)
+    content = _read_torch(data, path)
+    _check_dense(content, max(MOST_INFLATED, 10 * len(data)), path)
+    return content
 
 
 def write_tensors(path: str | Path, content: Mapping[str, Any]) -> None:
@@ -82,7 +93,7 @@ def damage_named(source: str) -> Iterator[None]:
     """Turn what the body raises over missing or malformed fields of a file into `WeightsError`."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         reason, _, _ = str(error).partition("\n")
         raise WeightsError(f"{source}: damaged: {reason}") from None
 
@@ -154,7 +165,34 @@ class FileFormat:
         return fields
 
 
+def _check_dense(content: Any, most: int, path: Path) -> None:
+    """Refuse tensors that are not dense, or larger than their file: a few bytes that are seen many times."""
+    total, waiting, seen = 0, [content], set[int]()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Tensor):
+            plain = value.layout == torch.strided and value.device.type == "cpu"
+            total += value.numel() * value.element_size() if plain else most + 1
+        elif isinstance(value, dict | list | tuple) and id(value) not in seen:
+            seen.add(id(value))
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    if total > most:
+        raise WeightsError(f"{path}: refused: its tensors would be larger than the file, or are not dense")
+
+
+def _check_archive(data: bytes) -> None:
+    """Check the sizes that an archive states. Raises `ValueError`; other files are no archives."""
+    if data.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            check_inflated(archive.infolist(), len(data))
+
+
 def _read_torch(data: bytes, path: Path) -> Any:
+    try:
+        _check_archive(data)
+    except (ValueError, OSError, zipfile.BadZipFile, NotImplementedError, struct.error) as error:
+        reason = str(error) if isinstance(error, ValueError) else "cut short, or not written by torch.save"
+        raise WeightsError(f"{path}: not a whole checkpoint: {reason}") from None
     try:
         with warnings.catch_warnings(action="ignore"):  # of an old format
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -162,7 +200,8 @@ def _read_torch(data: bytes, path: Path) -> Any:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"it asks for {named[1]}" if named else "it is not made of tensors and plain values"
         rule = "anything but plain data is refused, since opening it could run code"
-        raise WeightsError(f"{path}: refused: {rule}: {what}") from None
+        remedy = "where it was trained, save the tensors alone: torch.save(model.state_dict(), FILE)"
+        raise WeightsError(f"{path}: refused: {rule}: {what}; {remedy}") from None
     except Exception as error:  # a broken file can make the reader fail in any way
         told = isinstance(error, RuntimeError) and bool(str(error))  # other kinds name a byte, or nothing
         reason = str(error).splitlines()[0] if told else "cut short, or not written by torch.save"
@@ -177,7 +216,10 @@ def _read_safetensors(data: bytes, path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path}: not a whole safetensors file: {reason}") from None
     except KeyError as error:
         raise WeightsError(f"{path}: has tensors of type {error.args[0]}, which PyTorch lacks") from None
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])  # checked by the library
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])  # checked by the library
+    except (ValueError, RecursionError):  # which allows what Python does not
+        raise WeightsError(f"{path}: not a whole safetensors file: its header cannot be read") from None
     metadata = header.pop("__metadata__", None) or {}
     if format_of(metadata) is None:
         names = sorted(header, key=lambda name: header[name]["data_offsets"])

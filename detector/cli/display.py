@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
+from nars.cli.console import plain_console
 from nars.cli.training import training_progress
 
 if TYPE_CHECKING:
@@ -54,16 +54,18 @@ def _described(epoch: Epoch) -> str:
     return f"epoch {epoch.epoch}/{epoch.epochs}: {', '.join(parts)}"
 
 
-def show_scores(evaluation: Evaluation) -> None:
-    """Print AP by class, and the means."""
+def show_scores(evaluation: Evaluation, remarks: Sequence[str] = ()) -> None:
+    """Print AP by class, the means, and what is to be known about them."""
     kinds = {"box": evaluation.boxes} | ({"mask": evaluation.masks} if evaluation.masks else {})
     table = Table("class", *(f"{kind} AP" for kind in kinds))
     for name in evaluation.boxes.per_class:
         table.add_row(name, *(_number(scores.per_class[name]) for scores in kinds.values()))
-    console = Console(soft_wrap=True, highlight=False)
+    console = plain_console(soft_wrap=True)
     console.print(table)
     for kind, scores in kinds.items():
         console.print(f"{kind} {_summary(scores)}")
+    for remark in remarks:
+        console.print(remark)
 
 
 def _summary(scores: Scores) -> str:
@@ -80,7 +82,7 @@ def show_cost(cost: DetectorCost, latency: Latency | None) -> None:
     text += " parameters"
     if latency is not None:
         text += f", {1e3 * latency.median:.1f} ms ({1e3 * latency.low:.1f} to {1e3 * latency.high:.1f})"
-    Console(soft_wrap=True, highlight=False).print(text)
+    plain_console(soft_wrap=True).print(text)
 
 
 def _number(value: float | None) -> str:

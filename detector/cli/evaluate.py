@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from detector.cli.options import DATA, drop_bad_option, weights_argument, workers_option
-from nars.cli.options.values import data_to_use, device_option, json_option, naming_source, to_json
+from nars.cli.options.values import (
+    also_from_option,
+    data_to_use,
+    device_option,
+    json_option,
+    naming_source,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from detector.weights.saved import SavedDetector
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
     "--score-threshold", type=click.FloatRange(0, 1), help="Lowest score, instead of the detector's own."
 )
 @drop_bad_option
+@also_from_option
 @workers_option
 @device_option
 @json_option
@@ -57,7 +65,8 @@ def evaluate_command(
     """Measure the detector in WEIGHTS: COCO's AP by IoU, size and class, MACs and parameters.
 
     Without --data it is measured on the data that it was trained on. With -o the precision-recall
-    curves, the confusion matrix and every detection are written there.
+    curves, the confusion matrix and every detection are written there, with the image and category ids
+    of the data. Classes are matched by their names.
 
     Example: nars detect evaluate detection/weights/best.pt --data COCO_DIR -o measured
     """
@@ -65,6 +74,8 @@ def evaluate_command(
     from detector.data.check import usable
     from detector.evaluation import coco_ap
     from detector.evaluation.figures import write_figures
+    from detector.evaluation.remarks import remarks
+    from detector.evaluation.renumbered import matched
     from detector.evaluation.timing import time_detector
     from detector.model.cost import count
     from detector.weights.saved import load_detector
@@ -75,9 +86,10 @@ def evaluate_command(
     torch_device = resolve(device)
     with naming_source(data, weights):
         records = usable(data_name, drop_bad=drop_bad, needs=(split,))
-    coco_ap.check_classes(saved.classes, records, str(weights))
     model = _with_threshold(saved, score_threshold).detector().to(torch_device)
-    evaluation = coco_ap.evaluate(model, records, split, device=torch_device, workers=workers, tool=tool)
+    renumbered = matched(model, saved.classes, records, str(weights))
+    evaluation = coco_ap.evaluate(renumbered, records, split, device=torch_device, workers=workers, tool=tool)
+    said = remarks(records.subset(split))
     cost = count(model)
     speed = time_detector(model, records, split, torch_device) if latency else None
     if output is not None:
@@ -88,11 +100,12 @@ def evaluate_command(
             "params": cost.params,
             "macs_at": [cost.side, cost.longer],
             "latency": None if speed is None else speed.median,
+            "remarks": said,
             "per_class": dict(evaluation.main.per_class),
         }
         click.echo(to_json(numbers))
         return
-    show_scores(evaluation)
+    show_scores(evaluation, said)
     show_cost(cost, speed)
     if output is not None:
         click.echo(f"pictures and results.json: {output}")

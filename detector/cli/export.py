@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from detector.cli.options import drop_bad_option, weights_argument
-from nars.cli.options.values import json_option, naming_source, to_json
+from nars.cli.options.values import also_from_option, json_option, naming_source, to_json
 
 if TYPE_CHECKING:
     from detector.deploy.quantize import Quantized
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     "trained on, or digit-scenes if it does not say.",
 )
 @drop_bad_option
+@also_from_option
 @json_option
 def export_command(
     weights: Path,
@@ -77,6 +78,7 @@ def export_command(
         numbers = exported.to_dict()
         compared = f"{exported.detections} detections in real images"
         text = f"largest deviation {exported.deviation:.1e} over {compared}; sizes: {exported.sizes}"
+        text = f"{text}\ntakes {export.INPUT}"
     click.echo(to_json(numbers) if as_json else f"written to {output}: {text}")
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from detector.cli.options import weights_argument
-from nars.cli.options.values import device_option, json_option, to_json
+from detector.cli.options import DATA, weights_argument
+from nars.cli.options.values import device_option, is_file, json_option, to_json
 
 if TYPE_CHECKING:
     from detector.model.targets import Detections
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(path_type=Path),
     help="FILE.png: one picture of the first twelve; or a folder for every picture and results.json.",
+)
+@click.option(
+    "--data", help=f"{DATA}, whose image and category ids the results have: by file and by name of the class."
 )
 @click.option(
     "--threshold", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Lowest score."
@@ -42,6 +45,7 @@ def predict_command(
     weights: Path,
     sources: tuple[str, ...],
     output: Path | None,
+    data: str | None,
     threshold: float,
     every: int,
     drop_bad: bool,
@@ -52,8 +56,13 @@ def predict_command(
 
     Example: nars detect predict detection/weights/best.pt photos/ -o found
     """
+    if output is not None:
+        is_file(output, (".png",))
+
+    from detector.data.layouts import load
     from detector.deploy import predict
     from detector.deploy.drawing import draw
+    from detector.deploy.ids import Ids
     from detector.weights.saved import DETECTOR, SavedDetector
     from nars.deploy.drawing import Album
     from nars.device import resolve
@@ -63,12 +72,13 @@ def predict_command(
     DETECTOR.check_command(content, weights, "predict")
     saved, torch_device = SavedDetector.of(content, str(weights)), resolve(device)
     model = saved.detector().to(torch_device)
+    ids = Ids(saved.classes, None if data is None else load(data))
     album = Album(output)
     rows: list[dict[str, Any]] = []
-    pictures = predict.pictures(sources, drop_bad=drop_bad, every=every)
+    pictures = predict.pictures(sources, drop_bad=drop_bad, every=every, without=output)
     for number, (picture, outputs) in enumerate(predict.predict(model, pictures, torch_device), start=1):
         sure = {name: values[outputs["scores"] >= threshold] for name, values in outputs.items()}
-        rows += predict.results(number, picture, sure, saved.classes)
+        rows += predict.results(number, picture, sure, saved.classes, ids)
         if not album.is_full:
             album.add(number, picture.name, draw(picture.pixels, sure, saved.classes))
         if not as_json:

@@ -14,6 +14,7 @@ from detector.training.hyperparameters import Training
 from nars.cli.commands import GroupedCommand
 from nars.cli.options.fields import given, options_of
 from nars.cli.options.values import (
+    also_from_option,
     data_to_use,
     device_option,
     init_option,
@@ -113,6 +114,7 @@ GROUPS = {
 )
 @seed_option
 @drop_bad_option
+@also_from_option
 @workers_option
 @device_option
 @json_option
@@ -151,6 +153,7 @@ def train_command(
     from detector import distributed
     from detector.cli.display import logging_to_stderr, progress
     from detector.data.check import usable
+    from detector.evaluation.remarks import remarks
     from detector.training import loop
     from detector.training.plan import plan
 
@@ -178,10 +181,10 @@ def train_command(
                     model, records, training, device=torch_device, seed=seed, outputs=outputs
                 )
     if first:  # after the other processes are released
-        _show(trained, output, as_json)
+        _show(trained, output, remarks(records.val), as_json)
 
 
-def _show(trained: TrainedDetector, output: Path, as_json: bool) -> None:
+def _show(trained: TrainedDetector, output: Path, said: list[str], as_json: bool) -> None:
     """Draw the training's history, and print what it came to."""
     from detector.cli.display import show_scores
     from detector.training.history import draw_history
@@ -196,11 +199,12 @@ def _show(trained: TrainedDetector, output: Path, as_json: bool) -> None:
             "epochs": len(trained.history),
             "seconds": trained.history[-1].seconds,
             "weights": str(weights),
+            "remarks": said,
             "per_class": dict(trained.evaluation.main.per_class),
         }
         click.echo(to_json(numbers))
         return
-    show_scores(trained.evaluation)
+    show_scores(trained.evaluation, said)
     click.echo(f"best epoch {best.epoch}: AP {best.ap:.4f}: written to {weights}")
 
 

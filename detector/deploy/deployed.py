@@ -10,7 +10,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from detector.model.detector import Detector
 from detector.model.targets import Detections
-from nars.networks.export import onnx_session
+from nars.networks.formats import onnx_session
 
 __all__ = ["Deployed", "OnnxDetector", "fitted"]
 

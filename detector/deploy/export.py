@@ -7,11 +7,9 @@ exactly. The number of images in a batch is fixed, because each image is a branc
 
 from __future__ import annotations
 
-import io
 import json
 import operator
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +25,18 @@ from detector.model.detector import Detector
 from detector.weights.saved import SavedDetector
 from nars.errors import DataError, ExportError, UsageError, closest
 from nars.files import write_whole
-from nars.networks.export import onnx_file, pt2_file, run_onnx, run_pt2, trace
+from nars.networks.formats import RUNS, onnx_file, pt2_file, torchscript_file, trace
 
-__all__ = ["FORMATS", "Exported", "compare", "describe", "export", "real_batches", "to_onnx"]
+__all__ = ["FORMATS", "INPUT", "Exported", "compare", "describe", "export", "real_batches", "to_onnx"]
 
 FORMATS = ("onnx", "pt2", "torchscript")
 """Formats by the names that `export` takes."""
+
+INPUT = "images: float32 [N, 3, H, W], RGB in 0..1, resized and padded, normalization inside"
+"""The input of a file in words."""
+
+_OUTPUT = "boxes [D, 4] in pixels of the input, labels [D] of 1..K, scores [D], image [D], perhaps masks"
+"""The outputs of a file in words."""
 
 _TOLERANCE = 1e-3
 """Largest accepted deviation of a score, and of a box relative to the image. Kernels that sum in
@@ -87,7 +91,7 @@ def export(
     elif format == "pt2":
         content = pt2_file(_traced(model, batches), description)
     else:
-        content = _scripted(model, batches[0], description)
+        content = torchscript_file(model, batches[0], description)
     detections, deviation = _check(format, content, model, batches)
     write_whole(path, content)
     side = "x".join(map(str, batches[0].shape[-2:]))
@@ -120,6 +124,7 @@ def real_batches(model: Detector, data: CocoData, size: int = 1) -> list[Tensor]
 def describe(saved: SavedDetector) -> dict[str, str]:
     """Return the description that a file carries: names of entries, with YAML or JSON."""
     return {
+        "contract.json": json.dumps({"input": INPUT, "output": _OUTPUT, "classes": saved.classes}),
         "settings.yaml": saved.settings.to_yaml(),
         "parts.json": saved.parts.model_dump_json(exclude_defaults=True),
         "classes.json": json.dumps(saved.classes),
@@ -191,32 +196,6 @@ def _sizes_are_free(model: Detector) -> bool:
     return model.parts.fpn is None
 
 
-def _scripted(model: Deployed, example: Tensor, description: Mapping[str, str]) -> bytes:
-    """Return a TorchScript file, traced because the scripting compiler does not know all of the code."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # TorchScript is deprecated, and the tracer warns of constants
-        script = torch.jit.trace(model, (example,), check_trace=False)
-        torch.jit.save(script, buffer, _extra_files=dict(description))
-    return buffer.getvalue()
-
-
-@torch.no_grad()
-def _run_scripted(content: bytes, batches: Sequence[tuple[Tensor, ...]]) -> list[list[Tensor]]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        script = torch.jit.load(io.BytesIO(content))
-        return [list(script(*batch)) for batch in batches]
-
-
-_RUNS: dict[str, Callable[[bytes, Sequence[tuple[Tensor, ...]]], list[list[Tensor]]]] = {
-    "onnx": run_onnx,
-    "pt2": run_pt2,
-    "torchscript": _run_scripted,
-}
-"""How a file of each format is run."""
-
-
 @torch.no_grad()
 def _check(format: str, content: bytes, model: Deployed, batches: Sequence[Tensor]) -> tuple[int, float]:
     """Return how many detections were compared, and the largest deviation.
@@ -228,7 +207,7 @@ def _check(format: str, content: bytes, model: Deployed, batches: Sequence[Tenso
     # runtimes differ in which of them they keep.)
     grain = torch.rand(batches[0].shape, generator=torch.Generator().manual_seed(0))
     cases = [*batches, 0.45 + 0.1 * grain]
-    for batch, actual in zip(cases, _RUNS[format](content, [(case,) for case in cases]), strict=True):
+    for batch, actual in zip(cases, RUNS[format](content, [(case,) for case in cases]), strict=True):
         expected = model(batch)
         count += len(expected[0])
         worst = max(worst, compare(expected, actual, threshold, max(batch.shape[-2:])))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from detector.data import images, scenes
+from detector.deploy.ids import Ids
 from detector.evaluation.coco_ap import detect
 from detector.evaluation.results import coco_results
 from detector.model.detector import Detector
@@ -36,19 +37,21 @@ class Picture:
     """Pixels uint8 RGB [3, H, W], turned as the EXIF note says."""
 
 
-def pictures(sources: Sequence[str | Path], *, drop_bad: bool = False, every: int = 1) -> Iterator[Picture]:
+def pictures(
+    sources: Sequence[str | Path], *, drop_bad: bool = False, every: int = 1, without: Path | None = None
+) -> Iterator[Picture]:
     """Read the pictures of files, folders, patterns such as ``photos/*.jpg`` and videos, in order.
 
     ``digit-scenes`` gives the validation images of the embedded data. Videos give one frame in
-    `every`. Raises `DataError` for a source without pictures and, unless `drop_bad` is set, for
-    a picture that cannot be read.
+    `every`. What is in the folder `without` is passed over. Raises `DataError` for a source without
+    pictures and, unless `drop_bad` is set, for a picture that cannot be read.
     """
     for source in sources:
         if source == scenes.NAME:
             val = scenes.make().val
             yield from (Picture(image.file, images.load(val, image)) for image in val.images)
             continue
-        for path in files(source, names=(scenes.NAME,)):
+        for path in files(source, names=(scenes.NAME,), without=without):
             try:
                 yield from _read(path, every)
             except DataError as error:
@@ -67,17 +70,19 @@ def predict(
 
 
 def results(
-    image_id: int, picture: Picture, detections: Detections, classes: Sequence[str]
+    number: int, picture: Picture, detections: Detections, classes: Sequence[str], ids: Ids | None = None
 ) -> list[dict[str, Any]]:
     """Return COCO's results of a picture, rounded, with the names of file and class added.
 
-    Category k is class k - 1.
+    Image and category have the `ids`; without them the image has its number, and category k is class k - 1.
+    Raises `DataError` for a picture without an id.
     """
-    category_of = {label: label for label in range(1, len(classes) + 1)}
+    ids = ids or Ids(classes)
     rows = []
-    for result in coco_results(image_id, detections, category_of):
+    results = coco_results(ids.image(number, picture.name), detections, ids.category_of)
+    for label, result in zip(detections["labels"].tolist(), results, strict=True):
         rounded = {"bbox": [round(edge, 2) for edge in result["bbox"]], "score": round(result["score"], 5)}
-        names = {"file_name": picture.name, "category": classes[result["category_id"] - 1]}
+        names = {"file_name": picture.name, "category": classes[label - 1]}
         rows.append(result | rounded | names)
     return rows
 

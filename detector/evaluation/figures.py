@@ -16,6 +16,7 @@ from torchvision.ops import box_iou
 
 from detector.data.records import CocoData, Subset
 from detector.evaluation.coco_ap import Evaluation
+from nars.deploy.fonts import drawable
 from nars.files import write_whole
 from nars.report.plots import BLUE, GREY, save_png
 
@@ -49,7 +50,9 @@ def draw_precision(
     recall = np.linspace(0, 1, len(precision))
     measured = [index for index, name in enumerate(classes) if scores.get(name) is not None]
     for index in measured:
-        label = f"{classes[index]} (AP {scores[classes[index]]:.2f})" if len(measured) <= 12 else None
+        label = (
+            f"{drawable(classes[index])} (AP {scores[classes[index]]:.2f})" if len(measured) <= 12 else None
+        )
         axes.plot(recall, precision[:, index], lw=1, alpha=0.7, label=label)
     if measured:
         axes.plot(recall, precision[:, measured].mean(1), color=BLUE, lw=2.5, label="mean")
@@ -95,7 +98,7 @@ def confusion(
 
 def draw_confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
     """Draw the matrix of `confusion`, each cell shaded by its share of the row."""
-    names = [*classes, "nothing"]
+    names = [*map(drawable, classes), "nothing"]
     side = min(max(4.0, 0.45 * len(names)), 14.0)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes: Axes = figure.subplots()

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -51,9 +54,36 @@ def nars() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 on success, 2 with one line on stderr for a user's mistake.
 
-    Characters that the terminal's encoding lacks are printed as escapes.
+    Characters that the terminal's encoding lacks are printed as escapes. A command that is interrupted or
+    terminated says so in a line; its code is 130 or 143, as a shell's.
     """
     _escape_what_is_lacking()
+    with _terminations() as terminated:
+        return _run(arguments, terminated)
+
+
+@contextmanager
+def _terminations() -> Iterator[list[int]]:
+    """Let SIGTERM interrupt the body as Ctrl-C does; the list then holds its number."""
+    received: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield received
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _run(arguments: Sequence[str] | None, terminated: Sequence[int]) -> int:
+    """Run a command, and answer for what it raises."""
     try:
         result = nars.main(arguments, prog_name="nars", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -71,8 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NarsError as error:
         return _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
-        print("nars: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+        what = "terminated" if terminated else "interrupted"
+        print(f"nars: {what}; the same command goes on from here", file=sys.stderr)
+        return 128 + terminated[0] if terminated else 130
     except BrokenPipeError:  # as of `nars ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

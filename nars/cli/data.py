@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nars.cli.options.values import drop_bad_option, json_option, to_json
+from nars.cli.options.values import also_from_option, drop_bad_option, json_option, to_json
 
 
 @click.group("data", invoke_without_command=True)
@@ -19,6 +19,7 @@ from nars.cli.options.values import drop_bad_option, json_option, to_json
     "labels, a torchvision set as cifar10:PATH, or hf:NAME.",
 )
 @drop_bad_option
+@also_from_option
 @json_option
 @click.pass_context
 def data_command(context: click.Context, source: str, drop_bad: bool, as_json: bool) -> None:
@@ -28,10 +29,10 @@ def data_command(context: click.Context, source: str, drop_bad: bool, as_json: b
     """
     if context.invoked_subcommand is not None:
         return
-    from rich.console import Console
     from rich.table import Table
 
     from nars import data
+    from nars.cli.console import plain_console
 
     images = data.load(source, drop_bad=drop_bad)
     summary = images.summary()
@@ -45,7 +46,7 @@ def data_command(context: click.Context, source: str, drop_bad: bool, as_json: b
         table.add_row(name, *(str(split["per_class"][name]) for split in summary["splits"].values()))
     table.add_section()
     table.add_row("all", *(str(split["images"]) for split in summary["splits"].values()))
-    Console().print(table)
+    plain_console().print(table)
     for line in summary["dropped"]:
         click.echo(f"left out: {line}")
 
@@ -53,6 +54,7 @@ def data_command(context: click.Context, source: str, drop_bad: bool, as_json: b
 @data_command.command("check", short_help="Examine a detection data set.")
 @click.argument("folder")
 @click.option("--fix", type=click.Path(path_type=Path), help="Write a mended copy to this new folder.")
+@also_from_option
 @click.option("--quick", is_flag=True, help="Only open images: damage further inside goes unseen.")
 @json_option
 def check_command(folder: str, fix: Path | None, quick: bool, as_json: bool) -> int:
@@ -84,12 +86,13 @@ def check_command(folder: str, fix: Path | None, quick: bool, as_json: bool) -> 
 
 def _show(rows: list[dict[str, str | int | None]]) -> None:
     """Print the findings as a table, if there are any."""
-    from rich.console import Console
     from rich.table import Table
+
+    from nars.cli.console import plain_console
 
     if not rows:
         return
     table = Table(*rows[0])
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+    plain_console().print(table)

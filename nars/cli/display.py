@@ -20,6 +20,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from nars.cli.console import plain_console
+from nars.cli.next_steps import next_steps
+
 if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
@@ -49,7 +52,7 @@ def show_remaining(config: SearchConfig, remaining: FeasiblePart, *, quiet: bool
     """Print on stderr what the limits leave of the space."""
     if quiet:
         return
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     table = Table(
         title=f"space {config.space.name}: {_share(remaining.share)} of candidates are feasible",
         title_justify="left",
@@ -70,7 +73,7 @@ def show_remaining(config: SearchConfig, remaining: FeasiblePart, *, quiet: bool
 @contextlib.contextmanager
 def progress(config: SearchConfig, *, quiet: bool = False) -> Iterator[Callable[[Study], None]]:
     """Give a function that shows on stderr where the search is; it is called with the study."""
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     if quiet:
         yield lambda study: None
     elif console.is_terminal:
@@ -83,12 +86,12 @@ def progress(config: SearchConfig, *, quiet: bool = False) -> Iterator[Callable[
 def progress_bar(console: Console, *columns: ProgressColumn) -> Progress:
     """A bar with the share done, the time passed, then `columns`, then the task's field ``note``."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeElapsedColumn(),
         *columns,
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         console=console,
     )
 
@@ -124,7 +127,7 @@ class _Log:
         trials = study.get_trials(deepcopy=False)
         preparation = _preparation(self.config, study, trials)
         if preparation and preparation != self.preparation:
-            self.console.print(preparation, soft_wrap=True, highlight=False)
+            self.console.print(preparation, soft_wrap=True)
             self.preparation = preparation
         finished = {trial.number: trial for trial in trials if trial.state.is_finished()}
         if self.shown is None and finished:
@@ -133,7 +136,7 @@ class _Log:
         for number in sorted(new):
             outcome = _outcome(self.config, finished[number])
             note = _note(self.config, trials)
-            self.console.print(f"trial {number}: {outcome}; {note}", soft_wrap=True, highlight=False)
+            self.console.print(f"trial {number}: {outcome}; {note}", soft_wrap=True)
         self.shown = set(finished)
 
 
@@ -192,7 +195,7 @@ def _note(config: SearchConfig, trials: list[FrozenTrial]) -> str:
 
 def epochs(*, quiet: bool = False) -> Callable[[Training], None]:
     """Return a function that prints on stderr an epoch of the winner's full training."""
-    console = Console(stderr=True, quiet=quiet, soft_wrap=True, highlight=False)
+    console = plain_console(stderr=True, quiet=quiet, soft_wrap=True)
 
     def show(training: Training) -> None:
         numbers = f"loss {training.loss:.4f}, val {training.score:.4f}"
@@ -209,9 +212,9 @@ def show_finished(folder: Path, finished: Finished) -> None:
     click.echo(f"finished in {epochs}: {scores}; written to {folder / finished.file}")
 
 
-def show_summary(summary: Summary) -> None:
+def show_summary(summary: Summary, config: SearchConfig) -> None:
     """Print on stdout what the search came to: the winner, and where its files are."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = plain_console(soft_wrap=True)
     states = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
     console.print(f"{summary.run}: spent {summary.spent:g} of {summary.budget} ({states})")
     trust, best, reference = summary.agreement, summary.best, summary.reference
@@ -229,9 +232,9 @@ def show_summary(summary: Summary) -> None:
     costs = ", ".join(f"{_quantity(name, best.costs[name])} {name}" for name in ("macs", "params"))
     console.print(f"winner: val {best.metric} {best.score:.4f} ({runs}), {costs}")
     parent = summary.init if reference is None else summary.run / "weights" / "reference.pt"
-    again = "" if summary.init == "none" else f" --init {parent}"
-    again += f" --metric {best.metric}" if best.metric not in ("accuracy", "ap") else ""
     weights = summary.run / "weights" / "best.pt"
     kept = f"its weights: {weights}" if weights.exists() else "its weights were not kept"
     console.print(kept)
-    console.print(f"written to {best.file}; next: nars export best-arch, nars train {best.file}{again}")
+    console.print(f"written to {best.file}")
+    for step in next_steps(config, summary.run, best.file, parent):
+        console.print(f"next: {step}")

@@ -10,6 +10,7 @@ import click
 
 from nars.cli.options.reading import measured_whole, say_parts
 from nars.cli.options.values import (
+    also_from_option,
     data_option,
     data_to_use,
     device_option,
@@ -22,7 +23,9 @@ from nars.cli.options.values import (
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from torch import nn
 
+    from nars.networks.weights import Weights
     from nars.training.evaluation import Metrics
 
 _WHOLE = 10
@@ -45,6 +48,7 @@ _NAME = 24
 )
 @metric_option
 @drop_bad_option
+@also_from_option
 @device_option
 @json_option
 def evaluate_command(
@@ -81,13 +85,13 @@ def evaluate_command(
         images = load(source, drop_bad=drop_bad, whole=whole).fitted(trained.candidate.recipe.fit)
     say_parts(images.parts, quiet=as_json)
     split = split or "test"
-    if images.classes != trained.classes:
+    if sorted(images.classes) != sorted(trained.classes):
         raise WeightsError(_difference(weights, trained.classes, source, images.classes))
     evaluation.check_metric(scored, images, split)
     images = images.normalized(torch.tensor(trained.mean), torch.tensor(trained.std))
     torch_device = resolve(device)
     metrics = evaluation.evaluate(
-        trained.network().to(torch_device),
+        _in_order(trained, images.classes).to(torch_device),
         images,
         split,
         resolution=trained.candidate.architecture.resolution,
@@ -118,13 +122,23 @@ def _difference(weights: Path, mine: tuple[str, ...], source: str, theirs: tuple
         return f"{differs}: {name!r} is not among those of {weights}"
     for name in (each for each in mine if each not in theirs):
         return f"{differs}: {name!r} is not among those of {source}"
-    return f"{differs}: the same in another order"
+    return f"{differs}: some in different numbers"
+
+
+def _in_order(trained: Weights, classes: tuple[str, ...]) -> nn.Module:
+    """The network with its logits in the order of `classes`, which are its own by name."""
+    from nars.deploy.reordered import Reordered
+
+    network = trained.network()
+    if classes == trained.classes:
+        return network
+    return Reordered(network, [trained.classes.index(name) for name in classes])
 
 
 def _show(metrics: Metrics, metric: str, classes: tuple[str, ...], title: str) -> None:
-    from rich.console import Console
+    from nars.cli.console import plain_console
 
-    console = Console()
+    console = plain_console()
     console.print(_class_table(metrics, classes, title))
     table = _matrix(metrics, classes) if len(classes) <= _WHOLE else _confusions(metrics, classes)
     if table is not None:

@@ -78,17 +78,19 @@ def export_command() -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["onnx", "pt2"]),
+    type=click.Choice(["onnx", "pt2", "torchscript"]),
     default="onnx",
     show_default=True,
-    help="ONNX, or torch.export's pt2.",
+    help="ONNX, torch.export's pt2, or TorchScript.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="File to write.")
 @json_option
 def weights_command(weights: Path, form: str, output: Path, as_json: bool) -> None:
     """Write the trained network in FILE as ONNX, or as torch.export's pt2.
 
-    The file is loaded again and compared with the network before it is kept.
+    It takes RGB images [N, 3, S, S] in 0..1 (grey ones [N, 1, S, S], if it was trained on those) of the
+    printed size, normalizes them itself and gives logits. The file is loaded again and compared with the
+    network before it is kept.
 
     Example: nars export best.pt --format onnx -o best.onnx
     """
@@ -103,10 +105,10 @@ def weights_command(weights: Path, form: str, output: Path, as_json: bool) -> No
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["yaml", "onnx", "pt2"]),
+    type=click.Choice(["yaml", "onnx", "pt2", "torchscript"]),
     default="yaml",
     show_default=True,
-    help="YAML, or the trained network as ONNX or torch.export's pt2.",
+    help="YAML, or the trained network as ONNX, torch.export's pt2 or TorchScript.",
 )
 @_random_option
 @click.option("--weights", type=click.Path(path_type=Path), hidden=True)  # version 0.1: nars export FILE
@@ -160,7 +162,7 @@ def best_arch_command(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["csv", "yaml", "onnx", "pt2"]),
+    type=click.Choice(["csv", "yaml", "onnx", "pt2", "torchscript"]),
     default="csv",
     show_default=True,
     help="One CSV, or a file for each candidate in the folder -o: YAML, ONNX, torch.export's pt2.",
@@ -260,7 +262,9 @@ def _show(made: Exported, output: Path, as_json: bool) -> None:
     if as_json:
         click.echo(to_json(made.to_dict()))
     else:
-        click.echo(f"written to {output}; largest deviation from the network {made.deviation:.1e}")
+        random = "" if made.contract.is_trained else " with random weights, whose answers mean nothing"
+        click.echo(f"written to {output}{random}; largest deviation from the network {made.deviation:.1e}")
+        click.echo(made.contract.line)
 
 
 def _write_trained(weights: Path, form: str, output: Path | None, as_json: bool) -> None:

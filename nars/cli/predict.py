@@ -67,7 +67,9 @@ def predict_command(
     album = Album(None if is_json else output)
     rows: list[dict[str, Any]] = []
     unread: list[str] = []
-    for answer in predict.predict(trained, predict.pictures(inputs, every=every), torch_device):
+    for answer in predict.predict(
+        trained, predict.pictures(inputs, every=every, without=output), torch_device
+    ):
         if isinstance(answer, DataError):
             unread.append(str(answer))
             click.echo(f"passed over: {answer}", err=True)
@@ -100,17 +102,15 @@ def _row(prediction: Prediction, classes: tuple[str, ...], top: int) -> dict[str
 
 def _show(rows: list[dict[str, Any]], output: Path | None) -> None:
     """Print a table with a line per picture."""
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+
+    from nars.cli.console import plain_console
 
     table = Table("picture", "class", "probability", "or")
     for row in rows:
         first, *others = row["classes"]
         rest = ", ".join(f"{each['class']} {each['probability']:.2f}" for each in others)
-        table.add_row(
-            escape(row["file"]), escape(first["class"]), f"{first['probability']:.2f}", escape(rest)
-        )
-    Console(soft_wrap=True, highlight=False).print(table)
+        table.add_row(row["file"], first["class"], f"{first['probability']:.2f}", rest)
+    plain_console(soft_wrap=True).print(table)
     if output is not None:
         click.echo(f"written to {output}")

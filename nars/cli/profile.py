@@ -60,9 +60,9 @@ def profile_command(
     if as_json:
         click.echo(to_json(costs.to_dict() | ({} if share is None else {"inherited": share})))
         return
-    from rich.console import Console
+    from nars.cli.console import plain_console
 
-    Console().print(costs.table())
+    plain_console().print(costs.table())
     if share is not None:
         click.echo(f"inherits {share:.1%} of its parameters from {init}")
 

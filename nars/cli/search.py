@@ -10,7 +10,14 @@ import click
 
 from nars.cli.commands import GroupedCommand
 from nars.cli.options.requests import request_options, requested, say, say_default_data
-from nars.cli.options.values import artifacts_option, device_option, json_option, quiet_optuna, to_json
+from nars.cli.options.values import (
+    also_from_option,
+    artifacts_option,
+    device_option,
+    json_option,
+    quiet_optuna,
+    to_json,
+)
 
 GROUPS = {
     "Data": ("data", "drop_bad", "task", "mask", "metric"),
@@ -26,7 +33,17 @@ GROUPS = {
         "early_stopping",
         "seed",
     ),
-    "Run": ("folder", "resume", "storage", "artifacts", "workers", "device", "dry_run", "finish"),
+    "Run": (
+        "folder",
+        "resume",
+        "storage",
+        "artifacts",
+        "also_from",
+        "workers",
+        "device",
+        "dry_run",
+        "finish",
+    ),
     "Output": ("as_json",),
 }
 """Options of ``nars search`` under the titles of its help."""
@@ -51,6 +68,7 @@ class _Epochs(click.ParamType[Any]):
     "--run", "folder", type=click.Path(path_type=Path), help="Run folder; by default named by the settings."
 )
 @click.option("--resume", is_flag=True, help="Refuse to start a new search.")
+@also_from_option
 @click.option(
     "--storage",
     help="An Optuna storage URL, or @FILE with one, to use instead of the run folder's journal; NARS_STORAGE "
@@ -116,7 +134,7 @@ def search_command(
         )
     numbers = result.summary.to_dict()
     if not as_json:
-        display.show_summary(result.summary)
+        display.show_summary(result.summary, config)
     if finish is not None:
         from nars.workers.finish import finish as finish_winner
 

@@ -12,6 +12,7 @@ from nars.cli.commands import GroupedCommand, StoppedError
 from nars.cli.options.fields import given, options_of
 from nars.cli.options.reading import say_parts
 from nars.cli.options.values import (
+    also_from_option,
     data_option,
     data_to_use,
     device_option,
@@ -75,6 +76,7 @@ GROUPS = {
 )
 @seed_option
 @drop_bad_option
+@also_from_option
 @device_option
 @json_option
 @options_of(Recipe, defaults=False)

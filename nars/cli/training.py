@@ -36,11 +36,10 @@ def training_progress(
     describe: Callable[[E], str], *, quiet: bool
 ) -> Iterator[tuple[OnStep | None, Callable[[E], bool] | None]]:
     """Give the callbacks that show a training on stderr; `describe` makes the line of an epoch."""
-    from rich.console import Console
-
+    from nars.cli.console import plain_console
     from nars.cli.display import progress_bar
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = plain_console(stderr=True, soft_wrap=True)
     if quiet:
         yield None, None
     elif console.is_terminal:

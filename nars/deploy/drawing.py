@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from nars.deploy.fonts import Font, font_with
 from nars.files import write_whole
 
 __all__ = ["Album", "colour", "draw_label", "enlarged", "font_for", "sheet", "to_png"]
@@ -21,9 +22,6 @@ _GAP = 8
 """Pixels between the pictures of a sheet."""
 _SHEET = 12
 """Pictures on one sheet."""
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-"""Fonts that Pillow may load by default."""
 
 
 def enlarged(image: Image.Image) -> tuple[Image.Image, float]:
@@ -42,6 +40,7 @@ def draw_label(
     canvas: ImageDraw.ImageDraw, left: float, bottom: float, text: str, label: int, font: Font
 ) -> None:
     """Write `text` on the colour of `label`, above `bottom` or at the upper edge of the picture."""
+    text, font = font_with(text, font)
     x0, y0, x1, y1 = canvas.textbbox((0, 0), text, font=font)
     top = max(0.0, bottom - (y1 - y0) - 4)
     canvas.rectangle((left, top, left + x1 - x0 + 4, top + y1 - y0 + 4), fill=colour(label))

@@ -20,6 +20,7 @@ from nars.data.decoding import KEPT_SIDE
 from nars.data.pictures import READERS, Fit, read_square
 from nars.deploy import video
 from nars.deploy.drawing import draw_label, enlarged, font_for
+from nars.deploy.fonts import font_with
 from nars.deploy.sources import files, is_video
 from nars.device import half_precision, memory_errors
 from nars.errors import DataError
@@ -51,14 +52,16 @@ class Prediction:
         return list(zip(indices.tolist(), values.tolist(), strict=True))
 
 
-def pictures(sources: Sequence[str | Path], *, every: int = 1) -> Iterator[Picture | DataError]:
+def pictures(
+    sources: Sequence[str | Path], *, every: int = 1, without: Path | None = None
+) -> Iterator[Picture | DataError]:
     """List the pictures of files, folders, patterns and videos, in order; they are not read yet.
 
     Videos give one frame in `every`, called ``film.mp4#12``; an error takes the place of the rest of a
-    damaged one. Raises `DataError` for a source without files, before the first picture, and `UsageError`
-    for a video without PyAV.
+    damaged one. What is in the folder `without` is passed over. Raises `DataError` for a source without
+    files, before the first picture, and `UsageError` for a video without PyAV.
     """
-    found = [file for source in sources for file in files(source)]
+    found = [file for source in sources for file in files(source, without=without)]
     return _opened(found, every)
 
 
@@ -135,7 +138,8 @@ def draw(prediction: Prediction, classes: Sequence[str], count: int) -> Image.Im
     bottom = 0.0
     for label, probability in prediction.top(count):
         text = f"{classes[label]} {probability:.2f}"
-        _, top, _, base = canvas.textbbox((0, 0), text, font=font)
+        written, suited = font_with(text, font)
+        _, top, _, base = canvas.textbbox((0, 0), written, font=suited)
         bottom += base - top + 5
         draw_label(canvas, 0, bottom, text, label, font)
     return image

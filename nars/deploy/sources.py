@@ -13,27 +13,34 @@ from nars.foreign.pictures import SUFFIXES
 __all__ = ["files", "is_video"]
 
 
-def files(source: str | Path, *, names: Sequence[str] = ()) -> list[Path]:
+def files(source: str | Path, *, names: Sequence[str] = (), without: Path | None = None) -> list[Path]:
     """The file `source`, the pictures and videos below the folder, or the files of the pattern, sorted.
 
     A pattern is text such as ``photos/*.jpg``; `names` are other words that the caller accepts, for the
-    message. Raises `DataError` for a source without files.
+    message. The files in the folder `without`, where the results go, are passed over. Raises `DataError` for
+    a source without files.
     """
     path = Path(source)
     if path.is_file():
         return [path]
     if path.is_dir():
         suffixes = SUFFIXES | video.SUFFIXES
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
+        listed = (file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
+        found = sorted(file for file in listed if not _is_in(file, without))
         if not found:
             raise DataError(f"{path}: no picture in this folder")
         return found
     matches = glob(str(source), recursive=True)  # noqa: PTH207  Path.glob refuses absolute patterns
-    found = sorted(file for file in map(Path, matches) if file.is_file())
+    found = sorted(file for file in map(Path, matches) if file.is_file() and not _is_in(file, without))
     if not found:
         besides = f" (or {', '.join(names)})" if names else ""
         raise DataError(f"{source}: no such file, folder or pattern{besides}")
     return found
+
+
+def _is_in(file: Path, folder: Path | None) -> bool:
+    """Whether a file is below a folder."""
+    return folder is not None and folder.resolve() in file.resolve().parents
 
 
 def is_video(path: Path) -> bool:

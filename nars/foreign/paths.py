@@ -45,7 +45,7 @@ def open_file(path: str | Path) -> BinaryIO:
     try:
         mode = os.fstat(number).st_mode
         if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, f"is {_kind(mode)}, no regular file", str(path))
+            raise OSError(errno.EINVAL, f"{_kind(mode)}, no regular file", str(path))
         return os.fdopen(number, "rb")
     except BaseException:
         os.close(number)
@@ -131,5 +131,5 @@ def _resolved(path: Path) -> Path:
 
 def _kind(mode: int) -> str:
     """Return the kind of a file that is not a regular one."""
-    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
-    return next((name for test, name in kinds if test(mode)), "a device")
+    kinds = ((stat.S_ISDIR, "Is a directory"), (stat.S_ISFIFO, "is a pipe"), (stat.S_ISSOCK, "is a socket"))
+    return next((name for test, name in kinds if test(mode)), "is a device")

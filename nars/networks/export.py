@@ -1,28 +1,18 @@
-"""Exports networks to files that run without nars: ONNX, and `torch.export`'s ``pt2``.
+"""Exports classifiers to files that run without nars: ONNX, `torch.export`'s ``pt2``, TorchScript.
 
 Before a file is written, it is opened again, run on random images and compared with the network it
-was made from. ONNX files come from the exporter that is built on `torch.export`. Measured on
-fbnetv3_a, the older exporter, built on TorchScript, has the same largest deviation (1e-6) and the
-same speed in ONNX Runtime, and converts in 2 CPU seconds instead of 20, but it is deprecated and
-about to be removed.
-
-`trace`, `onnx_file`, `pt2_file`, `run_onnx`, `run_pt2` and `check` are the steps, for any module.
+was made from. `nars.networks.contract` says what a file takes and gives; `nars.networks.formats` has
+the steps, for any module.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -30,6 +20,20 @@ from nars.device import seeded
 from nars.errors import ExportError, SpecError, UsageError, closest
 from nars.files import write_whole
 from nars.networks.build import build, smallest_side
+from nars.networks.contract import Contract, Deployed
+from nars.networks.formats import (
+    ONNX_PACKAGES,
+    listed,
+    onnx_file,
+    onnx_session,
+    optional,
+    pt2_file,
+    run_onnx,
+    run_pt2,
+    run_torchscript,
+    torchscript_file,
+    trace,
+)
 from nars.networks.weights import Weights
 from nars.spec import Architecture, Candidate, Recipe
 
@@ -47,7 +51,7 @@ __all__ = [
     "trace",
 ]
 
-FORMATS = ("onnx", "pt2")
+FORMATS = ("onnx", "pt2", "torchscript")
 """Names of the formats."""
 
 TOLERANCE = 1e-4
@@ -59,12 +63,6 @@ _CHECKED_BATCHES = (1, 3)
 
 _TRACED_BATCH = 2
 """Batch size of the example that is traced."""
-
-_ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-"""Optional packages that writing and checking ONNX takes."""
-
-_CHATTER = ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "onnx_ir")
-"""Loggers of the exporters."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +76,11 @@ class Exported:
     num_classes: int
     deviation: float
     """Largest absolute difference of logits, relative to the largest logit."""
+    contract: Contract
+    """The input and output of the file."""
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"path": str(self.path)}
+        return asdict(self) | {"path": str(self.path), "contract": self.contract.to_dict()}
 
 
 def export(
@@ -91,11 +91,12 @@ def export(
     resolution: int | None = None,
     num_classes: int | None = None,
 ) -> Exported:
-    """Write a classifier: normalized images [N, C, side, side], with any N, to logits [N, classes].
+    """Write a classifier: images [N, C, side, side] in 0..1, with any N, to logits [N, classes].
 
-    The side is `resolution`, by default the architecture's. Without trained weights the network has
-    fresh ones and `num_classes` (1000) outputs. The file carries a description of architecture,
-    recipe, classes and normalization, as metadata in ONNX and as extra files in pt2.
+    The side is `resolution`, by default the architecture's; normalization is inside. Without trained
+    weights the network has random ones, `num_classes` (1000) outputs and no normalization. The file
+    carries a description of its contract, architecture, recipe, classes and weights, as metadata in
+    ONNX and as extra files in the other formats.
 
     Raises `ExportError`, and writes nothing, if the file does not reproduce the network;
     `UsageError` for an unknown format, for a class count that differs from the weights', and if
@@ -103,93 +104,33 @@ def export(
     """
     if format not in FORMATS:
         raise UsageError(f"unknown format {format!r}: {closest(format, FORMATS)}")
-    for name in _ONNX_PACKAGES if format == "onnx" else ():
-        _optional(name)  # says what is missing before any work is done
+    for name in ONNX_PACKAGES if format == "onnx" else ():
+        optional(name)  # says what is missing before any work is done
     architecture = source if isinstance(source, Architecture) else _candidate(source).architecture
     side = resolution or architecture.resolution
     least = smallest_side(architecture.stages)
     if side < least:
         raise SpecError(f"{architecture.name} needs {least} pixels or more per side, got {side}")
-    model = _network(source, architecture, num_classes)
-    classes = model.get_submodule("head.classifier").out_channels
+    network = _network(source, architecture, num_classes)
+    classes = network.get_submodule("head.classifier").out_channels
     assert isinstance(classes, int)
+    contract = _contract(source, architecture, side)
+    model = Deployed(network, contract)
 
     def images(count: int) -> tuple[Tensor]:
         generator = torch.Generator().manual_seed(count)
-        return (torch.randn(count, architecture.in_channels, side, side, generator=generator),)
+        return (torch.rand(count, architecture.in_channels, side, side, generator=generator),)
 
-    program = trace(model, images(_TRACED_BATCH), ({0: torch.export.Dim("batch")},))
-    describe = _describe(source, side)
-    if format == "onnx":
-        data = onnx_file(program, ["images"], ["logits"], describe)
+    describe = _describe(source, side, contract)
+    if format == "torchscript":
+        data = torchscript_file(model, *images(_TRACED_BATCH), describe)
     else:
-        data = pt2_file(program, describe)
+        program = trace(model, images(_TRACED_BATCH), ({0: torch.export.Dim("batch")},))
+        made = format == "onnx"
+        data = onnx_file(program, ["images"], ["logits"], describe) if made else pt2_file(program, describe)
     worst = check(format, data, model, [images(count) for count in _CHECKED_BATCHES])
     write_whole(path, data)
-    return Exported(Path(path), format, len(data), side, classes, worst)
-
-
-def trace(model: nn.Module, example: tuple[Tensor, ...], dynamic_shapes: Any) -> torch.export.ExportedProgram:
-    """The graph of `model`; `dynamic_shapes` are as `torch.export.export` takes them."""
-    with _quiet():
-        return torch.export.export(model.eval(), example, dynamic_shapes=dynamic_shapes)
-
-
-def onnx_file(
-    program: torch.export.ExportedProgram,
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-    description: Mapping[str, str],
-) -> bytes:
-    """An ONNX file of a traced module, with `description` as its metadata. Raises `UsageError`."""
-    onnx, _, _ = map(_optional, _ONNX_PACKAGES)
-    with _quiet():
-        converted = torch.onnx.export(
-            program, input_names=inputs, output_names=outputs, dynamo=True, verbose=False
-        )
-    assert converted is not None
-    proto = converted.model_proto
-    symbols = {dim.dim_param for value in proto.graph.input for dim in value.type.tensor_type.shape.dim}
-    for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_param and len(symbols - {""}) == 1:
-                dim.dim_param = "batch"  # the tracer invents names such as s77
-    onnx.helper.set_model_props(proto, dict(description))
-    data: bytes = proto.SerializeToString()
-    return data
-
-
-def pt2_file(program: torch.export.ExportedProgram, description: Mapping[str, str]) -> bytes:
-    """A ``pt2`` archive of a traced module, with `description` as its extra files."""
-    buffer = io.BytesIO()
-    with _quiet():
-        torch.export.save(program, buffer, extra_files=dict(description))
-    return buffer.getvalue()
-
-
-def onnx_session(data: bytes) -> Any:
-    """ONNX Runtime on the CPU, with PyTorch's number of threads, for an ONNX file. Raises `UsageError`."""
-    onnxruntime = _optional("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only; its warnings are about its own optimizations
-    options.intra_op_num_threads = torch.get_num_threads()
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-
-def run_onnx(data: bytes, batches: Sequence[tuple[Tensor, ...]]) -> list[list[Tensor]]:
-    """The outputs of an ONNX file in ONNX Runtime on the CPU, for each batch. Raises `UsageError`."""
-    session = onnx_session(data)
-    names = [argument.name for argument in session.get_inputs()]
-    feeds = [dict(zip(names, (tensor.numpy() for tensor in batch), strict=True)) for batch in batches]
-    return [[torch.from_numpy(np.asarray(out)) for out in session.run(None, feed)] for feed in feeds]
-
-
-@torch.no_grad()
-def run_pt2(data: bytes, batches: Sequence[tuple[Tensor, ...]]) -> list[list[Tensor]]:
-    """The outputs of a ``pt2`` archive, for each batch."""
-    with _quiet():
-        module = torch.export.load(io.BytesIO(data)).module()
-    return [_listed(module(*batch)) for batch in batches]
+    return Exported(Path(path), format, len(data), side, classes, worst, contract)
 
 
 @torch.no_grad()
@@ -204,10 +145,11 @@ def check(
 
     Raises `ExportError` if it is above `tolerance` or a shape differs.
     """
-    results = (run_onnx if format == "onnx" else run_pt2)(data, batches)
+    runs = {"onnx": run_onnx, "pt2": run_pt2, "torchscript": run_torchscript}
+    results = runs[format](data, batches)
     worst = 0.0
     for batch, outputs in zip(batches, results, strict=True):
-        for expected, output in zip(_listed(model(*batch)), outputs, strict=True):
+        for expected, output in zip(listed(model(*batch)), outputs, strict=True):
             if expected.shape != output.shape:
                 shapes = f"{list(output.shape)} instead of {list(expected.shape)}"
                 raise ExportError(f"the {format} file gives {shapes} on a batch of {len(batch[0])}")
@@ -240,9 +182,21 @@ def _network(
         return build(architecture, 1000 if num_classes is None else num_classes).eval()
 
 
-def _describe(source: Weights | Candidate | Architecture, resolution: int) -> dict[str, str]:
+def _contract(source: Weights | Candidate | Architecture, architecture: Architecture, side: int) -> Contract:
+    """The input and output of a file."""
+    channels = architecture.in_channels
+    if isinstance(source, Weights):
+        fit, mean, std = source.candidate.recipe.fit, source.mean[:channels], source.std[:channels]
+        return Contract(side, channels, mean, std, fit, source.classes, is_trained=True)
+    fit = "crop" if isinstance(source, Architecture) else source.recipe.fit
+    return Contract(side, channels, (0.0,) * channels, (1.0,) * channels, fit, (), is_trained=False)
+
+
+def _describe(
+    source: Weights | Candidate | Architecture, resolution: int, contract: Contract
+) -> dict[str, str]:
     """The description that a file carries: YAML and JSON by name."""
-    description = {"resolution": json.dumps(resolution)}
+    description = {"resolution": json.dumps(resolution), **contract.metadata}
     recipe: Recipe | None = None
     if isinstance(source, Architecture):
         architecture = source
@@ -253,33 +207,5 @@ def _describe(source: Weights | Candidate | Architecture, resolution: int) -> di
         description["recipe.yaml"] = recipe.to_yaml()
     if isinstance(source, Weights):
         description["classes.json"] = json.dumps(source.classes)
-        description["normalisation.json"] = json.dumps({"mean": source.mean, "std": source.std})
         description["metrics.json"] = json.dumps(dict(source.metrics))
     return description
-
-
-def _listed(outputs: Any) -> list[Tensor]:
-    return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
-
-
-def _optional(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise UsageError(f"ONNX files need {name}: pip install nars[onnx]") from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the exporters, which warn about their own internals; the file itself is checked."""
-    loggers = [logging.getLogger(name) for name in _CHATTER]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

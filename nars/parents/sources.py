@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -101,7 +102,7 @@ def _of_run(folder: Path) -> Parent:
     for file in _WEIGHTS:
         if (folder / file).exists():
             return parent_in(folder / file)
-    command = f"nars train {folder / 'best.yaml'} -o {folder / _WEIGHTS[0]}"
+    command = shlex.join(["nars", "train", str(folder / "best.yaml"), "-o", str(folder / _WEIGHTS[0])])
     raise RunError(f"{folder} keeps no weights of its winner; this makes them: {command}")
 
 

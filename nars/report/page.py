@@ -13,13 +13,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nars.files import write_whole
 from nars.report import html, plots
+from nars.report.candidates import candidates_section
 from nars.report.confusion import classes_section
 from nars.report.insights import calibration, importance, recipes_by_size
 from nars.report.winner import winner_section
 from nars.runs.config import SearchConfig
 from nars.runs.run import Run
 from nars.sampling.rounds import FIRST_BATCH
-from nars.searching.confirm import Measured, measured
 from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.searching.ranking import spearman
 from nars.searching.results import front_table
@@ -29,17 +29,11 @@ from nars.trials import Record, counts
 
 __all__ = ["phases", "write_report"]
 
-_BEST_SHOWN = 10
-"""Rows in the table of the best candidates."""
-
 _FEWEST_TO_CALIBRATE = 10
 """Predicted trials below which the report is silent about calibration."""
 
 _PACKAGES = ("nars", "torch", "torchvision", "optuna", "numpy", "scikit-learn")
 """Packages whose versions a search may depend on."""
-
-_COSTS = {"macs": "MACs", "params": "parameters", "latency": "latency (s)"}
-"""Column titles of costs, by their names in the record of a trial."""
 
 
 def write_report(run: Run, study: Study, output: Path | None = None) -> Path:
@@ -55,7 +49,7 @@ def write_report(run: Run, study: Study, output: Path | None = None) -> Path:
         classes_section(study, config),
         _pictures(study, trials, config),
         _front(study, config),
-        _candidates(trials, config),
+        candidates_section(trials, config),
         _importance(study, config),
         _recipes(trials, config),
         _trust(trials, config),
@@ -143,46 +137,6 @@ def _front(study: Study, config: SearchConfig) -> str:
     rows = table[columns].itertuples(index=False)
     text = "Candidates that no other candidate dominates; a score of several runs is their mean."
     return html.section("Front", html.note(text), html.table(columns, rows))
-
-
-def _candidates(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
-    by_number = {trial.number: trial for trial in trials}
-    ranked = sorted(measured(trials), key=lambda candidate: -candidate.mean[0])
-    rows = [
-        _candidate_row(candidate, Record.of(by_number[candidate.numbers[0]]))
-        for candidate in ranked[:_BEST_SHOWN]
-    ]
-    head = ["trial", "runs", config.objectives[0], "sd", *_COSTS.values()]
-    head += ["epochs", "training (s)", "predicted"]
-    return html.section(
-        f"Best of {len(ranked)} candidates",
-        html.table(head, rows),
-        html.note("All trials are in trials.csv."),
-        *_failures(trials),
-    )
-
-
-def _candidate_row(candidate: Measured, first: Record) -> list[object]:
-    """Return a row on a candidate; `first` is the record of its first trial."""
-    return [
-        str(candidate.numbers[0]),
-        len(candidate.runs),
-        candidate.mean[0],
-        candidate.spread[0] if candidate.spread else None,
-        *(first.measured.get(name) for name in _COSTS),
-        first.epochs,
-        first.seconds,
-        first.predicted,
-    ]
-
-
-def _failures(trials: Sequence[FrozenTrial]) -> list[str]:
-    """Return a folded table of failed trials and their reasons, if there are any."""
-    failed = [trial for trial in trials if trial.state == TrialState.FAIL]
-    if not failed:
-        return []
-    rows = [(str(trial.number), Record.of(trial).reason or "not known") for trial in failed]
-    return [html.folded(f"{len(failed)} failed", html.table(["trial", "reason"], rows))]
 
 
 def _importance(study: Study, config: SearchConfig) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,7 +30,8 @@ def exported(
     config, best = run.config, best_candidate(run.config, measured)
     shape = "--random-weights exports its shape only"
     if not isinstance(best, Candidate) or (config.task != "classification" and not random_weights):
-        command = f"nars detect export {run.folder / BEST} --format {form} -o {output}"
+        words = ["nars", "detect", "export", run.folder / BEST, "--format", form, "-o", output]
+        command = shlex.join(map(str, words))
         hint = f"; {shape}" if isinstance(best, Candidate) else ""
         raise RunError(f"{run.folder} has no classifiers: {command}{hint}")
     if random_weights:
@@ -44,9 +46,11 @@ def exported(
 
 def _remedy(run: Run, study: Study, measured: Measured) -> str:
     """The commands that make the weights of a measured candidate."""
-    init = "" if run.config.init == "none" else f" --init {run.config.init}"
+    init = "" if run.config.init == "none" else f" --init {shlex.quote(run.config.init)}"
     if measured == winner(study, run.config):
-        return f"nars train {run.folder / 'best.yaml'} -o {run.folder / BEST}{init} makes them"
+        files = (shlex.quote(str(run.folder / file)) for file in ("best.yaml", BEST))
+        return f"nars train {' -o '.join(files)}{init} makes them"
     name = f"trial{measured.numbers[0]}"
-    written = f"write {name}.yaml with --format yaml"
+    run_option = f"--run {shlex.quote(str(run.folder))}"
+    written = f"nars export pareto --format yaml {run_option} -o . writes {name}.yaml"
     return f"{written}, then nars train {name}.yaml -o {name}.pt{init} and nars export {name}.pt"

@@ -160,3 +160,27 @@ def test_missing_files_and_folders_are_named(suffix: str, tmp_path: Path) -> Non
     path.mkdir()
     with pytest.raises(WeightsError, match=r"cannot read .*toys\.\w+: Is a directory"):
         read_tensors(path)
+
+
+def test_an_archive_that_inflates_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import zipfile
+
+    monkeypatch.setattr("nars.foreign.limits.MOST_INFLATED", 10**6)
+    with zipfile.ZipFile(tmp_path / "a.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", bytes(10**7))
+    with pytest.raises(WeightsError, match="would become 10000000, more than is unpacked"):
+        read_tensors(tmp_path / "a.pt")
+
+
+def test_a_tensor_that_is_a_few_bytes_seen_many_times_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1).expand(2**40)}, tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match="would be larger than the file"):
+        read_tensors(tmp_path / "a.pt")
+    torch.save({"a": torch.zeros(1).expand(2**10)}, tmp_path / "a.pt")
+    assert read_tensors(tmp_path / "a.pt")["a"].shape == (2**10,)
+
+
+def test_a_sparse_tensor_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(3).to_sparse()}, tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match="are not dense"):
+        read_tensors(tmp_path / "a.pt")

@@ -17,6 +17,7 @@ __all__ = [
     "DURATION",
     "Choice",
     "Names",
+    "also_from_option",
     "artifacts_option",
     "data_option",
     "data_to_use",
@@ -126,6 +127,23 @@ metric_option = click.option(
 )
 run_option = click.option(
     "--run", "folder", type=click.Path(path_type=Path), help="Run folder; by default the latest in runs/."
+)
+
+
+def _allowed(context: click.Context, parameter: click.Parameter, folders: tuple[Path, ...]) -> None:
+    """Let files of the data name files in these folders."""
+    from nars.foreign.paths import allow
+
+    allow(folders)
+
+
+also_from_option = click.option(
+    "--also-from",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_allowed,
+    help="A folder that paths in COCO files, lists, tables and data.yaml may lead to; may be repeated.",
 )
 
 

@@ -13,7 +13,7 @@ from stub_task import TINY
 
 from nars.cli import main
 from nars.errors import RunError
-from nars.networks.weights import load_weights
+from nars.networks.weights import Weights, load_weights
 from nars.runs.run import open_run
 from nars.searching.results import winner
 from nars.spec import Candidate
@@ -39,8 +39,15 @@ def run(searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def outputs(file: Path, images: torch.Tensor) -> torch.Tensor:
-    logits: torch.Tensor = torch.export.load(file).module()(images)
-    return logits
+    outputs: torch.Tensor = torch.export.load(file).module()(images)
+    return outputs
+
+
+def logits(trained: Weights, images: torch.Tensor) -> torch.Tensor:
+    """The answers for images in 0..1, which the exported file normalizes itself."""
+    mean, std = (torch.tensor(values)[:, None, None] for values in (trained.mean, trained.std))
+    answers: torch.Tensor = trained.network()((images - mean) / std)
+    return answers
 
 
 def test_the_winner_is_exported_as_it_was_trained(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,9 +57,9 @@ def test_the_winner_is_exported_as_it_was_trained(run: Path, capsys: pytest.Capt
     trained = load_weights(run / "weights" / "best.pt")
     assert trained.classes == tuple("0123456789")
     side = exported["resolution"]
-    images = torch.randn(2, 3, side, side)
+    images = torch.rand(2, 3, side, side)
     with torch.no_grad():
-        assert torch.allclose(outputs(Path("best.pt2"), images), trained.network()(images), atol=1e-5)
+        assert torch.allclose(outputs(Path("best.pt2"), images), logits(trained, images), atol=1e-5)
 
 
 def test_the_front_is_exported_each_as_it_was_trained(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,9 +74,9 @@ def test_the_front_is_exported_each_as_it_was_trained(run: Path, capsys: pytest.
         candidate = Candidate.load(Path(file).with_suffix(".yaml"))
         assert candidate.recipe == trained.candidate.recipe
         side = candidate.architecture.resolution
-        images = torch.randn(2, 3, side, side)
+        images = torch.rand(2, 3, side, side)
         with torch.no_grad():
-            assert torch.allclose(outputs(Path(file), images), trained.network()(images), atol=1e-5)
+            assert torch.allclose(outputs(Path(file), images), logits(trained, images), atol=1e-5)
 
 
 def test_weights_that_are_only_in_the_store_are_found(run: Path) -> None:

@@ -104,7 +104,7 @@ def _device(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "words"), [(_pipe, "is a pipe"), (_folder, "is a folder"), (_device, "is a device")]
+    ("make", "words"), [(_pipe, "is a pipe"), (_folder, "Is a directory"), (_device, "is a device")]
 )
 @pytest.mark.parametrize("read", [read_rgb, images.read, images.probe])
 def test_what_is_no_regular_file_is_refused_unread(

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import search_spaces
 from nars.errors import ExportError, SpecError, UsageError
 from nars.networks import export as exports
 from nars.networks.build import build
+from nars.networks.contract import Contract, Deployed
 from nars.networks.export import check, deviation, export
 from nars.networks.weights import Weights
 from nars.spec import Architecture, Block, Candidate, Recipe
@@ -59,7 +61,12 @@ def onnx_path(weights: Weights, folder: Path) -> Path:
 
 
 def images(count: int) -> torch.Tensor:
-    return torch.randn(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(count))
+    return torch.rand(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(count))
+
+
+def normalized(images: torch.Tensor) -> torch.Tensor:
+    """The images as the network sees them; the file takes them as they are."""
+    return (images - 0.1) / 0.2
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -69,7 +76,7 @@ def test_onnx_runtime_reproduces_the_network_for_any_batch(
     session = onnxruntime.InferenceSession(onnx_path, providers=["CPUExecutionProvider"])
     (logits,) = session.run(["logits"], {"images": images(count).numpy()})
     with torch.no_grad():
-        expected = weights.network()(images(count)).numpy()
+        expected = weights.network()(normalized(images(count))).numpy()
     # float32 sums in another order; logits are of size 1 to 100
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
@@ -81,7 +88,10 @@ def test_onnx_file_says_what_it_is(onnx_path: Path, weights: Weights) -> None:
     assert Architecture.from_yaml(about["architecture.yaml"]) == tiny()
     assert Recipe.from_yaml(about["recipe.yaml"]) == weights.candidate.recipe
     assert json.loads(about["classes.json"]) == ["ant", "bee", "cat"]
-    assert json.loads(about["normalisation.json"]) == {"mean": [0.1] * 3, "std": [0.2] * 3}
+    outside, inside = {"mean": [0.0] * 3, "std": [1.0] * 3}, {"mean": [0.1] * 3, "std": [0.2] * 3}
+    assert json.loads(about["normalisation.json"]) == {**outside, "inside": inside, "fit": "crop"}
+    assert json.loads(about["contract.json"])["input"].endswith("RGB, in 0..1, not normalized")
+    assert about["weights"] == "trained"
     (taken,), (given,) = model.graph.input, model.graph.output
     assert (taken.name, given.name) == ("images", "logits")
     assert [dim.dim_param or dim.dim_value for dim in taken.type.tensor_type.shape.dim] == [
@@ -97,11 +107,30 @@ def test_pt2_reloads_to_the_same_logits_with_its_description(weights: Weights, f
     extra = dict.fromkeys(("classes.json", "architecture.yaml"), "")
     module = torch.export.load(io.BytesIO(done.path.read_bytes()), extra_files=extra).module()
     with torch.no_grad():
-        torch.testing.assert_close(module(images(5)), weights.network()(images(5)))
+        torch.testing.assert_close(module(images(5)), weights.network()(normalized(images(5))))
     assert json.loads(extra["classes.json"]) == ["ant", "bee", "cat"]
     assert Architecture.from_yaml(extra["architecture.yaml"]) == tiny()
     assert (done.bytes, done.num_classes) == (done.path.stat().st_size, 3)
     assert json.loads(json.dumps(done.to_dict()))["deviation"] <= exports.TOLERANCE
+
+
+def test_torchscript_reloads_to_the_same_logits(weights: Weights, folder: Path) -> None:
+    done = export(weights, folder / "tiny.ts", "torchscript")
+    extra = {"contract.json": ""}
+    with warnings.catch_warnings(action="ignore"):
+        module = torch.jit.load(str(done.path), _extra_files=extra)
+    torch.testing.assert_close(module(images(5)), weights.network()(normalized(images(5))))
+    assert json.loads(extra["contract.json"])["classes"] == ["ant", "bee", "cat"]
+    assert "RGB in 0..1, normalization inside" in done.contract.line
+    assert done.contract.line.endswith("logits [N, 3] of ant, bee, cat")
+
+
+def test_random_weights_are_said_in_the_file(folder: Path) -> None:
+    done = export(tiny(), folder / "random.pt2", "pt2", num_classes=3)
+    extra = {"weights": ""}
+    torch.export.load(io.BytesIO(done.path.read_bytes()), extra_files=extra)
+    assert extra["weights"].startswith("random")
+    assert not done.contract.is_trained
 
 
 @pytest.mark.parametrize("format", exports.FORMATS)
@@ -126,8 +155,9 @@ def test_a_fresh_network_at_another_resolution(folder: Path) -> None:
 
 def test_a_file_that_deviates_is_refused(onnx_path: Path, weights: Weights) -> None:
     state = {name: tensor.clone() for name, tensor in weights.state.items()}
-    state["head.classifier.bias"][0] += 0.01 * weights.network()(images(1)).abs().max()
-    other = dataclasses.replace(weights, state=state).network()
+    state["head.classifier.bias"][0] += 0.01 * weights.network()(normalized(images(1))).abs().max()
+    contract = Contract(SIDE, 3, weights.mean, weights.std, "crop", weights.classes, is_trained=True)
+    other = Deployed(dataclasses.replace(weights, state=state).network(), contract)
     with pytest.raises(ExportError, match=r"deviates from the network by 0\.0\d+"):
         check("onnx", onnx_path.read_bytes(), other, [(images(1),)])
 

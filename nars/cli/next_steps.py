@@ -1,0 +1,31 @@
+"""The commands that a search prints as its next steps: whole and quoted, for the folder it was started in."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from nars.runs.config import SearchConfig
+
+__all__ = ["command", "next_steps"]
+
+_OWN_METRICS = ("accuracy", "ap")
+"""Scores that a training takes if it is not told another one."""
+
+
+def command(*words: str | Path) -> str:
+    """A command with its words quoted as a shell needs them."""
+    return shlex.join(map(str, words))
+
+
+def next_steps(config: SearchConfig, run: Path, best: Path, parent: str | Path) -> list[str]:
+    """Commands for the winner in the file `best` of a run, whose candidates inherited from `parent`."""
+    train: list[str | Path] = ["nars", *(["detect"] if config.task == "detection" else []), "train", best]
+    train.extend(["--data", config.data])
+    if config.drop_bad:
+        train.append("--drop-bad")
+    if config.init != "none":
+        train.extend(["--init", parent])
+    if config.metric not in _OWN_METRICS:
+        train.extend(["--metric", config.metric])
+    return [command("nars", "export", "best-arch", "--run", run), command(*train)]

@@ -1,0 +1,74 @@
+"""Classes are matched by name, and what COCO's numbers leave out is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import toys
+from toys import squares
+
+from detector.data.records import CocoData
+from detector.evaluation.coco_ap import evaluate
+from detector.evaluation.remarks import remarks
+from detector.evaluation.renumbered import matched
+from nars.errors import WeightsError
+
+CPU = torch.device("cpu")
+
+
+def moved(data: CocoData) -> CocoData:
+    """The same data with the ids of the categories in the other order."""
+    last = 10 + max(category.id for category in data.categories)
+
+    def part(subset):  # type: ignore[no-untyped-def]
+        categories = tuple(category._replace(id=last - category.id) for category in subset.categories)
+        annotations = tuple(each._replace(category_id=last - each.category_id) for each in subset.annotations)
+        return replace(subset, categories=categories, annotations=annotations)
+
+    return CocoData(part(data.train), part(data.val))
+
+
+def test_another_order_of_the_classes_gives_the_same_scores() -> None:
+    data = squares(train=1, val=4)
+    model = toys.model(score_threshold=0.0)
+    assert matched(model, toys.CLASSES, data, "w.pt") is model
+    other = moved(data)
+    assert other.classes == tuple(reversed(toys.CLASSES))
+    first = evaluate(model, data, device=CPU)
+    second = evaluate(matched(model, toys.CLASSES, other, "w.pt"), other, device=CPU)
+    assert dict(first.boxes.per_class) == pytest.approx(dict(second.boxes.per_class))
+    own = {category.id for category in other.categories}
+    assert {result["category_id"] for result in second.results} <= own
+
+
+def test_detections_of_further_classes_are_left_out() -> None:
+    data = squares(train=1, val=2)
+    model = toys.model(score_threshold=0.0)
+    names = ("further", *toys.CLASSES[1:])
+    renamed = CocoData(*(_without(subset, toys.CLASSES[0]) for subset in data.subsets))
+    assert renamed.classes == toys.CLASSES[1:]
+    found = evaluate(matched(model, names, renamed, "w.pt"), renamed, device=CPU).results
+    assert {result["category_id"] for result in found} <= {category.id for category in renamed.categories}
+    with pytest.raises(WeightsError, match=r"w\.pt finds 2 classes"):
+        matched(toys.model(), toys.CLASSES[:2], data, "w.pt")
+
+
+def _without(subset, name):  # type: ignore[no-untyped-def]
+    gone = {category.id for category in subset.categories if category.name == name}
+    categories = tuple(category for category in subset.categories if category.id not in gone)
+    annotations = tuple(each for each in subset.annotations if each.category_id not in gone)
+    return replace(subset, categories=categories, annotations=annotations)
+
+
+def test_crowded_images_and_sizes_without_objects_are_said() -> None:
+    val = squares(train=1, val=2).val
+    first = val.annotations[0]._replace(area=100.0)
+    small = replace(val, annotations=tuple(first._replace(id=number) for number in range(225)))
+    crowded, sizes = remarks(small)
+    assert "the 100 surest detections of an image; 1 of 2 val images have more objects (up to 225)" in crowded
+    assert sizes == "no medium and no large objects in val: their AP is not measured"
+    of_all = [first._replace(area=area) for area in (100.0, 2000.0, 20000.0)]
+    assert remarks(replace(val, annotations=tuple(of_all))) == []
+    assert remarks(replace(val, annotations=())) == []
