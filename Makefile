@@ -5,7 +5,7 @@ DEMO := demo
 # One thread per process: on a busy machine more of them slow each other down.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test test-slow clean
+.PHONY: demo test test-slow test-cluster clean
 
 demo: .venv/ready
 	rm -rf $(DEMO)
@@ -31,6 +31,10 @@ test: .venv/ready
 
 test-slow: .venv/ready
 	$(BIN)/pytest -n 2 -m slow
+
+# A real PostgreSQL server, which the tests start, restart and cut off: apt-get install postgresql
+test-cluster: .venv/ready
+	$(BIN)/pytest -n 0 -m cluster
 
 # The stamp is newer than what it was made from, so that an edit of either installs again.
 .venv/ready: pyproject.toml constraints.txt

@@ -16,6 +16,7 @@ from nars.artifacts.location import store_of_run
 from nars.artifacts.store import Store
 from nars.errors import RunError, UsageError
 from nars.report import page, plots
+from nars.runs.code import code_version
 from nars.runs.config import SearchConfig
 from nars.runs.request import SearchRequest
 from nars.runs.run import Run, default_folder, start_run
@@ -23,6 +24,7 @@ from nars.searching.configure import configure
 from nars.searching.results import best_candidate, front_table, trials_table, winner, write_results
 from nars.searching.summary import Summary
 from nars.spec import Trainable
+from nars.studies import write_code_version
 from nars.training.metrics import check_repeated
 from nars.workers import finish as finishing
 from nars.workers.finish import Finished
@@ -110,6 +112,7 @@ def search(
     config = _configured(request, settings, folder)
     opened = start_run(folder or default_folder(config), config, storage)
     study = opened.study()
+    write_code_version(study, code_version())
     store = store_of_run(opened.folder, study, None if artifacts is None else str(artifacts))
     with opened.locked():
         reap(study, config.space)

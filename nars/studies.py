@@ -18,6 +18,7 @@ from nars.trials import Record
 __all__ = [
     "StoreLocation",
     "class_names",
+    "code_version_of",
     "config_text",
     "foretold_samples",
     "foretold_seconds",
@@ -26,6 +27,7 @@ __all__ = [
     "sampler_seed",
     "store_location",
     "write_class_names",
+    "write_code_version",
     "write_config_text",
     "write_foretold_samples",
     "write_latency_samples",
@@ -42,6 +44,9 @@ _REFERENCE = "reference"
 
 _CLASSES = "classes"
 """Names of the classes, for the rows of its trials' confusion matrices."""
+
+_CODE = "code"
+"""Version of nars, with a digest of its sources, that started or continued it last."""
 
 _LATENCY_SAMPLES = "latency_samples"
 """Genotype rows and seconds that its latency model learns from."""
@@ -100,6 +105,18 @@ def class_names(study: Study) -> list[str] | None:
 def write_class_names(study: Study, names: Sequence[str]) -> None:
     """Store the names of the classes in a study."""
     study.set_user_attr(_CLASSES, list(names))
+
+
+def code_version_of(study: Study) -> str | None:
+    """Return the version of the code that runs a search; None if an earlier version began it."""
+    text: str | None = study.user_attrs.get(_CODE)
+    return text
+
+
+def write_code_version(study: Study, version: str) -> None:
+    """Store the version of the code that runs a search from now on."""
+    if code_version_of(study) != version:
+        study.set_user_attr(_CODE, version)
 
 
 def latency_samples(study: Study) -> list[tuple[list[float], float]] | None:

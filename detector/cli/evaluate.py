@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from detector.cli.options import DATA, drop_bad_option, weights_argument, workers_option
+from nars.cli.options.reading import measured_whole, say_parts
 from nars.cli.options.values import (
     also_from_option,
     data_to_use,
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--split",
     type=click.Choice(["train", "val"]),
-    default="val",
-    show_default=True,
-    help="Part of the data to measure on.",
+    help="Part of the data to measure on; by default val, or all of other data that have no parts.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for pictures and results.json.")
 @click.option(
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
 def evaluate_command(
     weights: Path,
     data: str | None,
-    split: str,
+    split: str | None,
     output: Path | None,
     tool: Literal["pycocotools", "faster-coco-eval"],
     latency: bool,
@@ -85,7 +84,10 @@ def evaluate_command(
     data_name = data_to_use(data, saved.data, weights)
     torch_device = resolve(device)
     with naming_source(data, weights):
-        records = usable(data_name, drop_bad=drop_bad, needs=(split,))
+        whole = "val" if split is None and measured_whole(data, saved.data) else None
+        split = split or "val"
+        records = usable(data_name, drop_bad=drop_bad, needs=(split,), whole=whole)
+    say_parts(records.parts, quiet=as_json)
     model = _with_threshold(saved, score_threshold).detector().to(torch_device)
     renumbered = matched(model, saved.classes, records, str(weights))
     evaluation = coco_ap.evaluate(renumbered, records, split, device=torch_device, workers=workers, tool=tool)
@@ -102,6 +104,7 @@ def evaluate_command(
             "latency": None if speed is None else speed.median,
             "remarks": said,
             "per_class": dict(evaluation.main.per_class),
+            "parts": [part.row() for part in records.parts],
         }
         click.echo(to_json(numbers))
         return

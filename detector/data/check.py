@@ -16,16 +16,17 @@ from functools import partial
 from math import inf
 from pathlib import Path
 
-from detector.data import images, masks
+from detector.data import images, masks, whole_sets
 from detector.data.coco import write
 from detector.data.findings import Finding, summary
 from detector.data.layouts import load
 from detector.data.mend import mend
 from detector.data.records import Annotation, CocoData, ImageRecord, Subset
-from nars.data.pictures import READERS
+from nars.data.pictures import READERS, SUFFIXES
 from nars.errors import DataError
+from nars.foreign.files import Finder
 
-__all__ = ["check", "examine", "fix", "usable"]
+__all__ = ["check", "examine", "fix", "read", "usable"]
 
 log = logging.getLogger(__name__)
 
@@ -43,18 +44,32 @@ def check(source: str | Path, decode: bool = True) -> list[Finding]:
     damage further into a file and copies under other names. Raises `DataError` if there is
     no data set at all.
     """
-    return _read(source, decode)[1]
+    return read(source, decode)[1]
 
 
 def examine(data: CocoData, decode: bool = True) -> list[Finding]:
     """Do the same as `check` for data that has been read already."""
     findings = [finding for subset in data.subsets if subset.images for finding in _subset_findings(subset)]
+    findings += [finding for subset in data.subsets for finding in whole_sets.subset_findings(subset)]
+    findings += whole_sets.alike(data)
     probes = {subset.name: _probe_all(subset, decode) for subset in data.subsets}
     for subset in data.subsets:
         findings += _image_findings(subset, probes[subset.name])
     findings += _category_findings(data)
     findings += _shared_findings(data, probes)
-    return findings
+    return list(_gravest(findings))
+
+
+def _gravest(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Leave out what follows from a graver fault of the same box."""
+    boxes = [finding for finding in findings if finding.code.startswith("box-")]
+    corners = {(finding.split, finding.index) for finding in boxes if finding.code == "box-corners"}
+    lost = {(finding.split, finding.index) for finding in boxes if finding.remedy == "drop annotation"}
+    for finding in findings:
+        place = finding.split, finding.index
+        follows = place in corners and finding.code in ("box-overhang", "box-outside")
+        if not follows and not (place in lost and finding.code in ("box-tiny", "box-small", "box-area")):
+            yield finding
 
 
 def usable(
@@ -62,14 +77,16 @@ def usable(
     drop_bad: bool = False,
     decode: bool = True,
     needs: Sequence[str] = _SPLITS,
+    whole: str | None = None,
 ) -> CocoData:
     """Return data without errors in the splits that the caller `needs`.
 
     Raises `DataError` that counts the errors and names the first ones. With `drop_bad`, bad
-    records are left out instead; errors that cannot be left out are refused in either case.
+    records are left out instead; errors that cannot be left out are refused in either case. With `whole`,
+    data without parts stay in one piece, as the split of that name.
     """
     data, findings = (
-        (source, examine(source, decode)) if isinstance(source, CocoData) else _read(source, decode)
+        (source, examine(source, decode)) if isinstance(source, CocoData) else read(source, decode, whole)
     )
     findings = [finding for finding in findings if finding.split in needs]
     errors = [finding for finding in findings if finding.severity == "error"]
@@ -89,23 +106,24 @@ def fix(source: str | Path, out: str | Path) -> list[str]:
     Returns a line about each change. Raises `DataError` for what cannot be mended (an
     unreadable annotation file, a data set that is empty or would become so).
     """
-    data, findings = _read(source, decode=True)
+    data, findings = read(source, decode=True)
     fatal = [finding for finding in findings if finding.remedy == "refuse"]
     if fatal:
         raise DataError(_refusal(fatal, droppable=False))
-    data, changes = mend(data, findings)
+    data, changes = mend(data, findings, copies=True)
     _refuse_empty(data, _SPLITS)
     write(data, out)
     return _left_out(findings) + changes
 
 
-def _read(source: str | Path, decode: bool) -> tuple[CocoData, list[Finding]]:
+def read(source: str | Path, decode: bool = True, whole: str | None = None) -> tuple[CocoData, list[Finding]]:
+    """Return a data set with everything wrong with it; see `check` and `detector.data.layouts.load`."""
     findings: list[Finding] = []
-    data = load(source, report=findings.append)
+    data = load(source, report=findings.append, whole=whole)
     unread = {finding.split for finding in findings if finding.code == "file-unreadable"}
-    more = examine(data, decode)
-    more = [finding for finding in more if finding.code != "data-empty" or finding.split not in unread]
-    return data, findings + more
+    others = examine(data, decode)
+    others = [finding for finding in others if finding.code != "data-empty" or finding.split not in unread]
+    return data, findings + others
 
 
 def _left_out(findings: Iterable[Finding]) -> list[str]:
@@ -145,6 +163,7 @@ def _probe(path: Path, decode: bool) -> images.Probe | str:
 
 
 def _image_findings(subset: Subset, probes: Sequence[images.Probe | str]) -> Iterator[Finding]:
+    finder = Finder(subset.root, SUFFIXES)
     for index, (image, probe) in enumerate(zip(subset.images, probes, strict=True)):
         path = subset.path(image)
 
@@ -152,7 +171,9 @@ def _image_findings(subset: Subset, probes: Sequence[images.Probe | str]) -> Ite
             return Finding(code, subset.name, str(path), message, subset.images[index].id, index)
 
         if isinstance(probe, str):
-            yield finding("image-unreadable" if path.exists() else "image-missing", probe)
+            near = None if path.exists() else finder.near(image.file)
+            code = "image-unreadable" if path.exists() else "image-missing"
+            yield finding(code, f"{probe}; {near}" if near else probe)
         elif not probe.fits(image.width, image.height):
             stated = f"{image.width}x{image.height}" if image.width else "none"
             yield finding("size-mismatch", f"the image is {probe.width}x{probe.height}, stated is {stated}")
@@ -201,6 +222,8 @@ def _annotation_faults(
     if image is None:
         yield "annotation-without-image", f"there is no image with id {annotation.image_id}"
         return
+    if not categories:  # which is a finding of its own
+        return
     if annotation.category_id not in categories:
         yield "category-unknown", f"there is no category with id {annotation.category_id}"
         return
@@ -245,9 +268,15 @@ def _category_findings(data: CocoData) -> Iterator[Finding]:
             if first_name != category.name:
                 message = f"category {category.id} is {first_name!r} and {category.name!r}"
                 yield Finding("category-conflict", subset.name, str(subset.source), message, category.id)
-        if not subset.images or all(annotation.crowd for annotation in subset.annotations):
+        if subset.annotations and not subset.categories:
+            message = f"no categories, and {len(subset.annotations)} boxes that need them"
+            yield Finding("categories-missing", subset.name, str(subset.source), message)
+        elif not subset.images or all(annotation.crowd for annotation in subset.annotations):
             missing = "boxes" if subset.images else "images"
-            yield Finding("data-empty", subset.name, str(subset.source), f"no {missing} in {subset.name}")
+            count = len(subset.annotations)
+            crowds = f": all {count} are crowds (iscrowd) or difficult" if count else ""
+            message = f"no {missing} in {subset.name}{crowds}"
+            yield Finding("data-empty", subset.name, str(subset.source), message)
     used = {annotation.category_id for annotation in data.train.annotations}
     for category in data.categories if used else ():
         if category.id not in used:

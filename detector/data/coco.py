@@ -3,38 +3,74 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
-from operator import index as whole_number
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from PIL import Image
 
 from detector.data.findings import Finding, FindingHandler, refuse
 from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
+from nars.data.pictures import SUFFIXES
 from nars.errors import DataError
 from nars.files import write_whole
+from nars.foreign.files import Finder
+from nars.foreign.names import split_of
+from nars.foreign.numbers import real, whole
+from nars.foreign.paths import read_bytes
+from nars.foreign.text import decoded
+from nars.foreign.values import class_name
 
-__all__ = ["read_subset", "to_dict", "write"]
+__all__ = ["is_coco", "read_subset", "to_dict", "write"]
 
 _Record = TypeVar("_Record", ImageRecord, Annotation, Category)
 
 
-def read_subset(name: str, path: Path, roots: Sequence[Path], report: FindingHandler = refuse) -> Subset:
+def read_subset(
+    name: str,
+    path: Path,
+    roots: Sequence[Path],
+    report: FindingHandler = refuse,
+    within: Path | None = None,
+) -> Subset:
     """Read an annotation file; its images are in the first of `roots` that has them.
 
-    Entries that cannot be parsed go to `report`, which by default raises `DataError`.
+    An image that is not there is looked for by its name in the folder `within`. Entries that cannot be
+    parsed go to `report`, which by default raises `DataError`.
     """
     document = _parse(name, path, report)
     images = _records(name, path, document, "images", _image, report)
+    root = _root(images, roots)
+    images, found = _found(images, root, within, _split_named(path))
+    rows = document.get("annotations")
+    boxless = [row for row in rows if not row.get("bbox")] if _are_objects(rows) else []
+    notes = [f"{len(found)} images found by name, such as {found[0]}"] if found else []
+    notes += [f"{len(boxless)} boxes made of their segmentation"] if boxless else []
     return Subset(
         name=name,
         source=path,
-        root=_root(images, roots),
+        root=root,
         images=images,
         annotations=_records(name, path, document, "annotations", _annotation, report),
         categories=_records(name, path, document, "categories", _category, report),
+        layout=f"COCO, {path.relative_to(within).as_posix() if within else path.name}",
+        notes=tuple(notes),
+    )
+
+
+def is_coco(path: Path) -> bool:
+    """Whether a JSON file has images and annotations, as COCO's have."""
+    try:
+        content = read_bytes(path)
+        document = (
+            json.loads(decoded(content, path)) if b"annotations" in content.replace(b"\0", b"") else None
+        )
+    except (OSError, ValueError, RecursionError, DataError):
+        return False
+    return isinstance(document, dict) and all(
+        isinstance(document.get(key), list) for key in ("images", "annotations")
     )
 
 
@@ -75,10 +111,10 @@ def write(data: CocoData, folder: str | Path) -> None:
 
 def _parse(name: str, path: Path, report: FindingHandler) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(decoded(read_bytes(path), path))
     except OSError as error:
         reason = f"cannot be read: {error.strerror or error}"
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, DataError) as error:
         reason = f"is not JSON, perhaps cut off: {error}"
     else:
         if isinstance(document, dict):
@@ -116,30 +152,49 @@ def _records(
 
 
 def _image(row: dict[str, Any]) -> ImageRecord:
-    width, height = whole_number(row.get("width") or 0), whole_number(row.get("height") or 0)
+    width, height = (whole(row.get(side) or 0, side) for side in ("width", "height"))
     if not isinstance(row["file_name"], str) or not row["file_name"]:
         raise TypeError("file_name is not a text")
     if width <= 0 or height <= 0:
         width = height = 0
-    return ImageRecord(whole_number(row["id"]), row["file_name"], width, height)
+    return ImageRecord(whole(row["id"], "id"), row["file_name"], width, height)
 
 
 def _annotation(row: dict[str, Any]) -> Annotation:
-    left, top, width, height = map(float, row["bbox"])
+    segmentation = row.get("segmentation") or None
+    if isinstance(segmentation, list) and all(isinstance(number, int | float) for number in segmentation):
+        segmentation = [segmentation]  # a polygon alone, as the VGG Image Annotator writes it
+    left, top, width, height = _box(row.get("bbox"), segmentation)
     area = row.get("area")
     return Annotation(
-        whole_number(row["id"]),
-        whole_number(row["image_id"]),
-        whole_number(row["category_id"]),
+        whole(row["id"], "id"),
+        whole(row["image_id"], "image_id"),
+        whole(row["category_id"], "category_id"),
         (left, top, width, height),
-        width * height if area is None else float(area),
-        bool(row.get("iscrowd", 0)),
-        row.get("segmentation") or None,
+        width * height if area is None else real(area, "area"),
+        bool(whole(row.get("iscrowd") or 0, "iscrowd")),
+        segmentation,
     )
 
 
+def _box(box: Any, segmentation: Any) -> tuple[float, float, float, float]:
+    """The box of an annotation, or that around its polygons. Raises `ValueError`."""
+    if box:
+        if not isinstance(box, list) or len(box) != 4:
+            raise ValueError(f"bbox is {str(box)[:40]}, not a list of 4 numbers")
+        left, top, width, height = (real(number, "bbox") for number in box)
+        return left, top, width, height
+    if not isinstance(segmentation, list):
+        raise ValueError("no bbox, and no polygon in segmentation to make it of")
+    numbers = [real(number, "segmentation") for polygon in segmentation for number in polygon]
+    xs, ys = numbers[::2], numbers[1::2]
+    if len(xs) < 3 or len(xs) != len(ys):
+        raise ValueError("no bbox, and segmentation has no three points to make it of")
+    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+
+
 def _category(row: dict[str, Any]) -> Category:
-    return Category(whole_number(row["id"]), str(row["name"]), str(row.get("supercategory") or ""))
+    return Category(whole(row["id"], "id"), class_name(row["name"]), str(row.get("supercategory") or ""))
 
 
 def _id(row: object) -> int | None:
@@ -159,11 +214,50 @@ def _fields(annotation: Annotation) -> dict[str, Any]:
     return fields | ({} if annotation.segmentation is None else {"segmentation": annotation.segmentation})
 
 
+def _found(
+    images: tuple[ImageRecord, ...], root: Path, within: Path | None, split: str | None
+) -> tuple[tuple[ImageRecord, ...], list[str]]:
+    """The images with files that are there, and the names under which others were found in `within`.
+
+    An image of a `split` is not taken from the folder of another one.
+    """
+    finder = Finder(within, SUFFIXES) if within is not None else None
+    found: list[str] = []
+    records = []
+    for image in images:
+        if finder is not None and not _is_file(root / image.file):
+            below = root.relative_to(finder.root).parts if root.is_relative_to(finder.root) else ()
+            file = finder.find(image.file, below)
+            others = {split_of(part) for part in file.parts[:-1]} - {None, split} if file and split else set()
+            if file is not None and not others:
+                found.append(file.as_posix())
+                relative = Path(os.path.relpath(finder.root / file, root)).as_posix()
+                image = image._replace(file=relative)
+        records.append(image)
+    return tuple(records), found
+
+
+def _are_objects(rows: object) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
+
+
+def _split_named(path: Path) -> str | None:
+    """The split that the name of an annotation file or of its folder says."""
+    return split_of(path.stem.removeprefix("instances_")) or split_of(path.parent.name)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or that no file can have
+        return False
+
+
 def _root(images: Sequence[ImageRecord], roots: Sequence[Path]) -> Path:
     """Return the first folder that has one of the first images, else the first that exists."""
     folders = [root for root in roots if root.is_dir()]
     for folder in folders:
-        if any((folder / image.file).is_file() for image in images[:20]):
+        if any(_is_file(folder / image.file) for image in images[:20]):
             return folder
     return folders[0] if folders else roots[0]
 

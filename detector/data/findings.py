@@ -15,9 +15,22 @@ Severity = Literal["error", "warning"]
 """An error keeps a training from starting; a warning does not."""
 
 Remedy = Literal[
-    "refuse", "drop image", "drop annotation", "drop mask", "clip", "renumber", "restate", "keep"
+    "refuse",
+    "drop image",
+    "drop annotation",
+    "drop mask",
+    "clip",
+    "renumber",
+    "restate",
+    "corners",
+    "area",
+    "keep",
+    "leave out",
 ]
-"""The action of `detector.data.mend`; it does nothing for ``refuse`` and ``keep``."""
+"""The action of `detector.data.mend`; it does nothing for ``refuse`` and ``keep``.
+
+``leave out`` drops a copy of a record, but only in what ``--fix`` writes.
+"""
 
 
 class Rule(NamedTuple):
@@ -30,6 +43,7 @@ class Rule(NamedTuple):
 RULES: dict[str, Rule] = {
     "file-unreadable": Rule("error", "refuse"),  # an annotation file that cannot be parsed
     "data-empty": Rule("error", "refuse"),  # a split without images, or without a single box
+    "categories-missing": Rule("error", "refuse"),  # boxes, and no category at all
     "category-conflict": Rule("error", "refuse"),  # one category id with two names
     "record-malformed": Rule("error", "drop annotation"),  # an entry without its fields, or of wrong types
     "image-missing": Rule("error", "drop image"),  # an image file that is not there
@@ -42,9 +56,16 @@ RULES: dict[str, Rule] = {
     "box-nonfinite": Rule("error", "drop annotation"),  # a box with NaN or infinite numbers
     "box-empty": Rule("error", "drop annotation"),  # a box without area
     "box-outside": Rule("error", "drop annotation"),  # a box entirely outside its image
+    "box-corners": Rule("error", "corners"),  # two corners in the place of a corner and a size
+    "box-area": Rule("warning", "area"),  # a stated area that the box cannot have
+    "box-duplicate": Rule("warning", "leave out"),  # the same box of the same category twice in an image
+    "box-tiny": Rule("warning", "keep"),  # a box with a side below a pixel
+    "box-small": Rule("warning", "keep"),  # a box too small for the finest anchors of a default training
+    "category-alike": Rule("warning", "keep"),  # names that are equal, or differ in case or spaces alone
     "box-overhang": Rule("warning", "clip"),  # a box that reaches over the border by more than a pixel
     "mask-malformed": Rule("warning", "drop mask"),  # neither polygons nor a run-length code
     "file-duplicate": Rule("warning", "keep"),  # one image file listed twice in a split
+    "image-duplicate": Rule("warning", "keep"),  # the same image twice in a split, under two names
     "image-in-both": Rule("warning", "keep"),  # the same image in training and validation
     "category-unused": Rule("warning", "keep"),  # a category without boxes in training
     "orientation": Rule("warning", "keep"),  # the EXIF note turns the image, perhaps not its boxes

@@ -1,101 +1,173 @@
 """Loads a detection data set from its folder; Pascal VOC and YOLO are converted to COCO's records.
 
 COCO's annotation files are searched for at the paths below; images next to them, in
-``images/``, ``images/train/`` or ``train/``. Validation may be called val, valid or
-validation, and the names may end in a year (``val2017``).
+``images/``, ``images/train/`` or ``train/``, and else by name anywhere in the folder. The parts may be
+called in any of the usual ways (`nars.foreign.names`), and the names may end in a year (``val2017``).
 
     DIR/train/annotations.json          also _annotations.coco.json, instances.json, or the only JSON there
     DIR/instances_train.json
     DIR/annotations/instances_train.json
-    DIR/annotations.json                one file for all
+    DIR/annotations.json                one file for all: also result.json, labels.json,
+                                        instances_default.json, or the only JSON with images and annotations
 
-If there is no validation part, a fifth of the training images is set aside for it.
+If there is no validation part, a fifth of the training images is set aside for it. A test part is left
+alone: ``nars detect evaluate --data DIR/test`` measures on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from detector.data import scenes, voc, yolo
-from detector.data.coco import read_subset
+from detector.data.coco import is_coco, read_subset
 from detector.data.findings import FindingHandler, refuse
 from detector.data.records import CocoData, Subset, divide
 from nars.errors import DataError
+from nars.foreign.files import folders
+from nars.foreign.names import is_leftover, split_of
 
 __all__ = ["load"]
 
-_WORDS = {"train": ("train", "training"), "val": ("val", "valid", "validation")}
-"""Names that folders and files use for each split."""
-
-_STANDARD_FILES = ("annotations.json", "_annotations.coco.json", "instances.json", "instances_default.json")
+_STANDARD_FILES = (
+    *("annotations.json", "_annotations.coco.json", "instances.json", "instances_default.json"),
+    *("result.json", "labels.json", "coco.json"),
+)
 """Names of annotation files that do not name their split."""
 
+_FOLDERS = ("", "annotations", "Annotations", "labels")
+"""Folders of a data set that annotation files may be in."""
 
-def load(source: str | Path, report: FindingHandler = refuse) -> CocoData:
+
+def load(source: str | Path, report: FindingHandler = refuse, *, whole: str | None = None) -> CocoData:
     """Load the data set in a folder, or the embedded ``digit-scenes``.
 
-    A folder may have a validation part only. The records are as in the files;
+    A folder may have a validation part only. With `whole`, one without parts is left in one piece, as the
+    split of that name, since it is only measured. The records are as in the files;
     `detector.data.check.usable` makes sure that they can be trained on. Entries that cannot be
     parsed go to `report`, which by default raises `DataError`. Also raises `DataError` for a
     folder without a data set.
     """
-    if source == scenes.NAME:
-        return scenes.make()
     folder = Path(source)
+    if source == scenes.NAME and not folder.is_dir():
+        return scenes.make()
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder (give a folder, or {scenes.NAME})")
-    data = _coco(folder, report) or yolo.read(folder, report) or voc.read(folder, report)
-    if data is None:
-        raise DataError(
-            f"{folder}: no data set found; looked for COCO (train/*.json, instances_train.json, "
-            "annotations/instances_train.json), YOLO (data.yaml or classes.txt) and Pascal VOC (*.xml)"
-        )
-    return data
+    read = _coco(folder, report) or yolo.read(folder, report) or voc.read(folder, report)
+    inner = None if read else _unpacked(folder)
+    if inner is not None:
+        read = _coco(inner, report) or yolo.read(inner, report) or voc.read(inner, report)
+    if read is None:
+        raise DataError(_not_found(folder))
+    return _arranged(read, folder, whole)
 
 
-def _coco(folder: Path, report: FindingHandler) -> CocoData | None:
-    files = {name: _annotation_file(folder, words) for name, words in _WORDS.items()}
-    subsets = {}
-    for name, file in files.items():
-        if file is not None:
-            path, word = file
-            subsets[name] = read_subset(name, path, list(_roots(folder, path, word)), report)
-    if "val" not in subsets and "train" in subsets:
-        return divide(subsets["train"])
-    if subsets:
-        empty = {name: Subset(name, folder, folder) for name in _WORDS}
-        return CocoData(**(empty | subsets))
-    for path in (parent / name for parent in (folder, folder / "annotations") for name in _STANDARD_FILES):
-        if path.is_file():
-            return divide(read_subset("train", path, list(_roots(folder, path, "")), report))
+def _arranged(parts: dict[str, Subset], folder: Path, whole: str | None) -> CocoData:
+    """Training and validation: the parts that are there, or a division of the only one."""
+    train, val, test = (parts.get(name) for name in ("train", "val", "test"))
+    empty = Subset("", folder, folder)
+    if train is not None and val is None:
+        if whole is None or test is not None:
+            data = divide(train)
+        else:
+            said = "not divided, since it is only measured"
+            only = replace(train, name=whole, notes=(*train.notes, said))
+            other = replace(empty, name="val" if whole == "train" else "train", categories=train.categories)
+            data = CocoData(*((only, other) if whole == "train" else (other, only)))
+    elif train is None and val is None and test is not None:
+        data = CocoData(replace(empty, name="train"), replace(test, name="val"))
+        test = None
+    else:
+        data = CocoData(train or replace(empty, name="train"), val or replace(empty, name="val"))
+    return data if test is None else replace(data, test=test)
+
+
+def _not_found(folder: Path) -> str:
+    """Say what was looked for, and what is there."""
+    entries = sorted(entry for entry in folder.iterdir() if not is_leftover(entry.name))
+    names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
+    there = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return (
+        f"{folder}: no data set found; looked for COCO (train/*.json, instances_train.json, "
+        "annotations/instances_train.json), YOLO (data.yaml, classes.txt or obj.data) and Pascal VOC "
+        f"(*.xml); there {'are' if len(names) > 1 else 'is'} {there or 'nothing'}"
+    )
+
+
+def _unpacked(folder: Path) -> Path | None:
+    """The only folder in the folder, as unpacking an archive leaves it."""
+    inside = folders(folder)
+    return inside[0] if len(inside) == 1 else None
+
+
+def _coco(folder: Path, report: FindingHandler) -> dict[str, Subset] | None:
+    files = _annotation_files(folder)
+    if files:
+        return {
+            name: read_subset(name, path, list(_roots(folder, path, word)), report, within=folder)
+            for name, (path, word) in files.items()
+        }
+    path = _for_all(folder)
+    if path is None:
+        return None
+    return {"train": read_subset("train", path, list(_roots(folder, path, "")), report, within=folder)}
+
+
+def _for_all(folder: Path) -> Path | None:
+    """The annotation file of a folder that does not name its split. Raises `DataError` for several."""
+    parents = [folder / name for name in _FOLDERS]
+    for parent in parents:
+        for name in _STANDARD_FILES:
+            if (parent / name).is_file():
+                return parent / name
+    for parent in parents:
+        files = [path for path in _json(parent) if is_coco(path)]
+        if files:
+            return _only(parent, files)
     return None
 
 
-def _annotation_file(folder: Path, words: tuple[str, ...]) -> tuple[Path, str] | None:
-    """Find the annotation file of a split, and the word that names its folders."""
-    for word in words:
-        for parent in (folder, folder / "annotations"):
-            for pattern in (f"instances_{word}*.json", f"{word}.json", f"{word}[0-9]*.json"):
-                if path := _only(parent, pattern):
-                    return path, path.stem.removeprefix("instances_")
-        for part in (*folder.glob(word), *sorted(folder.glob(f"{word}[0-9]*"))):
-            for name in _STANDARD_FILES:
-                if (part / name).is_file():
-                    return part / name, part.name
-            if path := _only(part, "*.json"):
-                return path, part.name
-    return None
+def _json(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() == ".json" and not is_leftover(path.name)
+    )
 
 
-def _only(folder: Path, pattern: str) -> Path | None:
-    paths = sorted(folder.glob(pattern))
+def _annotation_files(folder: Path) -> dict[str, tuple[Path, str]]:
+    """The annotation file of each split, and the word that names its folders."""
+    found: dict[str, tuple[Path, str]] = {}
+    for parent in (folder / name for name in _FOLDERS):
+        named: dict[str, list[Path]] = {}
+        for path in _json(parent):
+            word = path.stem.removeprefix("instances_").removeprefix("person_keypoints_")
+            split = split_of(word)
+            if split is not None and not path.stem.startswith(("captions", "stuff", "panoptic")):
+                named.setdefault(split, []).append(path)
+        for split, paths in named.items():
+            exact = [path for path in paths if path.stem.startswith("instances_")] or paths
+            path = _only(parent, exact)
+            found.setdefault(split, (path, path.stem.removeprefix("instances_")))
+    for part in folders(folder):
+        split = split_of(part.name)
+        if split is None or split in found:
+            continue
+        files = [part / name for name in _STANDARD_FILES if (part / name).is_file()]
+        paths = files[:1] or _json(part)
+        if paths:
+            found[split] = (_only(part, paths), part.name)
+    return found
+
+
+def _only(folder: Path, paths: Sequence[Path]) -> Path:
     if len(paths) > 1:
         names = ", ".join(path.name for path in paths[:4])
         raise DataError(
             f"{folder}: several annotation files ({names}); keep one, or name it annotations.json"
         )
-    return paths[0] if paths else None
+    return paths[0]
 
 
 def _roots(folder: Path, path: Path, word: str) -> Iterator[Path]:

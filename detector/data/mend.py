@@ -14,26 +14,30 @@ from nars.errors import DataError
 __all__ = ["mend"]
 
 
-def mend(data: CocoData, findings: Iterable[Finding]) -> tuple[CocoData, list[str]]:
+def mend(data: CocoData, findings: Iterable[Finding], *, copies: bool = False) -> tuple[CocoData, list[str]]:
     """Return the data without the faults in `findings`, and a line about each change.
 
     Boxes are clipped to their image, annotations are renumbered, and sizes are corrected if that
-    is safe; an image that cannot be used is dropped with its annotations.
+    is safe; an image that cannot be used is dropped with its annotations. Copies of a box are left out only
+    with `copies`.
     """
     by_split: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         if finding.index is not None:
             by_split[finding.split].append(finding)
     changes: list[str] = []
-    train, val = (_mend_subset(subset, by_split[subset.name], changes) for subset in data.subsets)
-    return CocoData(train, val), changes
+    train, val = (_mend_subset(subset, by_split[subset.name], changes, copies) for subset in data.subsets)
+    return replace(data, train=train, val=val), changes
 
 
-def _mend_subset(subset: Subset, findings: list[Finding], changes: list[str]) -> Subset:
+def _mend_subset(subset: Subset, findings: list[Finding], changes: list[str], copies: bool) -> Subset:
     todo: dict[Remedy, dict[int, Finding]] = defaultdict(dict)
     for finding in findings:
+        remedy: Remedy = finding.remedy
+        if remedy == "leave out":
+            remedy = "drop annotation" if copies else "keep"
         if finding.index is not None:
-            todo[finding.remedy].setdefault(finding.index, finding)
+            todo[remedy].setdefault(finding.index, finding)
     if not any(remedy != "keep" for remedy in todo):
         return subset
     kept, lost = _mend_images(subset, todo, changes)
@@ -43,21 +47,36 @@ def _mend_subset(subset: Subset, findings: list[Finding], changes: list[str]) ->
     for index, annotation in enumerate(subset.annotations):
         if index in todo["drop annotation"]:
             changes.append(f"{todo['drop annotation'][index]}; annotation dropped")
-            continue
-        if annotation.image_id in lost:
-            continue
-        if index in todo["renumber"]:
-            changes.append(f"{todo['renumber'][index]}; renumbered to {next_id}")
-            annotation = annotation._replace(id=next_id)
-            next_id += 1
-        if index in todo["drop mask"]:
-            changes.append(f"{todo['drop mask'][index]}; segmentation dropped, box kept")
-            annotation = annotation._replace(segmentation=None)
-        if index in todo["clip"]:
-            annotation = _clip(annotation, sizes[annotation.image_id])
-            changes.append(f"{todo['clip'][index]}; clipped")
-        annotations.append(annotation)
+        elif annotation.image_id not in lost:
+            if index in todo["renumber"]:
+                changes.append(f"{todo['renumber'][index]}; renumbered to {next_id}")
+                annotation = annotation._replace(id=next_id)
+                next_id += 1
+            annotations.append(_mend_annotation(annotation, index, todo, sizes, changes))
     return replace(subset, images=tuple(kept), annotations=tuple(annotations))
+
+
+def _mend_annotation(
+    annotation: Annotation,
+    index: int,
+    todo: dict[Remedy, dict[int, Finding]],
+    sizes: dict[int, ImageRecord],
+    changes: list[str],
+) -> Annotation:
+    if index in todo["corners"]:
+        changes.append(f"{todo['corners'][index]}; taken for corners")
+        left, top, right, bottom = annotation.box
+        annotation = annotation._replace(box=(left, top, right - left, bottom - top))
+    if index in todo["drop mask"]:
+        changes.append(f"{todo['drop mask'][index]}; segmentation dropped, box kept")
+        annotation = annotation._replace(segmentation=None)
+    if index in todo["area"]:
+        changes.append(f"{todo['area'][index]}; area of the box taken")
+        annotation = annotation._replace(area=annotation.box[2] * annotation.box[3])
+    if index in todo["clip"]:
+        annotation = _clip(annotation, sizes[annotation.image_id])
+        changes.append(f"{todo['clip'][index]}; clipped")
+    return annotation
 
 
 def _mend_images(

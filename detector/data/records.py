@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nars.foreign.parts import Part
 
 __all__ = [
     "Annotation",
@@ -78,6 +80,12 @@ class Subset:
     categories: tuple[Category, ...] = ()
     pixels: Mapping[int, NDArray[np.uint8]] | None = None
     """RGB images uint8 [H, W, 3] by id, if the data set was made in memory."""
+    layout: str = ""
+    """The format that the part is taken for, and the file or folder that says so."""
+    notes: tuple[str, ...] = ()
+    """Ways in which the records are not as the files have them."""
+    passed: Mapping[str, int] = field(default_factory=dict)
+    """Counts of files that were passed over, by suffix or reason."""
 
     def path(self, image: ImageRecord) -> Path:
         """Return the path of an image's file."""
@@ -99,6 +107,24 @@ class CocoData:
 
     train: Subset
     val: Subset
+    test: Subset | None = None
+    """A part that is left alone, if there is one."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """A description of each part that was read."""
+        parts = []
+        for subset in (*self.subsets, self.test):
+            if subset is not None and (subset.images or subset.layout):
+                notes = subset.notes
+                if subset is self.test:
+                    notes = (*notes, "left alone (to measure on it: --data with its own folder)")
+                counts = len(subset.images), len(subset.annotations)
+                name = "test" if subset is self.test else subset.name
+                parts.append(
+                    Part(name, counts[0], self.classes, subset.layout, counts[1], notes, subset.passed)
+                )
+        return tuple(parts)
 
     @property
     def subsets(self) -> tuple[Subset, Subset]:
@@ -152,6 +178,7 @@ def divide(subset: Subset, fraction: float = 0.2) -> CocoData:
         return replace(
             subset,
             name=name,
+            notes=(*subset.notes, "a fifth is set aside for val, since there is none"),
             images=tuple(image for image in subset.images if (image.id in held_out) == validates),
             annotations=tuple(
                 annotation

@@ -81,7 +81,8 @@ def _subset(name: str, glyphs: _Glyphs, count: int, side: int, seed: int) -> Sub
             annotations.append(_annotation(len(annotations) + 1, image_id, digit))
     categories = tuple(Category(digit + 1, str(digit), "digit") for digit in range(10))
     source = Path(NAME)
-    return Subset(name, source, source, tuple(images), tuple(annotations), categories, pixels)
+    layout = "scenes that come with nars"
+    return Subset(name, source, source, tuple(images), tuple(annotations), categories, pixels, layout)
 
 
 def _annotation(id: int, image_id: int, digit: _PlacedDigit) -> Annotation:

@@ -1,8 +1,8 @@
 """Reads Pascal VOC folders, one XML file per image, into COCO's records.
 
-    DIR/Annotations/*.xml, DIR/JPEGImages (or images), DIR/ImageSets/Main/train.txt and val.txt
+    DIR/Annotations/**/*.xml, DIR/JPEGImages (or images), DIR/ImageSets/Main/train.txt, val.txt and test.txt
     DIR/train/*.xml and DIR/val/*.xml (or valid), each with its images
-    DIR/Annotations/*.xml or DIR/*.xml      a fifth is set aside for validation
+    DIR/Annotations/**/*.xml or DIR/*.xml   a fifth is set aside for validation
 
 Boxes become 0-based, because VOC counts pixels from 1 and includes the last one. An object
 marked ``difficult`` becomes a crowd, which has the same meaning: not trained on, ignored in
@@ -11,6 +11,7 @@ evaluation. The categories are the names in the files, in alphabetical order.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -18,13 +19,19 @@ from xml.etree import ElementTree
 
 from detector.data import images
 from detector.data.findings import Finding, FindingHandler, refuse
-from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset, divide
+from detector.data.records import Annotation, Category, ImageRecord, Subset
 from nars.data.pictures import SUFFIXES
+from nars.errors import DataError
+from nars.foreign.files import Finder, folders, listing
+from nars.foreign.names import parts_of, split_of
+from nars.foreign.numbers import real
+from nars.foreign.paths import read_bytes
+from nars.foreign.text import read_lines, xml_text
 
 __all__ = ["read"]
 
-_VALIDATION = ("val", "valid", "validation")
-"""Names of a folder with the validation part."""
+_MARK = re.compile(r"\s+-?[01]$")
+"""Behind the name in a list of a class: whether the image shows the class."""
 
 
 class _NamedBox(NamedTuple):
@@ -49,117 +56,171 @@ class _NoDoctype(ElementTree.TreeBuilder):
         raise ValueError(f"has a document type ({name}), which an annotation does not need")
 
 
-def read(folder: Path, report: FindingHandler = refuse) -> CocoData | None:
-    """Read the data set of a VOC folder; None if the folder has no VOC layout.
+def read(folder: Path, report: FindingHandler = refuse) -> dict[str, Subset] | None:
+    """Read the parts of a VOC folder; None if the folder has no VOC layout.
 
     Unusable XML goes to `report`, which by default raises `DataError`.
     """
     parts = _listed(folder, report) or _in_folders(folder)
     if parts is None:
         return None
-    pictures = _pictures(folder)
-    pages = {name: list(_pages(name, files, folder, pictures, report)) for name, files in parts.items()}
+    pictures = _Pictures(folder)
+    pages = {name: list(_pages(name, files, pictures, report)) for name, files in parts.items()}
     names = sorted({box.name for part in pages.values() for page in part for box in page.boxes})
     ids = {name: number for number, name in enumerate(names, start=1)}
-    subsets = {name: _subset(name, folder, part, ids) for name, part in pages.items()}
-    if "val" not in subsets:
-        return divide(subsets["train"])
-    return CocoData(subsets.get("train", Subset("train", folder, folder)), subsets["val"])
+    return {name: _subset(name, folder, part, ids) for name, part in pages.items()}
 
 
 def _listed(folder: Path, report: FindingHandler) -> dict[str, list[Path]] | None:
-    """The XML files that ``ImageSets/Main`` lists for train and val, else for trainval and test (VOC 2007).
+    """The XML files that lists in ``ImageSets`` name for each part; None if there is no list for training.
 
-    None if there is neither pair.
+    With trainval and test alone, as in VOC 2007, test is for validation. A test part beside a train part
+    is neither trained on nor divided.
     """
-    lists = folder / "ImageSets" / "Main"
-    pair = next(
-        (
-            pair
-            for pair in (("train", "val"), ("trainval", "test"))
-            if all(_list(lists, word).is_file() for word in pair)
-        ),
-        None,
-    )
-    if pair is None:
+    lists = _lists(folder)
+    pairs = (("train", "val"), ("trainval", "test"))
+    pair = next((pair for pair in pairs if all(word in lists for word in pair)), None)
+    if pair is not None:
+        words = dict(zip(("train", "val"), pair, strict=True))
+        words |= {"test": "test"} if pair == pairs[0] and "test" in lists else {}
+    else:
+        words = {split: split for split in ("train", "val", "test") if split in lists}
+        words |= next(({"train": word} for word in ("train", "trainval", "default") if word in lists), {})
+        words = {split: words[split] for split in ("train", "val", "test") if split in words}
+    if not words:
         return None
+    annotations = _annotations(folder)
+    finder = Finder(annotations, {".xml"})
     parts: dict[str, list[Path]] = {}
-    for name, word in zip(("train", "val"), pair, strict=True):
+    for name, word in words.items():
         parts[name] = []
-        for line in _list(lists, word).read_text(encoding="utf-8").splitlines():
-            fields = line.split()
-            path = folder / "Annotations" / f"{fields[0]}.xml" if fields else None
-            if path is not None and path.is_file():
+        for line in read_lines(lists[word]):
+            path = _named_xml(line, annotations, finder)
+            if path.is_file():
                 parts[name].append(path)
-            elif path is not None:
-                report(Finding("record-malformed", name, str(path), f"no such file, but {word}.txt lists it"))
+            else:
+                said = f"no such file, but {lists[word].name} lists it"
+                report(Finding("record-malformed", name, str(path), said))
     return parts
 
 
-def _list(lists: Path, word: str) -> Path:
-    return lists / f"{word}.txt"
+def _lists(folder: Path) -> dict[str, Path]:
+    """The lists of a folder by the part that each is of; a list of a class is of none."""
+    above = folder / "ImageSets"
+    lists: dict[str, Path] = {}
+    for inner in (above / "Main", above, *(folders(above) if above.is_dir() else ())):
+        for path in sorted(inner.glob("*.txt")) if inner.is_dir() else ():
+            word = path.stem.lower()
+            split = word if word in ("trainval", "default") else split_of(word)
+            if split is not None:
+                lists.setdefault(split, path)
+        if lists:
+            break
+    return lists
+
+
+def _named_xml(line: str, annotations: Path, finder: Finder) -> Path:
+    """The XML file that a line names: the whole line, or without a mark of presence or a suffix."""
+    bare = _MARK.sub("", line)
+    for name in dict.fromkeys((line, bare)):
+        path = annotations / f"{name}.xml"
+        if path.is_file() and ".." not in path.parts and not Path(name).is_absolute():
+            return path
+    parts = parts_of(bare) or ("",)
+    stem = Path(*parts).with_suffix("") if Path(parts[-1]).suffix.lower() in SUFFIXES else Path(*parts)
+    found = finder.find(f"{stem.as_posix()}.xml")
+    return annotations / (f"{bare}.xml" if found is None else found)
+
+
+def _annotations(folder: Path) -> Path:
+    return next((part for part in folders(folder) if part.name.lower() == "annotations"), folder)
 
 
 def _in_folders(folder: Path) -> dict[str, list[Path]] | None:
-    train = _xml(folder / "train")
-    val = next((files for word in _VALIDATION if (files := _xml(folder / word))), [])
-    if train or val:
-        return {name: files for name, files in (("train", train), ("val", val)) if files}
+    parts: dict[str, list[Path]] = {}
+    for part in folders(folder):
+        split = split_of(part.name)
+        files = _xml(part) if split else []
+        if split and files:
+            parts.setdefault(split, files)
+    if parts:
+        return {name: parts[name] for name in ("train", "val", "test") if name in parts}
     files = _xml(folder)
     return {"train": files} if files else None
 
 
 def _xml(folder: Path) -> list[Path]:
-    folders = (folder, folder / "Annotations", folder / "annotations")
-    return next((files for parent in folders if (files := sorted(parent.glob("*.xml")))), [])
+    """XML files of annotations in a folder, or below its folder of annotations."""
+    annotations = _annotations(folder)
+    return listing(annotations, {".xml"}, deep=annotations != folder).files
 
 
-def _pictures(folder: Path) -> dict[str, Path]:
-    """Map image names, with and without suffix, to their files relative to `folder`."""
-    parts = [folder / word for word in ("", "train", *_VALIDATION)]
-    files: dict[str, Path] = {}
-    for parent in [part / name for part in parts for name in ("", "JPEGImages", "images", "Images")]:
-        for path in sorted(parent.iterdir()) if parent.is_dir() else ():
-            if path.suffix.lower() in SUFFIXES:
-                relative = path.relative_to(folder)
+class _Pictures:
+    """Finds the picture of an XML file: that of its own name, else the one that it names (often wrongly)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._finder = Finder(folder, SUFFIXES)
+        self._files = self._by_name()
+
+    def _by_name(self) -> dict[str, Path]:
+        """Map image names, with and without suffix, to their files relative to the folder."""
+        parts = [self.folder, *(part for part in folders(self.folder) if split_of(part.name))]
+        files: dict[str, Path] = {}
+        for parent in [part / name for part in parts for name in ("", "JPEGImages", "images", "Images")]:
+            for path in listing(parent, SUFFIXES, deep=False).files if parent.is_dir() else ():
+                relative = path.relative_to(self.folder)
                 files.setdefault(f"{_part(relative)}{path.stem}", relative)
                 files.setdefault(f"{_part(relative)}{path.name}", relative)
-    return files
+        return files
+
+    def of(self, path: Path, name: str) -> Path:
+        """The picture of the XML file `path` that calls it `name`, relative to the folder."""
+        relative = path.relative_to(self.folder)
+        part, named = _part(relative), (parts_of(name) or (path.stem,))[-1]
+        below = tuple(word for word in relative.with_suffix("").parts if word.lower() != "annotations")
+        if len(below) > (2 if part else 1):  # in folders of their own, which may repeat names
+            found = self._finder.find("/".join(below)) or self._finder.find(name)
+            if found is not None:
+                return found
+        file = self._files.get(f"{part}{path.stem}") or self._files.get(f"{part}{named}")
+        file = file or self._finder.find(name) or self._finder.find("/".join(below))
+        if file is None or (part and _part(file) not in ("", part)):
+            return Path(part + named)
+        return file
 
 
 def _part(relative: Path) -> str:
     """Return the part that a file belongs to, because train/ and val/ may have equal file names."""
     first = relative.parts[0]
-    return f"{first}/" if len(relative.parts) > 1 and first in ("train", *_VALIDATION) else ""
+    return f"{first}/" if len(relative.parts) > 1 and split_of(first) else ""
 
 
-def _pages(
-    split: str, files: Iterable[Path], folder: Path, pictures: dict[str, Path], report: FindingHandler
-) -> Iterator[_Page]:
+def _pages(split: str, files: Iterable[Path], pictures: _Pictures, report: FindingHandler) -> Iterator[_Page]:
     for number, path in enumerate(files, start=1):
         try:
-            root = ElementTree.fromstring(path.read_bytes(), ElementTree.XMLParser(target=_NoDoctype()))
+            text = xml_text(read_bytes(path), path)
+            root = ElementTree.fromstring(text, ElementTree.XMLParser(target=_NoDoctype()))
+            if root.tag == "annotations":
+                raise ValueError("it is CVAT's own XML of all images; export as Pascal VOC, COCO or YOLO")
+            image = _image(root, number, path, pictures)
         except OSError as error:
             report(
                 Finding("record-malformed", split, str(path), f"cannot be read: {error.strerror or error}")
             )
             continue
-        except (ElementTree.ParseError, ValueError, LookupError) as error:
+        except (DataError, ElementTree.ParseError, ValueError, LookupError) as error:
             report(Finding("record-malformed", split, str(path), f"is not XML, perhaps cut off: {error}"))
             continue
-        yield _Page(_image(root, number, path, folder, pictures), _objects(root, split, path, report))
+        yield _Page(image, _objects(root, split, path, report))
 
 
-def _image(
-    root: ElementTree.Element, number: int, path: Path, folder: Path, pictures: dict[str, Path]
-) -> ImageRecord:
-    """Find the image with the XML file's own name, else the one that the XML names (often wrongly)."""
-    named = Path(root.findtext("filename") or path.stem).name
-    part = _part(path.relative_to(folder))
-    file = pictures.get(f"{part}{path.stem}") or pictures.get(f"{part}{named}") or Path(part + named)
+def _image(root: ElementTree.Element, number: int, path: Path, pictures: _Pictures) -> ImageRecord:
+    """The image of an XML file, with the size that it states or, without one, that of the picture."""
+    file = pictures.of(path, root.findtext("filename") or path.stem)
     width, height = (int(_number(root, f"size/{side}", 0)) for side in ("width", "height"))
     if width <= 0 or height <= 0:
-        width, height = images.shown_size(folder / file)
+        width, height = images.shown_size(pictures.folder / file)
     return ImageRecord(number, file.as_posix(), width, height)
 
 
@@ -185,10 +246,7 @@ def _number(element: ElementTree.Element, path: str, default: float | None = Non
     text = element.findtext(path)
     if text is None and default is None:
         raise ValueError(f"no {path}")
-    try:
-        return float(text or 0)
-    except ValueError:
-        raise ValueError(f"{path} is not a number: {text!r}") from None
+    return real(text or 0, path)
 
 
 def _subset(name: str, folder: Path, pages: list[_Page], ids: dict[str, int]) -> Subset:
@@ -203,4 +261,5 @@ def _subset(name: str, folder: Path, pages: list[_Page], ids: dict[str, int]) ->
             for number, (image_id, (label, box, difficult)) in enumerate(boxes, start=1)
         ),
         categories=tuple(Category(id, name) for name, id in ids.items()),
+        layout="Pascal VOC",
     )

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
+from detector.model.batched.regions import aligned
+
 __all__ = ["Pooler"]
 
 _CANONICAL_SIZE, _CANONICAL_STRIDE = 224, 16
@@ -40,18 +42,27 @@ class Pooler(nn.Module):
         owners = [torch.full_like(image_boxes[:, :1], index) for index, image_boxes in enumerate(boxes)]
         return self._pool(features, torch.cat([torch.cat(owners), torch.cat(boxes)], dim=1))
 
-    def batched(self, features: Mapping[str, Tensor], images: Tensor, boxes: Tensor) -> Tensor:
-        """Pool `boxes` [R, 4] of the images with the numbers `images` [R], reading nothing back."""
-        regions = torch.cat([images[:, None].to(boxes.dtype), boxes], dim=1)
+    def batched(self, features: Mapping[str, Tensor], boxes: Tensor, places: Tensor) -> Tensor:
+        """Pool those of the `boxes` [N, S, 4] of N images that have the flat numbers `places` [R].
+
+        Nothing is read back. Boxes are within their images.
+        """
+        feature = features[self.names[0]]
+        if len(self.names) == 1 and feature.device.type == "cpu":
+            precise = feature.to(torch.promote_types(feature.dtype, torch.float32))
+            pooled = aligned(precise, boxes.to(precise.dtype) / self.strides[0], self.resolution)
+            return pooled.index_select(0, places).permute(0, 3, 1, 2).to(feature.dtype)
+        images = (places // boxes.shape[1])[:, None].to(boxes.dtype)
+        regions = torch.cat([images, boxes.flatten(0, 1)[places]], dim=1)
         if len(self.names) == 1:
             return self._pool(features, regions)
-        levels = self._levels(boxes)[:, None]
-        pooled = [
+        levels = self._levels(regions[:, 1:])[:, None]
+        of_levels = [
             # A region of another map has no area here, takes no time, and is pooled to zeros.
             self._align(features[name], torch.where(levels == level, regions, 0.0), stride)
             for level, (name, stride) in enumerate(zip(self.names, self.strides, strict=True))
         ]
-        return torch.stack(pooled).sum(0)
+        return torch.stack(of_levels).sum(0)
 
     def _pool(self, features: Mapping[str, Tensor], regions: Tensor) -> Tensor:
         """Pool `regions` [R, 5], each the number of an image and a box."""

@@ -114,7 +114,7 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
             "box_objects": ((regions.labels > 0) & counted).sum() / images,
             "box_background": ((regions.labels == 0) & counted).sum() / images,
         }
-        pooled = self.box_roi_pool.batched(features, regions.images, regions.boxes)
+        pooled = self.box_roi_pool.batched(features, regions.all_boxes, regions.places)
         logits, deltas = self.box_predictor(self.box_head(pooled))
         targets = encoded(regions.own, regions.boxes, self.box_coder.weights)
         loss_classifier, loss_box_reg = self._box_losses(logits, deltas, regions.labels, targets, counted)
@@ -127,7 +127,7 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
             )
             with torch.no_grad():
                 regions = _Regions.drawn(slots, boxes, matched, first)
-            pooled = self.mask_roi_pool.batched(features, regions.images, regions.boxes)
+            pooled = self.mask_roi_pool.batched(features, regions.all_boxes, regions.places)
             losses["loss_mask"] = _mask_loss(self._mask_logits(pooled), regions, slots.masks)
         return losses
 
@@ -268,6 +268,10 @@ class _Regions(NamedTuple):
     """Boxes [R, 4] of these objects."""
     counted: Tensor
     """Whether a region is in the losses, bool [R]; repeats are not."""
+    all_boxes: Tensor
+    """The boxes [N, S, 4] of every image that they are chosen from."""
+    places: Tensor
+    """Their flat numbers [R] among `all_boxes`."""
 
     @classmethod
     def drawn(cls, slots: Slots, boxes: Tensor, matched: Matched, drawn: Sample) -> _Regions:
@@ -277,7 +281,9 @@ class _Regions(NamedTuple):
         index = drawn.regions.flatten()[places]
         owners = matched.owners[images, index]
         labels = torch.where(matched.objects[images, index], slots.labels[images, owners], 0)
-        return cls(images, boxes[images, index], labels, owners, slots.boxes[images, owners], counted)
+        own = slots.boxes[images, owners]
+        all_boxes = boxes.gather(1, drawn.regions[..., None].expand(-1, -1, 4))
+        return cls(images, boxes[images, index], labels, owners, own, counted, all_boxes, places)
 
 
 def _mask_loss(logits: Tensor, regions: _Regions, masks: Tensor) -> Tensor:

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nars.cli.options.values import also_from_option, drop_bad_option, json_option, to_json
+from nars.foreign.names import printable
+
+if TYPE_CHECKING:
+    from detector.data.findings import Finding
+
+_SHOWN = 20
+"""Findings of a kind that are printed."""
+
+_REMEDIES: Mapping[str, str] = {
+    "refuse": "which --fix cannot mend",
+    "drop image": "the image would be dropped by --fix or --drop-bad",
+    "drop annotation": "the annotation would be dropped by --fix or --drop-bad",
+    "drop mask": "the mask is dropped, the box kept",
+    "clip": "the box is clipped",
+    "renumber": "--fix or --drop-bad gives a new id",
+    "restate": "--fix or --drop-bad states the real size or drops the image",
+    "corners": "--fix or --drop-bad takes the boxes for corners",
+    "area": "the area of the box is taken",
+    "leave out": "--fix leaves out the copy",
+    "keep": "kept",
+}
+"""The remedy of a kind of finding, in words."""
 
 
 @click.group("data", invoke_without_command=True)
@@ -63,36 +87,50 @@ def check_command(folder: str, fix: Path | None, quick: bool, as_json: bool) -> 
     Example: nars data check COCO_DIR --fix mended
     """
     from detector.data import check
-    from detector.data.findings import summary
 
     if fix is not None:
         for change in check.fix(folder, fix):
-            click.echo(change)
+            click.echo(printable(change))
+        for part in check.read(fix)[0].parts:
+            click.echo(part.line())
         click.echo(f"mended copy written to {fix}")
         return 0
-    findings = check.check(folder, decode=not quick)
+    data, findings = check.read(folder, decode=not quick)
     errors = sum(finding.severity == "error" for finding in findings)
-    rows = [finding.row() for finding in findings]
     if as_json:
-        click.echo(to_json(rows))
+        parts = [part.row() for part in data.parts]
+        click.echo(to_json({"parts": parts, "findings": [finding.row() for finding in findings]}))
     else:
-        _show(rows)
-        counts = ", ".join(f"{code} {count}" for code, count in summary(findings).items())
-        click.echo(f"{folder}: {errors or 'no'} errors{f' ({counts})' if counts else ''}")
+        for part in data.parts:
+            click.echo(part.line())
+        _show(findings, Path(folder))
     if errors:
-        click.echo(f"nars: {errors} errors in {folder}; mend them with --fix NEW_FOLDER", err=True)
+        refused = sorted({finding.code for finding in findings if finding.remedy == "refuse"})
+        remedy = f"--fix cannot mend {', '.join(refused)}" if refused else "mend them with --fix NEW_FOLDER"
+        plural = "" if errors == 1 else "s"
+        click.echo(f"nars: {errors} error{plural} in {folder}; {remedy}", err=True)
     return 2 if errors else 0
 
 
-def _show(rows: list[dict[str, str | int | None]]) -> None:
-    """Print the findings as a table, if there are any."""
-    from rich.table import Table
+def _show(findings: Sequence[Finding], folder: Path) -> None:
+    """Print the findings kind by kind, each in a line that begins with its file, and their counts.
 
-    from nars.cli.console import plain_console
+    No line is cut to the width of a terminal, so that a pipe gets all of it.
+    """
+    from detector.data.findings import RULES, summary
 
-    if not rows:
-        return
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    plain_console().print(table)
+    counts = summary(findings)
+    for code, count in counts.items():
+        rule = RULES[code]
+        click.echo(f"{rule.severity} {code}: {count}, {_REMEDIES[rule.remedy]}")
+        same = [finding for finding in findings if finding.code == code]
+        for finding in same[:_SHOWN]:
+            file = Path(finding.file)
+            place = file.relative_to(folder) if file.is_relative_to(folder) and file != folder else file
+            number = "" if finding.id is None else f" (id {finding.id})"
+            click.echo(f"  {printable(f'{finding.split}: {place}{number}: {finding.message}')}")
+        if count > _SHOWN:
+            click.echo(f"  and {count - _SHOWN} more, which --json lists")
+    errors = sum(finding.severity == "error" for finding in findings)
+    listed = ", ".join(f"{code} {count}" for code, count in counts.items())
+    click.echo(f"{folder}: {errors or 'no'} errors{f' ({listed})' if counts else ''}")

@@ -11,6 +11,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import run_grpc_proxy_server
 
 from nars.errors import UsageError
+from nars.runs.passwords import complete
 from nars.runs.storage import PROXY, open_storage, shown
 
 __all__ = ["is_loopback", "serve"]
@@ -27,7 +28,7 @@ def serve(storage: str, host: str, port: int, say: Callable[[str], None]) -> Non
         raise UsageError("nars storage needs grpcio: pip install 'nars[grpc]'")
     if storage.endswith(".journal") or storage.startswith(PROXY):
         raise UsageError(f"a proxy serves a database, got {shown(storage)}: give postgresql://...")
-    opened = open_storage(storage)
+    opened = open_storage(complete(storage))
     if not is_loopback(host):
         say(f"warning: whoever reaches {host}:{port} can change the search: the proxy asks for no password")
     say(f"serving {shown(storage)} at {PROXY}{host}:{port}")

@@ -16,6 +16,7 @@ Files are written whole or not at all.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -40,6 +41,9 @@ __all__ = ["RUNS", "Run", "config_of", "default_folder", "latest", "open_run", "
 
 RUNS = Path("runs")
 """Parent of the run folders of searches without ``--run``."""
+
+_LEAST_FREE = 50e6
+"""Bytes that have to be free for a journal, weights and checkpoints."""
 
 _MOST_BYTES = 10_000
 """Bytes of the largest `_STORAGE_FILE`."""
@@ -157,6 +161,11 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
         open_storage(complete(storage))  # a mistyped URL is refused before it is written down
     storage = without_password(storage or str(folder / "study.journal"))
     write_whole(folder / _STORAGE_FILE, f"{storage}\n{name}\n")
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_FREE:
+        raise RunError(
+            f"{folder}: only {free / 1e6:.0f} MB are free there, a search needs {_LEAST_FREE / 1e6:.0f}"
+        )
     write_whole(file, config.to_yaml())
     return Run(folder, config, storage, name, starts=True)
 

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import optuna
+from optuna.study import Study
 
 from nars.artifacts.location import store_of_worker
-from nars.errors import RunError, UsageError
+from nars.errors import DataError, RunError, StorageAwayError, UsageError
+from nars.runs.code import code_version
 from nars.runs.passwords import complete
 from nars.runs.run import config_of
 from nars.runs.storage import open_storage
+from nars.studies import code_version_of
 from nars.training.metrics import check_repeated
 from nars.workers.search import Search
 from nars.workers.worker import work
 
 __all__ = ["join"]
 
+logger = logging.getLogger(__name__)
+
 _PARENT_SECONDS = 0.5
-"""Seconds between two checks whether the process that started a worker is still there."""
+"""Seconds between two checks whether the process that started a worker is still there, or the data."""
+
+_DATA_SECONDS = 3600.0
+"""Longest time that a worker waits for data that are gone."""
 
 
 def join(
@@ -53,10 +63,38 @@ def join(
     signal.signal(signal.SIGTERM, _terminate)
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    task = config.open_task(data, device)
-    if not task.is_of(config.data_fingerprint):
-        raise RunError(f"the data at {data or config.data} is not that of study {name}")
-    work(Search.of(study, config, task, store), study, alone=parent is None)
+    _check_code(study)
+    source = data or config.data
+    is_file = Path(source).exists()
+    while True:
+        task = config.open_task(data, device)
+        if not task.is_of(config.data_fingerprint):
+            raise RunError(f"the data at {source} is not that of study {name}")
+        try:
+            return work(Search.of(study, config, task, store), study, alone=parent is None)
+        except (DataError, OSError) as error:
+            if not is_file or Path(source).exists():
+                raise
+            logger.warning("the data at %s are gone: %s; waiting for them", source, error)
+            _wait_for(Path(source))
+
+
+def _check_code(study: Study) -> None:
+    """Raise `RunError` if the search is run by other code than this, whose scores may differ."""
+    theirs, ours = code_version_of(study), code_version()
+    if theirs not in (None, ours):
+        raise RunError(
+            f"study {study.study_name} is run by nars {theirs}, this worker is {ours}: install the same"
+        )
+
+
+def _wait_for(source: Path) -> None:
+    """Wait until data are back. Raises `StorageAwayError` after an hour."""
+    began = time.monotonic()
+    while not source.exists():
+        if time.monotonic() - began > _DATA_SECONDS:
+            raise StorageAwayError(f"the data at {source} are gone for {_DATA_SECONDS / 60:.0f} minutes")
+        time.sleep(_PARENT_SECONDS)
 
 
 def _terminate(number: int, frame: object) -> None:

@@ -27,6 +27,7 @@ from nars.training.metrics import is_function
 from nars.trials import Record, counts
 from nars.workers.liveness import Witness
 from nars.workers.requeue import bury, roll_call
+from nars.workers.stopping import stoppable
 from nars.workers.weights import prune
 
 __all__ = ["default_workers", "supervise"]
@@ -35,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 """Seconds between two checks of the workers."""
+
+NARS = (sys.executable, "-m", "nars")
+"""The command line that workers are started with; an experiment with a task of its own has another one."""
 
 _MOST_DEATHS = 8
 """Deaths of workers, with no trial finished in between, at which a search gives up."""
@@ -74,36 +78,48 @@ def supervise(
     """
     if run.config.needs_latency:
         _measure_latency(run, study)
-    witness = Witness()
-    team = [_start(run, store, index, log) for index in range(workers)]
-    deaths = 0
-    finished = _finished(study)
-    try:
-        while True:
-            time.sleep(POLL_SECONDS)
-            if watch is not None:
-                watch(study)
-            if _finished(study) != finished:
-                finished, deaths = _finished(study), 0
-                write_results(run, study)
-                prune(study, run.config, store)
-            for index, process in enumerate(team):
-                if process.poll() not in (None, 0):
-                    deaths += 1
-                    _requeue_trials_of(study, run, process)
-                    _give_up(process, deaths, log)
-                    team[index] = _start(run, store, index, log)
-            roll_call(study, run.config.space, witness)
-            if all(process.poll() == 0 for process in team):
-                if _is_over(run, study, witness):
-                    return
-                if _is_queued(study):  # by this process, after its workers found nothing left to do
-                    team[0] = _start(run, store, 0, log)
-    finally:
-        _stop(team)
+    team: list[subprocess.Popen[bytes]] = []
+    with stoppable(team):
+        try:
+            team += [_start(run, store, index, log) for index in range(workers)]
+            _follow(run, study, store, team, watch, log)
+        finally:
+            _stop(team)
 
 
-def _is_over(run: Run, study: Study, witness: Witness) -> bool:
+def _follow(
+    run: Run,
+    study: Study,
+    store: Store,
+    team: list[subprocess.Popen[bytes]],
+    watch: Callable[[Study], None] | None,
+    log: Path | None,
+) -> None:
+    """Watch the workers, also those elsewhere; replace those here that die, until nothing is left to do."""
+    witness, deaths, finished = Witness(), 0, _finished(study)
+    while True:
+        time.sleep(POLL_SECONDS)
+        if watch is not None:
+            watch(study)
+        if _finished(study) != finished:
+            finished, deaths = _finished(study), 0
+            write_results(run, study)
+            prune(study, run.config, store)
+        for index, process in enumerate(team):
+            if process.poll() not in (None, 0):
+                deaths += 1
+                _requeue_trials_of(study, run, process)
+                _give_up(process, deaths, log)
+                team[index] = _start(run, store, index, log)
+        roll_call(study, run.config.space, witness)
+        if all(process.poll() == 0 for process in team):
+            if _is_over(study, witness):
+                return
+            if _is_queued(study):  # by this process, after its workers found nothing left to do
+                team[0] = _start(run, store, 0, log)
+
+
+def _is_over(study: Study, witness: Witness) -> bool:
     """Whether nothing is left to train, once the workers have ended: no trial whose worker may be gone."""
     trials = study.get_trials(deepcopy=False)
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
@@ -128,7 +144,7 @@ def _measure_latency(run: Run, study: Study) -> None:
 def _start(run: Run, store: Store, index: int, log: Path | None) -> subprocess.Popen[bytes]:
     """Start a worker in a session of its own, so Ctrl-C reaches it only through this process."""
     gpu = _gpu(index) if run.config.device in ("auto", "cuda") else {}
-    command = [sys.executable, "-m", "nars", "worker", "--storage", run.storage, "--study", run.name]
+    command = [*NARS, "worker", "--storage", run.storage, "--study", run.name]
     command += ["--parent", str(os.getpid()), "--device", run.config.device]
     command += ["--artifacts", store.location]
     if is_function(run.config.metric):

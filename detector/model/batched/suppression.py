@@ -14,7 +14,7 @@ from detector.model.batched.boxes import overlaps
 
 __all__ = ["ROUNDS", "survivors"]
 
-ROUNDS = 31
+ROUNDS = 21
 """Applications of the rule on a GPU. An odd number: boxes still undecided then are dropped."""
 
 

@@ -233,6 +233,6 @@ def test_yolo_faults_are_found_and_the_rest_is_read(tmp_path: Path) -> None:
     data = coco.load(tmp_path, collected.append)
     assert [finding.message for finding in collected[:2]] == [
         "line 1: 3 numbers, expected 4 of a box or 6 and more of a polygon",
-        "line 2: invalid literal for int() with base 10: 'x'",
+        "line 2: class is 'x', not a whole number",
     ]
     assert data.train.annotations[-1].box == (16, 12, 32, 24)

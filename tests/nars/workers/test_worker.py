@@ -6,7 +6,9 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -32,6 +34,7 @@ from nars.searching.early_stopping import TAUGHT_BY
 from nars.searching.pruners import PRUNERS, make_pruner
 from nars.searching.samplers import SAMPLERS
 from nars.searching.wrappers import SearchSampler
+from nars.studies import write_code_version
 from nars.trials import INTERRUPTED, REFUSED, Record
 from nars.workers import trial as trial_module
 from nars.workers import worker
@@ -486,7 +489,7 @@ def test_a_full_disk_is_waited_out(
 
 def kill_workers_of(folder: Path) -> None:
     """Make the trials left running look as if their process, which is this one, had ended."""
-    study = open_run(folder).study()
+    study = replace(open_run(folder), starts=True).study()
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study._storage.set_trial_user_attr(trial._trial_id, "worker", f"{os.uname().nodename}:999999999:1.0")
 
@@ -568,3 +571,45 @@ def test_settings_may_be_text_as_on_the_command_line() -> None:
     request = nars.SearchRequest(objectives="accuracy, macs", fix="recipe=r.yaml", warm_start=Path("run"))
     assert (request.objectives, request.fix) == (("accuracy", "macs"), ("recipe=r.yaml",))
     assert request.warm_start == (Path("run"),)
+
+
+def test_a_worker_of_other_code_is_refused_with_what_differs(stub: type[StubTask], tmp_path: Path) -> None:
+    run = start_run(tmp_path / "run", config("2", sampler="random"), None)
+    write_code_version(run.study(), "0.0.9 (01234567)")
+    with pytest.raises(
+        RunError, match=r"study run is run by nars 0\.0\.9 \(01234567\), this worker is .*: install"
+    ):
+        join(run.storage, "run", data=None, device="cpu", parent=None)
+    nars.search(run.config, run.folder)  # whoever continues the search says which code it is run by
+    join(run.storage, "run", data=None, device="cpu", parent=None)
+
+
+def test_data_that_vanish_in_the_middle_are_waited_for(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "photos"
+    data.mkdir()
+    given = config("3", sampler="random", data=str(data), data_fingerprint=f"stub:{data}")
+    run = start_run(tmp_path / "run", given, None)
+    run.study()
+
+    def vanish(nth: int, epoch: int) -> None:
+        if (nth, epoch) == (1, 1):
+            data.rmdir()
+            raise FileNotFoundError(errno.ENOENT, "No such file", str(data / "a.png"))
+
+    stub.hook = vanish
+    monkeypatch.setattr("nars.workers.join.time.sleep", lambda seconds: data.mkdir(exist_ok=True))
+    join(run.storage, "run", data=None, device="cpu", parent=None)
+    study = run.study()
+    assert len(trials(study)) == 3
+    assert [Record.of(trial).void for trial in study.trials] == [None, INTERRUPTED, None, None]
+
+
+def test_a_disk_without_room_is_reported_before_anything_is_trained(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nars.runs.run.shutil.disk_usage", lambda folder: SimpleNamespace(free=3e6))
+    with pytest.raises(RunError, match="only 3 MB are free there, a search needs 50"):
+        nars.search(config("2"), tmp_path / "run")
+    assert stub.trained == []

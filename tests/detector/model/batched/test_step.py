@@ -98,8 +98,7 @@ def test_a_pyramid_pools_a_whole_batch_as_one_image_after_the_other() -> None:
     corners = 200 * torch.rand(2, 6, 2, generator=generator)
     sides = torch.tensor([8.0, 60, 111, 113, 223, 300])[:, None].expand(2, 6, 2)
     boxes = torch.cat([corners, corners + sides], dim=2)
-    images = torch.tensor([0, 1]).repeat_interleave(6)
-    assert torch.equal(pooler.batched(maps, images, boxes.flatten(0, 1)), pooler(maps, list(boxes)))
+    assert torch.equal(pooler.batched(maps, boxes, torch.arange(12)), pooler(maps, list(boxes)))
 
 
 @pytest.mark.slow
