@@ -24,7 +24,7 @@ from detector.training.plan import plan, shorter_side
 from detector.training.progress import Epoch
 from detector.weights.saved import save_detector
 from nars.device import memory_errors
-from nars.errors import SpecError, TrialError
+from nars.errors import DataError, SpecError, TrialError
 from nars.foreign.parts import Part
 from nars.networks.latency import Latency
 from nars.space import Space
@@ -38,6 +38,9 @@ __all__ = ["Detection"]
 
 _SIDE_STEP = 16
 """Pixels between two shorter sides of a space that is made of classifiers."""
+
+_SCENES = "digit-scenes"
+"""The data whose images are never mirrored: a mirrored digit is not a digit."""
 
 
 class Detection(Task):
@@ -84,10 +87,13 @@ class Detection(Task):
     def suited(self, space: SearchSpace, *, mask: bool = False) -> SearchSpace:
         """The space as one of detectors; input sizes show objects as large as a space of classifiers does."""
         if isinstance(space, Space):
-            ends = {shorter_side(side, self.data) for side in (min(space.sides), max(space.sides))}
-            searched = Range(low=min(ends), high=max(ends), step=_SIDE_STEP)
+            ends = [shorter_side(side, self.data) for side in (min(space.sides), max(space.sides))]
+            low, high = (-(-side // _SIDE_STEP) * _SIDE_STEP for side in ends)
+            searched = Range(low=low, high=max(low, high), step=_SIDE_STEP)
             space = of_classifiers(space, spaces.space(spaces.DEFAULT), searched)
         assert isinstance(space, DetectorSpace)
+        if self.source == _SCENES and "flip" in space.recipe:
+            space = space.replace(recipe={**space.recipe, "flip": 0.0})
         return space.segmenting(mask)
 
     def latency(self, candidate: Trainable) -> Latency:
@@ -105,7 +111,9 @@ class Detection(Task):
                 assert isinstance(candidate, Candidate)
                 planned = plan(candidate.architecture, self.data, self.device)
                 return planned.build(self.num_classes, seed), Training.of_recipe(candidate.recipe)
-        except SpecError as error:
+        except (SpecError, DataError) as error:
+            if isinstance(error, DataError) and not isinstance(candidate, DetectorCandidate):
+                raise  # no classifier of the search would fit the data
             raise TrialError(f"{candidate.title} makes no detector: {error}") from None
 
     def run(

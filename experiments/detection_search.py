@@ -24,6 +24,8 @@ import torch
 
 from detector.data.check import usable
 from detector.model.cost import DetectorCost, count
+from detector.space.candidate import DetectorCandidate
+from detector.space.planned import plan_candidate
 from detector.training.hyperparameters import Training
 from detector.training.loop import train
 from detector.training.plan import plan
@@ -31,7 +33,7 @@ from experiments.resumable import workers
 from nars.cli import main as nars
 from nars.runs.run import open_run
 from nars.searching.results import best_candidate, trials_table, winner
-from nars.spec import Candidate
+from nars.spec import Candidate, Trainable
 
 FOLDER = Path("build/detection_search")
 """Run folders of both searches."""
@@ -43,7 +45,7 @@ CPU = torch.device("cpu")
 """Everything runs here, so that times compare."""
 
 
-def searched(name: str, *options: str) -> Candidate:
+def searched(name: str, *options: str) -> Trainable:
     """Start, continue or just read a search; return its winner."""
     folder, started = FOLDER / name, time.perf_counter()
     if nars(["search", "--max-macs", "1M", "--run", str(folder), *options]):
@@ -56,11 +58,16 @@ def searched(name: str, *options: str) -> Candidate:
     return best_candidate(run.config, winner(run.study(), run.config))
 
 
-def measure(candidate: Candidate, epochs: int, seed: int) -> tuple[float, float, float, DetectorCost]:
+def measure(candidate: Trainable, epochs: int, seed: int) -> tuple[float, float, float, DetectorCost]:
     """AP, AP50, seconds and cost of the architecture as a detector, trained by the detector's recipe."""
     torch.set_num_threads(1)
     data = usable(SCENES, drop_bad=False)
-    model = plan(candidate.architecture, data, CPU).build(len(data.classes), seed)
+    if isinstance(candidate, DetectorCandidate):
+        planned = plan_candidate(candidate, data, CPU)
+    else:
+        assert isinstance(candidate, Candidate)
+        planned = plan(candidate.architecture, data, CPU)
+    model = planned.build(len(data.classes), seed)
     cost = count(model)
     trained = train(model, data, Training(epochs=epochs, flip=0.0), device=CPU, seed=seed)
     scores = trained.evaluation.boxes

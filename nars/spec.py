@@ -293,12 +293,18 @@ class Candidate(Trainable):
         return self.replace(data=data)
 
 
+_ELSEWHERE = {"detector_candidate": ("detector", "nars detect train")}
+"""Kinds of files that are none of these here, with their names and the commands that take them."""
+
+
 def read(path: str | Path) -> Architecture | Recipe | Candidate:
     """Read a YAML file of any of these kinds. Raises `SpecError`."""
     kinds: dict[str, type[Architecture] | type[Recipe] | type[Candidate]]
     kinds = {"architecture": Architecture, "recipe": Recipe, "candidate": Candidate}
     text = read_text(path)
     kind = kind_of(text, str(path))
+    if kind in _ELSEWHERE:
+        raise SpecError(f"{path} is a {_ELSEWHERE[kind][0]}: `{_ELSEWHERE[kind][1]} {path}` takes it")
     if kind not in kinds:
         raise SpecError(f"{path}: kind is {kind!r}; valid: {', '.join(kinds)}")
     return kinds[kind].from_yaml(text, str(path))

@@ -10,6 +10,7 @@ import click
 
 from detector.cli.options import DATA, drop_bad_option, workers_option
 from detector.model.settings import Settings
+from detector.space.candidate import DetectorCandidate
 from detector.training.hyperparameters import Training
 from nars.cli.commands import GroupedCommand
 from nars.cli.options.fields import given, options_of
@@ -155,6 +156,7 @@ def train_command(
     from detector.cli.display import logging_to_stderr, progress
     from detector.data.check import usable
     from detector.evaluation.remarks import remarks
+    from detector.space.planned import plan_candidate
     from detector.training import loop
     from detector.training.plan import plan
 
@@ -166,14 +168,17 @@ def train_command(
             with naming_source(data, arch):
                 records = usable(data_name, drop_bad=drop_bad)
             say_parts(records.parts, quiet=quiet)
-            planned = plan(
-                source.detector,
-                records,
-                torch_device,
-                weights=start,
-                settings=given(Settings, fields),
-                fit_anchors=None if anchors is None else anchors == "auto",
-            )
+            settings = given(Settings, fields)
+            fit = None if anchors is None else anchors == "auto"
+            detector = source.detector
+            if isinstance(detector, DetectorCandidate):
+                planned = plan_candidate(
+                    detector, records, torch_device, weights=start, settings=settings, fit_anchors=fit
+                )
+            else:
+                planned = plan(
+                    detector, records, torch_device, weights=start, settings=settings, fit_anchors=fit
+                )
             model = planned.build(len(records.classes), seed)
             if unused and not quiet:
                 click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)
@@ -214,9 +219,9 @@ def _show(trained: TrainedDetector, output: Path, said: list[str], as_json: bool
 class _Source:
     """The content of ARCH."""
 
-    detector: Architecture | SavedDetector | str
+    detector: Architecture | DetectorCandidate | SavedDetector | str
     """The first argument of `plan`; a name is that of a published detector."""
-    recipe: Recipe | None = None
+    recipe: Recipe | Training | None = None
     """The recipe in ARCH, if there is one."""
     data: str | None = None
     """The data named in ARCH, if there are any."""
@@ -224,10 +229,14 @@ class _Source:
 
 def _source(arch: str) -> _Source:
     """Read ARCH, or look up its name. Raises `UsageError`, `SpecError`, `WeightsError`."""
+    from nars.documents import kind_of, read_text
     from nars.searching import catalogue
     from nars.spec import Candidate, read
 
     if arch.endswith((".yaml", ".yml")):
+        if kind_of(read_text(arch), arch) == DetectorCandidate.kind:
+            found = DetectorCandidate.load(arch)
+            return _Source(found, found.recipe, found.data)
         document = read(arch)
         if isinstance(document, Candidate):
             return _Source(document.architecture, document.recipe, document.data)
@@ -243,7 +252,9 @@ def _source(arch: str) -> _Source:
     return _Source(arch)
 
 
-def _inherited(init: str, source: Architecture | SavedDetector | str, arch: str, seed: int) -> Checkpoint:
+def _inherited(
+    init: str, source: Architecture | DetectorCandidate | SavedDetector | str, arch: str, seed: int
+) -> Checkpoint:
     """The weights that ARCH inherits from the parent `init`.
 
     Raises `UsageError` for a detector, and for a parent what `nars.parents.sources.parent` raises, or
@@ -274,13 +285,15 @@ def _check_published(name: str, architectures: list[str]) -> None:
 
 
 def _training(
-    recipe_file: str | None, recipe: Recipe | None, data: str, options: dict[str, Any]
+    recipe_file: str | None, recipe: Recipe | Training | None, data: str, options: dict[str, Any]
 ) -> tuple[Training, tuple[str, ...]]:
     """The recipe's settings, overridden by the options, and the recipe's fields that do not apply."""
     from nars.searching import catalogue
 
     if recipe_file is not None:
         recipe = catalogue.recipe(recipe_file)
+    if isinstance(recipe, Training):
+        return recipe.replace(**options), ()
     if data == _SCENES:
         options = {"flip": 0.0} | options
     if recipe is None:

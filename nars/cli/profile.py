@@ -45,6 +45,9 @@ def profile_command(
     """
     from nars.searching.catalogue import candidate
 
+    if _is_detector(arch):
+        _profile_detector(arch, classes, as_json)
+        return
     architecture = candidate(arch).architecture
 
     from nars.device import resolve
@@ -65,6 +68,27 @@ def profile_command(
     plain_console().print(costs.table())
     if share is not None:
         click.echo(f"inherits {share:.1%} of its parameters from {init}")
+
+
+def _is_detector(arch: str) -> bool:
+    """Whether a file has a searched detector, which is counted as a whole."""
+    from nars.documents import kind_of, read_text
+
+    return arch.endswith((".yaml", ".yml")) and kind_of(read_text(arch), arch) == "detector_candidate"
+
+
+def _profile_detector(arch: str, classes: int, as_json: bool) -> None:
+    """Print MACs of each part and parameters of a detector, at its shorter x longer side."""
+    from detector.cli.display import show_cost
+    from detector.model.cost import count_parts
+    from detector.space.candidate import DetectorCandidate
+
+    found = DetectorCandidate.load(arch)
+    cost = count_parts(found.architecture, found.settings, classes)
+    if as_json:
+        click.echo(to_json(vars(cost) | {"macs": cost.macs}))
+    else:
+        show_cost(cost, None)
 
 
 def _inherited(architecture: Architecture, classes: int, init: str) -> float | None:

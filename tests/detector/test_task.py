@@ -9,12 +9,17 @@ import torch
 from toys import PARTS, squares
 
 from detector.data.coco import write
+from detector.model.cost import count
+from detector.model.detector import Detector
+from detector.space.candidate import DetectorCandidate
 from detector.task import Detection
 from detector.weights.saved import load_detector
 from nars import tasks
 from nars.cli import main
 from nars.errors import TrialError
+from nars.runs.run import open_run
 from nars.spec import Architecture, Block, Candidate, Recipe
+from nars.trials import Record
 
 CPU = torch.device("cpu")
 
@@ -63,13 +68,33 @@ def test_search_for_detectors(
     monkeypatch.setenv("NARS_CACHE", str(tmp_path / "cache"))
     write(squares(train=8, val=4), tmp_path / "squares")
     (tmp_path / "tiny.yaml").write_text(SPACE)
-    command = "search --task detection --data squares --space tiny.yaml --budget 2 --workers 1 --run run"
+    command = "search --task detection --data squares --space tiny.yaml --max-macs 2M --budget 2"
+    command += " --workers 1 --run run"
     assert main(command.split()) == 0
     assert "winner: val ap 0." in capsys.readouterr().out
-    assert "architecture" in (tmp_path / "run" / "best.yaml").read_text()
+    assert "kind: detector_candidate" in (tmp_path / "run" / "best.yaml").read_text()
+    assert main(["train", "run/best.yaml"]) == 2
+    assert "best.yaml is a detector: `nars detect train run/best.yaml` takes it" in capsys.readouterr().err
+    assert main(["profile", "run/best.yaml", "--classes", "3"]) == 0
+    assert "M MACs at" in capsys.readouterr().out
+    assert main(["detect", "train", "run/best.yaml", "-o", "trained", "--epochs", "1"]) == 0
+    capsys.readouterr()
+    _held_to_its_limit(tmp_path / "run")
     assert load_detector("run/weights/best.pt").data == "squares"
     assert main([*command.split(), "--finish", "1"]) == 0
     assert "finished in 1 epoch: val ap 0." in capsys.readouterr().out
     assert load_detector("run/weights/finished.pt").classes == load_detector("run/weights/best.pt").classes
     assert main(["export", "best-arch", "--run", "run", "--format", "onnx", "-o", "best.onnx"]) == 2
     assert "nars detect export run/weights/best.pt --format onnx" in capsys.readouterr().err
+
+
+def _held_to_its_limit(folder: Path) -> None:
+    """Every trained candidate, built and counted, is within the limit of its search."""
+    run = open_run(folder)
+    trained = [trial for trial in run.study().get_trials() if trial.state.name == "COMPLETE"]
+    assert trained
+    for trial in trained:
+        candidate = run.config.space.decode(trial.params)
+        assert isinstance(candidate, DetectorCandidate)
+        cost = count(Detector(candidate.architecture, 3, candidate.settings))
+        assert cost.macs == Record.of(trial).measured["macs"] <= run.config.limits["macs"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import toys
 
 from detector.model.catalogue import published, published_settings
 from detector.model.cost import count
@@ -15,6 +16,7 @@ from detector.space.candidate import DetectorCandidate
 from detector.space.conversion import of_classifiers
 from detector.space.space import DetectorSpace
 from detector.space.spaces import DEFAULT, space
+from detector.task import Detection
 from detector.training.hyperparameters import Training
 from nars.errors import InfeasibleError, SpecError, UsageError
 from nars.space import feasible
@@ -144,3 +146,10 @@ def test_a_space_without_two_downsamplings_makes_no_detector() -> None:
     flat = micro.replace(stages=micro.stages[:3])
     with pytest.raises(UsageError, match="needs networks with 2 downsamplings or more, space micro has 1"):
         of_classifiers(flat, OPEN, resolution=64)
+
+
+def test_digits_are_not_mirrored_and_sizes_are_whole_steps() -> None:
+    task = Detection(toys.squares(), torch.device("cpu"), "digit-scenes")
+    assert task.suited(OPEN).fixed["recipe.flip"] == 0.0
+    made = task.suited(classifiers("micro").replace(resolution={"low": 20, "high": 40, "step": 4}))
+    assert all(side % 16 == 0 for side in made.sides)

@@ -120,3 +120,23 @@ def test_many_differences_are_all_named_but_of_a_space_only_the_first() -> None:
     assert "space tiny is not micro: " in message
     assert " more; seed was 0, now 1" in message
     assert len(message) < 600
+
+
+def test_a_detection_search_of_version_0_1_is_read_and_not_continued() -> None:
+    earlier = config(task="detection", objectives=("ap",))  # in a space of classifiers
+    assert SearchConfig.from_yaml(earlier.to_yaml()) == earlier
+    with pytest.raises(
+        RunError, match=r"here holds a detection search of version 0.1, whose limits .* not cont"
+    ):
+        earlier.check_continues(earlier, "here")
+
+
+def test_a_space_of_detectors_is_read_as_such() -> None:
+    from detector.space.spaces import DEFAULT
+    from detector.space.spaces import space as detectors
+
+    now = config(task="detection", objectives=("ap",), space=detectors(DEFAULT).for_classes(3))
+    again = SearchConfig.from_yaml(now.to_yaml())
+    assert again == now
+    assert again.space.fingerprint == now.space.fingerprint
+    now.check_continues(again, "here")
