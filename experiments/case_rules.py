@@ -369,7 +369,7 @@ _BORDER = {
     "predict_own_output": _script(
         "K13",
         _every(
-            _last_lines(2, r"^im200\d\.jpg$"),
+            _last_lines(2, r"im200\d\.png$"),
             _either(_says(r"-\S+ \d+ .* sheet\.jpg"), _says("nars: .*sheet.jpg")),
         ),
     ),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the space and the sampler need no torch
 
 __all__ = [
     "FrozenStudy",
+    "all_trials",
     "blend",
     "hypervolume",
     "non_domination_ranks",
@@ -43,6 +44,11 @@ def set_trial_attribute(study: Study, trial: FrozenTrial, key: str, value: Any) 
     A sampler, and a process that takes over after a crash, have only the frozen trial.
     """
     study._storage.set_trial_user_attr(trial._trial_id, key, value)
+
+
+def all_trials(study: Study) -> list[FrozenTrial]:
+    """Return the trials of a study, also of one that hides those of other brackets."""
+    return study._storage.get_all_trials(study._study_id, deepcopy=False)
 
 
 def study_attribute(study: Study, key: str) -> Any:

@@ -32,5 +32,7 @@ def test_files_of_the_reading_path_exist() -> None:
 
 
 def test_python_is_python() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    ast.parse(code)
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for code in blocks:
+        ast.parse(code)

@@ -23,7 +23,7 @@ def remarks(subset: Subset) -> list[str]:
     said = []
     if crowded:
         images = f"{len(crowded)} of {len(subset.images)} {subset.name} images have more objects"
-        rule = f"AP and recall count the {_COUNTED} surest detections of an image"
+        rule = f"AP and recall count {_COUNTED} detections an image, the surest"
         said.append(f"{rule}; {images} (up to {max(crowded)})")
     if objects and (missing := _missing([annotation.area for annotation in objects])):
         said.append(f"no {' and no '.join(missing)} objects in {subset.name}: their AP is not measured")

@@ -21,6 +21,9 @@ from nars.trials import REFUSED, Record, counts, labels
 
 __all__ = ["Exclusions", "History"]
 
+_FAILS = "nars: fails"
+"""The constraint that a failed trial breaks."""
+
 
 @dataclass(frozen=True)
 class History:
@@ -78,6 +81,14 @@ class History:
         if known is None and self.plain and trial.state == TrialState.COMPLETE:
             known = list(trial.values)  # Optuna lets none be NaN
         return known
+
+    def constraints(self, trial: FrozenTrial) -> dict[str, float]:
+        """Constraints of a finished trial that a predictor learns, 0 or less if they are met.
+
+        In a plain study one of them is not to fail: where many trials fail, few are worth a try.
+        """
+        known = {name: value for name, value in trial.constraints.items() if name not in self.limits}
+        return known | {_FAILS: 1.0 if trial.state == TrialState.FAIL else -1.0} if self.plain else known
 
     def exclusions(self, trials: Sequence[FrozenTrial]) -> Exclusions:
         """Genotypes that must not be proposed if there are these trials."""

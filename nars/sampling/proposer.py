@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 
+from nars.internals import all_trials
 from nars.predictors import Predictor, PredictorName, make_predictor
 from nars.sampling.feasibility import Feasibility
 from nars.sampling.history import History
@@ -102,13 +103,15 @@ class Proposer:
         start = self.rounds.start(place)
         labelled = self.history.labelled(study, before[:start])
         batch = self._round_batch(study, before[:start], labelled) if start else self.first_candidates
-        others = [other for other in trials if other.number != trial.number]
+        # Under Hyperband a study shows one bracket; what others have tried is not repeated either.
+        known = trials if len(trials) > trial.number else all_trials(study)
+        others = [other for other in known if other.number != trial.number]
         row = self._next(batch, place - start, others, np.random.default_rng([self.settings.seed, place]))
         genotype = genotypes.to_genotypes(self.domain, row[None])[0]
         if len(labelled) >= 2:
             fixed = trial.system_attrs.get("fixed_params", {})  # an enqueued trial keeps its values
             final = {name: fixed.get(name, value) for name, value in genotype.items()}
-            self._note_prediction(study, trial, final, labelled)
+            self._note_prediction(study, trial, final, self.predictions(study, labelled, before[:start]))
         return genotype
 
     def _next(
@@ -128,9 +131,9 @@ class Proposer:
         return row
 
     def _note_prediction(
-        self, study: Study, trial: FrozenTrial, genotype: Mapping[str, Any], labelled: Sequence[FrozenTrial]
+        self, study: Study, trial: FrozenTrial, genotype: Mapping[str, Any], predictions: Predictions
     ) -> None:
-        prediction = self.predictions(study, labelled).score(self.history.matrix([genotype]))
+        prediction = predictions.score(self.history.matrix([genotype]))
         if prediction is not None:
             write(study, trial, Record(predicted=prediction[0], predicted_sd=prediction[1]))
 
@@ -164,26 +167,26 @@ class Proposer:
 
         Those `before`, by default the same, tell where constraints hold. The most recent result is cached.
         """
-        key = _round_key(study, labelled, labelled)
+        before = labelled if before is None else before
+        key = _round_key(study, before, labelled)
         if self._predictions is None or self._predictions[0] != key:
             matrix = self.history.matrix_of(labelled)
             values = self.history.values(study, labelled)
             maximized = [direction == StudyDirection.MAXIMIZE for direction in study.directions]
             names = self.settings.objectives
             signs = {name: 1.0 if up else -1.0 for name, up in zip(names, maximized, strict=True)}
-            feasible = self._feasibility(labelled if before is None else before)
+            feasible = self._feasibility(before)
             fitted = Predictions.fitted(self.domain, self.predictor, signs, matrix, values, feasible)
             self._predictions = key, fitted
         return self._predictions[1]
 
     def _feasibility(self, trials: Sequence[FrozenTrial]) -> Feasibility:
         """Predicts the constraints that these trials measured; limits are known without a prediction."""
-        limits, rows, constraints = self.settings.limits, [], []
-        for trial in self.history.proposed(trials):
-            if measured := {name: value for name, value in trial.constraints.items() if name not in limits}:
-                rows.append(trial)
-                constraints.append(measured)
-        return Feasibility.fitted(self.predictor, self.history.matrix_of(rows), constraints)
+        tried = [trial for trial in self.history.proposed(trials) if trial.state.is_finished()]
+        measured = [self.history.constraints(trial) for trial in tried]
+        rows = [at for at, constraints in enumerate(measured) if constraints]
+        matrix = self.history.matrix_of([tried[at] for at in rows])
+        return Feasibility.fitted(self.predictor, matrix, [measured[at] for at in rows])
 
 
 _RoundKey = tuple[str, int, tuple[int, ...]]

@@ -127,7 +127,7 @@ class NarsSampler(BaseSampler):
         if self._constraints_func is not None:
             try:
                 note_constraints(self._constraints_func, study, trial, state)
-            except ValueError as error:
+            except Exception as error:  # whatever a user's function may raise
                 raise UsageError(f"constraints_func of NarsSampler, trial {trial.number}: {error}") from error
 
     def proposer(self, study: Study, search_space: Mapping[str, BaseDistribution] | None = None) -> Proposer:

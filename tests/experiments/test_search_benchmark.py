@@ -32,7 +32,7 @@ from nars.errors import InfeasibleError, UsageError
 from nars.space.values import contains
 
 BUDGET = 14  # two beyond the random start of the longest
-NEEDS = {"smac": "smac", "cma-es": "cmaes"}
+NEEDS = {"botorch": "botorch", "smac": "smac", "cma-es": "cmaes"}
 
 
 def needed(name: str) -> None:

@@ -8,8 +8,18 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from optuna.trial import TrialState
 
-from nars.internals import hypervolume, non_domination_ranks, set_trial_attribute, uploads
+from nars.internals import (
+    all_trials,
+    hypervolume,
+    non_domination_ranks,
+    note_constraints,
+    set_study_attribute,
+    set_trial_attribute,
+    study_attribute,
+    uploads,
+)
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = {"optuna", "torch", "torchvision", "sklearn", "numpy", "pandas", "click", "pydantic", "scipy"}
@@ -31,6 +41,23 @@ def test_the_files_of_a_trial_are_known_before_they_are_whole(tmp_path: Path) ->
         artifact_store=store, file_path=str(tmp_path / "file"), study_or_trial=trial
     )
     assert uploads(study.trials[0]) == [name]
+
+
+def test_a_study_of_one_bracket_hides_neither_trials_nor_attributes() -> None:
+    study = optuna.create_study()
+    study.ask()
+    set_study_attribute(study, "seed", 3)
+    assert study.user_attrs == {"seed": 3}
+    assert study_attribute(study, "seed") == 3
+    assert study_attribute(study, "other") is None
+    assert [trial.number for trial in all_trials(study)] == [0]
+
+
+def test_constraints_of_a_function() -> None:
+    study = optuna.create_study()
+    study.ask()
+    note_constraints(lambda trial: (1.0, -2.0), study, study.trials[0], TrialState.COMPLETE)
+    assert study.trials[0].constraints == {"0": 1.0, "1": -2.0}
 
 
 def test_hypervolume() -> None:

@@ -12,6 +12,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler,
 
 from experiments.search_benchmark.opponents import ablations
 from experiments.search_benchmark.opponents.base import Opponent, Optimizer, single_objective
+from experiments.search_benchmark.opponents.botorch import BoTorch
 from experiments.search_benchmark.opponents.models import ExpectedImprovement, Ridge, UpperConfidence
 from experiments.search_benchmark.opponents.optuna_samplers import CubeOptimizer, StudyOptimizer, ordinal
 from experiments.search_benchmark.opponents.simple import AgingEvolution, LocalMutation, Random
@@ -80,5 +81,6 @@ OPPONENTS: dict[str, Opponent] = {
     "ridge": Opponent(Ridge),
     "gp-ei": Opponent(ExpectedImprovement),
     "gp-ucb": Opponent(UpperConfidence),
+    "botorch": Opponent(BoTorch, most_seeds=20, most_budget=64),
     "smac": Opponent(Smac, applies=single_objective, most_seeds=10, most_budget=64),
 }

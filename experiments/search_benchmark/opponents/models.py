@@ -22,13 +22,15 @@ from experiments.search_benchmark.opponents.base import Optimizer, scalarisation
 from experiments.search_benchmark.problem import Array, Problem
 from nars.space.genotypes import Matrix, mutate
 
-__all__ = ["ExpectedImprovement", "Ridge", "UpperConfidence"]
+__all__ = ["ExpectedImprovement", "ModelBased", "Promise", "Ridge", "UpperConfidence"]
 
 Promise = Callable[[Matrix], Array]
 """The expected gain [n] from training candidates [n, d]."""
 
 
-class _ModelBased(Optimizer):
+class ModelBased(Optimizer):
+    """Random candidates first, then the most promising that a climb finds, batch after batch."""
+
     first, pool, parents = 12, 1000, 10
     rounds, kept, children = 4, 40, 20  # of the climb
 
@@ -103,7 +105,7 @@ def _rows_in(matrix: Matrix, other: Matrix) -> NDArray[np.bool_]:
     return np.array([row.tobytes() in known for row in matrix], dtype=bool)
 
 
-class Ridge(_ModelBased):
+class Ridge(ModelBased):
     """The largest prediction of a linear model, which has no uncertainty."""
 
     penalty = 1.0
@@ -122,7 +124,7 @@ class Ridge(_ModelBased):
         return promise
 
 
-class ExpectedImprovement(_ModelBased):
+class ExpectedImprovement(ModelBased):
     """A Gaussian process; its expected improvement over the best prediction for a measured candidate."""
 
     _hyper: Hyperparameters | None = None

@@ -67,7 +67,7 @@ def test_crowded_images_and_sizes_without_objects_are_said() -> None:
     first = val.annotations[0]._replace(area=100.0)
     small = replace(val, annotations=tuple(first._replace(id=number) for number in range(225)))
     crowded, sizes = remarks(small)
-    assert "the 100 surest detections of an image; 1 of 2 val images have more objects (up to 225)" in crowded
+    assert "100 detections an image, the surest; 1 of 2 val images have more objects (up to 225)" in crowded
     assert sizes == "no medium and no large objects in val: their AP is not measured"
     of_all = [first._replace(area=area) for area in (100.0, 2000.0, 20000.0)]
     assert remarks(replace(val, annotations=tuple(of_all))) == []

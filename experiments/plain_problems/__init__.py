@@ -1,0 +1,1 @@
+"""A comparison of samplers in plain Optuna studies. See README.md."""

@@ -1,0 +1,89 @@
+"""Costs known beforehand: limits hold, and mistakes of a user's function are one line."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import Trial
+
+import nars
+from nars.errors import UsageError
+from nars.sampling.sampler import NarsSampler
+
+SPACE: dict[str, BaseDistribution] = {
+    "width": IntDistribution(1, 64),
+    "depth": IntDistribution(1, 8),
+    "rate": FloatDistribution(1e-4, 1, log=True),
+    "kind": CategoricalDistribution(["thin", "wide"]),
+    "scale": IntDistribution(2, 2),
+}
+
+
+def costs(params: dict[str, Any]) -> dict[str, Any]:
+    return {"weights": params["scale"] * params["width"] * params["depth"]}
+
+
+def one_by_one(params: dict[str, Any]) -> dict[str, Any]:
+    return costs(params) if params["kind"] == "thin" else {"weights": 0.0}
+
+
+def objective(trial: Trial) -> float:
+    size = trial.suggest_int("width", 1, 64) * trial.suggest_int("depth", 1, 8)
+    rate = trial.suggest_float("rate", 1e-4, 1, log=True)
+    trial.suggest_categorical("kind", ["thin", "wide"])
+    return -math.log(size) + (math.log10(rate) + 2) ** 2
+
+
+def test_limits_hold_for_every_trial_and_the_best_is_near_them() -> None:
+    study = optuna.create_study(sampler=NarsSampler(SPACE, costs=costs, limits={"weights": 200}, seed=0))
+    study.optimize(objective, n_trials=16)
+    weights = [2 * trial.params["width"] * trial.params["depth"] for trial in study.trials]
+    assert max(weights) <= 200
+    assert study.best_value < -math.log(90)
+
+
+def test_a_cost_can_be_an_objective_that_is_known() -> None:
+    sampler = NarsSampler(SPACE, costs=costs, objectives=("loss", "weights"), seed=0)
+    study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+    study.optimize(lambda t: (objective(t), 2.0 * t.params["width"] * t.params["depth"]), n_trials=9)
+    assert set(sampler.proposer(study).predictions(study, study.trials).predictors) == {"loss"}
+
+
+def test_a_function_of_single_values_is_wrapped() -> None:
+    sampler = NarsSampler(SPACE, costs=nars.each(one_by_one), limits={"weights": 20}, seed=0)
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(objective, n_trials=8)
+    assert all(one_by_one({**trial.params, "scale": 2})["weights"] <= 20 for trial in study.trials)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (one_by_one, "costs= of NarsSampler failed: .*wrap a function of single values: costs=nars.each"),
+        (lambda p: {"weights": p["widht"]}, "costs= of NarsSampler failed: KeyError: 'widht'"),
+        (lambda p: {"weights": p["width"] * math.nan}, "'weights' is nan for .*width=.*; it must be finite"),
+        (lambda p: {"weights": [1, 2, 3]}, r"'weights' must be \d+ numbers, one a candidate"),
+        (lambda p: {"weights": p["kind"]}, "'weights' must be"),
+        (lambda p: p["width"], "must return costs by name, got ndarray"),
+    ],
+)
+def test_mistakes_of_the_function(function: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        optuna.create_study(sampler=NarsSampler(SPACE, costs=function, limits={"weights": 99})).ask(SPACE)
+
+
+def test_costs_are_asked_for_many_at_a_time() -> None:
+    sizes: list[int] = []
+
+    def counting(params: dict[str, Any]) -> dict[str, Any]:
+        sizes.append(len(params["width"]))
+        return costs(params)
+
+    study = optuna.create_study(sampler=NarsSampler(SPACE, costs=counting, limits={"weights": 200}, seed=0))
+    study.optimize(objective, n_trials=7)
+    assert np.max(sizes) >= 128
