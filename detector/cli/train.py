@@ -36,7 +36,7 @@ _SCENES = "digit-scenes"
 """The data set that comes with nars. It is not mirrored unless asked: a mirrored digit is not a digit."""
 
 GROUPS = {
-    "Data": ("data", "drop_bad", "workers"),
+    "Data": ("data", "drop_bad", "also_from", "workers"),
     "Training": (
         "init",
         "weights",

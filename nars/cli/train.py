@@ -38,7 +38,7 @@ _AUTO = "auto"
 """The name that leaves the choice of the parent to the images."""
 
 GROUPS = {
-    "Data": ("data", "drop_bad"),
+    "Data": ("data", "drop_bad", "also_from"),
     "Start": ("init", "weights"),
     "Recipe, instead of that in ARCH": ("recipe", *Recipe.model_fields),
     "Training": ("metric", "patience", "seed", "device"),

@@ -353,7 +353,7 @@ def test_slow_opponents_are_compared_where_they_were_run() -> None:
     found = [("one", name, seed, budget, 0.1) for name, every in runs.items() for seed, budget in every]
     frame = pd.DataFrame(found, columns=["task", "opponent", "seed", "budget", "regret"])
     some = beside(frame, "smac")
-    assert {*SLOW} == {"smac", "optuna-gp"}
+    assert {*SLOW} == {"smac", "optuna-gp", "botorch"}
     assert sorted(zip(some["opponent"], some["seed"], some["budget"], strict=True)) == [
         ("nars", 1, 16),
         ("smac", 1, 16),

@@ -92,7 +92,9 @@ def test_a_mistake_is_one_line_and_exit_2(
     assert main(["detect", *arguments.split()]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
-    assert len(captured.err.strip().splitlines()) == 1
+    *parts, mistake = captured.err.strip().splitlines()
+    assert mistake.startswith("nars: ")
+    assert all(line.startswith(("train: ", "val: ")) for line in parts)  # what the data are
     assert not (folder / "run").exists()
 
 
@@ -169,7 +171,7 @@ def test_data_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "3 errors" in captured.err
 
     assert main(["data", "check", "bad", "--json"]) == 2
-    findings = json.loads(capsys.readouterr().out)
+    findings = json.loads(capsys.readouterr().out)["findings"]
     assert {"severity", "code", "file", "id"} <= set(findings[0])
     assert main(["data", "check", "bad", "--fix", "mended"]) == 0
     assert main(["data", "check", "mended"]) == 0

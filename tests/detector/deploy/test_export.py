@@ -155,7 +155,7 @@ def test_onnx_runtime_reaches_the_same_ap(onnx_file: Path) -> None:
 
 def test_wrong_files_are_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = [torch.rand(3, 4), torch.ones(3), torch.ones(3), torch.zeros(3)]
-    monkeypatch.setitem(exporting._RUNS, "torchscript", lambda _, batches: [other] * len(batches))
+    monkeypatch.setitem(exporting.RUNS, "torchscript", lambda _, batches: [other] * len(batches))
     with pytest.raises(ExportError, match="torchscript file deviates from the detector by inf"):
         export(saved(), data(), tmp_path / "toy", "torchscript")
     assert not list(tmp_path.iterdir())

@@ -160,7 +160,7 @@ def test_a_run_keeps_its_files_in_its_folder_wherever_that_is(run: Run, tmp_path
 
 
 def test_a_worker_with_a_database_finds_the_folder_of_the_run(run: Run, tmp_path: Path) -> None:
-    run = Run(run.folder, run.config, f"sqlite:///{tmp_path}/study.db", run.name)
+    run = Run(run.folder, run.config, f"sqlite:///{tmp_path}/study.db", run.name, starts=True)
     study = run.study()
     assert store_of_worker(study, run.storage) is None
     store = store_of_run(run.folder, study)

@@ -36,7 +36,6 @@ from nars.searching.samplers import SAMPLERS
 from nars.searching.wrappers import SearchSampler
 from nars.studies import write_code_version
 from nars.trials import INTERRUPTED, REFUSED, Record
-from nars.workers import trial as trial_module
 from nars.workers import worker
 from nars.workers.join import join
 from nars.workers.search import Search
@@ -426,7 +425,7 @@ def test_epochs_of_a_proposal_are_reserved_before_it_is_known(stub: type[StubTas
     """Another worker that asks in the meantime must not take them, too."""
     given = config("50ep")
     study = start_run(tmp_path / "run", given, None).study()
-    signature = Record(worker="me", epochs=trial_module.most_epochs(given.space))
+    signature = Record(worker="me", epochs=given.space.most_epochs)
     study.sampler = SearchSampler.of(given, given.space, signature)
     study.ask()
     assert given.total.spent(study.trials) == 5  # the longest training of the space
