@@ -19,7 +19,7 @@ from nars.files import write_whole
 from nars.foreign.files import Finder
 from nars.foreign.names import split_of
 from nars.foreign.numbers import real, whole
-from nars.foreign.paths import read_bytes
+from nars.foreign.paths import copied, inside, read_bytes
 from nars.foreign.text import decoded
 from nars.foreign.values import class_name
 
@@ -219,7 +219,8 @@ def _found(
 ) -> tuple[tuple[ImageRecord, ...], list[str]]:
     """The images with files that are there, and the names under which others were found in `within`.
 
-    An image of a `split` is not taken from the folder of another one.
+    An image of a `split` is not taken from the folder of another one. Raises `DataError` for a name that
+    leads to a file outside of the data set.
     """
     finder = Finder(within, SUFFIXES) if within is not None else None
     found: list[str] = []
@@ -233,8 +234,16 @@ def _found(
                 found.append(file.as_posix())
                 relative = Path(os.path.relpath(finder.root / file, root)).as_posix()
                 image = image._replace(file=relative)
+        _check_inside(image, root, root if within is None else within)
         records.append(image)
     return tuple(records), found
+
+
+def _check_inside(image: ImageRecord, root: Path, data: Path) -> None:
+    """Raise `DataError` if an image's name leads to a file outside of the data set in the folder `data`."""
+    named = PurePosixPath(image.file)
+    if (named.is_absolute() or ".." in named.parts) and _is_file(root / image.file):
+        inside(root / image.file, data)
 
 
 def _are_objects(rows: object) -> TypeGuard[list[dict[str, Any]]]:
@@ -271,7 +280,7 @@ def _write_subset(subset: Subset, folder: Path) -> None:
         target = folder / file
         target.parent.mkdir(parents=True, exist_ok=True)
         if subset.pixels is None:
-            shutil.copyfile(subset.path(image), target)
+            shutil.copyfile(copied(subset.path(image), subset.root.parent), target)
         else:
             Image.fromarray(subset.pixels[image.id]).save(target, format="PNG")
         renamed.append(image._replace(file=file))

@@ -18,6 +18,7 @@ from nars.data.pictures import SUFFIXES, Picture, read_rgb
 from nars.errors import DataError, closest
 from nars.foreign.files import Finder
 from nars.foreign.names import split_of
+from nars.foreign.paths import inside
 from nars.foreign.text import read_text
 
 __all__ = ["TABLES", "named_classes", "table"]
@@ -96,7 +97,7 @@ def table(file: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageDa
 
 
 def _files(folder: Path, names: Sequence[str], column: _Column) -> list[Path]:
-    """The file of each row. Raises `DataError` for one that is not there."""
+    """The file of each row. Raises `DataError` for one that is not there, or outside of the data set."""
     finder = Finder(folder, SUFFIXES)
     files = []
     for number, name in enumerate(names):
@@ -108,7 +109,7 @@ def _files(folder: Path, names: Sequence[str], column: _Column) -> list[Path]:
                 hint = f"; {near}" if near else ""
                 raise DataError(f"{column.place(number)}: there is no file {file}{hint}")
             file = folder / found
-        files.append(file)
+        files.append(inside(file, folder))
     return files
 
 

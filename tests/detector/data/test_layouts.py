@@ -157,7 +157,8 @@ def test_written_data_read_back_equal_and_open_in_pycocotools(tmp_path: Path) ->
     assert tool.annToMask(tool.anns[2]).shape == (48, 64)
 
 
-def test_writing_keeps_inside_the_folder_and_apart(tmp_path: Path) -> None:
+def test_writing_keeps_inside_the_folder_and_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NARS_ALSO_FROM", str(tmp_path / "a"))
     data = coco.load(folders.coco(tmp_path / "a" / "b"))
     outside = tmp_path / "a" / "1.png"
     folders.picture(outside, 64, 48, seed=9)
@@ -229,3 +230,29 @@ def test_the_size_of_coco_is_read_in_seconds(tmp_path: Path) -> None:
     split = read_subset("train", path, [tmp_path])
     assert len(split.by_image) == 118_287
     assert time.process_time() - start < 60
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_name_that_leads_out_of_the_data_set_needs_to_be_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, absolute: bool
+) -> None:
+    outside = tmp_path / "private" / "picture.png"
+    folder = tmp_path / "sets" / "mine"
+    folders.coco(folder)
+    _move(folder / "train" / "1.png", outside)
+    path = folder / "train" / "annotations.json"
+    document = json.loads(path.read_text())
+    (named,) = (image for image in document["images"] if image["file_name"] == "1.png")
+    named["file_name"] = str(outside) if absolute else "../../../private/picture.png"
+    path.write_text(json.dumps(document))
+    with pytest.raises(
+        DataError, match=f"picture.png leads out of the data set.*--also-from {outside.parent}"
+    ):
+        coco.load(folder)
+    monkeypatch.setenv("NARS_ALSO_FROM", str(outside.parent))
+    data = coco.load(folder)
+    write(data, tmp_path / "copy")
+    monkeypatch.delenv("NARS_ALSO_FROM")
+    with pytest.raises(DataError, match="so it is not copied"):
+        write(data, tmp_path / "other")
+    assert not (tmp_path / "other").exists()

@@ -164,3 +164,15 @@ def test_a_bad_picture_of_a_table_is_named_or_left_out(folder: Path) -> None:
     with pytest.raises(DataError, match=r"cannot read image \S*3.png: not an image"):
         load(csv(folder, ROWS))
     assert len(load(csv(folder, ROWS), drop_bad=True).dropped) == 1
+
+
+def test_a_path_that_leads_out_of_the_data_set_needs_to_be_allowed(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "sets" / "mine"
+    inner.mkdir(parents=True)
+    rows = [[f"../../{name}", label] for name, label in ROWS]
+    with pytest.raises(DataError, match=f"leads out of the data set.*--also-from {folder / 'photos'}"):
+        load(csv(inner, rows))
+    monkeypatch.setenv("NARS_ALSO_FROM", str(folder))
+    assert len(load(csv(inner, rows)).train) == 12
