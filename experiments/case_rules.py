@@ -267,7 +267,7 @@ _TEXT_AND_NUMBERS = {
     ),
     "yolo_float_class": _check("K7", _either(_clean(6, 12), _every(_exits(2), _never("invalid literal")))),
     "yolo_commas": _check("K7", _every(_exits(2), _says("line 1", "comma"), _never("invalid literal"))),
-    "voc_numbers_comma": _check("K7", _every(_exits(2), _says("12,0"))),
+    "voc_numbers_comma": _check("K7", _every(_exits(2), _says("is not a number: '6,0'"))),
 }
 
 _DOCTOR = {
