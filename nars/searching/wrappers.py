@@ -16,8 +16,6 @@ from optuna.trial import FrozenTrial, TrialState
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.budget import Budget
 from nars.runs.config import SearchConfig
-from nars.sampling.preferred import far_apart
-from nars.sampling.strategy import Strategy
 from nars.searching.confirm import is_confirmation, next_to_confirm
 from nars.searching.samplers import make_sampler
 from nars.space import feasible, genotypes
@@ -82,10 +80,8 @@ class SearchSampler(BaseSampler):
     ) -> Self:
         """Make the sampler of a search over its domain, which learns from `foretold` as from a warm start.
 
-        These lessons are of architectures alone, so without a warm start its first recipes are spread evenly.
         A `budget` takes the place of the whole one.
         """
-        of_architectures = bool(foretold) and not config.warm_start
         inner = make_sampler(
             config.sampler,
             domain,
@@ -94,7 +90,6 @@ class SearchSampler(BaseSampler):
             config.seed,
             config.predictor,
             config.warm_start + foretold,
-            Strategy(prefer=far_apart) if of_architectures else None,
         )
         tries = 1 if config.sampler in SLOW else TRIES
         return cls(inner, domain, budget or config.total, config.limits, config.seed, signature, tries)

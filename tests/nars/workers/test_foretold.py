@@ -89,20 +89,6 @@ def test_too_few_are_no_lesson(oracle: Any) -> None:
     assert foretold(optuna.create_study(), CONFIG, CONFIG.space, StubTask.open("none", "cpu")) == ()
 
 
-def test_the_first_recipes_are_spread_if_only_architectures_are_known(oracle: Any) -> None:
-    oracle.failing = 1000
-    lessons = foretold(optuna.create_study(), CONFIG, CONFIG.space, oracle)
-    sixths = []
-    for warm_start in ((), lessons):
-        config = CONFIG.replace(warm_start=warm_start)
-        first = proposer_of(SearchSampler.of(config, CONFIG.space, Record(), foretold=lessons))
-        unit = CONFIG.space.dimensions.to_unit(first.first_candidates[:6])
-        rates = unit[:, list(CONFIG.space.distributions).index("recipe.lr")]
-        sixths.append(sorted(np.floor(6 * rates).tolist()))
-    assert sixths[0] == [0, 1, 2, 3, 4, 5]
-    assert sixths[1] != sixths[0]  # a warm start knows recipes, too, and is followed
-
-
 def test_workers_share_the_measurements(oracle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     oracle.failing = 1000
     (alone,) = foretold(optuna.create_study(), CONFIG, CONFIG.space, oracle)
