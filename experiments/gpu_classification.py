@@ -104,7 +104,7 @@ def first_steps(began: float, path: str) -> None:
         recipe = Recipe(epochs=1, lr=0.05, batch_size=64, ema=True)
         start = time.perf_counter()
         model = build(architecture, len(data.classes), recipe)
-        outputs = Outputs(on_step=lambda _: laps.append(time.perf_counter()))  # noqa: B023
+        outputs = Outputs(on_step=lambda _: laps.append(time.perf_counter()))  # noqa: B023 - used up in this round
         train(model, data, recipe, resolution=MICRO_SIDE, device=resolve("cuda"), seed=0, outputs=outputs)
         print(f"  candidate {number}: first step {laps[0] - start:.2f} s", flush=True)
         lap("  an epoch with its measurement")
