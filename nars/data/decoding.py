@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nars.data.cache import shared
+from nars.data.copies import shared_pictures
 from nars.data.images import ImageData
 from nars.data.pictures import READERS, Fit, Picture, read_square, with_remedy
 from nars.data.splits import MEMORY_LIMIT, DiskSplit, MemorySplit, Split
@@ -93,7 +94,8 @@ def from_pictures(
     old = _digest([*classes, "", *(earlier or content), "", *lines])
     new = _digest([*classes, "", *content, "", *dropped]) if earlier else old
     data = ImageData(name, classes, built["train"], built["val"], built["test"], new)
-    told = _parts(built, classes, absent, reading, whole=whole)
+    notes = {} if whole else shared_pictures(parts)
+    told = _parts(built, classes, absent, reading, notes, whole=whole)
     return replace(data, earlier_fingerprints=(old,) if earlier else (), dropped=lines, parts=told)
 
 
@@ -102,10 +104,11 @@ def _parts(
     classes: tuple[str, ...],
     absent: Sequence[str],
     reading: Reading,
+    further: Mapping[str, str],
     *,
     whole: bool,
 ) -> tuple[Part, ...]:
-    """A description of each split."""
+    """A description of each split, with `further` notes on some."""
     parts = []
     for split in ("train", "val", "test")[: 1 if whole else 3]:
         notes = reading.notes
@@ -113,6 +116,7 @@ def _parts(
             notes = (*notes, "not divided, since it is only measured")
         elif split in absent:
             notes = (*notes, "cut from train, since there is none")
+        notes += (further[split],) if split in further else ()
         passed = reading.passed.get(split, {})
         name = "all" if whole else split
         parts.append(Part(name, len(built[split]), classes, reading.layout, None, notes, passed))
