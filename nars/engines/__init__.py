@@ -1,4 +1,4 @@
-"""Where workers run: processes of this machine, a cluster of Ray, jobs of Slurm.
+"""Engines, the places in which workers run: this machine, a cluster of Ray, jobs of Slurm.
 
     from nars.engines.ray import Ray
     nars.search(data="photos/", storage="postgresql://nars@db/nars", engine=Ray("auto", gpus=0.25))

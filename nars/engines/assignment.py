@@ -1,4 +1,4 @@
-"""What every worker of a search is told, whichever engine starts it: the arguments of ``nars worker``."""
+"""The arguments of ``nars worker``, the same for every worker of a search and on every engine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nars.training.metrics import is_function
 __all__ = ["NARS", "THREADS", "Assignment", "last_error"]
 
 NARS = ("-m", "nars")
-"""What Python runs as ``nars``; an experiment with a task of its own has a module of its own."""
+"""Arguments with which Python runs ``nars``; an experiment with a task of its own has a module of its own."""
 
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 """Environment that limits a worker to one thread, since threads on busy cores slow each other down."""
@@ -40,7 +40,7 @@ class Assignment:
     run: Path
     """The run folder."""
     program: tuple[str, ...] = NARS
-    """What Python runs, on whatever machine."""
+    """Arguments with which Python runs nars, on whatever machine."""
     log: Path | None = None
     """The file that the output of workers is appended to; None lets it pass to the terminal."""
 

@@ -27,7 +27,7 @@ class End:
     error: str | None = None
     """The last error that it printed, if the engine knows that."""
     where: str = "see above"
-    """What to look at to learn more."""
+    """A clause that says how to learn more."""
     cancelled: bool = False
     """Whether somebody took it away from the engine, so no other is to take its place."""
 
