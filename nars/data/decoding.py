@@ -34,7 +34,7 @@ _PROBES = 64
 """How many pictures are looked at to choose the side for all."""
 
 _SHOWN = 3
-"""Classes that a warning names."""
+"""Classes or images that a warning names."""
 
 _VERSION = "squares 1"
 """Changes when the same file becomes other pixels."""
@@ -89,7 +89,7 @@ def from_pictures(
         built, absent = dict.fromkeys(("train", "val", "test"), built["train"]), []
     elif len(set(built["train"].labels.tolist())) < 2:
         raise DataError(f"{name}: the training images are of one class; a classifier needs two or more")
-    _warn(name, classes, built, absent, len(dropped))
+    _warn(name, classes, built, absent, list(dropped.values()))
     lines = tuple(dropped.values())
     old = _digest([*classes, "", *(earlier or content), "", *lines])
     new = _digest([*classes, "", *content, "", *dropped]) if earlier else old
@@ -129,11 +129,17 @@ def _digest(lines: Sequence[str]) -> str:
 
 
 def _warn(
-    name: str, classes: Sequence[str], built: Mapping[str, Split], absent: Sequence[str], dropped: int
+    name: str,
+    classes: Sequence[str],
+    built: Mapping[str, Split],
+    absent: Sequence[str],
+    dropped: Sequence[str],
 ) -> None:
-    """Log how many pictures were left out, and which classes have too few for every split that was cut."""
+    """Log which pictures were left out, and which classes have too few for every split that was cut."""
     if dropped:
-        logger.warning("%s: left out %d images that cannot be read", name, dropped)
+        more = f"; and {len(dropped) - _SHOWN} more" if len(dropped) > _SHOWN else ""
+        images = "1 image" if len(dropped) == 1 else f"{len(dropped)} images"
+        logger.warning("%s: left out %s: %s%s", name, images, "; ".join(dropped[:_SHOWN]), more)
     counts = {split: torch.bincount(built[split].labels, minlength=len(classes)) for split in built}
     few = [
         f"{title!r} ({sum(int(counts[split][label]) for split in ('train', *absent))})"
