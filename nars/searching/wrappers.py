@@ -82,7 +82,8 @@ class SearchSampler(BaseSampler):
     ) -> Self:
         """Make the sampler of a search over its domain, which learns from `foretold` as from a warm start.
 
-        Our own sampler begins with the candidates `first`. A `budget` takes the place of the whole one.
+        Our own sampler begins with the candidates `first` and one more, and predicts from then on. A `budget`
+        takes the place of the whole one.
         """
         inner = make_sampler(
             config.sampler,
@@ -92,7 +93,7 @@ class SearchSampler(BaseSampler):
             config.seed,
             config.predictor,
             config.warm_start + foretold,
-            Strategy(first=first),
+            Strategy(first=first, first_batch=len(first) + 1) if first else None,
         )
         tries = 1 if config.sampler in SLOW else TRIES
         return cls(inner, domain, budget or config.total, config.limits, config.seed, signature, tries)
