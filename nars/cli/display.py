@@ -218,7 +218,7 @@ def show_finished(folder: Path, finished: Finished) -> None:
     click.echo(f"finished in {epochs}: {scores}; written to {folder / finished.file}")
 
 
-def show_summary(summary: Summary, config: SearchConfig) -> None:
+def show_summary(summary: Summary, config: SearchConfig, storage: str | None = None) -> None:
     """Print on stdout what the search came to: the winner, and where its files are."""
     console = plain_console(soft_wrap=True)
     states = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
@@ -242,5 +242,5 @@ def show_summary(summary: Summary, config: SearchConfig) -> None:
     kept = f"its weights: {weights}" if weights.exists() else "its weights were not kept"
     console.print(kept)
     console.print(f"written to {best.file}")
-    for step in next_steps(config, summary.run, best.file, parent):
+    for step in next_steps(config, summary.run, best.file, parent, storage):
         console.print(f"next: {step}")

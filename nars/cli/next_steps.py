@@ -18,8 +18,13 @@ def command(*words: str | Path) -> str:
     return shlex.join(map(str, words))
 
 
-def next_steps(config: SearchConfig, run: Path, best: Path, parent: str | Path) -> list[str]:
-    """Commands for the winner in the file `best` of a run, whose candidates inherited from `parent`."""
+def next_steps(
+    config: SearchConfig, run: Path, best: Path, parent: str | Path, storage: str | None = None
+) -> list[str]:
+    """Commands for the winner in the file `best` of a run, whose candidates inherited from `parent`.
+
+    `storage` is that of the run, without a password, if it is outside of the run folder.
+    """
     train: list[str | Path] = ["nars", *(["detect"] if config.task == "detection" else []), "train", best]
     train.extend(["--data", config.data])
     if config.drop_bad:
@@ -28,4 +33,5 @@ def next_steps(config: SearchConfig, run: Path, best: Path, parent: str | Path) 
         train.extend(["--init", parent])
     if config.metric not in _OWN_METRICS:
         train.extend(["--metric", config.metric])
-    return [command("nars", "export", "best-arch", "--run", run), command(*train)]
+    stored = () if storage is None else ("--storage", storage)
+    return [command("nars", "export", "best-arch", "--run", run, *stored), command(*train)]

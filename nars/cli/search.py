@@ -136,7 +136,8 @@ def search_command(
         )
     numbers = result.summary.to_dict() | {"parts": [part.row() for part in parts]}
     if not as_json:
-        display.show_summary(result.summary, config)
+        outside = None if result.run.is_within else result.run.storage
+        display.show_summary(result.summary, config, outside)
     if finish is not None:
         from nars.workers.finish import finish as finish_winner
 

@@ -108,9 +108,14 @@ class Run:
         check_complete(self.folder, study)
         return study
 
+    @property
+    def is_within(self) -> bool:
+        """Whether the storage is in the folder, so that commands which are given the folder find it."""
+        return _is_within(self.storage, self.folder)
+
     def permitted(self) -> str:
         """Return the storage. Raises `RunError` if only the folder, which may be a stranger's, names it."""
-        if self.is_given or is_given(self.storage) or _is_within(self.storage, self.folder):
+        if self.is_given or is_given(self.storage) or self.is_within:
             return self.storage
         raise RunError(f"{self.folder} is stored in {self.storage}: repeat --storage {self.storage}")
 

@@ -1,0 +1,79 @@
+"""SIGTERM ends every kind of training with code 143 and one line, and the same command continues."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import folders
+import numpy as np
+import pytest
+
+from nars.cli import main
+from nars.spec import Architecture, Block, Candidate, Recipe
+
+SPACE = """kind: space
+schema: 1
+name: tiny
+resolution: 8
+stages:
+- - {name: stem, op: conv, kernel: 3, channels: [8, 16], stride: 2}
+recipe: {epochs: 100000}
+"""
+
+
+def _architecture() -> Architecture:
+    def row(op: str, channels: int, stride: int = 1) -> Block:
+        return Block(
+            op=op, channels=channels, kernel=3, stride=stride, expansion=2 if op == "mbconv" else None
+        )
+
+    stages = ((row("conv", 8, 2),), (row("mbconv", 8, 2),), (row("mbconv", 8, 2), row("mbconv", 8)))
+    return Architecture(name="tiny", resolution=32, stages=(*stages, (row("mbconv", 16, 2),)))
+
+
+@pytest.mark.parametrize("kind", ["train", "detect", "search"])
+def test_a_terminated_training_says_so(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    candidate = Candidate(architecture=_architecture(), recipe=Recipe(epochs=1))
+    Path("tiny.yaml").write_text(candidate.to_yaml())
+    folders.coco(Path("scenes"))
+    Path("space.yaml").write_text(SPACE)
+    pixels = np.random.default_rng(0).integers(0, 255, (90, 8, 8), dtype=np.uint8)
+    np.savez("data.npz", x_train=pixels, y_train=np.arange(90) % 3)
+    words, sign = {
+        "train": (["train", "tiny.yaml", "--data", "data.npz", "-o", "out"], "out/checkpoint.pt"),
+        "detect": (
+            ["detect", "train", "tiny.yaml", "--data", "scenes", "-o", "out", "--workers", "0"],
+            "out/weights/last.pt",
+        ),
+        "search": (
+            ["search", "--space", "space.yaml", "--data", "data.npz", "--workers", "1", "--run", "out"],
+            "out/log.txt",
+        ),
+    }[kind]
+    long = [] if kind == "search" else ["--epochs", "100000"]
+    over = threading.Event()
+
+    def terminate() -> None:
+        while not over.is_set():
+            if Path(sign).exists():
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            time.sleep(0.02)
+
+    killer = threading.Thread(target=terminate, daemon=True)
+    killer.start()
+    try:
+        assert main([*words, *long]) == 143
+    finally:
+        over.set()
+        killer.join()
+    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("nars: ")]
+    assert len(said) == 1
+    assert "the same command" in said[0]
