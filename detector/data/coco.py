@@ -19,7 +19,7 @@ from nars.data.pictures import SUFFIXES
 from nars.errors import DataError
 from nars.files import write_whole
 from nars.foreign.files import Finder
-from nars.foreign.names import split_of
+from nars.foreign.names import parts_of, split_of
 from nars.foreign.numbers import real, whole
 from nars.foreign.paths import copied, inside, read_bytes
 from nars.foreign.text import decoded
@@ -160,6 +160,8 @@ def _records(
 
 def _image(row: dict[str, Any]) -> ImageRecord:
     width, height = (whole(row.get(side) or 0, side) for side in ("width", "height"))
+    if "file_name" not in row and isinstance(row.get("coco_url"), str):  # as in LVIS
+        row = row | {"file_name": "/".join(parts_of(row["coco_url"])[-2:])}
     if not isinstance(row["file_name"], str) or not row["file_name"]:
         raise TypeError("file_name is not a text")
     if width <= 0 or height <= 0:

@@ -16,14 +16,15 @@ alone: ``nars detect evaluate --data DIR/test`` measures on it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from detector.data import scenes
 from detector.data.coco import is_coco, read_subset
-from detector.data.findings import FindingHandler, refuse
-from detector.data.readers import voc, yolo
+from detector.data.findings import Finding, FindingHandler, refuse
+from detector.data.readers import unsupported, voc, yolo
 from detector.data.readers.own_ids import OwnIds
 from detector.data.records import CocoData, Subset, divide
 from nars.errors import DataError
@@ -37,6 +38,12 @@ _STANDARD_FILES = (
     *("result.json", "labels.json", "coco.json"),
 )
 """Names of annotation files that do not name their split."""
+
+_KIND = re.compile(r"^(instances|person_keypoints|lvis_v\d(\.\d)?)_")
+"""Beginnings of the name of an annotation file, before that of its split."""
+
+_DEEPEST = 2
+"""Folders alone in a folder that are entered: VOCdevkit/VOC2012."""
 
 _FOLDERS = ("", "annotations", "Annotations", "labels")
 """Folders of a data set that annotation files may be in."""
@@ -56,10 +63,17 @@ def load(source: str | Path, report: FindingHandler = refuse, *, whole: str | No
         return scenes.make()
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder (give a folder, or {scenes.NAME})")
-    read = _coco(folder, report) or yolo.read(folder, report) or voc.read(folder, report)
-    inner = None if read else _unpacked(folder)
-    if inner is not None:
-        read = _coco(inner, report) or yolo.read(inner, report) or voc.read(inner, report)
+    held: list[Finding] = []
+    for place in _unpacked(folder):
+        read = _coco(place, held.append) or yolo.read(place, held.append) or voc.read(place, held.append)
+        if read is not None:
+            break
+    if read is None or not any(subset.annotations for subset in read.values()):
+        other = unsupported.named(folder)
+        if other is not None:
+            raise DataError(f"{folder}: {other}")
+    for finding in held:
+        report(finding)
     if read is None:
         raise DataError(_not_found(folder))
     return _arranged(read, folder, whole)
@@ -97,10 +111,15 @@ def _not_found(folder: Path) -> str:
     )
 
 
-def _unpacked(folder: Path) -> Path | None:
-    """The only folder in the folder, as unpacking an archive leaves it."""
-    inside = folders(folder)
-    return inside[0] if len(inside) == 1 else None
+def _unpacked(folder: Path) -> Iterator[Path]:
+    """The folder, and those inside that are alone in it, as unpacking an archive leaves them."""
+    yield folder
+    for _ in range(_DEEPEST):
+        inside = folders(folder)
+        if len(inside) != 1:
+            return
+        folder = inside[0]
+        yield folder
 
 
 def _coco(folder: Path, report: FindingHandler) -> dict[str, Subset] | None:
@@ -145,14 +164,14 @@ def _annotation_files(folder: Path) -> dict[str, tuple[Path, str]]:
     for parent in (folder / name for name in _FOLDERS):
         named: dict[str, list[Path]] = {}
         for path in _json(parent):
-            word = path.stem.removeprefix("instances_").removeprefix("person_keypoints_")
+            word = _KIND.sub("", path.stem)
             split = split_of(word)
             if split is not None and not path.stem.startswith(("captions", "stuff", "panoptic")):
                 named.setdefault(split, []).append(path)
         for split, paths in named.items():
             exact = [path for path in paths if path.stem.startswith("instances_")] or paths
             path = _only(parent, exact)
-            found.setdefault(split, (path, path.stem.removeprefix("instances_")))
+            found.setdefault(split, (path, _KIND.sub("", path.stem)))
     for part in folders(folder):
         split = split_of(part.name)
         if split is None or split in found:

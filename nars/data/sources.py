@@ -8,11 +8,11 @@ from nars.data.arrays import digits, npz
 from nars.data.images import ImageData
 from nars.data.readers.folder import folder
 from nars.data.readers.hub import hub
-from nars.data.readers.table import TABLES, table
+from nars.data.readers.table import TABLES, split_tables, table
 from nars.data.readers.torchvision_sets import SETS, torchvision_set
 from nars.errors import DataError, closest
 from nars.foreign.files import folders
-from nars.foreign.names import is_leftover
+from nars.foreign.names import is_leftover, split_of
 
 __all__ = ["load"]
 
@@ -58,10 +58,23 @@ def _at(path: Path, *, drop_bad: bool, whole: bool) -> ImageData:
     if listed is not None and listed.suffix.lower() in TABLES:
         return table(listed, drop_bad=drop_bad, whole=whole)
     if path.is_dir():
+        parts = _tables_by_split(path)
+        if "train" in parts:
+            return split_tables(path, parts, drop_bad=drop_bad)
         return folder(path, drop_bad=drop_bad, whole=whole)
     if path.suffix == ".npz":
         return npz(path)
     raise DataError(f"{path} is neither a folder nor an .npz, .csv or .parquet file")
+
+
+def _tables_by_split(path: Path) -> dict[str, Path]:
+    """The only table in the folder of each split, of a data set whose splits have no class folders."""
+    parts = {split: part for part in folders(path) if (split := split_of(part.name))}
+    tables = {split: _table_in(part) for split, part in parts.items() if not folders(part)}
+    found = {split: tables[split] for split in ("train", "val", "test") if tables.get(split)}
+    return (
+        {split: file for split, file in found.items() if file is not None} if len(found) == len(parts) else {}
+    )
 
 
 def _table_in(path: Path) -> Path | None:

@@ -38,8 +38,11 @@ class ClassFolders:
     passed: Counter[str] = field(default_factory=Counter)
 
 
-def class_folders(root: Path) -> ClassFolders:
-    """The classes and splits of the folder `root`. Raises `DataError` if they are in doubt."""
+def class_folders(root: Path, *, whole: bool = False) -> ClassFolders:
+    """The classes and splits of the folder `root`. Raises `DataError` if they are in doubt.
+
+    With `whole`, one split alone, whichever it is, is all of the data.
+    """
     inner = _unpacked(root)
     notes = () if inner == root else (f"in its only folder, {inner.relative_to(root)}",)
     top = folders(inner)
@@ -53,6 +56,11 @@ def class_folders(root: Path) -> ClassFolders:
     if within is not None:
         return ClassFolders(
             dict.fromkeys(within, inner), within, "class folders with a folder per split", notes, passed
+        )
+    if whole and len(top) == 1 and named and folders(top[0]):
+        said = (*notes, f"{top[0].name} alone")
+        return ClassFolders(
+            {"train": top[0]}, {"train": _named(folders(top[0]))}, "class folders", said, passed
         )
     if named and _are_splits(named, top):
         return _by_split(root, inner, words, notes, passed)

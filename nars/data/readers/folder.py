@@ -16,6 +16,7 @@ from nars.data.pictures import SUFFIXES, Picture, read_rgb
 from nars.data.readers.class_folders import class_folders
 from nars.errors import DataError, closest
 from nars.foreign.files import listing
+from nars.foreign.names import is_leftover
 
 __all__ = ["folder"]
 
@@ -27,11 +28,14 @@ def folder(root: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageD
     are searched to any depth, linked folders too; what is hidden or a leftover of a system, and files without
     the suffix of an image, are passed over and counted.
     """
-    layout = class_folders(root)
+    layout = class_folders(root, whole=whole)
     classes = tuple(layout.classes["train"])
     if len(classes) == 1:
         where = layout.roots["train"]
-        raise DataError(f"{where} has one class, {classes[0]!r}; a classifier needs two or more")
+        raise DataError(
+            f"{where} has one class, {classes[0]!r}; a classifier needs two or more, each in a folder of its "
+            f"own, or a table of paths and labels ({_other_files(root)})"
+        )
     splits: dict[str, list[Picture]] = {}
     passed = {"train": layout.passed.copy()}
     for split, places in layout.classes.items():
@@ -52,6 +56,15 @@ def folder(root: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageD
     reading = Reading(layout.layout, layout.notes, passed, whole)
     name = root.resolve().name
     return from_pictures(name, classes, splits, content, drop_bad=drop_bad, earlier=sizes, reading=reading)
+
+
+def _other_files(root: Path) -> str:
+    """Name the files of a folder, and the tables among them that could be given as the data."""
+    names = [path.name for path in sorted(root.iterdir()) if path.is_file() and not is_leftover(path.name)]
+    tables = [name for name in names if name.lower().endswith((".csv", ".parquet"))]
+    if tables:
+        return f"one of these with --data: {', '.join(f'{root}/{name}' for name in tables[:4])}"
+    return f"as CSV; there is {', '.join(names[:4])}" if names else "as CSV"
 
 
 def _pictures(

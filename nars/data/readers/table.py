@@ -21,7 +21,7 @@ from nars.foreign.names import split_of
 from nars.foreign.paths import inside
 from nars.foreign.text import read_text
 
-__all__ = ["TABLES", "named_classes", "table"]
+__all__ = ["TABLES", "named_classes", "split_tables", "table"]
 
 TABLES = (".csv", ".parquet")
 """Suffixes of the files that are taken for tables."""
@@ -30,7 +30,10 @@ _PATH = (
     *("path", "file", "filename", "image", "file_name", "filepath", "file_path", "image_path"),
     *("image_name", "img", "image_id", "id"),
 )
-_LABEL = ("label", "class", "labels", "category", "class_name", "label_name", "class_id", "target")
+_LABEL = (
+    *("label", "class", "labels", "category", "class_name", "label_name", "class_id", "target"),
+    "choice",
+)
 _SPLIT = ("split", "set", "subset", "partition", "data_split")
 """Names of the columns, in order of preference; a message names the first ones."""
 
@@ -67,24 +70,56 @@ def table(file: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageDa
     are cut from train, unless the table is left `whole`. Raises `DataError` that names the column and the
     row, counted from 1 below the head.
     """
+    rows = _rows(file)
+    reading = Reading(f"table, {file.name}", whole=whole)
+    return _data(file, rows, drop_bad=drop_bad, reading=reading)
+
+
+def split_tables(root: Path, files: Mapping[str, Path], *, drop_bad: bool = False) -> ImageData:
+    """Pictures by a table in the folder of each split, as Roboflow writes them. Raises `DataError`."""
+    rows = [
+        row._replace(split=split, name=f"{file.parent.name}/{row.name}")
+        for split, file in files.items()
+        for row in _rows(file)
+    ]
+    first = next(iter(files.values()))
+    return _data(root, rows, drop_bad=drop_bad, reading=Reading(f"tables, {first.relative_to(root)}"))
+
+
+class _Row(NamedTuple):
+    """A row of a table: the picture's name and file, its label and its split."""
+
+    name: str
+    file: Path
+    label: str
+    split: str
+
+
+def _rows(file: Path) -> list[_Row]:
     columns = _read(file)
     path = _find(file, columns, _PATH)
     label = _one_of(file, columns, path) or _find(file, columns, _LABEL)
     splits_of = next((columns[name] for name in _SPLIT if name in columns), None)
     names = [path.text(number) for number in range(len(path.values))]
     labels = [label.text(number) for number in range(len(path.values))]
-    classes = named_classes(labels)
+    files = _files(file.parent, names, path)
+    return [
+        _Row(name, found, labels[number], _split(splits_of, number))
+        for number, (name, found) in enumerate(zip(names, files, strict=True))
+    ]
+
+
+def _data(file: Path, rows: Sequence[_Row], *, drop_bad: bool, reading: Reading) -> ImageData:
+    classes = named_classes([row.label for row in rows])
     if len(classes) < 2:
         what = f"one class, {classes[0]!r}" if classes else "no rows"
         raise DataError(f"{file} has {what}; a classifier needs two or more classes")
-    files = _files(file.parent, names, path)
     numbers = {title: number for number, title in enumerate(classes)}
     splits: dict[str, list[Picture]] = {"train": []}
-    for number, digest in enumerate(hashes(files, file.parent)):
-        picture = Picture(
-            names[number], numbers[labels[number]], partial(_open, files[number]), digest=digest
-        )
-        splits.setdefault(_split(splits_of, number), []).append(picture)
+    digests = hashes([row.file for row in rows], file if file.is_dir() else file.parent)
+    for row, digest in zip(rows, digests, strict=True):
+        picture = Picture(row.name, numbers[row.label], partial(_open, row.file), digest=digest)
+        splits.setdefault(row.split, []).append(picture)
     if not splits["train"]:
         raise DataError(f"{file}, column split: no row is for train")
     content = [
@@ -92,7 +127,6 @@ def table(file: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageDa
         for split, pictures in splits.items()
         for picture in pictures
     ]
-    reading = Reading(f"table, {file.name}", whole=whole)
     return from_pictures(file.stem, classes, splits, content, drop_bad=drop_bad, reading=reading)
 
 

@@ -224,7 +224,7 @@ def test_an_image_is_not_taken_from_another_part(tmp_path: Path) -> None:
     assert summary(check(tmp_path))["image-missing"] == 1
 
 
-@pytest.mark.parametrize("name", ["predictions.json", "a.tfrecord"])
+@pytest.mark.parametrize("name", ["predictions.json", "a.zip"])
 def test_not_found_says_what_is_there(tmp_path: Path, name: str) -> None:
     _text(tmp_path / name, "{}")
     with pytest.raises(DataError, match=f"no data set found.*there is {name}"):
@@ -313,3 +313,59 @@ def test_lines_that_are_no_labels_are_named(tmp_path: Path, line: str, words: st
     (finding,) = [finding for finding in check(tmp_path) if finding.code == "record-malformed"]
     assert words in finding.message
     assert "line 1" in finding.message
+
+
+def voc_devkit(root: Path) -> None:
+    home = root / "VOCdevkit" / "VOC2012"
+    _pictures(home / "JPEGImages", *FILES)
+    for name in FILES:
+        _text(home / "Annotations" / f"{Path(name).stem}.xml", XML.format(file=name))
+    lists = home / "ImageSets" / "Main"
+    for name, text in (("train", "a\nb\nc\nd\n"), ("val", "e\n"), ("cat_train", "a  1\nb -1\n")):
+        _text(lists / f"{name}.txt", text)
+
+
+def lvis(root: Path) -> None:
+    for part, names in (("train", FILES[:4]), ("val", FILES[4:])):
+        _pictures(root / f"{part}2017", *names)
+        _coco(root / f"lvis_v1_{part}.json", *names)
+        document = json.loads((root / f"lvis_v1_{part}.json").read_text())
+        for image in document["images"]:
+            image["coco_url"] = f"http://images.cocodataset.org/{part}2017/{image.pop('file_name')}"
+        _text(root / f"lvis_v1_{part}.json", json.dumps(document))
+
+
+@pytest.mark.parametrize("export", [voc_devkit, lvis])
+def test_originals_are_read_as_they_come(tmp_path: Path, export: Callable[[Path], None]) -> None:
+    export(tmp_path)
+    data = load(tmp_path)
+    assert [len(subset.images) for subset in data.subsets] == [4, 1]
+    assert all(subset.path(image).is_file() for subset in data.subsets for image in subset.images)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("train/a.json", '{"shapes": [], "imagePath": "a.png"}', "LabelMe's format.*labelme2coco"),
+        ("train/a.json", '[{"image": "a", "annotations": [{"coordinates": {}}]}]', "CreateML"),
+        ("via.csv", "filename,region_shape_attributes\n", "VIA's CSV, which is not read: export as COCO"),
+        ("train/labels/detections.csv", "ImageID,LabelName,XMin\n", "Open Images"),
+        ("train/_annotations.csv", "filename,class,xmin,ymin,xmax,ymax\n", "table of boxes.*in Roboflow"),
+        ("export.ndjson", '{"data_row": {}}', "Labelbox"),
+        ("ds/ann/a.json", '{"objects": [{"classTitle": "cat"}]}', "Supervisely.*Export to COCO"),
+        ("1.0.0/x.tfrecord-00000-of-00001", "x", "is a TFRecord"),
+        ("annotations.xml", "<annotations><image/></annotations>", "CVAT's own XML"),
+        (
+            "annotations/panoptic_train.json",
+            '{"images": [], "annotations": [{"segments_info": []}]}',
+            "panoptic format, which is not read: give COCO's instances",
+        ),
+    ],
+)  # fmt: skip
+def test_formats_that_are_not_read_are_called_by_name(
+    tmp_path: Path, name: str, text: str, words: str
+) -> None:
+    _text(tmp_path / name, text)
+    with pytest.raises(DataError, match=words) as caught:
+        check(tmp_path)
+    assert "\n" not in str(caught.value)

@@ -114,3 +114,12 @@ def test_a_list_in_a_folder_is_followed(tmp_path: Path, table: str) -> None:
     data = load(tmp_path)
     assert data.classes == ("x", "y")
     assert [data.split(name).labels.tolist() for name in ("train", "val", "test")] == [[0, 1], [0, 1], [0]]
+
+
+def test_a_test_part_alone_is_measured_but_not_trained_on(tmp_path: Path) -> None:
+    _fill(tmp_path, "test/bus", "test/car")
+    with pytest.raises(DataError, match="nothing to train on"):
+        load(tmp_path)
+    (part,) = load(tmp_path, whole=True).parts
+    assert (part.name, part.images, part.classes) == ("all", 10, ("bus", "car"))
+    assert "test alone" in part.notes

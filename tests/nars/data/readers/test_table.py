@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import folders
 import pandas as pd
 import pytest
 import torch
@@ -176,3 +177,17 @@ def test_a_path_that_leads_out_of_the_data_set_needs_to_be_allowed(
         load(csv(inner, rows))
     monkeypatch.setenv("NARS_ALSO_FROM", str(folder))
     assert len(load(csv(inner, rows)).train) == 12
+
+
+def test_a_table_in_the_folder_of_each_split(tmp_path: Path) -> None:
+    for at, (split, count) in enumerate((("train", 6), ("valid", 2), ("test", 2))):
+        rows = ["filename, cat, dog"]
+        for number in range(count):
+            for name in ("cat", "dog"):
+                folders.picture(tmp_path / split / f"{name}{number}.png", 20, 16, 100 * at + number)
+                rows.append(f"{name}{number}.png,{int(name == 'cat')},{int(name == 'dog')}")
+        (tmp_path / split / "_classes.csv").write_text("\n".join(rows) + "\n")
+    data = load(tmp_path)
+    assert data.classes == ("cat", "dog")
+    assert [len(data.split(name)) for name in ("train", "val", "test")] == [12, 4, 4]
+    assert data.parts[0].layout == "tables, train/_classes.csv"
