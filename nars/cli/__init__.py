@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import click
 
 from nars.cli.commands import StoppedError, Table
-from nars.errors import NarsError, StorageAwayError
+from nars.errors import EngineAwayError, NarsError, StorageAwayError
 
 __all__ = ["main"]
 
@@ -97,7 +97,7 @@ def _run(arguments: Sequence[str] | None, terminated: Sequence[int]) -> int:
         return _fail(error.format_message(), code)
     except click.ClickException as error:
         return _fail(error.format_message())
-    except StorageAwayError as error:
+    except (StorageAwayError, EngineAwayError) as error:
         return _fail(str(error), os.EX_TEMPFAIL)
     except NarsError as error:
         return _fail(str(error))

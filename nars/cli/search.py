@@ -125,9 +125,9 @@ def search_command(
         return
 
     from nars.api import search
-    from nars.workers.launch import default_workers
+    from nars.engines.local import Local
 
-    count = workers or default_workers(config.device)
+    count = workers or Local().default_workers(config.device)
     with display.progress(config, quiet=as_json) as watch:
         result = search(
             config, folder, storage, workers=count, watch=watch, artifacts=artifacts, metric=config.metric
