@@ -59,7 +59,7 @@ class Plan:
     settings: Settings
     checkpoint: Checkpoint | None = None
     parent: DetectorParent | None = None
-    """What the detector inherits from, instead of loading a checkpoint."""
+    """The network that the detector inherits from, instead of loading a checkpoint."""
 
     def build(self, num_classes: int, seed: int) -> Detector:
         """The detector; what the checkpoint lacks is drawn from `seed`. Raises `WeightsError`.
@@ -98,7 +98,7 @@ def plan(
     if parent is not None:
         given = {"pixels": parent.pixels} | given
     if isinstance(source, SavedDetector):
-        checkpoint = checkpoint or checkpoint_of(source)
+        checkpoint = checkpoint or (checkpoint_of(source) if parent is None else None)
         parts, planned = source.parts, source.settings.replace(**given)
     elif isinstance(source, str):
         parts, planned = published(source), published_settings(source).replace(**defaults | given)

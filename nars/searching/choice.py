@@ -14,7 +14,7 @@ from nars.searching import catalogue
 from nars.space import Space
 from nars.space.base import SearchSpace
 from nars.space.values import first_values
-from nars.tasks import spaces_of
+from nars.tasks import SPACES, spaces_of
 
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
@@ -106,6 +106,8 @@ def check_inherits(config: SearchConfig, task: Task) -> None:
         task.check_inherits(space.decode(first_values(space.distributions), space.name))
     except WeightsError as error:
         remedy = f"`nars spaces --from {config.init}` prints a space of networks that can"
+        if config.task in SPACES:
+            remedy = "leave out --space for one that can"
         raise UsageError(f"space {space.name} cannot inherit from {config.init}: {error}; {remedy}") from None
 
 
