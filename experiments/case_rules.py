@@ -150,6 +150,9 @@ def _script(kind: str, rule: Rule, command: str = "./run.sh") -> Case:
 _LINKS = 'for at in set/* set/*/*; do [ -f $at ] && ln -sfn "$(cat $at)" $at; done;'
 """Makes the links of a folder that was copied by something that wrote their targets as text."""
 
+_MOVED = "sed -i 's/nars[.]weights/nars.networks.weights/' run.sh;"
+"""Lets a script that was written before a module moved import it from its place."""
+
 _TRAIN = "$NARS detect train $SHARED/tiny.yaml --epochs 1 -o OUT --data"
 _EVALUATE = "$NARS detect evaluate $SHARED/W_redblue.pt --data"
 _CLASSIFY = "$NARS evaluate $SHARED/W_shapes.pt --data"
@@ -348,9 +351,19 @@ _BORDER = {
         [f"{_TRAIN} . && $NARS detect evaluate OUT/weights/best.pt --data . -o PICTURES"],
         [_every(_exits(0), _never("Glyph", "UserWarning"))],
     ),
-    "search_relative_sqlite": _script("K10", _every(_exits(0), _never(r"r\.db$"), _same_trials)),
+    "search_relative_sqlite": _script(
+        "K10",
+        _every(
+            _never(r"(?m)^r\.db$"),
+            _either(_every(_exits(0), _same_trials), _every(_refuses, _says(r"repeat --storage \S*r\.db"))),
+        ),
+    ),
     "search_data_spelling": _script("K10", _every(_exits(0), _one_run)),
-    "next_step_hint": _script("K10", _every(_exits(0), _says("--data|-o", "'box', 'disc', 'tri'"))),
+    "next_step_hint": _script(
+        "K10",
+        _every(_exits(0), _says("--data|-o", "'box', 'disc', 'tri'")),
+        f"{_MOVED} bash run.sh",
+    ),
     "export_cls_normalisation": _script("K11", _every(_exits(0), _says("30 of 30")), "$PYTHON run.py"),
     "weights_timm_args": Case(
         "K11",

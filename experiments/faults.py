@@ -130,9 +130,9 @@ def main() -> None:
 def _search(folder: Path, budget: int, workers: int, storage: str | None) -> None:
     """Run or continue the search; its workers are this module, too, so that they know the task."""
     import nars
-    from nars.workers import launch
+    from nars.engines import assignment
 
-    launch.NARS = (sys.executable, "-m", "experiments.faults")
+    assignment.NARS = ("-m", "experiments.faults")
     space = Space.from_yaml(SPACE).replace(num_classes=10)
     fields: dict[str, Any] = {"task": Waiting.name, "data": "none", "data_fingerprint": Waiting.name}
     fields |= {"budget": str(budget), "sampler": "random", "early_stopping": False, "device": "cpu"}

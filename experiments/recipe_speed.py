@@ -23,7 +23,7 @@ from nars.data import MemorySplit, augment, normalise, random_crops
 from nars.data.policies import change, erase
 from nars.networks.build import build
 from nars.spec import Recipe
-from nars.training import optim
+from nars.training import batches, updates
 from nars.training.stages import freezing, keep_frozen
 from search_spaces.catalogue import published
 
@@ -61,7 +61,7 @@ def step_seconds(side: int, share: float) -> float:
     with freezing(model, recipe) as frozen:
         model.train()
         keep_frozen(frozen)
-        optimizer = optim.optimizer(model, recipe)
+        optimizer = updates.optimizer(model, recipe)
         return fastest(partial(step, model, optimizer, images, labels), 5)
 
 
@@ -82,7 +82,7 @@ def augmentations(side: int) -> Mapping[str, Callable[[], object]]:
     crops = [random_crops(BATCH, 0.5, drawing)]
     pixels = smooth(side)
     floats = normalise(pixels, torch.full((3,), 0.5), torch.full((3,), 0.25))
-    mixup, cutmix = (optim.mixer(recipe, CLASSES) for recipe in (Recipe(mixup=0.2), Recipe(cutmix=0.2)))
+    mixup, cutmix = (batches.mixer(recipe, CLASSES) for recipe in (Recipe(mixup=0.2), Recipe(cutmix=0.2)))
     return {
         "random crops": lambda: list(split.batches(side, CPU, numbers, crops)),
         "flips and shifts": lambda: augment(pixels, "flip_shift", drawing),

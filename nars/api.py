@@ -14,6 +14,9 @@ from optuna.study import Study
 
 from nars.artifacts.location import store_of_run
 from nars.artifacts.store import Store
+from nars.engines.base import Engine
+from nars.engines.local import Local
+from nars.engines.supervise import supervise
 from nars.errors import RunError, UsageError
 from nars.report import page, plots
 from nars.runs.code import code_version
@@ -28,7 +31,6 @@ from nars.studies import write_code_version
 from nars.training.metrics import check_repeated
 from nars.workers import finish as finishing
 from nars.workers.finish import Finished
-from nars.workers.launch import supervise
 from nars.workers.requeue import reap
 from nars.workers.search import Search
 from nars.workers.weights import prune, write_weights
@@ -86,6 +88,7 @@ def search(
     watch: Callable[[Study], None] | None = None,
     artifacts: str | Path | None = None,
     finish: bool | int = False,
+    engine: Engine | None = None,
     **settings: Any,
 ) -> SearchResult:
     """Search until the budget is spent, continuing an earlier search of the run folder.
@@ -95,11 +98,12 @@ def search(
       `metric`; it is required if the metric is a user's function, because its code is run
     - `run`: the run folder; by default one below ``runs/``, named after the settings
     - `storage`: an Optuna storage URL instead of the journal file in the run folder
-    - `workers`: how many processes train; None trains in this process
+    - `workers`: how many processes train; None trains in this process, or lets `engine` choose
     - `artifacts`: a folder or ``s3://bucket/prefix`` for weights and checkpoints, for workers that do not
       reach the run folder; by default ``artifacts`` there
     - `finish`: train the winner in full after the budget, into ``weights/finished.pt``; a number replaces
       the epochs of its recipe
+    - `engine`: where workers run, such as ``nars.engines.ray.Ray("auto")``; by default on this machine
     - `watch`: called with the study about twice a second while worker processes train
 
     Raises `SpecError` for an unknown setting or a value that breaks a rule, `UsageError` for names that
@@ -110,6 +114,8 @@ def search(
     epochs = _epochs(finish)
     folder = None if run is None else Path(run)
     config = _configured(request, settings, folder)
+    if workers is None and engine is not None:
+        workers = engine.default_workers(config.device)
     opened = start_run(folder or default_folder(config), config, storage)
     study = opened.study()
     write_code_version(study, code_version())
@@ -120,7 +126,8 @@ def search(
         if workers is None:
             work(Search.of(study, config, config.open_task(), store), study)
         else:
-            supervise(opened, study, store, workers, watch, log=opened.folder / "log.txt")
+            log = opened.folder / "log.txt"
+            supervise(opened, study, store, engine or Local(), workers, watch, log)
     except BaseException:  # an interrupted search leaves its results so far
         with suppress(RunError):
             _leave_results(opened, study, store)

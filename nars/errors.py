@@ -6,14 +6,15 @@
     ├── DataError             images, labels or annotations that cannot be used
     ├── InfeasibleError       constraints that no candidate meets
     ├── RunError              a run folder that belongs to another search, or is unreadable
-    │   └── StorageAwayError  a storage that does not answer; the same command may work later
+    │   ├── StorageAwayError  a storage that does not answer; the same command may work later
+    │   └── EngineAwayError   a cluster that is gone, with all workers; likewise
     ├── WeightsError          a checkpoint that does not fit, or may not be opened
     ├── ExportError           an exported file that does not reproduce the model
     └── TrialError            one candidate that could not be trained; the search continues
         ├── NonFiniteLossError
         └── TrialMemoryError
 
-The command line prints each as one line and exits with 2, or with 75 if a storage is away, so a scheduler
+The command line prints each as one line and exits with 2, or with 75 if something is away, so a scheduler
 tries again. A broken invariant of our own is an ``assert``, never one of these.
 """
 
@@ -24,6 +25,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "DataError",
+    "EngineAwayError",
     "ExportError",
     "InfeasibleError",
     "NarsError",
@@ -64,6 +66,10 @@ class RunError(NarsError):
 
 
 class StorageAwayError(RunError):
+    pass
+
+
+class EngineAwayError(RunError):
     pass
 
 

@@ -30,6 +30,7 @@ FLOORS = {
         "runs",
         "searching",
         "workers report",
+        "engines",
         "api",
         "cli",
         "__main__",

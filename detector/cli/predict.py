@@ -11,6 +11,7 @@ import click
 
 from detector.cli.options import DATA, weights_argument
 from nars.cli.options.values import device_option, is_file, json_option, to_json
+from nars.foreign.names import printable
 
 if TYPE_CHECKING:
     from detector.model.targets import Detections
@@ -82,7 +83,7 @@ def predict_command(
         if not album.is_full:
             album.add(number, picture.name, draw(picture.pixels, sure, saved.classes))
         if not as_json:
-            click.echo(f"{picture.name}: {_summary(sure, saved.classes)}")
+            click.echo(printable(f"{picture.name}: {_summary(sure, saved.classes)}"))
     album.finish(json.dumps(rows))
     if as_json:
         click.echo(to_json(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from detector.training.loop import TrainedDetector
     from detector.weights.checkpoints import Checkpoint
     from detector.weights.saved import SavedDetector
+    from nars.foreign.parts import Part
     from nars.spec import Architecture, Recipe
 
 _SCENES = "digit-scenes"
@@ -188,10 +190,12 @@ def train_command(
                     model, records, training, device=torch_device, seed=seed, outputs=outputs
                 )
     if first:  # after the other processes are released
-        _show(trained, output, remarks(records.val), as_json)
+        _show(trained, output, remarks(records.val), records.parts, as_json)
 
 
-def _show(trained: TrainedDetector, output: Path, said: list[str], as_json: bool) -> None:
+def _show(
+    trained: TrainedDetector, output: Path, said: list[str], parts: Sequence[Part], as_json: bool
+) -> None:
     """Draw the training's history, and print what it came to."""
     from detector.cli.display import show_scores
     from detector.training.history import draw_history
@@ -208,6 +212,7 @@ def _show(trained: TrainedDetector, output: Path, said: list[str], as_json: bool
             "weights": str(weights),
             "remarks": said,
             "per_class": dict(trained.evaluation.main.per_class),
+            "parts": [part.row() for part in parts],
         }
         click.echo(to_json(numbers))
         return

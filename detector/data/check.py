@@ -13,10 +13,9 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from math import inf
 from pathlib import Path
 
-from detector.data import images, masks, whole_sets
+from detector.data import copies, images, record_faults, whole_sets
 from detector.data.coco import write
 from detector.data.findings import Finding, summary
 from detector.data.layouts import load
@@ -32,9 +31,6 @@ log = logging.getLogger(__name__)
 
 _SPLITS = ("train", "val")
 """The splits that a training needs."""
-
-_OVERHANG = 1.0
-"""Pixels by which a box may reach over the border, because many tools round."""
 
 
 def check(source: str | Path, decode: bool = True) -> list[Finding]:
@@ -56,7 +52,7 @@ def examine(data: CocoData, decode: bool = True) -> list[Finding]:
     for subset in data.subsets:
         findings += _image_findings(subset, probes[subset.name])
     findings += _category_findings(data)
-    findings += _shared_findings(data, probes)
+    findings += copies.findings(data, probes)
     return list(_gravest(findings))
 
 
@@ -88,6 +84,7 @@ def usable(
     data, findings = (
         (source, examine(source, decode)) if isinstance(source, CocoData) else read(source, decode, whole)
     )
+    data = copies.noted(data, findings)
     findings = [finding for finding in findings if finding.split in needs]
     errors = [finding for finding in findings if finding.severity == "error"]
     fatal = [finding for finding in errors if finding.remedy == "refuse"]
@@ -113,7 +110,8 @@ def fix(source: str | Path, out: str | Path) -> list[str]:
     data, changes = mend(data, findings, copies=True)
     _refuse_empty(data, _SPLITS)
     write(data, out)
-    return _left_out(findings) + changes
+    left = [] if data.test is None else [f"{data.test.source}: the part test is not in the copy"]
+    return _left_out(findings) + changes + left
 
 
 def read(source: str | Path, decode: bool = True, whole: str | None = None) -> tuple[CocoData, list[Finding]]:
@@ -185,15 +183,11 @@ def _image_findings(subset: Subset, probes: Sequence[images.Probe | str]) -> Ite
 def _subset_findings(subset: Subset) -> Iterator[Finding]:
     yield from _duplicates("image-id-duplicate", subset, subset.images)
     yield from _duplicates("annotation-id-duplicate", subset, subset.annotations)
-    files: set[str] = set()
     for index, image in enumerate(subset.images):
-        path = str(subset.path(image))
-        if image.file in files:
-            yield Finding("file-duplicate", subset.name, path, "listed before in this split", image.id, index)
-        files.add(image.file)
         if not subset.by_image[image.id]:
+            path = str(subset.path(image))
             yield Finding("image-without-boxes", subset.name, path, "kept as background", image.id, index)
-    yield from _annotation_findings(subset)
+    yield from record_faults.annotation_findings(subset)
 
 
 def _duplicates(code: str, subset: Subset, records: Sequence[ImageRecord | Annotation]) -> Iterator[Finding]:
@@ -203,61 +197,6 @@ def _duplicates(code: str, subset: Subset, records: Sequence[ImageRecord | Annot
             file = str(subset.path(record)) if isinstance(record, ImageRecord) else str(subset.source)
             yield Finding(code, subset.name, file, f"id {record.id} is in use already", record.id, index)
         seen.add(record.id)
-
-
-def _annotation_findings(subset: Subset) -> Iterator[Finding]:
-    records = {image.id: image for image in subset.images}
-    categories = {category.id for category in subset.categories}
-    for index, annotation in enumerate(subset.annotations):
-        image = records.get(annotation.image_id)
-        file = str(subset.source if image is None else subset.path(image))
-        for code, message in _annotation_faults(annotation, image, categories):
-            yield Finding(code, subset.name, file, message, annotation.id, index)
-
-
-def _annotation_faults(
-    annotation: Annotation, image: ImageRecord | None, categories: set[int]
-) -> Iterator[tuple[str, str]]:
-    """Yield codes and messages; at most one of them is a reason to drop the annotation."""
-    if image is None:
-        yield "annotation-without-image", f"there is no image with id {annotation.image_id}"
-        return
-    if not categories:  # which is a finding of its own
-        return
-    if annotation.category_id not in categories:
-        yield "category-unknown", f"there is no category with id {annotation.category_id}"
-        return
-    fault = _box_fault(annotation.box, image)
-    if fault:
-        yield fault
-    if fault and fault[0] != "box-overhang":
-        return
-    if annotation.crowd:
-        yield "crowd", "not trained on, ignored in evaluation"
-    if annotation.segmentation is not None and image.width:
-        reason = masks.fault(annotation.segmentation, image.height, image.width)
-        if reason:
-            yield "mask-malformed", reason
-
-
-def _box_fault(box: tuple[float, float, float, float], image: ImageRecord) -> tuple[str, str] | None:
-    left, top, width, height = box
-    right, bottom = left + width, top + height
-    starts_inside = 0 <= left < image.width and 0 <= top < image.height and right > left and bottom > top
-    if starts_inside and right <= image.width and bottom <= image.height:
-        return None  # true of nearly all boxes; false of NaN and infinity
-    shown = f"box {', '.join(f'{number:g}' for number in box)}"
-    if not all(abs(number) < inf for number in box):
-        return "box-nonfinite", f"{shown} is not finite"
-    if right <= left or bottom <= top:
-        return "box-empty", f"{shown} has no area"
-    if not image.width:  # no size is stated, which is a finding of its own
-        return None
-    if left >= image.width or top >= image.height or right <= 0 or bottom <= 0:
-        return "box-outside", f"{shown} is outside the image of {image.width}x{image.height}"
-    if max(-left, -top, right - image.width, bottom - image.height) <= _OVERHANG:
-        return None
-    return "box-overhang", f"{shown} reaches over the border of {image.width}x{image.height}"
 
 
 def _category_findings(data: CocoData) -> Iterator[Finding]:
@@ -284,24 +223,3 @@ def _category_findings(data: CocoData) -> Iterator[Finding]:
         if category.id not in used:
             message = f"category {category.name!r} has no boxes in train"
             yield Finding("category-unused", "train", str(data.train.source), message, category.id)
-
-
-def _shared_findings(data: CocoData, probes: dict[str, list[images.Probe | str]]) -> Iterator[Finding]:
-    """Find validation images that are, byte for byte, training images."""
-    train = {key: path for path, key in _contents(data.train, probes["train"])}
-    for index, (path, key) in enumerate(_contents(data.val, probes["val"])):
-        if key is not None and key in train:
-            message = f"is the same image as {train[key]} in train"
-            yield Finding("image-in-both", "val", str(path), message, data.val.images[index].id, index)
-
-
-def _contents(
-    subset: Subset, probes: Iterable[images.Probe | str]
-) -> Iterator[tuple[Path, bytes | Path | None]]:
-    """Yield every image with a key of its content: its digest, or its path if it was not read whole."""
-    for image, probe in zip(subset.images, probes, strict=True):
-        path = subset.path(image)
-        if isinstance(probe, str) or subset.pixels is not None:
-            yield path, None
-        else:
-            yield path, probe.digest or path.resolve()

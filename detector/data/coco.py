@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeGuard, TypeVar
 
 from PIL import Image
 
 from detector.data.findings import Finding, FindingHandler, refuse
+from detector.data.readers.own_ids import OwnIds, numbered, with_own_ids
 from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
 from nars.data.pictures import SUFFIXES
 from nars.errors import DataError
@@ -34,13 +36,16 @@ def read_subset(
     roots: Sequence[Path],
     report: FindingHandler = refuse,
     within: Path | None = None,
+    categories: OwnIds | None = None,
 ) -> Subset:
     """Read an annotation file; its images are in the first of `roots` that has them.
 
     An image that is not there is looked for by its name in the folder `within`. Entries that cannot be
-    parsed go to `report`, which by default raises `DataError`.
+    parsed go to `report`, which by default raises `DataError`. `categories` has the ids of categories
+    that are texts, those of all parts of a data set, and gets those of this one.
     """
-    document = _parse(name, path, report)
+    category_ids = {} if categories is None else categories
+    document, image_ids = numbered(_parse(name, path, report), category_ids)
     images = _records(name, path, document, "images", _image, report)
     root = _root(images, roots)
     images, found = _found(images, root, within, _split_named(path))
@@ -57,6 +62,8 @@ def read_subset(
         categories=_records(name, path, document, "categories", _category, report),
         layout=f"COCO, {path.relative_to(within).as_posix() if within else path.name}",
         notes=tuple(notes),
+        image_ids=image_ids,
+        category_ids=category_ids,
     )
 
 
@@ -284,7 +291,7 @@ def _write_subset(subset: Subset, folder: Path) -> None:
         else:
             Image.fromarray(subset.pixels[image.id]).save(target, format="PNG")
         renamed.append(image._replace(file=file))
-    document = to_dict(subset) | {"images": to_dict(Subset("", folder, folder, tuple(renamed)))["images"]}
+    document = with_own_ids(to_dict(replace(subset, images=tuple(renamed))), subset)
     write_whole(folder / "annotations.json", json.dumps(document, separators=(",", ":")))
 
 

@@ -26,10 +26,11 @@ Remedy = Literal[
     "area",
     "keep",
     "leave out",
+    "leave out image",
 ]
 """The action of `detector.data.mend`; it does nothing for ``refuse`` and ``keep``.
 
-``leave out`` drops a copy of a record, but only in what ``--fix`` writes.
+``leave out`` drops a copy of an annotation or of an image, but only in what ``--fix`` writes.
 """
 
 
@@ -60,13 +61,14 @@ RULES: dict[str, Rule] = {
     "box-area": Rule("warning", "area"),  # a stated area that the box cannot have
     "box-duplicate": Rule("warning", "leave out"),  # the same box of the same category twice in an image
     "box-tiny": Rule("warning", "keep"),  # a box with a side below a pixel
-    "box-small": Rule("warning", "keep"),  # a box too small for the finest anchors of a default training
+    "box-small": Rule("warning", "keep"),  # a box too small for the finest anchors of the space fbnetv3od
     "category-alike": Rule("warning", "keep"),  # names that are equal, or differ in case or spaces alone
     "box-overhang": Rule("warning", "clip"),  # a box that reaches over the border by more than a pixel
     "mask-malformed": Rule("warning", "drop mask"),  # neither polygons nor a run-length code
-    "file-duplicate": Rule("warning", "keep"),  # one image file listed twice in a split
-    "image-duplicate": Rule("warning", "keep"),  # the same image twice in a split, under two names
-    "image-in-both": Rule("warning", "keep"),  # the same image in training and validation
+    "file-duplicate": Rule("warning", "leave out image"),  # one image file listed twice, with its boxes
+    "image-duplicate": Rule("warning", "leave out image"),  # the same image under two names, with its boxes
+    "image-ambiguous": Rule("warning", "keep"),  # the same image twice, with other boxes the second time
+    "image-in-both": Rule("warning", "keep"),  # the same image in two parts
     "category-unused": Rule("warning", "keep"),  # a category without boxes in training
     "orientation": Rule("warning", "keep"),  # the EXIF note turns the image, perhaps not its boxes
     "crowd": Rule("warning", "keep"),  # a crowd: not trained on, ignored in evaluation

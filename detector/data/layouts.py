@@ -20,9 +20,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from detector.data import scenes, voc, yolo
+from detector.data import scenes
 from detector.data.coco import is_coco, read_subset
 from detector.data.findings import FindingHandler, refuse
+from detector.data.readers import voc, yolo
+from detector.data.readers.own_ids import OwnIds
 from detector.data.records import CocoData, Subset, divide
 from nars.errors import DataError
 from nars.foreign.files import folders
@@ -104,8 +106,9 @@ def _unpacked(folder: Path) -> Path | None:
 def _coco(folder: Path, report: FindingHandler) -> dict[str, Subset] | None:
     files = _annotation_files(folder)
     if files:
+        categories: OwnIds = {}
         return {
-            name: read_subset(name, path, list(_roots(folder, path, word)), report, within=folder)
+            name: read_subset(name, path, list(_roots(folder, path, word)), report, folder, categories)
             for name, (path, word) in files.items()
         }
     path = _for_all(folder)

@@ -13,13 +13,16 @@ from nars.errors import DataError
 
 __all__ = ["mend"]
 
+_COPIES: dict[Remedy, Remedy] = {"leave out": "drop annotation", "leave out image": "drop image"}
+"""The action for copies, if they are left out."""
+
 
 def mend(data: CocoData, findings: Iterable[Finding], *, copies: bool = False) -> tuple[CocoData, list[str]]:
     """Return the data without the faults in `findings`, and a line about each change.
 
     Boxes are clipped to their image, annotations are renumbered, and sizes are corrected if that
-    is safe; an image that cannot be used is dropped with its annotations. Copies of a box are left out only
-    with `copies`.
+    is safe; an image that cannot be used is dropped with its annotations. Copies of a box
+    or of an image are left out only with `copies`.
     """
     by_split: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
@@ -33,12 +36,10 @@ def mend(data: CocoData, findings: Iterable[Finding], *, copies: bool = False) -
 def _mend_subset(subset: Subset, findings: list[Finding], changes: list[str], copies: bool) -> Subset:
     todo: dict[Remedy, dict[int, Finding]] = defaultdict(dict)
     for finding in findings:
-        remedy: Remedy = finding.remedy
-        if remedy == "leave out":
-            remedy = "drop annotation" if copies else "keep"
+        remedy = _COPIES.get(finding.remedy, finding.remedy) if copies else finding.remedy
         if finding.index is not None:
             todo[remedy].setdefault(finding.index, finding)
-    if not any(remedy != "keep" for remedy in todo):
+    if all(remedy in ("keep", *_COPIES) for remedy in todo):
         return subset
     kept, lost = _mend_images(subset, todo, changes)
     sizes = {image.id: image for image in kept}

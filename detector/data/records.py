@@ -86,6 +86,10 @@ class Subset:
     """Ways in which the records are not as the files have them."""
     passed: Mapping[str, int] = field(default_factory=dict)
     """Counts of files that were passed over, by suffix or reason."""
+    image_ids: Mapping[int, str] = field(default_factory=dict)
+    """The ids of images that are texts in the files, by the numbers that stand for them."""
+    category_ids: Mapping[int, str] = field(default_factory=dict)
+    """The same of categories."""
 
     def path(self, image: ImageRecord) -> Path:
         """Return the path of an image's file."""

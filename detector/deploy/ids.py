@@ -20,12 +20,13 @@ class Ids:
 
         Raises `DataError` if the data have no category for a class.
         """
-        self.category_of = {label: label for label in range(1, len(classes) + 1)}
-        self._by_path: dict[Path, int] = {}
-        self._by_name: dict[str, int] = {}
+        self.category_of: dict[int, int | str] = {label: label for label in range(1, len(classes) + 1)}
+        self._by_path: dict[Path, int | str] = {}
+        self._by_name: dict[str, int | str] = {}
         self._known = data is not None
         if data is not None:
-            ids = {category.name: category.id for category in data.categories}
+            texts = {**data.train.category_ids, **data.val.category_ids}
+            ids = {category.name: texts.get(category.id, category.id) for category in data.categories}
             for label, name in enumerate(classes, start=1):
                 if name not in ids:
                     raise DataError(f"{data.val.source}: no category is called {name!r}, which is detected")
@@ -33,12 +34,16 @@ class Ids:
             self._read(data)
 
     def _read(self, data: CocoData) -> None:
-        images = [(subset.path(image), image.id) for subset in data.subsets for image in subset.images]
+        images: list[tuple[Path, int | str]] = [
+            (subset.path(image), subset.image_ids.get(image.id, image.id))
+            for subset in (*data.subsets, *([data.test] if data.test is not None else []))
+            for image in subset.images
+        ]
         self._by_path = {path.resolve(): id for path, id in images}
         counts = Counter(path.name for path, _ in images)
         self._by_name = {path.name: id for path, id in images if counts[path.name] == 1}
 
-    def image(self, number: int, name: str) -> int:
+    def image(self, number: int, name: str) -> int | str:
         """The id of the picture in the file `name`, the one with this number from 1.
 
         Raises `DataError` if the data do not have it.

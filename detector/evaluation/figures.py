@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torchvision.ops import box_iou
 
+from detector.data.readers.own_ids import own
 from detector.data.records import CocoData, Subset
 from detector.evaluation.coco_ap import Evaluation
 from nars.deploy.fonts import drawable
@@ -35,7 +36,7 @@ def write_figures(evaluation: Evaluation, data: CocoData, split: str, folder: Pa
     save_png(draw_precision(evaluation.precision, data.classes, scores), folder / "precision_recall.png")
     matrix = confusion(data.subset(split), evaluation.results, data.labels)
     save_png(draw_confusion(matrix, data.classes), folder / "confusion.png")
-    write_whole(folder / "results.json", json.dumps(evaluation.results))
+    write_whole(folder / "results.json", json.dumps(own(evaluation.results, data.subset(split))))
 
 
 def draw_precision(

@@ -14,7 +14,9 @@ Result = dict[str, Any]
 """A detection with ``image_id``, ``category_id``, ``bbox``, ``score`` and, for masks, ``segmentation``."""
 
 
-def coco_results(image_id: int, detections: Detections, category_of: Mapping[int, int]) -> list[Result]:
+def coco_results(
+    image_id: int | str, detections: Detections, category_of: Mapping[int, int | str] | Mapping[int, int]
+) -> list[Result]:
     """Return COCO's results of one image; `category_of` maps each label to its category id."""
     boxes = detections["boxes"].double()
     boxes[:, 2:] -= boxes[:, :2]

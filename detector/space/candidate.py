@@ -46,17 +46,3 @@ class DetectorCandidate(Trainable):
                 f"freeze is at most the {len(parts.trunk)} stages of the trunk, got {settings.freeze}"
             )
         return self
-
-    @property
-    def title(self) -> str:
-        return self.architecture.name
-
-    @property
-    def epochs(self) -> int:
-        return self.recipe.epochs
-
-    def for_epochs(self, epochs: int) -> Self:
-        return self.replace(recipe=self.recipe.replace(epochs=epochs))
-
-    def on(self, data: str | None) -> Self:
-        return self.replace(data=data)

@@ -107,7 +107,7 @@ class Training(Document):
         return tuple(name for name in _UNUSED if getattr(recipe, name) != fields[name].default)
 
     def recipe(self, images: int) -> Recipe:
-        """Return the recipe for steps of this many images, as `nars.training.optim` takes it."""
+        """Return the recipe for steps of this many images, as `nars.training.updates` takes it."""
         ratio = images / self.lr_images
         scale = ratio**0.5 if self.optimizer in _ADAPTIVE else ratio
         lr = LR[self.optimizer] if self.lr is None else self.lr

@@ -15,7 +15,7 @@ from detector.model.batched.slots import Batch
 from detector.model.detector import Detector
 from nars.graphs import Replayed
 from nars.spec import Recipe
-from nars.training import optim
+from nars.training.updates import Update
 
 __all__ = ["Step"]
 
@@ -43,13 +43,12 @@ class Step:
         `assemble` makes a batch of the tensors that the step is called with. `half` is the type to
         autocast to.
         """
-        self.model, self.recipe, self.optimizer, self.scaler = model, recipe, optimizer, scaler
+        self.model = model
         self.detector = cast(Detector, model if isinstance(model, Detector) else model.module)
         self.device = next(self.detector.parameters()).device
         self.names: tuple[str, ...] = ()
         self._assemble, self._half = assemble, half
-        self._rates = optim.Rates(optimizer, recipe, self.device)
-        self._average = None if ema is None else optim.Averaging(ema, self.detector, recipe, self.device)
+        self._update = Update(self.detector, recipe, optimizer, scaler, ema)
         self._learn: Callable[..., Tensor] = self._eager
         is_scaled = half is torch.float16
         if self.device.type == "cuda" and distributed.world_size() == 1 and not is_scaled:
@@ -61,9 +60,7 @@ class Step:
         Returns float64 [V + N]: the logged values, whose `names` are known after the first step, then 1
         for every image whose proposals are finite, else 0.
         """
-        self._rates.set(progress)
-        if self._average is not None:
-            self._average.before()
+        self._update.prepare(progress)
         return self._learn(*inputs)
 
     def _eager(self, *inputs: Tensor) -> Tensor:
@@ -71,15 +68,7 @@ class Step:
         with torch.autocast(self.device.type, dtype=self._half, enabled=self._half is not None):
             losses: dict[str, Tensor] = self.model(batch)
         loss = torch.stack(list(losses.values())).sum()
-        self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()
-        if self.recipe.clip_norm:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.detector.parameters(), self.recipe.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        if self._average is not None:
-            self._average.update()
+        self._update(loss)
         values = losses | {"loss": loss} | self.detector.counts
         self.names = tuple(values)
         logged = torch.stack([value.detach().double() for value in values.values()])

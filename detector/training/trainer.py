@@ -25,7 +25,7 @@ from detector.training.resident import Resident, fits
 from detector.training.step import Step
 from nars.device import half_precision
 from nars.tensors import fingerprint as digest_of
-from nars.training import checkpoint, optim
+from nars.training import checkpoint, updates
 from nars.training.patience import is_out_of_patience
 
 __all__ = ["Trainer"]
@@ -73,8 +73,8 @@ class Trainer:
             self.feed = Loaded(self.dataset, self.batches, self.model, device, workers)
 
         self.recipe = training.recipe(training.batch_size * ranks)
-        self.optimizer = optim.optimizer(self.model, self.recipe)
-        self.ema = optim.averaged(self.model, self.recipe)
+        self.optimizer = updates.optimizer(self.model, self.recipe)
+        self.ema = updates.averaged(self.model, self.recipe)
         self.final_model = self.model if self.ema is None else cast(Detector, self.ema.module)
         self.wrapped = distributed.wrap(self.model, device)
         self.half = half_precision(device) if training.amp else None

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from nars.foreign.paths import allow
+
 __all__ = ["resplit"]
 
 _SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
@@ -14,7 +16,11 @@ _SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 
 
 def resplit(root: Path, seed: int, work: Path) -> Path:
-    """The table of all photos below `root` (``{train,val,test}/CLASS/*``) with the splits of a seed."""
+    """The table of all photos below `root` (``{train,val,test}/CLASS/*``) with the splits of a seed.
+
+    This process and those that it starts may then read the photos, which are elsewhere than the table.
+    """
+    allow([root])
     file = work / f"resplit{seed}.csv"
     if file.exists():
         return file

@@ -71,27 +71,31 @@ def name_of(row: Row) -> str:
     return f"{row.way}-{row.limit / 1e6:g}M"
 
 
-def _searched(way: str, limit: float, budget: str, resplits: tuple[int, ...] = RESPLITS, **more: Any) -> Row:
+WORKERS = 2
+"""Workers of a search for the time of its row; one worker has twice the time."""
+
+
+def _searched(way: str, limit: float, minutes: int, resplits: tuple[int, ...] = RESPLITS, **more: Any) -> Row:
     start = "random" if more.get("init") == "none" else "reference"
-    return Row(way, limit, start=start, search={"budget": budget, **more}, resplits=resplits)
+    return Row(way, limit, start=start, search={"budget": minutes, **more}, resplits=resplits)
 
 
 ROWS = (
-    _searched("searched", 32e6, "30m"),
+    _searched("searched", 32e6, 30),
     Row("stock", 32e6, stock(64)),
     Row("taught", 32e6, stock(64), TAUGHT),
     Row("cut_80", 32e6, cut_to(stock(80), 32e6)),
     Row("cut_96", 32e6, cut_to(stock(96), 32e6)),
     Row("by_hand", 32e6, cut_to(stock(80), 30e6), TAUGHT, "reference"),
-    _searched("searched", 8e6, "20m"),
+    _searched("searched", 8e6, 20),
     Row("stock", 8e6, stock(32)),
     Row("cut_48", 8e6, cut_to(stock(48), 8e6)),
     Row("cut_56", 8e6, cut_to(stock(56), 8e6)),
     Row("by_hand", 8e6, cut_to(shortened(stock(44), (4, 5, 6)), 8e6), TAUGHT, "reference"),
-    _searched("random", 32e6, "30m", sampler="random"),
-    _searched("random", 8e6, "20m", sampler="random"),
-    _searched("scratch", 32e6, "30m", (0,), init="none"),
-    _searched("recipe", 32e6, "30m", (0,), fix="arch"),
+    _searched("random", 32e6, 30, sampler="random"),
+    _searched("random", 8e6, 20, sampler="random"),
+    _searched("scratch", 32e6, 30, (0,), init="none"),
+    _searched("recipe", 32e6, 30, (0,), fix="arch"),
     Row("pruned", 32e6, tool="torch_pruning", resplits=(0,)),
     Row("fastnas", 32e6, tool="fastnas", resplits=(0,)),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import nars
 from experiments.photo_table.networks import stock
 from experiments.photo_table.photos import resplit
-from experiments.photo_table.rows import RESPLITS, ROWS, Row, name_of
+from experiments.photo_table.rows import RESPLITS, ROWS, WORKERS, Row, name_of
 from experiments.photo_table.train import final, run_folder
 from experiments.resumable import workers
 from nars.parents.space import space_of
@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/cls/clothing_photos"))
     parser.add_argument("--work", type=Path, default=Path("runs/photo_table"), help="folder of what is kept")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=WORKERS)
     parser.add_argument("--resplits", type=int, nargs="*", default=list(RESPLITS))
     parser.add_argument("--rows", nargs="*", help="names such as searched-32M; by default all")
     given = parser.parse_args()
@@ -60,6 +60,7 @@ def _files(seed: int) -> Iterator[Path]:
 def _search(row: Row, seed: int, root: Path, work: Path, processes: int) -> None:
     """Run the search of a row, or continue it."""
     settings = dict(row.search)
+    settings["budget"] = f"{settings['budget'] * WORKERS // processes}m"
     work.mkdir(parents=True, exist_ok=True)
     if settings.get("init") == "none":  # the space is the same as with the parent
         space = space_of(published("efficientnet_lite0"), SIDE, row.limit)

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 import click
 
 from nars.cli.commands import StoppedError, Table
-from nars.errors import NarsError, StorageAwayError
+from nars.errors import EngineAwayError, NarsError, StorageAwayError
+from nars.foreign.names import printable
 
 __all__ = ["main"]
 
@@ -97,7 +98,7 @@ def _run(arguments: Sequence[str] | None, terminated: Sequence[int]) -> int:
         return _fail(error.format_message(), code)
     except click.ClickException as error:
         return _fail(error.format_message())
-    except StorageAwayError as error:
+    except (StorageAwayError, EngineAwayError) as error:
         return _fail(str(error), os.EX_TEMPFAIL)
     except NarsError as error:
         return _fail(str(error))
@@ -120,5 +121,5 @@ def _escape_what_is_lacking() -> None:
 
 
 def _fail(message: str, exit_code: int = 2) -> int:
-    print(f"nars: {' '.join(message.split())}", file=sys.stderr)
+    print(f"nars: {printable(' '.join(message.split()))}", file=sys.stderr)
     return exit_code

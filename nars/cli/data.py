@@ -28,6 +28,7 @@ _REMEDIES: Mapping[str, str] = {
     "corners": "--fix or --drop-bad takes the boxes for corners",
     "area": "the area of the box is taken",
     "leave out": "--fix leaves out the copy",
+    "leave out image": "--fix leaves out the copy",
     "keep": "kept",
 }
 """The remedy of a kind of finding, in words."""

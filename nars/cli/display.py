@@ -96,6 +96,10 @@ def progress_bar(console: Console, *columns: ProgressColumn) -> Progress:
     )
 
 
+_FEW = 8
+"""Measurements between two lines of a log; each takes about a second."""
+
+
 class _Live:
     """Keeps one line up to date: trials done, best so far, the predictor's rank correlation, time left."""
 
@@ -150,7 +154,9 @@ def _preparation(config: SearchConfig, study: Study, trials: list[FrozenTrial]) 
     if config.reference is not None and reference_record(study) is None:
         return _tuning(config, config.reference.recipe.epochs, study)
     measured = measured_of(study)
-    return f"measuring what candidates inherit: {measured[0]} of {measured[1]}" if measured else ""
+    if measured is None:
+        return ""
+    return f"measuring what candidates inherit: {measured[0] // _FEW * _FEW} of {measured[1]}"
 
 
 def _tuning(config: SearchConfig, epochs: int, study: Study) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,13 @@ from nars.cli.options.values import (
     naming_source,
     to_json,
 )
+from nars.foreign.names import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
     from torch import nn
 
+    from nars.data import ImageData
     from nars.networks.weights import Weights
     from nars.training.evaluation import Metrics
 
@@ -85,8 +88,11 @@ def evaluate_command(
         images = load(source, drop_bad=drop_bad, whole=whole).fitted(trained.candidate.recipe.fit)
     say_parts(images.parts, quiet=as_json)
     split = split or "test"
-    if sorted(images.classes) != sorted(trained.classes):
+    if not Counter(images.classes) <= Counter(trained.classes):
         raise WeightsError(_difference(weights, trained.classes, source, images.classes))
+    images, absent = _with_all_classes(images, trained.classes)
+    if absent and not as_json:
+        click.echo(f"{source} has no images of {', '.join(map(repr, map(printable, absent)))}", err=True)
     evaluation.check_metric(scored, images, split)
     images = images.normalized(torch.tensor(trained.mean), torch.tensor(trained.std))
     torch_device = resolve(device)
@@ -106,6 +112,7 @@ def evaluate_command(
                 | {
                     "metric": metric,
                     "classes": images.classes,
+                    "classes_without_images": absent,
                     "parts": [part.row() for part in images.parts],
                 }
             )
@@ -116,13 +123,20 @@ def evaluate_command(
 
 
 def _difference(weights: Path, mine: tuple[str, ...], source: str, theirs: tuple[str, ...]) -> str:
-    """Say how the classes of weights and data differ: by the first class that only one of them has."""
+    """Say how the classes of weights and data differ: by the first class that only the data have."""
     differs = f"{weights} was trained on {len(mine)} classes, {source} has {len(theirs)}"
     for name in (each for each in theirs if each not in mine):
         return f"{differs}: {name!r} is not among those of {weights}"
-    for name in (each for each in mine if each not in theirs):
-        return f"{differs}: {name!r} is not among those of {source}"
     return f"{differs}: some in different numbers"
+
+
+def _with_all_classes(images: ImageData, classes: tuple[str, ...]) -> tuple[ImageData, tuple[str, ...]]:
+    """The images, whose classes are followed by the others of `classes`, and those others.
+
+    A network that answers with a class that the data do not have is then wrong, and is seen to be.
+    """
+    absent = tuple(name for name in classes if name not in images.classes)
+    return replace(images, classes=(*images.classes, *absent)) if absent else images, absent
 
 
 def _in_order(trained: Weights, classes: tuple[str, ...]) -> nn.Module:

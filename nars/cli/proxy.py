@@ -54,15 +54,14 @@ def proxy_check_command(
     """
     request = requested(fields)  # a mistake is answered before the imports
 
+    from nars.engines.local import Local
     from nars.searching import proxy
     from nars.searching.configure import configure
-    from nars.workers.launch import default_workers
 
     about_space: list[str] = []
     config = configure(request, say=about_space.append)
     say_default_data(fields, request)
     say(*about_space)
-    check = proxy.proxy_check(
-        config, candidates=candidates, factor=factor, workers=workers or default_workers(request.device)
-    )
+    count = workers or Local().default_workers(request.device)
+    check = proxy.proxy_check(config, candidates=candidates, factor=factor, workers=count)
     click.echo(to_json(check.to_dict()) if as_json else str(check))

@@ -18,6 +18,7 @@ from nars.cli.options.values import (
     quiet_optuna,
     to_json,
 )
+from nars.foreign.parts import Part
 
 GROUPS = {
     "Data": ("data", "drop_bad", "task", "mask", "metric"),
@@ -113,7 +114,8 @@ def search_command(
     quiet_optuna()
     storage = given(storage)
     about_space: list[str] = []
-    config = configure(request, folder, about_space.append)
+    parts: list[Part] = []
+    config = configure(request, folder, about_space.append, parts.extend)
     folder = folder or default_folder(config)
     if resume and not (folder / "config.yaml").exists():
         raise click.UsageError(f"nothing to resume: {folder} holds no search")
@@ -125,14 +127,14 @@ def search_command(
         return
 
     from nars.api import search
-    from nars.workers.launch import default_workers
+    from nars.engines.local import Local
 
-    count = workers or default_workers(config.device)
+    count = workers or Local().default_workers(config.device)
     with display.progress(config, quiet=as_json) as watch:
         result = search(
             config, folder, storage, workers=count, watch=watch, artifacts=artifacts, metric=config.metric
         )
-    numbers = result.summary.to_dict()
+    numbers = result.summary.to_dict() | {"parts": [part.row() for part in parts]}
     if not as_json:
         display.show_summary(result.summary, config)
     if finish is not None:

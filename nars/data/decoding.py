@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nars.data.cache import shared
+from nars.data.copies import shared_pictures
 from nars.data.images import ImageData
 from nars.data.pictures import READERS, Fit, Picture, read_square, with_remedy
 from nars.data.splits import MEMORY_LIMIT, DiskSplit, MemorySplit, Split
@@ -33,7 +34,7 @@ _PROBES = 64
 """How many pictures are looked at to choose the side for all."""
 
 _SHOWN = 3
-"""Classes that a warning names."""
+"""Classes or images that a warning names."""
 
 _VERSION = "squares 1"
 """Changes when the same file becomes other pixels."""
@@ -88,12 +89,13 @@ def from_pictures(
         built, absent = dict.fromkeys(("train", "val", "test"), built["train"]), []
     elif len(set(built["train"].labels.tolist())) < 2:
         raise DataError(f"{name}: the training images are of one class; a classifier needs two or more")
-    _warn(name, classes, built, absent, len(dropped))
+    _warn(name, classes, built, absent, list(dropped.values()))
     lines = tuple(dropped.values())
     old = _digest([*classes, "", *(earlier or content), "", *lines])
     new = _digest([*classes, "", *content, "", *dropped]) if earlier else old
     data = ImageData(name, classes, built["train"], built["val"], built["test"], new)
-    told = _parts(built, classes, absent, reading, whole=whole)
+    notes = {} if whole else shared_pictures(parts)
+    told = _parts(built, classes, absent, reading, notes, whole=whole)
     return replace(data, earlier_fingerprints=(old,) if earlier else (), dropped=lines, parts=told)
 
 
@@ -102,10 +104,11 @@ def _parts(
     classes: tuple[str, ...],
     absent: Sequence[str],
     reading: Reading,
+    further: Mapping[str, str],
     *,
     whole: bool,
 ) -> tuple[Part, ...]:
-    """A description of each split."""
+    """A description of each split, with `further` notes on some."""
     parts = []
     for split in ("train", "val", "test")[: 1 if whole else 3]:
         notes = reading.notes
@@ -113,6 +116,7 @@ def _parts(
             notes = (*notes, "not divided, since it is only measured")
         elif split in absent:
             notes = (*notes, "cut from train, since there is none")
+        notes += (further[split],) if split in further else ()
         passed = reading.passed.get(split, {})
         name = "all" if whole else split
         parts.append(Part(name, len(built[split]), classes, reading.layout, None, notes, passed))
@@ -125,11 +129,17 @@ def _digest(lines: Sequence[str]) -> str:
 
 
 def _warn(
-    name: str, classes: Sequence[str], built: Mapping[str, Split], absent: Sequence[str], dropped: int
+    name: str,
+    classes: Sequence[str],
+    built: Mapping[str, Split],
+    absent: Sequence[str],
+    dropped: Sequence[str],
 ) -> None:
-    """Log how many pictures were left out, and which classes have too few for every split that was cut."""
+    """Log which pictures were left out, and which classes have too few for every split that was cut."""
     if dropped:
-        logger.warning("%s: left out %d images that cannot be read", name, dropped)
+        more = f"; and {len(dropped) - _SHOWN} more" if len(dropped) > _SHOWN else ""
+        images = "1 image" if len(dropped) == 1 else f"{len(dropped)} images"
+        logger.warning("%s: left out %s: %s%s", name, images, "; ".join(dropped[:_SHOWN]), more)
     counts = {split: torch.bincount(built[split].labels, minlength=len(classes)) for split in built}
     few = [
         f"{title!r} ({sum(int(counts[split][label]) for split in ('train', *absent))})"

@@ -86,14 +86,17 @@ class Proposer:
 
     @cached_property
     def first_candidates(self) -> Matrix:
-        """Genotypes [n, d] for the first batch, and as many spares; `knowledge` picks every second one."""
+        """Genotypes [n, d] for the first batch, and as many spares.
+
+        The `first` of the strategy begin; of the others, `knowledge` picks every second one.
+        """
         rng, strategy = np.random.default_rng(self.settings.seed), self.settings.strategy
         start = strategy.start(self._reservoir, 2 * self.rounds.first_batch, rng)
         if strategy.knowledge is not None:
             pool = self._reservoir.draw(_POOL, rng)
             ranked = pool[np.argsort(-strategy.knowledge(pool).mean(axis=1), kind="stable")]
             start = strategy.prefer(self.domain, start, ranked, rng)
-        return start
+        return np.concatenate([genotypes.from_genotypes(self.domain, strategy.first), start])
 
     def propose(self, study: Study, trial: FrozenTrial) -> Genotype:
         """The next genotype; its prediction, if there is one, is written down with the trial."""

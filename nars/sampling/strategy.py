@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from nars.sampling.preferred import Preferring, best
 from nars.sampling.rounds import FIRST_BATCH
 from nars.space import feasible
 from nars.space.feasible import Reservoir
-from nars.space.genotypes import Matrix
+from nars.space.genotypes import Genotype, Matrix
 
 __all__ = ["EVALUATIONS", "PriorKnowledge", "Strategy", "even_start", "evolve_from_best"]
 
@@ -70,6 +70,8 @@ class Strategy:
     """Trials before the first prediction."""
     knowledge: PriorKnowledge | None = None
     """It chooses half of the first batch, and the Gaussian process takes it as additional inputs."""
+    first: Sequence[Genotype] = ()
+    """Candidates that come before all others of the first batch."""
     start: DrawStart = even_start
     prefer: Preferring = best
     acquisition: MakeAcquisition = make_acquisition

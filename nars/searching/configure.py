@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from nars import tasks
 from nars.errors import UsageError
+from nars.foreign.parts import Part
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.config import SearchConfig, space_difference
 from nars.runs.reference import EPOCHS, reference_of
@@ -37,14 +38,17 @@ logger = logging.getLogger(__name__)
 
 
 def configure(
-    request: SearchRequest, folder: Path | None = None, say: Callable[[str], None] = logger.info
+    request: SearchRequest,
+    folder: Path | None = None,
+    say: Callable[[str], None] = logger.info,
+    on_parts: Callable[[Sequence[Part]], object] = lambda parts: None,
 ) -> SearchConfig:
     """The search that `request` asks for. Its data are opened after everything else is checked.
 
     With ``auto`` as its space or parent, a search that `folder` holds keeps its own. So does one in its
     default folder that an older version began, whose defaults were ``micro`` and random weights. Both keep
-    their fingerprint of the data, too. `say` is told what was taken, and why. Raises `UsageError`,
-    `SpecError`, `DataError`, `RunError`.
+    their fingerprint of the data, too. `say` is told what was taken, and why; `on_parts` gets the parts of
+    the data. Raises `UsageError`, `SpecError`, `DataError`, `RunError`.
     """
     check_sampler(request.sampler, request.objectives)
     continued = _continued(request, folder)
@@ -57,6 +61,7 @@ def configure(
         made, reason = _with_parent(request, scratch, folder)
         if made.task.inherits:
             say(f"--init auto takes {made.config.init}: {reason}")
+    on_parts(made.task.parts())
     for line in (*(part.line() for part in made.task.parts()), *made.lines):
         say(line)
     return made.config

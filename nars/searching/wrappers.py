@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.budget import Budget
 from nars.runs.config import SearchConfig
+from nars.sampling.strategy import Strategy
 from nars.searching.confirm import is_confirmation, next_to_confirm
 from nars.searching.samplers import make_sampler
 from nars.space import feasible, genotypes
@@ -77,10 +78,12 @@ class SearchSampler(BaseSampler):
         signature: Record,
         budget: Budget | None = None,
         foretold: tuple[EarlierSearch, ...] = (),
+        first: tuple[Genotype, ...] = (),
     ) -> Self:
         """Make the sampler of a search over its domain, which learns from `foretold` as from a warm start.
 
-        A `budget` takes the place of the whole one.
+        Our own sampler begins with the candidates `first` and one more, and predicts from then on. A `budget`
+        takes the place of the whole one.
         """
         inner = make_sampler(
             config.sampler,
@@ -90,6 +93,7 @@ class SearchSampler(BaseSampler):
             config.seed,
             config.predictor,
             config.warm_start + foretold,
+            Strategy(first=first, first_batch=len(first) + 1) if first else None,
         )
         tries = 1 if config.sampler in SLOW else TRIES
         return cls(inner, domain, budget or config.total, config.limits, config.seed, signature, tries)

@@ -16,7 +16,7 @@ from nars.data.policies import change, erase
 from nars.device import half_precision, kernels_for, memory_errors, seeded
 from nars.errors import NonFiniteLossError
 from nars.spec import Recipe
-from nars.training import optim
+from nars.training import batches, updates
 from nars.training.checkpoint import Stateful, restore, save
 from nars.training.evaluation import Metrics, evaluate, moments, recalibrate
 from nars.training.folder import TrainingFolder
@@ -87,11 +87,11 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
         during.enter_context(memory_errors(f"training at {resolution} px in batches of {recipe.batch_size}"))
         model = model.to(device).to(memory_format=torch.channels_last)
         frozen = during.enter_context(freezing(model, recipe))
-        optimizer = optim.optimizer(model, recipe)
-        ema = optim.averaged(model, recipe)
+        optimizer = updates.optimizer(model, recipe)
+        ema = updates.averaged(model, recipe)
         during.enter_context(widened(model, device))  # the average, copied above, needs none of it
         measured = model if ema is None else ema.module
-        mix = optim.mixer(recipe, len(data.classes))
+        mix = batches.mixer(recipe, len(data.classes))
         scaler = torch.amp.GradScaler(device.type, enabled=half_precision(device) is torch.float16)
         generator = torch.Generator().manual_seed(seed)
         mean, std = moments(model, data, device)
@@ -120,7 +120,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
             scaler,
             device=device,
             ema=ema,
-            class_weights=optim.importances(recipe, data, device),
+            class_weights=batches.importances(recipe, data, device),
             teacher=teacher,
         )
 
@@ -130,7 +130,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
             model.train()
             keep_frozen(frozen)
             losses: list[Tensor] = []
-            groups = optim.drawn(recipe, data.train.labels, generator)
+            groups = batches.drawn(recipe, data.train.labels, generator)
             crops = _crops(recipe, groups, generator)
             show = outputs.shown(Pace(epoch, recipe.epochs, len(groups)))
             for step, (images, labels) in enumerate(data.train.batches(resolution, device, groups, crops)):
@@ -150,7 +150,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
             _check_val(val, epoch)
             mean_loss = torch.stack(losses).mean().item()
             seconds = time.perf_counter() - start
-            lr = optim.learning_rate(recipe, (epoch + step / len(groups)) / recipe.epochs)
+            lr = updates.learning_rate(recipe, (epoch + step / len(groups)) / recipe.epochs)
             numbers = numbers_of(val, metric)
             curve.append(Progress(epoch + 1, recipe.epochs, val.score, mean_loss, seconds, lr, numbers))
             folder.write(list(map(row, curve)), is_improved(scores(curve)), outputs.saving(measured, val))
@@ -186,6 +186,6 @@ def _check_training(losses: Sequence[Tensor], epoch: int, steps: int, recipe: Re
     bad = (~torch.stack(list(losses)).isfinite()).nonzero()
     if len(bad):
         step = int(bad[0])
-        lr = optim.learning_rate(recipe, (epoch + step / steps) / recipe.epochs)
+        lr = updates.learning_rate(recipe, (epoch + step / steps) / recipe.epochs)
         where = f"epoch {epoch + 1} of {recipe.epochs}, step {step + 1} of {steps}"
         raise NonFiniteLossError(f"loss is {losses[step].item()} in {where}, at learning rate {lr:.4g}")

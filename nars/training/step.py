@@ -13,8 +13,8 @@ from torch.optim.swa_utils import AveragedModel
 from nars.device import half_precision
 from nars.graphs import Replayed
 from nars.spec import Recipe
-from nars.training import optim
 from nars.training.teacher import Teacher, taught
+from nars.training.updates import Update
 
 __all__ = ["Step"]
 
@@ -39,11 +39,10 @@ class Step:
         teacher: Teacher | None = None,
     ) -> None:
         """`optimizer`, `scaler` and `ema` are in the state that the training starts or goes on in."""
-        self.model, self.recipe, self.optimizer, self.scaler = model, recipe, optimizer, scaler
-        self.device, self.ema, self.class_weights, self.teacher = device, ema, class_weights, teacher
+        self.model, self.recipe, self.device = model, recipe, device
+        self.class_weights, self.teacher = class_weights, teacher
         self._half = half_precision(device)
-        self._rates = optim.Rates(optimizer, recipe, device)
-        self._average = None if ema is None else optim.Averaging(ema, model, recipe, device)
+        self._update = Update(model, recipe, optimizer, scaler, ema)
         self._learn: Callable[[Tensor, Tensor], Tensor] = self._eager
         if device.type == "cuda" and self._half is torch.bfloat16:
             self._learn = Replayed(self._eager, device, optimizer.zero_grad)
@@ -54,24 +53,13 @@ class Step:
         `progress` in 0..1 is that of the training. The result is the loss before the change, without a
         gradient. On a CPU a loss that is not finite changes nothing; a GPU would have to wait for it.
         """
-        self._rates.set(progress)
-        if self._average is not None:
-            self._average.before()
+        self._update.prepare(progress)
         return self._learn(images, labels)
 
     def _eager(self, images: Tensor, labels: Tensor) -> Tensor:
         loss = self._loss(images, labels)
-        if self.device.type == "cpu" and not loss.isfinite():
-            return loss.detach()
-        self.optimizer.zero_grad()
-        self.scaler.scale(loss).backward()
-        if self.recipe.clip_norm:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        if self._average is not None:
-            self._average.update()
+        if self.device.type != "cpu" or loss.isfinite():
+            self._update(loss)
         return loss.detach()
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:

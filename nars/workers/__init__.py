@@ -1,3 +1,3 @@
-"""Workers, which ask, train and tell; how they are started, supervised and replaced."""
+"""Workers, which ask, train and tell; how one of them joins a search, and what becomes of its trials."""
 
 from __future__ import annotations

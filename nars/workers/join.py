@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 _PARENT_SECONDS = 0.5
 """Seconds between two checks whether the process that started a worker is still there, or the data."""
 
+_READERS = ("nars.data.decoding", "detector.data.check")
+"""Loggers that say what is left out of data when they are read."""
+
 _DATA_SECONDS = 3600.0
 """Longest time that a worker waits for data that are gone."""
 
@@ -63,6 +66,8 @@ def join(
     signal.signal(signal.SIGTERM, _terminate)
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        for name_of in _READERS:  # the process that started this one has read the same data
+            logging.getLogger(name_of).setLevel(logging.ERROR)
     _check_code(study)
     source = data or config.data
     is_file = Path(source).exists()

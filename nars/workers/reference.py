@@ -21,9 +21,12 @@ from nars.artifacts.files import fetch, keep
 from nars.errors import RunError, StorageAwayError
 from nars.parents.parent import Parent
 from nars.parents.sources import parent_in
+from nars.parents.space import uniform_cuts
 from nars.runs.outage import impatient
 from nars.runs.reference import Reference, charged, fine_tune, reference_candidate, study_name
+from nars.space import Space
 from nars.space.cost import count
+from nars.space.genotypes import Genotype
 from nars.spec import Candidate
 from nars.studies import reference_record, write_reference_record
 from nars.tasks.base import Outcome
@@ -39,6 +42,9 @@ __all__ = ["inheriting"]
 
 logger = logging.getLogger(__name__)
 
+_DISTILL = 0.7
+"""How much of the loss comes from the reference, for the candidates that are made from it in simple ways."""
+
 
 def inheriting(search: Search, study: Study) -> Search:
     """The search whose candidates inherit from the fine-tuned parent, which is fine-tuned first if needed.
@@ -53,7 +59,17 @@ def inheriting(search: Search, study: Study) -> Search:
                     _fine_tune(search, study, mine, settings)
         task = task.inheriting(_fetched(search, study))
     known = foretold(study, search.config, search.domain, task)
-    return replace(search, task=task, budget=charged(search.budget, study), foretold=known)
+    first = () if settings is None else _first(search, settings)
+    return replace(search, task=task, budget=charged(search.budget, study), foretold=known, first=first)
+
+
+def _first(search: Search, settings: Reference) -> tuple[Genotype, ...]:
+    """The parent, cut to the limits in simple ways, and taught by the reference with its own recipe."""
+    space, task = search.space, search.task
+    if not isinstance(space, Space) or task.parent is None:
+        return ()
+    recipe = settings.recipe.replace(distill=_DISTILL)
+    return tuple(uniform_cuts(space, task.parent.architecture, recipe, search.domain, search.config.limits))
 
 
 def _fine_tune(search: Search, study: Study, mine: Turn, settings: Reference) -> None:

@@ -16,7 +16,7 @@ from nars.runs.budget import Budget
 from nars.runs.config import SearchConfig
 from nars.runs.reference import charged
 from nars.space.base import SearchSpace
-from nars.space.genotypes import Domain
+from nars.space.genotypes import Domain, Genotype
 from nars.studies import class_names, write_class_names
 from nars.tasks.base import Task
 
@@ -37,6 +37,8 @@ class Search:
     """The store of weights and checkpoints; None if this process has none."""
     foretold: tuple[EarlierSearch, ...] = ()
     """Lessons from candidates that were measured before any was trained."""
+    first: tuple[Genotype, ...] = ()
+    """Candidates that are trained before all others."""
 
     @classmethod
     def of(cls, study: Study, config: SearchConfig, task: Task, store: Store | None = None) -> Self:

@@ -47,7 +47,9 @@ def work(search: Search, study: Study, *, alone: bool = True) -> None:
     search = inheriting(search, study)
     witness = Witness() if alone else None
     signature = Record(worker=worker_name(), epochs=search.space.most_epochs)
-    study.sampler = SearchSampler.of(search.config, search.domain, signature, search.budget, search.foretold)
+    study.sampler = SearchSampler.of(
+        search.config, search.domain, signature, search.budget, search.foretold, search.first
+    )
     study.pruner = make_pruner(search.config.pruner)
     refusals = 0
     while _goes_on(search, study, witness):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from nars.data.pictures import Picture, shown
 from nars.data.readers.table import named_classes
 from nars.errors import DataError
 from nars.foreign.names import split_of
-from nars.foreign.paths import read_bytes
+from nars.foreign.paths import inside, read_bytes
 from nars.foreign.pictures import DAMAGE, open_picture, reason
 
 __all__ = ["hub"]
@@ -52,7 +52,7 @@ def hub(name: str, *, drop_bad: bool = False) -> ImageData:
         numbers = [int(number) for number in labels[split]]
         if split != "train" and any(number < 0 for number in numbers):
             continue  # the labels of a competition's test images
-        splits[split] = _pictures(split, rows, image, numbers)
+        splits[split] = _pictures(split, rows, image, numbers, Path(name))
         content += [f"{split}/{picture.label}/{picture.name}:{picture.digest}" for picture in splits[split]]
     titles = tuple(map(str, classes))
     reading = Reading(f"data set of Hugging Face, {name}")
@@ -98,36 +98,49 @@ def _numbers(name: str, split: str, texts: Sequence[str], classes: Sequence[str]
     return [number_of[text] for text in texts]
 
 
-def _pictures(split: str, rows: Any, column: str, labels: Sequence[int]) -> list[Picture]:
+def _pictures(split: str, rows: Any, column: str, labels: Sequence[int], source: Path) -> list[Picture]:
     """Pictures that are read from the rows when they are opened, with the hashes of their bytes."""
     from datasets import Image as Encoded
 
     encoded = rows.select_columns([column]).cast_column(column, Encoded(decode=False))
-    return [
-        Picture(
-            f"{split} image {number}",
-            label,
-            partial(_open, encoded, column, split, number),
-            digest=hashlib.blake2b(_bytes(encoded, column, number), digest_size=16).hexdigest(),
-        )
-        for number, label in enumerate(labels)
-    ]
+    pictures = []
+    for number, label in enumerate(labels):
+        read = partial(_bytes, encoded, column, number, source)
+        digest = hashlib.blake2b(read(), digest_size=16).hexdigest()
+        opened = partial(_open, read, f"{split} image {number}")
+        pictures.append(Picture(f"{split} image {number}", label, opened, digest=digest))
+    return pictures
 
 
-def _bytes(rows: Any, column: str, number: int) -> bytes:
-    """The bytes of an image file, stored in the data set or beside it; empty if it cannot be read."""
+def _bytes(rows: Any, column: str, number: int, source: Path) -> bytes:
+    """The bytes of an image file, stored in the data set or beside it; empty if it cannot be read.
+
+    Raises `DataError` for a file outside of the folder `source` and of the package's cache.
+    """
     value = rows[number][column] or {}
     if value.get("bytes") is not None:
         return bytes(value["bytes"])
+    if not value.get("path"):
+        return b""
     try:
-        return read_bytes(value.get("path") or "")
+        return read_bytes(_permitted(source / value["path"], source))
     except OSError:
         return b""
 
 
-def _open(rows: Any, column: str, split: str, number: int, side: int) -> Image.Image:
+def _permitted(file: Path, source: Path) -> Path:
+    """The file if it is in the cache, into which the package unpacks, or may be followed from `source`."""
+    from datasets import config
+
     try:
-        with open_picture(_bytes(rows, column, number)) as image:
+        return inside(file, Path(config.HF_DATASETS_CACHE))
+    except DataError:
+        return inside(file, source)
+
+
+def _open(read: Callable[[], bytes], name: str, side: int) -> Image.Image:
+    try:
+        with open_picture(read()) as image:
             return shown(image, side)
     except DAMAGE as error:
-        raise DataError(f"cannot read {split} image {number}: {reason(error)}") from None
+        raise DataError(f"cannot read {name}: {reason(error)}") from None

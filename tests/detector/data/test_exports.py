@@ -240,6 +240,16 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
         lambda document: document["annotations"].append(document["annotations"][0] | {"id": 99}),
         "box-duplicate",
     ),
+    "the same file again": (
+        lambda document: [
+            document["images"].append(document["images"][0] | {"id": 99}),
+            *(
+                document["annotations"].append(row | {"id": 90 + row["id"], "image_id": 99})
+                for row in document["annotations"][:2]
+            ),
+        ],
+        "file-duplicate",
+    ),
     "corners": (
         lambda document: [
             row.update(bbox=[left, top, left + 20, top + 10], area=200)

@@ -101,7 +101,7 @@ def test_validation_alone_can_be_read(tmp_path: Path) -> None:
         (b"[]", "not a list"),
         (b'{"images": {}}', "images must be a list"),
         (b'{"images": [{"id": 1}]}', "no 'file_name'"),
-        (b'{"images": [{"id": "one", "file_name": "1.png"}]}', "images[0]"),
+        (b'{"images": [{"id": [1], "file_name": "1.png"}]}', "images[0]"),
         (
             b'{"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3]}]}',
             "annotations[0]",

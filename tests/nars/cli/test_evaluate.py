@@ -93,7 +93,7 @@ def test_a_function_of_ones_own(weights: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["class number 0 with a long name", "class number 1 with a long name"], "'class number 2 with a"),
+        (["class number 0 with a long name", "another"], "'another' is not"),
         (
             [f"class number {label} with a long name" for label in range(4)],
             "'class number 3 with a long name' is not",
@@ -130,3 +130,29 @@ def test_classes_in_another_order_are_matched_by_name(
         scores = json.loads(capsys.readouterr().out)
         results.append(dict(zip(scores["classes"], scores["recall"], strict=True)))
     assert results[0] == results[1]
+
+
+def test_fewer_classes_are_matched_by_name_and_the_others_said(
+    weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = np.arange(60) % 2
+    images = np.random.default_rng(0).integers(0, 255, (60, SIDE, SIDE), dtype=np.uint8)
+    names = [f"class number {label} with a long name" for label in (2, 0)]
+    every = [f"class number {label} with a long name" for label in range(3)]
+    for file, numbered, titles in (("fewer", labels, names), ("all", np.where(labels == 0, 2, 0), every)):
+        parts = {
+            f"{axis}_{part}": values
+            for part in ("train", "val", "test")
+            for axis, values in (("x", images), ("y", numbered))
+        }
+        np.savez(f"{file}.npz", **parts, classes=np.array(titles))
+    words = ("--split", "train", "--data")
+    few, whole = numbers(capsys, *words, "fewer.npz"), numbers(capsys, *words, "all.npz")
+    assert few["classes"] == [*names, "class number 1 with a long name"]
+    assert few["classes_without_images"] == ["class number 1 with a long name"]
+    assert (few["accuracy"], few["loss"]) == pytest.approx((whole["accuracy"], whole["loss"]))
+    matrix = np.array(few["confusion"])
+    assert matrix[2].tolist() == [0, 0, 0]
+    assert matrix.tolist() == np.array(whole["confusion"])[[2, 0, 1]][:, [2, 0, 1]].tolist()
+    assert main(["evaluate", "best.pt", *words, "fewer.npz"]) == 0
+    assert "fewer.npz has no images of 'class number 1 with a long name'" in capsys.readouterr().err

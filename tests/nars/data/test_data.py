@@ -225,7 +225,7 @@ def test_corrupt_picture_is_named_or_left_out(folder: Path, caplog: pytest.LogCa
         data = load(folder, drop_bad=True)
     assert sum(len(data.split(name)) for name in ("train", "val", "test")) == 20
     assert len(data.dropped) == 2
-    assert "left out 2 images" in caplog.text
+    assert f"left out 2 images: {data.dropped[0]}; {data.dropped[1]}" in caplog.text
 
 
 def test_large_folder_is_read_batch_by_batch(

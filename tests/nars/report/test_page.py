@@ -181,3 +181,25 @@ def test_cells() -> None:
         assert cell in text
     assert '<td class="number">0.1235</td>' in text
     assert text.count("<td></td>") == 2
+
+
+def test_only_one_module_writes_tags() -> None:
+    sources = [path for path in Path(html.__file__).parent.glob("*.py") if path.name != "html.py"]
+    assert len(sources) > 5
+    assert not [path.name for path in sources if re.search(r"</?[a-z]\w*[ >]", path.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "\"><img src=x onerror='f()'>", "a &amp; b"])
+def test_every_element_escapes_what_it_is_given(text: str) -> None:
+    body = [
+        html.heading(text),
+        html.paragraph(text),
+        html.section(text, html.note(text), html.code(text)),
+        html.table([text, "n"], [[text, 1]]),
+        html.bars({text: 0.5}),
+        html.folded(text, html.figure(b"", text)),
+    ]
+    found = Page(html.page(text, body))
+    assert not {"script", "iframe"} & set(found.open)
+    assert [link for link in found.links if not link.startswith("data:")] == []
+    assert "".join(found.text).count(text) == 10

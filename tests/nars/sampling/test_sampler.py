@@ -344,3 +344,12 @@ ONE, TWO = ("maximize",), ("maximize", "minimize")
 def test_labels(directions: Any, state: TrialState, values: Any, known: Any, expected: Any) -> None:
     trial = optuna.create_trial(state=state, values=values, user_attrs=known)
     assert labels(study_of(sampler(), directions), trial) == expected
+
+
+def test_given_candidates_come_first_and_once() -> None:
+    given = genotypes.to_genotypes(SPACE, genotypes.sample(SPACE, 2, np.random.default_rng(5)))
+    study = study_of(sampler(strategy=Strategy(first=given)))
+    study.optimize(objective, n_trials=8)
+    proposed = [trial.params for trial in study.trials]
+    assert proposed[:2] == given
+    assert all(proposed.count(genotype) == 1 for genotype in given)

@@ -17,8 +17,8 @@ from nars.errors import UsageError
 from nars.networks.build import build
 from nars.spec import Architecture, Block, Recipe
 from nars.training.loop import Trained, train
-from nars.training.optim import optimizer, set_learning_rate
 from nars.training.stages import freezing
+from nars.training.updates import optimizer, set_learning_rate
 
 CPU = torch.device("cpu")
 ARCHITECTURE = Architecture(

@@ -14,7 +14,7 @@ from nars.data import ImageData, augment, normalise, random_crops
 from nars.data.policies import change, erase
 from nars.device import resolve
 from nars.spec import Recipe
-from nars.training import optim, step
+from nars.training import step, updates
 from nars.training.evaluation import moments
 from nars.training.loop import train
 from nars.training.step import Step
@@ -124,7 +124,7 @@ def _step(
     model: nn.Module, recipe: Recipe, device: torch.device, teacher: Teacher | None = None
 ) -> tuple[Step, nn.Module]:
     model = model.to(memory_format=torch.channels_last).train()
-    optimizer, ema = optim.optimizer(model, recipe), optim.averaged(model, recipe)
+    optimizer, ema = updates.optimizer(model, recipe), updates.averaged(model, recipe)
     scaler = torch.amp.GradScaler("cuda", enabled=False)
     return Step(model, recipe, optimizer, scaler, device=device, ema=ema, teacher=teacher), model
 

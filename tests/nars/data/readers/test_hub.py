@@ -13,6 +13,7 @@ from PIL import Image
 
 from nars.data import load
 from nars.errors import DataError
+from nars.foreign.paths import allow
 
 datasets = pytest.importorskip("datasets")
 
@@ -108,6 +109,34 @@ def test_a_bad_picture_is_named_or_left_out(tmp_path: Path) -> None:
     assert load(f"hf:{tmp_path / 'bad'}", drop_bad=True).dropped == (
         "cannot read train image 0: not an image",
     )
+
+
+def test_a_file_outside_of_the_data_set_needs_to_be_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NARS_ALSO_FROM", "")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "caches" / "datasets")
+    secret = tmp_path / "private" / "scan.png"
+    secret.parent.mkdir()
+    picture(7).save(secret)
+    home = tmp_path / "home" / "set"
+    for number in range(12):
+        path = home / "train" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(number).save(path)
+    made = [{"bytes": None, "path": str(home / "train" / f"{number}.png")} for number in range(11)]
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])})
+    content = {"image": [*made, {"bytes": None, "path": str(secret)}], "label": [0, 1] * 6}
+    monkeypatch.setattr(
+        "nars.data.readers.hub._load",
+        lambda name: {"train": datasets.Dataset.from_dict(content, features=features)},
+    )
+    with pytest.raises(
+        DataError, match=r"scan\.png leads out of the data set: allow it with --also-from \S+private$"
+    ):
+        load(f"hf:{home}")
+    allow([secret.parent])
+    assert load(f"hf:{home}").train.sample().shape[0] > 0
 
 
 def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

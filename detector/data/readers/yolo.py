@@ -21,8 +21,8 @@ from pathlib import Path
 
 from detector.data import images
 from detector.data.findings import Finding, FindingHandler, refuse
+from detector.data.readers.yolo_layouts import Layout, find
 from detector.data.records import Annotation, Category, ImageRecord, Segmentation, Subset
-from detector.data.yolo_layouts import Layout, find
 from nars.data.pictures import READERS
 from nars.errors import DataError
 from nars.foreign.numbers import real, whole

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from nars.workers.stopping import stoppable
+from nars.engines.stopping import stoppable
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_the_first_signal_is_an_exception_and_handlers_are_put_back(number: int,
 
 TWICE = """
 import subprocess, sys, time
-from nars.workers.stopping import stoppable
+from nars.engines.stopping import stoppable
 child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"])
 with stoppable([child]):
     try:

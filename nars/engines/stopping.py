@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from types import FrameType
+
+from nars.engines.base import Member
 
 __all__ = ["stoppable"]
 
@@ -18,11 +19,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def stoppable(team: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+def stoppable(team: Sequence[Member]) -> Iterator[None]:
     """Let signals end the block.
 
     The first one raises `KeyboardInterrupt` (Ctrl-C) or `SystemExit` with 143 (SIGTERM), so workers return
-    their trials and results are written. The second one kills the processes of `team`, which may change in
+    their trials and results are written. The second one kills the workers of `team`, which may change in
     the meantime, and ends this process. Outside of the main thread, signals do what they did.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -33,8 +34,8 @@ def stoppable(team: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
     def receive(number: int, frame: FrameType | None) -> None:
         received.append(number)
         if len(received) > 1:
-            for process in team:
-                process.kill()
+            for member in team:
+                member.kill()
             _say("stopped at once; the same command goes on from here")
             os._exit(128 + number)
         if number == signal.SIGINT:

@@ -1,0 +1,83 @@
+"""Workers as processes of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+
+import psutil
+import torch
+
+from nars.engines.assignment import THREADS, Assignment, last_error
+from nars.engines.base import End, Engine, Member, Start, manner_of
+
+__all__ = ["Local"]
+
+
+class Local(Engine):
+    """Starts each worker as a process, which ends with this one."""
+
+    name = "local"
+
+    def default_workers(self, device: str) -> int:
+        """Return one worker per GPU if the search runs on GPUs, else one per core."""
+        if device in ("auto", "cuda") and torch.cuda.is_available():
+            return torch.cuda.device_count()
+        if device.startswith("cuda"):
+            return 1
+        if hasattr(psutil.Process, "cpu_affinity"):
+            return len(psutil.Process().cpu_affinity())
+        return os.cpu_count() or 1
+
+    @contextlib.contextmanager
+    def opened(self, assignment: Assignment) -> Iterator[Start]:
+        def start(numbers: Sequence[int]) -> list[Member]:
+            return [_Process(assignment, number) for number in numbers]
+
+        yield start
+
+
+class _Process(Member):
+    """A worker in a session of its own, so Ctrl-C reaches it only through this process."""
+
+    def __init__(self, assignment: Assignment, number: int) -> None:
+        gpu = _gpu(number) if assignment.device in ("auto", "cuda") else {}
+        self._log = assignment.log
+        with contextlib.ExitStack() as stack:
+            stream = stack.enter_context(self._log.open("ab")) if self._log else None
+            self._process = subprocess.Popen(
+                assignment.command(),
+                env={**os.environ, **THREADS, **gpu},
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+
+    def end(self) -> End | None:
+        code = self._process.poll()
+        if code is None:
+            return None
+        worker = f"{socket.gethostname()}:{self._process.pid}:"
+        text = self._log.read_text(encoding="utf-8", errors="replace") if self._log and code else ""
+        where = f"see {self._log}" if self._log else "see above"
+        return End(code, manner_of(code), worker, last_error(text), where)
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
+def _gpu(number: int) -> dict[str, str]:
+    """Return the environment in which a worker sees only one of the GPUs that this process sees."""
+    count = torch.cuda.device_count()
+    if count < 2:
+        return {}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count)))).split(",")
+    return {"CUDA_VISIBLE_DEVICES": visible[number % count]}

@@ -1,0 +1,201 @@
+"""Supervises the workers of a search: starts them on an engine, replaces those that die, stops them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from nars.artifacts.store import Store
+from nars.engines.assignment import Assignment
+from nars.engines.base import End, Engine, Member, Start
+from nars.engines.stopping import stoppable
+from nars.errors import EngineAwayError, RunError
+from nars.networks.latency import latency_domain
+from nars.runs.run import Run
+from nars.searching.results import write_results
+from nars.trials import Record, counts
+from nars.workers.liveness import Witness
+from nars.workers.requeue import bury, roll_call
+from nars.workers.weights import prune
+
+__all__ = ["supervise"]
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+"""Seconds between two checks of the workers."""
+
+_MOST_DEATHS = 8
+"""Deaths of workers, with no trial finished in between, at which a search gives up."""
+
+_STOP_SECONDS = 20
+"""Seconds that workers have to return their trials and exit before they are killed."""
+
+
+def supervise(
+    run: Run,
+    study: Study,
+    store: Store,
+    engine: Engine,
+    workers: int,
+    watch: Callable[[Study], None] | None = None,
+    log: Path | None = None,
+) -> None:
+    """Run `workers` on an engine until the budget is spent.
+
+    If a worker dies, whoever started it, its trial is trained again, once. A worker of the engine is replaced
+    as well. `watch` is called with the study about twice a second; the output of workers is appended to
+    `log`, if the engine has access to it.
+    Raises `RunError` if workers die again and again, or if one exits because of a user's mistake, and
+    `EngineAwayError` if the engine is gone.
+    """
+    if run.config.needs_latency:
+        _measure_latency(run, study)
+    team: list[Member] = []
+    with engine.opened(Assignment.of(run, store, log)) as start, stoppable(team):
+        try:
+            team += start(range(workers))
+            _Supervision(run, study, store, start, team, watch).follow()
+        finally:
+            _stop(team)
+
+
+class _Supervision:
+    """Watches the workers, also those of other engines; replaces those of its own that die."""
+
+    def __init__(
+        self,
+        run: Run,
+        study: Study,
+        store: Store,
+        start: Start,
+        team: list[Member],
+        watch: Callable[[Study], None] | None,
+    ) -> None:
+        self._run = run
+        self._study = study
+        self._store = store
+        self._start = start
+        self._team = team
+        """The workers of this engine, in order of their numbers; those that ended stay in it."""
+        self._watch = watch
+        self._witness = Witness()
+        self._deaths = 0
+        """Deaths since a trial was finished last."""
+        self._finished = _finished(study)
+
+    def follow(self) -> None:
+        """Watch until nothing is left to do."""
+        while True:
+            time.sleep(POLL_SECONDS)
+            if self._watch is not None:
+                self._watch(self._study)
+            self._take_stock()
+            ends = [member.end() for member in self._team]
+            for number, end in enumerate(ends):
+                if end is not None and end.code != 0 and not end.cancelled:
+                    self._replace(number, end)
+            roll_call(self._study, self._run.config.space, self._witness)
+            if self._is_done(ends):
+                return
+
+    def _take_stock(self) -> None:
+        """Write the results if there are more than there were."""
+        if (finished := _finished(self._study)) != self._finished:
+            self._finished, self._deaths = finished, 0
+            write_results(self._run, self._study)
+            prune(self._study, self._run.config, self._store)
+
+    def _replace(self, number: int, end: End) -> None:
+        """Queue the trial of a worker that died unprompted, and start another worker."""
+        self._deaths += 1
+        for trial in _running_in(self._study, end):
+            bury(self._study, trial, self._run.config.space, end.how)
+        self._give_up(end)
+        (self._team[number],) = self._start([number])
+
+    def _give_up(self, end: End) -> None:
+        """Raise `RunError` if another worker would most likely end like the one that died."""
+        if end.code == 2:  # a user's mistake, which every worker would meet
+            raise RunError(f"a worker stopped: {end.error or end.where}")
+        if self._deaths >= _MOST_DEATHS:
+            last = end.how.removeprefix("died ")
+            raise RunError(f"{self._deaths} workers died one after the other, the last {last}; {end.where}")
+
+    def _is_done(self, ends: Sequence[End | None]) -> bool:
+        """Whether the workers have ended, those left aside that have not begun, and nothing is left to do."""
+        if all(end is not None and end.cancelled for end in ends):
+            raise EngineAwayError("the workers were cancelled; the same command goes on from here")
+        has_ended = [end is not None and (end.code == 0 or end.cancelled) for end in ends]
+        if not any(has_ended) or not all(
+            ended or member.waits for ended, member in zip(has_ended, self._team, strict=True)
+        ):
+            return False
+        if _is_over(self._study, self._witness):
+            return True
+        if _is_queued(self._study):  # by this process, after its workers found nothing left to do
+            number = has_ended.index(True)
+            (self._team[number],) = self._start([number])
+        return False
+
+
+def _is_over(study: Study, witness: Witness) -> bool:
+    """Whether nothing is left to train, once the workers have ended: no trial whose worker may be gone."""
+    trials = study.get_trials(deepcopy=False)
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    return not _is_queued(study) and all(map(witness.knows_alive, running))
+
+
+def _is_queued(study: Study) -> bool:
+    """Whether a trial waits to be trained again."""
+    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+
+def _measure_latency(run: Run, study: Study) -> None:
+    """Measure latency for all workers before they start: on a quiet machine, with one thread like theirs."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        latency_domain(run.config.space, study, run.config.open_task().latency)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _finished(study: Study) -> int:
+    """Count the trials that finished; those that an exiting worker returned do not count as progress."""
+    trials = study.get_trials(deepcopy=False)
+    return sum(trial.state.is_finished() and counts(trial) for trial in trials)
+
+
+def _running_in(study: Study, end: End) -> Sequence[FrozenTrial]:
+    """Return the trials that a worker has left running."""
+    if end.worker is None:
+        return []
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return [trial for trial in running if (Record.of(trial).worker or "").startswith(end.worker)]
+
+
+def _stop(team: Sequence[Member]) -> None:
+    """Ask the remaining workers to return their trials and exit; kill those that do not."""
+    left = [member for member in team if _works(member)]
+    for member in left:
+        member.stop()
+    deadline = time.monotonic() + _STOP_SECONDS
+    while (left := [member for member in left if _works(member)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for member in left:
+        member.kill()
+
+
+def _works(member: Member) -> bool:
+    """Whether a worker has not ended; False if its engine is gone."""
+    try:
+        return member.end() is None
+    except EngineAwayError:
+        return False

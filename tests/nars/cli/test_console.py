@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+from rich.table import Table
+
+from nars.cli.console import plain_console
+
+
+def test_names_are_printed_as_they_are_and_move_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("class", title="set of \x1b[2J[red]")
+    table.add_row("cat \x1b[31m:smile: [bold]\u202e")
+    plain_console(soft_wrap=True).print(table)
+    plain_console(soft_wrap=True).print("line one \x07\nline two")
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert r"cat \x1b[31m:smile: [bold]\u202e" in shown
+    assert r"set of \x1b[2J[red]" in shown
+    assert "line one \\x07\nline two\n" in shown

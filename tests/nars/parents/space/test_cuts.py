@@ -1,0 +1,80 @@
+"""Simple ways to a smaller network: within the limits, inside the space, the largest share that fits."""
+
+import pytest
+
+from nars.parents.space import space_of, uniform_cuts
+from nars.runs.reference import FINE_TUNING
+from nars.searching.catalogue import space
+from nars.space import Space
+from nars.space.cost import count
+from nars.spec import Architecture, Block, Candidate
+from search_spaces import published
+
+LITE = published("efficientnet_lite0")
+RECIPE = FINE_TUNING.replace(epochs=7, distill=0.7)
+
+
+def cuts_of(limit: float, side: int = 160, number: int = 2) -> list[Candidate]:
+    within = space_of(LITE, side, limit).for_classes(10)
+    return [
+        within.decode(genotype)
+        for genotype in uniform_cuts(within, LITE, RECIPE, within, {"macs": limit}, number)
+    ]
+
+
+def rows(candidate: Candidate) -> list[Block]:
+    return [row for stage in candidate.architecture.stages for row in stage]
+
+
+def expansions(candidate: Candidate) -> list[float | None]:
+    return [row.expansion for row in rows(candidate) if row.op == "mbconv"][1:]
+
+
+@pytest.mark.parametrize("limit", [8e6, 32e6, 60e6])
+def test_cuts_are_just_within_the_limit(limit: float) -> None:
+    for candidate in cuts_of(limit):
+        assert 0.95 * limit < count(candidate.architecture, num_classes=10).macs <= limit
+
+
+def test_a_cut_keeps_everything_but_hidden_channels() -> None:
+    first, second = cuts_of(32e6)
+    assert (first.architecture.resolution, second.architecture.resolution) == (80, 96)
+    assert expansions(first) == [3, 3, 3.75, 3, 3, 3]
+    assert expansions(second) == [2.25] * 6
+    whole = [(row.channels, row.repeats, row.kernel) for stage in LITE.stages for row in stage]
+    for candidate in (first, second):
+        assert [(row.channels, row.repeats, row.kernel) for row in rows(candidate)] == whole
+
+
+def test_within_a_tight_limit_the_last_blocks_of_stages_go_as_well() -> None:
+    first, second = cuts_of(8e6)
+    assert [row.repeats for row in rows(first)] == [1, 1, 1, 1, 2, 2, 3, 1, 1]
+    assert [row.repeats for row in rows(second)] == [1, 1, 2, 2, 3, 3, 4, 1, 1]
+    assert sum(expansions(first)) > sum(expansions(second))
+
+
+def test_the_recipe_is_the_nearest_that_the_space_has() -> None:
+    recipe = cuts_of(32e6)[0].recipe
+    assert recipe.epochs == 6  # 7 is between two values of the space
+    assert (recipe.lr, recipe.crop_area, recipe.distill) == (0.05, 0.5, 0.7)
+    assert (recipe.policy, recipe.frozen, recipe.layer_decay) == ("none", 0.0, 1.0)
+
+
+def test_a_space_without_the_parent_has_no_cuts() -> None:
+    micro = space("micro")
+    assert uniform_cuts(micro, LITE, RECIPE, micro, {}) == []
+
+
+def test_a_limit_that_no_cut_meets_leaves_none() -> None:
+    within = space_of(LITE, 160, 32e6).for_classes(10)
+    assert uniform_cuts(within, LITE, RECIPE, within, {"macs": 1e5}) == []
+
+
+def test_without_a_limit_the_first_is_the_parent_itself() -> None:
+    within = space_of(LITE, 96).for_classes(10)
+    [genotype] = uniform_cuts(within, LITE, RECIPE, within, {}, 1)
+    assert same_network(within, genotype, LITE.replace(resolution=96))
+
+
+def same_network(within: Space, genotype: dict[str, object], network: Architecture) -> bool:
+    return within.decode(genotype).architecture.stages == network.stages
