@@ -25,7 +25,7 @@ with warnings.catch_warnings(action="ignore"):  # what torch has deprecated
 __all__ = ["Process", "negative_likelihood"]
 
 _STEPS = 30
-"""Most steps of a fit. It starts where the last one ended, so its likelihood comes within a unit or so of the best."""
+"""Most steps of a fit. It starts where the last one ended, so it comes close to where hundreds end."""
 
 
 @dataclass(frozen=True)
