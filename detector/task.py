@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -12,26 +12,35 @@ from detector.data.check import usable
 from detector.data.fingerprint import earlier_fingerprint, fingerprint
 from detector.data.records import CocoData
 from detector.evaluation.timing import time_detector
+from detector.model.cost import count_parts
 from detector.model.detector import Detector
 from detector.space import spaces
 from detector.space.candidate import DetectorCandidate
 from detector.space.conversion import of_classifiers
+from detector.space.from_parent import FROZEN, image_side, space_of
 from detector.space.planned import plan_candidate
+from detector.space.reference import DetectorReference, reference_candidate, reference_of
 from detector.space.space import DetectorSpace
 from detector.training.hyperparameters import Training
 from detector.training.loop import Outputs, train
 from detector.training.plan import plan, shorter_side
 from detector.training.progress import Epoch
+from detector.training.start import started
+from detector.weights.inherited import check_trunk
+from detector.weights.parents import DetectorParent, parent_called, parent_in
 from detector.weights.saved import save_detector
+from nars.data import ImageSize
 from nars.device import memory_errors
-from nars.errors import DataError, SpecError, TrialError
+from nars.errors import DataError, SpecError, TrialError, UsageError
 from nars.foreign.parts import Part
 from nars.networks.latency import Latency
+from nars.parents.parent import Origin
 from nars.space import Space
 from nars.space.base import SearchSpace
 from nars.space.values import Range
 from nars.spec import Candidate, Trainable
 from nars.tasks.base import Outcome, Task
+from nars.tasks.reference import FineTuning, filled_side
 from nars.training.loop import Progress
 
 __all__ = ["Detection"]
@@ -48,16 +57,25 @@ class Detection(Task):
 
     Its candidates are detectors (`detector.space.candidate`). A classifier is trained, too, as the
     detector that `detector.training.plan` cuts from it, by as much of its recipe as applies. Weights
-    start fresh. There is no test split.
+    start fresh, or from a parent. There is no test split.
     """
 
     name = "detection"
     metric = "ap"
+    inherits = True
+    parent: DetectorParent | None
 
-    def __init__(self, data: CocoData, device: torch.device, source: str = "data") -> None:
+    def __init__(
+        self,
+        data: CocoData,
+        device: torch.device,
+        source: str = "data",
+        parent: DetectorParent | None = None,
+    ) -> None:
         self.data = data
         self.device = device
         self.source = source
+        self.parent = parent
         self._fingerprint = f"{self.name}:{fingerprint(data)}"
 
     @classmethod
@@ -84,6 +102,47 @@ class Detection(Task):
         sizes = ", ".join(f"{len(subset.images)} {subset.name}" for subset in self.data.subsets)
         return f"detection of {self.source}: {self.num_classes} classes, {sizes} images"
 
+    @property
+    def images(self) -> ImageSize:
+        return ImageSize(image_side(self.data), 3)
+
+    def parent_called(self, name: str) -> DetectorParent | None:
+        return parent_called(name)
+
+    def parent_in(self, file: Path) -> DetectorParent:
+        return parent_in(file)
+
+    def inheriting(self, parent: Origin) -> Detection:
+        assert isinstance(parent, DetectorParent), parent
+        return Detection(self.data, self.device, self.source, parent)
+
+    def check_inherits(self, candidate: Trainable) -> None:
+        assert self.parent is not None
+        check_trunk(_detector(candidate).architecture, self.parent)
+
+    def space_of_parent(self, max_macs: float | None = None) -> SearchSpace:
+        assert self.parent is not None
+        return space_of(self.parent, spaces.space(spaces.DEFAULT), self.data, max_macs)
+
+    def reference(self, space: SearchSpace, epochs: int | None) -> FineTuning:
+        assert isinstance(space, DetectorSpace)
+        side, images = filled_side(space, image_side(self.data)), len(self.data.train.images)
+        return reference_of(side, images, self._flip(0.5), mask=bool(space.mask), epochs=epochs)
+
+    def reference_candidate(self, settings: FineTuning) -> Trainable:
+        assert isinstance(settings, DetectorReference), settings
+        assert self.parent is not None, "a search with a reference has a parent"
+        return reference_candidate(self.parent, settings)
+
+    def costs(self, candidate: Trainable) -> Mapping[str, int]:
+        detector = _detector(candidate)
+        cost = count_parts(detector.architecture, detector.settings, self.num_classes)
+        return {"macs": cost.macs, "params": cost.params}
+
+    def _flip(self, share: float) -> float:
+        """The share of images that are mirrored, for which `share` is usual."""
+        return 0.0 if self.source == _SCENES else share
+
     def suited(self, space: SearchSpace, *, mask: bool = False) -> SearchSpace:
         """The space as one of detectors; input sizes show objects as large as a space of classifiers does."""
         if isinstance(space, Space):
@@ -92,25 +151,34 @@ class Detection(Task):
             searched = Range(low=low, high=max(low, high), step=_SIDE_STEP)
             space = of_classifiers(space, spaces.space(spaces.DEFAULT), searched)
         assert isinstance(space, DetectorSpace)
-        if self.source == _SCENES and "flip" in space.recipe:
-            space = space.replace(recipe={**space.recipe, "flip": 0.0})
+        recipe = dict(space.recipe)
+        if self.source == _SCENES and "flip" in recipe:
+            recipe["flip"] = 0.0
+        if self.parent is not None and space.name == spaces.DEFAULT and recipe.get("freeze") == 0:
+            recipe["freeze"] = FROZEN
+        if recipe != space.recipe:
+            space = space.replace(recipe=recipe)
         return space.segmenting(mask)
 
     def latency(self, candidate: Trainable) -> Latency:
         """Time the whole detector, with fresh weights, on the first training image."""
-        model, _ = self._built(candidate, seed=0)
+        model, _ = self._fresh()._built(candidate, seed=0)
         return time_detector(model.to(self.device), self.data, "train", self.device, seconds=0.3)
+
+    def _fresh(self) -> Detection:
+        """The same task without a parent."""
+        return Detection(self.data, self.device, self.source)
 
     def _built(self, candidate: Trainable, seed: int) -> tuple[Detector, Training]:
         """The detector before its training, and its recipe. Raises `TrialError` if there is none such."""
         try:
             with memory_errors("building the detector"):
                 if isinstance(candidate, DetectorCandidate):
-                    planned = plan_candidate(candidate, self.data, self.device)
-                    return planned.build(self.num_classes, seed), candidate.recipe
+                    planned = plan_candidate(candidate, self.data, self.device, parent=self.parent)
+                    return started(planned, self.data, self.device, seed), candidate.recipe
                 assert isinstance(candidate, Candidate)
-                planned = plan(candidate.architecture, self.data, self.device)
-                return planned.build(self.num_classes, seed), Training.of_recipe(candidate.recipe)
+                planned = plan(candidate.architecture, self.data, self.device, parent=self.parent)
+                return started(planned, self.data, self.device, seed), Training.of_recipe(candidate.recipe)
         except (SpecError, DataError) as error:
             if isinstance(error, DataError) and not isinstance(candidate, DetectorCandidate):
                 raise  # no classifier of the search would fit the data
@@ -139,6 +207,13 @@ class Detection(Task):
             save_detector(path, trained.model, self.data.classes, metrics, self.source)
 
         return Outcome(curve[-1][1], len(curve), curve, trained.history[-1].seconds, write=write)
+
+
+def _detector(candidate: Trainable) -> DetectorCandidate:
+    """The candidate, if it is a detector. Raises `UsageError` for another kind."""
+    if not isinstance(candidate, DetectorCandidate):
+        raise UsageError(f"{candidate.title} is a {candidate.kind}, which is no detector")
+    return candidate
 
 
 def _progress(epoch: Epoch) -> Progress:

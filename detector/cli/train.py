@@ -29,7 +29,7 @@ from nars.cli.options.values import (
 
 if TYPE_CHECKING:
     from detector.training.loop import TrainedDetector
-    from detector.weights.checkpoints import Checkpoint
+    from detector.weights.parents import DetectorParent
     from detector.weights.saved import SavedDetector
     from nars.foreign.parts import Part
     from nars.spec import Architecture, Recipe
@@ -141,8 +141,8 @@ def train_command(
 ) -> None:
     """Train the detector of ARCH: a searched candidate's file, a published name, a detector's .pt.
 
-    Without --data it trains on the data that ARCH was searched on. With --init trunk and box head inherit
-    what fits of a classifier; the detector then sees pixels as that does. OUTPUT gets weights/best.pt,
+    Without --data it trains on the data that ARCH was searched on. With --init the detector inherits what
+    fits of a classifier or of another detector, and sees pixels as that does. OUTPUT gets weights/best.pt,
     weights/last.pt, results.csv and results.png. After a kill the same command continues from its last
     checkpoint. On several GPUs or machines: torchrun --nproc-per-node 4 -m nars detect train ...
 
@@ -161,12 +161,13 @@ def train_command(
     from detector.space.planned import plan_candidate
     from detector.training import loop
     from detector.training.plan import plan
+    from detector.training.start import started
 
     with distributed.joined(device) as torch_device:
         first = distributed.is_first()
         quiet = as_json or not first
         with logging_to_stderr(quiet=quiet):
-            start = weights if init == "none" else _inherited(init, source.detector, arch, seed)
+            parent = _parent(init)
             with naming_source(data, arch):
                 records = usable(data_name, drop_bad=drop_bad)
             say_parts(records.parts, quiet=quiet)
@@ -175,13 +176,25 @@ def train_command(
             detector = source.detector
             if isinstance(detector, DetectorCandidate):
                 planned = plan_candidate(
-                    detector, records, torch_device, weights=start, settings=settings, fit_anchors=fit
+                    detector,
+                    records,
+                    torch_device,
+                    weights=weights,
+                    parent=parent,
+                    settings=settings,
+                    fit_anchors=fit,
                 )
             else:
                 planned = plan(
-                    detector, records, torch_device, weights=start, settings=settings, fit_anchors=fit
+                    detector,
+                    records,
+                    torch_device,
+                    weights=weights,
+                    parent=parent,
+                    settings=settings,
+                    fit_anchors=fit,
                 )
-            model = planned.build(len(records.classes), seed)
+            model = started(planned, records, torch_device, seed)
             if unused and not quiet:
                 click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)
             with progress(quiet=quiet) as (on_step, on_epoch):
@@ -257,24 +270,13 @@ def _source(arch: str) -> _Source:
     return _Source(arch)
 
 
-def _inherited(
-    init: str, source: Architecture | DetectorCandidate | SavedDetector | str, arch: str, seed: int
-) -> Checkpoint:
-    """The weights that ARCH inherits from the parent `init`.
+def _parent(init: str) -> DetectorParent | None:
+    """The parent that ``--init`` names."""
+    if init == "none":
+        return None
+    from detector.weights.parents import parent_called
 
-    Raises `UsageError` for a detector, and for a parent what `nars.parents.sources.parent` raises, or
-    `WeightsError` if its stages differ in kind from those of ARCH.
-    """
-    from detector.weights.inherited import inherited
-    from nars.errors import UsageError
-    from nars.parents.sources import parent
-    from nars.spec import Architecture
-
-    if not isinstance(source, Architecture):
-        raise UsageError(f"{arch} is a detector, which inherits from no classifier: leave out --init")
-    origin = parent(init)
-    assert origin is not None
-    return inherited(source, origin, seed)
+    return parent_called(init)
 
 
 def _check_published(name: str, architectures: list[str]) -> None:

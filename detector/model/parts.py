@@ -7,6 +7,7 @@ architecture this way; `detector.model.catalogue` has the published detectors.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
@@ -16,7 +17,7 @@ from nars.errors import SpecError
 from nars.space.widths import hidden_width
 from nars.spec import Architecture, Block
 
-__all__ = ["BlockRows", "Parts", "parts_of"]
+__all__ = ["BlockRows", "Parts", "by_downsampling", "parts_of"]
 
 BlockRows = Annotated[tuple[Block, ...], Field(min_length=1)]
 """Rows of blocks, one after the other."""
@@ -129,3 +130,13 @@ def _mask_rows(width: int, style: Block) -> tuple[Block, ...]:
         row(width, 6, stride=-2),
         row(half, 3, stride=-2),
     )
+
+
+def by_downsampling(stages: Iterable[Iterable[Block]]) -> tuple[tuple[Block, ...], ...]:
+    """The rows of a trunk in stages that begin with a downsampling each, except the first."""
+    grouped: list[list[Block]] = []
+    for row in (row for stage in stages for row in stage):
+        if row.stride == 2 or not grouped:
+            grouped.append([])
+        grouped[-1].append(row)
+    return tuple(map(tuple, grouped))

@@ -12,6 +12,7 @@ from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.training.plan import CPU_SETTINGS, Plan, fitted_anchors
 from detector.weights.checkpoints import Checkpoint, read_checkpoint
+from detector.weights.parents import DetectorParent
 
 __all__ = ["plan_candidate"]
 
@@ -22,6 +23,7 @@ def plan_candidate(
     device: torch.device,
     *,
     weights: str | Checkpoint | None = None,
+    parent: DetectorParent | None = None,
     settings: Mapping[str, Any] | None = None,
     fit_anchors: bool | None = None,
 ) -> Plan:
@@ -36,6 +38,8 @@ def plan_candidate(
     chosen = dict(CPU_SETTINGS) if device.type == "cpu" else {}
     if checkpoint is not None and checkpoint.pixels is not None:
         chosen["pixels"] = checkpoint.pixels
+    if parent is not None:
+        given = {"pixels": parent.pixels} | given
     fields = Settings.model_fields
     own = {name: getattr(candidate.settings, name) for name in fields}
     own = {name: value for name, value in own.items() if value != fields[name].default}
@@ -44,4 +48,4 @@ def plan_candidate(
         fit_anchors = candidate.anchors == "fitted" and not {"anchor_sizes", "anchor_ratios"} & given.keys()
     if fit_anchors:
         planned = planned.replace(**fitted_anchors(data, planned))
-    return Plan(candidate.architecture, planned, checkpoint)
+    return Plan(candidate.architecture, planned, checkpoint, parent)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from detector.space.reference import DetectorReference
 from detector.space.space import DetectorSpace
 from nars.errors import UsageError, closest
 
-__all__ = ["DEFAULT", "KIND", "names", "space"]
+__all__ = ["DEFAULT", "KIND", "REFERENCE", "names", "space"]
 
 KIND = DetectorSpace
 """The class of these spaces."""
+
+REFERENCE = DetectorReference
+"""The fine-tuning of a parent before a search."""
 
 DEFAULT = "fbnetv3od"
 """The space of a detection search that names none."""

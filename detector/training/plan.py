@@ -29,6 +29,7 @@ from detector.model.parts import Parts, parts_of
 from detector.model.resizing import resized
 from detector.model.settings import Settings
 from detector.weights.checkpoints import Checkpoint, checkpoint_of, read_checkpoint
+from detector.weights.parents import DetectorParent
 from detector.weights.saved import SavedDetector
 from nars.device import seeded
 from nars.spec import Architecture
@@ -57,9 +58,14 @@ class Plan:
     parts: Parts
     settings: Settings
     checkpoint: Checkpoint | None = None
+    parent: DetectorParent | None = None
+    """The network that the detector inherits from, instead of loading a checkpoint."""
 
     def build(self, num_classes: int, seed: int) -> Detector:
-        """The detector; what the checkpoint lacks is drawn from `seed`. Raises `WeightsError`."""
+        """The detector; what the checkpoint lacks is drawn from `seed`. Raises `WeightsError`.
+
+        `detector.training.start` lets it inherit.
+        """
         with seeded(seed, torch.device("cpu")):
             return build(self.parts, num_classes, self.checkpoint, self.settings)
 
@@ -70,12 +76,14 @@ def plan(
     device: torch.device,
     *,
     weights: str | Checkpoint | None = None,
+    parent: DetectorParent | None = None,
     settings: Mapping[str, Any] | None = None,
     fit_anchors: bool | None = None,
 ) -> Plan:
     """Plan the training of a searched architecture, a saved detector or a published one on `data`.
 
     - `weights`: as for `detector.build`
+    - `parent`: what the detector inherits from instead; it then sees pixels as that does
     - `settings`: those that were given, by field; they come first
     - `fit_anchors`: whether anchors are fitted to the boxes; by default those of a searched
       architecture are, unless `settings` has some
@@ -87,8 +95,10 @@ def plan(
     defaults: dict[str, Any] = dict(CPU_SETTINGS) if device.type == "cpu" else {}
     if checkpoint is not None and checkpoint.pixels is not None:
         defaults["pixels"] = checkpoint.pixels
+    if parent is not None:
+        given = {"pixels": parent.pixels} | given
     if isinstance(source, SavedDetector):
-        checkpoint = checkpoint or checkpoint_of(source)
+        checkpoint = checkpoint or (checkpoint_of(source) if parent is None else None)
         parts, planned = source.parts, source.settings.replace(**given)
     elif isinstance(source, str):
         parts, planned = published(source), published_settings(source).replace(**defaults | given)
@@ -99,7 +109,7 @@ def plan(
             fit_anchors = "anchor_sizes" not in given and "anchor_ratios" not in given
     if fit_anchors:
         planned = planned.replace(**fitted_anchors(data, planned))
-    return Plan(parts, planned, checkpoint)
+    return Plan(parts, planned, checkpoint, parent)
 
 
 def fitted_anchors(data: CocoData, settings: Settings) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def _preparation(config: SearchConfig, study: Study, trials: list[FrozenTrial]) 
     if config.init == "none" or trials:
         return ""
     if config.reference is not None and reference_record(study) is None:
-        return _tuning(config, config.reference.recipe.epochs, study)
+        return _tuning(config, config.reference.epochs, study)
     measured = measured_of(study)
     if measured is None:
         return ""

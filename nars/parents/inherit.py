@@ -7,7 +7,7 @@ does not differ from its parent computes the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ from nars.parents.parent import Parent
 from nars.space.widths import hidden_width, squeeze_width
 from nars.spec import Architecture
 
-__all__ = ["Inheritance", "inherit"]
+__all__ = ["Copying", "Inheritance", "Picks", "inherit", "same_channels"]
 
 _FRESH = -1
 """Marks, in a choice of channels, one that the parent does not have."""
@@ -51,47 +51,78 @@ def inherit(
     `classes` are those that the network tells apart; if they are the parent's, the classifier is copied
     as far as its input channels are. Raises `WeightsError` if the stages of the two differ in kind.
     """
-    state = model.state_dict()
-    copied = {name: torch.zeros_like(tensor, dtype=torch.bool) for name, tensor in state.items()}
-    for name, original, picks in _picks(architecture, parent, classes):
-        if name in state and original in parent.state:
-            _copy(state[name], copied[name], parent.state[original], picks)
-    model.load_state_dict(state)
-    learned = {name for name, _ in model.named_parameters()}
-    return Inheritance(
-        inherited=sum(int(copied[name].sum()) for name in learned),
-        parameters=sum(state[name].numel() for name in learned),
-        classifier=classes is not None and classes == parent.classes,
-    )
+    copying = Copying(model)
+    incoming = same_channels(architecture.in_channels, parent.architecture.in_channels)
+    features = copying.blocks(architecture, parent, incoming)
+    same = classes is not None and classes == parent.classes
+    if same:
+        every = torch.arange(len(parent.classes))
+        for leaf, picks in (("weight", (every, features)), ("bias", (every,))):
+            name = f"head.classifier.{leaf}"
+            copying.tensor(name, parent.state.get(name), picks)
+    return copying.finished(classifier=same)
 
 
-_Picks = tuple[Tensor, ...]
+Picks = tuple[Tensor, ...]
 """For each of the first dimensions of a tensor, the parent's index for each of the candidate's."""
 
 
-def _picks(
-    architecture: Architecture, parent: Parent, classes: tuple[str, ...] | None
-) -> Iterator[tuple[str, str, _Picks]]:
-    """The name of a candidate's tensor, that of its parent's, and the choice of channels between them."""
-    incoming = torch.arange(architecture.in_channels)
-    if architecture.in_channels != parent.architecture.in_channels:
-        incoming.fill_(_FRESH)
-    for stream in streams(architecture, parent.architecture):
-        outgoing = _most_important(stream_importance(parent, stream.parent), stream.child[0].row.channels)
-        for child, original in stream.pairs():
-            if original is not None:
-                for suffix, picks in _block_picks(parent, child, original, incoming, outgoing):
-                    yield f"{child.name}.{suffix}", f"{original.name}.{suffix}", picks
-            incoming = outgoing
-    if classes is not None and classes == parent.classes:
-        every = torch.arange(len(classes))
-        yield "head.classifier.weight", "head.classifier.weight", (every, incoming)
-        yield "head.classifier.bias", "head.classifier.bias", (every,)
+def same_channels(count: int, offered: int) -> Tensor:
+    """The choice of all channels if a parent has as many, else of none."""
+    return torch.arange(count) if count == offered else torch.full((count,), _FRESH)
+
+
+class Copying:
+    """Copies parts of a parent's tensors into a network, and counts what was copied."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._state = model.state_dict()  # shares memory with the network
+        self._copied = {
+            name: torch.zeros_like(tensor, dtype=torch.bool) for name, tensor in self._state.items()
+        }
+
+    def blocks(
+        self,
+        architecture: Architecture,
+        parent: Parent,
+        incoming: Tensor,
+        name_of: Callable[[str], str] = str,
+    ) -> Tensor:
+        """Copy what fits of the parent's blocks, and return its index of every channel of the last one.
+
+        `incoming` are its indices of the input channels, -1 for one that it lacks; `name_of` turns
+        ``stages.STAGE.BLOCK`` into the name of the block in the network. Raises `WeightsError` if the stages
+        of the two differ in kind.
+        """
+        for stream in streams(architecture, parent.architecture):
+            outgoing = _most_important(stream_importance(parent, stream.parent), stream.child[0].row.channels)
+            for child, original in stream.pairs():
+                if original is not None:
+                    for suffix, picks in _block_picks(parent, child, original, incoming, outgoing):
+                        source = parent.state.get(f"{original.name}.{suffix}")
+                        self.tensor(f"{name_of(child.name)}.{suffix}", source, picks)
+                incoming = outgoing
+        return incoming
+
+    def tensor(self, name: str, source: Tensor | None, picks: Picks) -> None:
+        """Copy what is chosen of a parent's tensor, if both networks have one."""
+        if name in self._state and source is not None:
+            _copy(self._state[name], self._copied[name], source, picks)
+
+    def finished(self, *, classifier: bool) -> Inheritance:
+        """Count what was copied."""
+        learned = {name for name, _ in self._model.named_parameters()}
+        return Inheritance(
+            inherited=sum(int(self._copied[name].sum()) for name in learned),
+            parameters=sum(self._state[name].numel() for name in learned),
+            classifier=classifier,
+        )
 
 
 def _block_picks(
     parent: Parent, child: Site, original: Site, incoming: Tensor, outgoing: Tensor
-) -> Iterator[tuple[str, _Picks]]:
+) -> Iterator[tuple[str, Picks]]:
     """The choices for the tensors of one block, by their names within it."""
     if child.row.op == "conv":
         yield from _conv_norm("", outgoing, incoming)
@@ -112,7 +143,7 @@ def _block_picks(
     yield from _conv_norm("layers.project.", outgoing, hidden)
 
 
-def _conv_norm(prefix: str, outgoing: Tensor, incoming: Tensor) -> Iterator[tuple[str, _Picks]]:
+def _conv_norm(prefix: str, outgoing: Tensor, incoming: Tensor) -> Iterator[tuple[str, Picks]]:
     """The choices for a convolution and the norm after it."""
     yield f"{prefix}0.weight", (outgoing, incoming)
     for suffix in ("0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var"):
@@ -153,7 +184,7 @@ def _most_important(importance: Tensor, count: int) -> Tensor:
     return torch.cat([order.sort().values, missing])
 
 
-def _copy(target: Tensor, copied: Tensor, source: Tensor, picks: _Picks) -> None:
+def _copy(target: Tensor, copied: Tensor, source: Tensor, picks: Picks) -> None:
     """Copy the chosen part of a parent's tensor into a candidate's, and mark it in `copied`."""
     chosen = source
     places: list[Tensor | slice] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,19 @@ from nars.networks.build import build
 from nars.spec import Architecture
 from nars.tensors import fingerprint
 
-__all__ = ["Parent", "network_of"]
+__all__ = ["Origin", "Parent", "network_of"]
+
+
+class Origin(Protocol):
+    """A trained network of any task that candidates inherit from."""
+
+    @property
+    def source(self) -> str:
+        """The name or file that it came from."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of its weights and of the images that it takes."""
 
 
 @dataclass(frozen=True, eq=False)

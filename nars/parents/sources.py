@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nars.errors import RunError, UsageError, WeightsError, closest
 from nars.files import cache_folder
-from nars.networks.weights import load_weights
+from nars.networks.weights import Weights, load_weights
 from nars.parents.imagenet import imagenet_classes
 from nars.parents.importer import Facts, architecture_of
 from nars.parents.lite import LITES, lite
@@ -21,7 +21,15 @@ from nars.parents.moving import moved
 from nars.parents.parent import Parent
 from nars.tensors import read_tensors
 
-__all__ = ["TIMM", "TORCHVISION", "parent", "parent_in", "parent_names"]
+__all__ = [
+    "TIMM",
+    "TORCHVISION",
+    "parent",
+    "parent_in",
+    "parent_names",
+    "parent_of",
+    "weights_of_run",
+]
 
 _RELU6, _SILU, _FBNETV3 = Facts("relu6"), Facts("silu"), Facts("hswish", "hsigmoid")
 
@@ -75,7 +83,7 @@ def parent(name: str) -> Parent | None:
     if library == "torchvision" and model in TORCHVISION:
         return _torchvision(model)
     if path.is_dir():
-        return _of_run(path)
+        return parent_in(weights_of_run(path))
     if path.suffix in (".pt", ".safetensors"):
         return parent_in(path)
     known = f"{closest(name, parent_names())} (or a .pt or .safetensors file, or a run folder)"
@@ -84,24 +92,28 @@ def parent(name: str) -> Parent | None:
 
 def parent_in(path: Path) -> Parent:
     """The classifier in a file of weights of ours. Raises `WeightsError`."""
-    trained = load_weights(path)
+    return parent_of(load_weights(path))
+
+
+def parent_of(trained: Weights) -> Parent:
+    """The classifier whose weights have been read."""
     return Parent(
         architecture=trained.candidate.architecture,
         state=trained.state,
         classes=trained.classes,
         mean=trained.mean,
         std=trained.std,
-        source=str(path),
+        source=trained.source,
     )
 
 
-def _of_run(folder: Path) -> Parent:
-    """The winner of a search, with the weights that its run keeps."""
+def weights_of_run(folder: Path) -> Path:
+    """The file in which a run folder keeps the weights of its winner. Raises `RunError`."""
     if not (folder / "config.yaml").exists():
         raise RunError(f"{folder} is no run folder: it has no config.yaml")
     for file in _WEIGHTS:
         if (folder / file).exists():
-            return parent_in(folder / file)
+            return folder / file
     command = shlex.join(["nars", "train", str(folder / "best.yaml"), "-o", str(folder / _WEIGHTS[0])])
     raise RunError(f"{folder} keeps no weights of its winner; this makes them: {command}")
 

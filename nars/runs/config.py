@@ -15,11 +15,11 @@ from nars.errors import RunError
 from nars.foreign.limits import MOST_SEED
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.budget import Budget
-from nars.runs.reference import Reference
 from nars.runs.request import STATISTICS, PredictorName
 from nars.space import Space
 from nars.space.base import SearchSpace
-from nars.tasks import SPACES, space_of
+from nars.tasks import SPACES, reference_of, space_of
+from nars.tasks.reference import FineTuning
 
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
@@ -53,7 +53,7 @@ class SearchConfig(Document):
     drop_bad: bool = False
     init: str = "none"
     """The parent that candidates inherit from, by its name."""
-    reference: Reference | None = None
+    reference: SerializeAsAny[FineTuning] | None = None
     """How the parent is fine-tuned first; None if candidates inherit from it as it is."""
     objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("accuracy",)
     """The task's metric first, then statistics to be traded against it."""
@@ -72,12 +72,14 @@ class SearchConfig(Document):
 
     @model_validator(mode="before")
     @classmethod
-    def _space_of_task(cls, fields: Any) -> Any:
-        """Read the space as one of its task's kind."""
-        if isinstance(fields, dict) and isinstance(fields.get("space"), dict):
-            task = fields.get("task", cls.model_fields["task"].default)
-            return fields | {"space": space_of(str(task), fields["space"])}
-        return fields
+    def _of_task(cls, fields: Any) -> Any:
+        """Read the space and the reference as those of their task's kind."""
+        if not isinstance(fields, dict):
+            return fields
+        task = str(fields.get("task", cls.model_fields["task"].default))
+        readers = {"space": space_of, "reference": reference_of}
+        given = {name: read for name, read in readers.items() if isinstance(fields.get(name), dict)}
+        return fields | {name: read(task, fields[name]) for name, read in given.items()}
 
     @model_validator(mode="after")
     def _rules(self) -> SearchConfig:

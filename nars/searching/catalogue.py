@@ -13,7 +13,7 @@ from nars.space.base import SearchSpace
 from nars.spec import Architecture, Candidate, Recipe, read
 from nars.tasks import spaces_of
 
-__all__ = ["candidate", "fixed", "published_names", "recipe", "space", "space_for"]
+__all__ = ["built_in_names", "candidate", "fixed", "published_names", "recipe", "space", "space_for"]
 
 
 def space(name_or_file: str) -> Space:
@@ -33,7 +33,7 @@ def space_for(task: str, name_or_file: str) -> SearchSpace:
     if name_or_file.endswith((".yaml", ".yml")):
         is_of_classifiers = kind_of(read_text(name_or_file), name_or_file) == Space.kind
     else:
-        is_of_classifiers = name_or_file in _search_spaces().space_names()
+        is_of_classifiers = name_or_file in built_in_names()
     found: SearchSpace = space(name_or_file) if is_of_classifiers else own.space(name_or_file)
     return found
 
@@ -56,6 +56,12 @@ def candidate(name_or_file: str) -> Candidate:
 def published_names() -> list[str]:
     """The published architectures that `candidate` knows by name."""
     names: list[str] = import_module("search_spaces.catalogue").names()
+    return names
+
+
+def built_in_names() -> list[str]:
+    """The spaces of classifiers that `space` knows by name."""
+    names: list[str] = import_module("search_spaces.spaces").space_names()
     return names
 
 

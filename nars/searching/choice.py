@@ -14,7 +14,7 @@ from nars.searching import catalogue
 from nars.space import Space
 from nars.space.base import SearchSpace
 from nars.space.values import first_values
-from nars.tasks import spaces_of
+from nars.tasks import SPACES, spaces_of
 
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["as_begun", "automatic", "check_inherits", "known_space", "smallest", "suited"]
 
 
-def smallest() -> Space:
-    """The smallest space, which suits small images and detectors."""
-    return catalogue.space(_rules().SMALLEST)
+def smallest(task: str) -> SearchSpace:
+    """The smallest space of classifiers, or the one that a task with spaces of its own takes by default."""
+    own = spaces_of(task)
+    default: SearchSpace = catalogue.space(_rules().SMALLEST) if own is None else own.space(own.DEFAULT)
+    return default
 
 
 def known_space(request: SearchRequest, continued: Run | None) -> tuple[SearchSpace, str] | None:
@@ -37,19 +39,21 @@ def known_space(request: SearchRequest, continued: Run | None) -> tuple[SearchSp
         return catalogue.space_for(request.task, request.space), "it is named"
     if continued is not None:
         return continued.config.space, f"{continued.folder} has it"
-    return None if own is None else (own.space(own.DEFAULT), f"the space of the task {request.task}")
+    if own is None or request.init != "none":
+        return None
+    return own.space(own.DEFAULT), f"the space of the task {request.task}"
 
 
 def automatic(
     request: SearchRequest, micro: SearchConfig, task: Task, folder: Path | None
 ) -> tuple[SearchConfig, str]:
     """The search in the space that suits the data, and the reason; `micro` is the search in the smallest."""
-    if task.images is None:
-        return micro, f"the space of the task {task.name}"
     if request.init != "none":
-        return _in_space(request, micro, task, _space_of_parent(request, task.images.side)), (
+        return _in_space(request, micro, task, task.space_of_parent(request.max_macs)), (
             f"all of its networks inherit from {request.init}"
         )
+    if task.images is None:
+        return micro, f"the space of the task {task.name}"
     name, reason = _rules().choose(task.images.side, task.images.channels, request.limits)
     if name == micro.space.name:
         return micro, reason
@@ -95,18 +99,15 @@ def as_begun(config: SearchConfig, task: Task, folder: Path | None) -> SearchCon
     return config
 
 
-def check_inherits(config: SearchConfig) -> None:
+def check_inherits(config: SearchConfig, task: Task) -> None:
     """Raise `UsageError` if candidates of the space have other stages than the parent."""
-    from nars.parents.alignment import streams  # which imports torch
-    from nars.parents.sources import parent
-
-    origin, space = parent(config.init), config.space
+    space = config.space
     try:
-        if origin is not None and isinstance(space, Space):
-            first = space.decode(first_values(space.distributions), space.name)
-            streams(first.architecture, origin.architecture)
+        task.check_inherits(space.decode(first_values(space.distributions), space.name))
     except WeightsError as error:
         remedy = f"`nars spaces --from {config.init}` prints a space of networks that can"
+        if config.task in SPACES:
+            remedy = "leave out --space for one that can"
         raise UsageError(f"space {space.name} cannot inherit from {config.init}: {error}; {remedy}") from None
 
 
@@ -114,16 +115,6 @@ def _in_space(request: SearchRequest, config: SearchConfig, task: Task, space: S
     """The same search in another space."""
     space = suited(request, catalogue.fixed(space, request.fix), task)
     return config.replace(space=space.for_classes(task.num_classes), data_fingerprint=task.fingerprint)
-
-
-def _space_of_parent(request: SearchRequest, side: int) -> Space:
-    """The space made from a parent, without resolutions too large for images of `side` pixels or a limit."""
-    from nars.parents.sources import parent  # which imports torch
-    from nars.parents.space import space_of
-
-    origin = parent(request.init)
-    assert origin is not None
-    return space_of(origin.architecture, side, request.max_macs)
 
 
 def _rules() -> Any:

@@ -14,7 +14,6 @@ from nars.errors import UsageError
 from nars.foreign.parts import Part
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.config import SearchConfig, space_difference
-from nars.runs.reference import EPOCHS, reference_of
 from nars.runs.request import AUTO, SearchRequest, check_first_objective
 from nars.runs.run import Run, default_folder, open_run
 from nars.searching import catalogue
@@ -80,7 +79,7 @@ def _make(
 ) -> _Made:
     """The search that `request` asks for, with its parent; its task is opened unless there is one."""
     known = known_space(request, continued)
-    space = catalogue.fixed(known[0] if known else smallest(), request.fix)
+    space = catalogue.fixed(known[0] if known else smallest(request.task), request.fix)
     warm_start = tuple(_earlier(run, space, request.score) for run in request.warm_start)
     task = task or tasks.load(
         request.task,
@@ -96,7 +95,7 @@ def _make(
         config, reason = (config, known[1]) if known else automatic(request, config, task, folder)
         lines.append(f"--space auto takes {config.space.name}: {reason}")
     if request.init != "none":
-        check_inherits(config)
+        check_inherits(config, task)
     config, more = _referenced(request, config, task)
     lines += more
     begun = continued if folder is not None and (folder / "config.yaml").exists() else None
@@ -111,13 +110,12 @@ def _make(
 def _with_parent(request: SearchRequest, scratch: _Made, folder: Path | None) -> tuple[_Made, str]:
     """The search with the parent that suits its images, or the same search from scratch; and the reason."""
     from nars.parents.choice import choose_parent  # which imports torch
-    from nars.parents.sources import parent
 
     task, old = scratch.task, folder or default_folder(scratch.config)
     if (old / "config.yaml").exists():
         return scratch, f"{old} has it"
     choice = choose_parent(task.images if task.inherits else None)
-    origin = parent(choice.name)
+    origin = None if choice.name == "none" else task.parent_called(choice.name)
     if origin is None:
         return scratch, choice.reason
     try:
@@ -135,11 +133,9 @@ def _with_parent(request: SearchRequest, scratch: _Made, folder: Path | None) ->
 
 def _referenced(request: SearchRequest, config: SearchConfig, task: Task) -> tuple[SearchConfig, list[str]]:
     """The search with a fine-tuning of its parent first, if that is asked for; a tuned parent can teach."""
-    space = config.space
-    epochs = EPOCHS if request.reference_epochs is None else request.reference_epochs
-    if request.init != "none" and epochs:
-        side = task.images.side if task.images else max(space.sides)
-        return config.replace(reference=reference_of(space, side, epochs)), []
+    space, epochs = config.space, request.reference_epochs
+    if request.init != "none" and epochs != 0:
+        return config.replace(reference=task.reference(space, epochs)), []
     if space.recipe.get("distill", 0.0) == 0.0 or task.teaches:
         return config, []
     why = "knows other classes, and is not fine-tuned" if request.init != "none" else "has nothing to teach"

@@ -17,9 +17,8 @@ import numpy as np
 from joblib import Parallel, delayed, parallel_config
 
 from nars.errors import RunError, TrialError, UsageError
-from nars.parents.sources import parent_in
 from nars.runs.config import SearchConfig
-from nars.runs.reference import fine_tune, reference_candidate
+from nars.runs.reference import fine_tune
 from nars.searching.ranking import FEWEST_PAIRS, Agreement, kendall
 from nars.space import feasible, genotypes
 from nars.spec import Trainable
@@ -159,12 +158,12 @@ def _fine_tuned(config: SearchConfig, task: Task) -> Task:
     """The task whose candidates inherit from the fine-tuned parent, as those of the search do."""
     if config.reference is None:
         return task
-    outcome = fine_tune(reference_candidate(config.reference, task), task, config.seed)
+    outcome = fine_tune(task.reference_candidate(config.reference), task, config.seed)
     assert outcome.write is not None, "a task whose candidates inherit has weights"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "reference.pt"
         outcome.write(file)
-        return task.inheriting(parent_in(file))
+        return task.inheriting(task.parent_in(file))
 
 
 def _sample(config: SearchConfig, n: int) -> tuple[list[Trainable], list[int]]:

@@ -13,8 +13,8 @@ import math
 from optuna.distributions import IntDistribution
 
 from nars.runs.config import SearchConfig
-from nars.runs.reference import EPOCHS, FINE_TUNING
 from nars.space.base import SearchSpace
+from nars.tasks.reference import EPOCHS, FINE_TUNING
 
 __all__ = ["stretch", "stretched"]
 
@@ -36,9 +36,8 @@ def stretch(images: int | None) -> int:
 def stretched(config: SearchConfig, factor: int, *, space: bool) -> SearchConfig:
     """The search with longer trainings of its reference and, if `space` says so, of its candidates."""
     if config.reference is not None:
-        recipe = config.reference.recipe
-        longer = recipe.replace(epochs=factor * recipe.epochs)
-        config = config.replace(reference=config.reference.model_copy(update={"recipe": longer}))
+        longer = config.reference.for_epochs(factor * config.reference.epochs)
+        config = config.replace(reference=longer)
     return config.replace(space=_stretched_space(config.space, factor)) if space else config
 
 

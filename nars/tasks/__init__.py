@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nars.errors import UsageError, closest
 from nars.space import Space
 from nars.space.base import SearchSpace
+from nars.tasks.reference import FineTuning, Reference
 from nars.training.metrics import named
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from nars.tasks.base import Task
 
-__all__ = ["SPACES", "TASKS", "load", "space_of", "spaces_of"]
+__all__ = ["SPACES", "TASKS", "load", "reference_of", "space_of", "spaces_of"]
 
 TASKS = {
     "classification": "nars.tasks.classification:Classification",
@@ -27,7 +28,8 @@ TASKS = {
 
 SPACES = {"detection": "detector.space.spaces"}
 """Module of the spaces of each task whose candidates are not classifiers: their class
-`KIND`, a function ``space(name_or_file)`` and the name `DEFAULT` of the one that is searched by default."""
+`KIND`, a function ``space(name_or_file)``, ``names()`` of those built in, the name `DEFAULT` of the one that
+is searched by default, and the class `REFERENCE` of the fine-tuning of a parent."""
 
 
 def spaces_of(task: str) -> Any:
@@ -42,6 +44,13 @@ def space_of(task: str, fields: Mapping[str, Any]) -> SearchSpace:
     """
     own = None if "stages" in fields else spaces_of(task)
     kind: type[SearchSpace] = Space if own is None else own.KIND
+    return kind.of(dict(fields))
+
+
+def reference_of(task: str, fields: Mapping[str, Any]) -> FineTuning:
+    """The fine-tuning of a parent that a search of `task` wrote down. Raises `SpecError`."""
+    own = spaces_of(task)
+    kind: type[FineTuning] = Reference if own is None else own.REFERENCE
     return kind.of(dict(fields))
 
 
@@ -70,9 +79,5 @@ def load(
     task: Task = kind.open(source, resolve(device), drop_bad=drop_bad)
     if score is not None:
         task = task.scored_by(score)
-    if init == "none":
-        return task
-    from nars.parents.sources import parent
-
-    origin = parent(init)
+    origin = None if init == "none" else task.parent_called(init)
     return task if origin is None else task.inheriting(origin)

@@ -14,9 +14,14 @@ from nars.data import ImageSize
 from nars.errors import UsageError
 from nars.foreign.parts import Part
 from nars.networks.latency import Latency, measure
-from nars.parents.parent import Parent
+from nars.parents.alignment import streams
+from nars.parents.parent import Origin, Parent
+from nars.parents.sources import parent, parent_in
+from nars.parents.space import space_of
 from nars.space.base import SearchSpace
+from nars.space.cost import count
 from nars.spec import Candidate, Trainable
+from nars.tasks.reference import EPOCHS, FineTuning, Reference, reference_of
 from nars.training.loop import Progress
 from nars.training.metrics import Metric
 
@@ -55,7 +60,7 @@ class Task(ABC):
     """Device that trainings run on."""
     inherits: ClassVar[bool] = False
     """Whether candidates can inherit from a parent."""
-    parent: Parent | None = None
+    parent: Origin | None = None
     """The parent that candidates inherit from."""
 
     @property
@@ -109,9 +114,56 @@ class Task(ABC):
         assert isinstance(candidate, Candidate), "a task with candidates of its own times them"
         return measure(candidate.architecture, self.num_classes, self.device)
 
-    def inheriting(self, parent: Parent) -> Task:
+    def parent_called(self, name: str) -> Origin | None:
+        """The parent that ``--init`` names; None for ``none``.
+
+        Raises `UsageError`, `WeightsError`, `RunError`.
+        """
+        return parent(name)
+
+    def parent_in(self, file: Path) -> Origin:
+        """The parent in a file that an `Outcome` of this task wrote. Raises `WeightsError`."""
+        return parent_in(file)
+
+    def inheriting(self, parent: Origin) -> Task:
         """The same task with candidates that inherit from a parent. Raises `UsageError` if it cannot."""
         raise UsageError(f"candidates of the task {self.name} cannot inherit from {parent.source} yet")
+
+    def check_inherits(self, candidate: Trainable) -> None:
+        """Raise `WeightsError` if a candidate has other stages than the parent."""
+        assert isinstance(candidate, Candidate), "a task with candidates of its own compares them"
+        streams(candidate.architecture, self._classifier.architecture)
+
+    def space_of_parent(self, max_macs: float | None = None) -> SearchSpace:
+        """The space of the candidates that inherit all of their weights from the parent.
+
+        Those that see more than the training images show, or that are far above `max_macs`, are left out.
+        """
+        side = None if self.images is None else self.images.side
+        return space_of(self._classifier.architecture, side, max_macs)
+
+    def reference(self, space: SearchSpace, epochs: int | None) -> FineTuning:
+        """How the parent is fine-tuned before a search in `space`; `epochs` None means the usual number."""
+        side = max(space.sides) if self.images is None else self.images.side
+        return reference_of(space, side, EPOCHS if epochs is None else epochs)
+
+    def reference_candidate(self, settings: FineTuning) -> Trainable:
+        """The parent as a candidate, with the recipe and the resolution that it is fine-tuned with."""
+        assert isinstance(settings, Reference), "a task with candidates of its own makes them"
+        side = settings.resolution
+        architecture = self._classifier.architecture.replace(name="reference", resolution=side)
+        return Candidate(architecture=architecture, recipe=settings.recipe)
+
+    @property
+    def _classifier(self) -> Parent:
+        assert isinstance(self.parent, Parent), "a task with candidates of its own has parents of its own"
+        return self.parent
+
+    def costs(self, candidate: Trainable) -> Mapping[str, int]:
+        """Count ``macs`` and ``params`` of a candidate with the classes of the data."""
+        assert isinstance(candidate, Candidate), "a task with candidates of its own counts them"
+        cost = count(candidate.architecture, num_classes=self.num_classes)
+        return {"macs": cost.macs, "params": cost.params}
 
     def scored_by(self, metric: Metric) -> Task:
         """The same task with another score. Raises `UsageError` if the task or its data have none such."""

@@ -15,7 +15,7 @@ from nars.errors import UsageError
 from nars.foreign.parts import Part
 from nars.networks.build import build
 from nars.networks.weights import save_weights
-from nars.parents.parent import Parent
+from nars.parents.parent import Origin, Parent
 from nars.parents.start import as_seen_by, judged, start, teacher_of
 from nars.parents.statistic import Answers, answers, answers_of, echo
 from nars.spec import Architecture, Candidate, Trainable
@@ -37,6 +37,7 @@ class Classification(Task):
     name = "classification"
     metric = "accuracy"
     inherits = True
+    parent: Parent | None
 
     def __init__(
         self,
@@ -65,7 +66,8 @@ class Classification(Task):
     def parts(self) -> tuple[Part, ...]:
         return self.data.parts
 
-    def inheriting(self, parent: Parent) -> Classification:
+    def inheriting(self, parent: Origin) -> Classification:
+        assert isinstance(parent, Parent), parent
         return Classification(self.data, self.device, parent, self._metric)
 
     def scored_by(self, metric: Metric) -> Classification:

@@ -19,7 +19,6 @@ from optuna.study import Study
 
 from nars.errors import RunError
 from nars.files import sha256_of, write_whole
-from nars.parents.sources import parent_in
 from nars.runs.run import Run
 from nars.searching.results import best_candidate, winner
 from nars.spec import Trainable
@@ -89,7 +88,7 @@ def _train(
     if not task.is_of(config.data_fingerprint):
         raise RunError(f"the data at {config.data} are not those of {run.folder}")
     if config.reference is not None:
-        task = task.inheriting(parent_in(run.folder / REFERENCE))
+        task = task.inheriting(task.parent_in(run.folder / REFERENCE))
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
     checkpoint = file.with_name(f"finished-{digest}.checkpoint")
     for other in file.parent.glob("finished-*.checkpoint"):

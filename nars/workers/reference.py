@@ -19,17 +19,16 @@ from optuna.trial import Trial
 
 from nars.artifacts.files import fetch, keep
 from nars.errors import RunError, StorageAwayError
-from nars.parents.parent import Parent
-from nars.parents.sources import parent_in
+from nars.parents.parent import Origin, Parent
 from nars.parents.space import uniform_cuts
 from nars.runs.outage import impatient
-from nars.runs.reference import Reference, charged, fine_tune, reference_candidate, study_name
+from nars.runs.reference import charged, fine_tune, study_name
 from nars.space import Space
-from nars.space.cost import count
 from nars.space.genotypes import Genotype
-from nars.spec import Candidate
+from nars.spec import Trainable
 from nars.studies import reference_record, write_reference_record
 from nars.tasks.base import Outcome
+from nars.tasks.reference import FineTuning, Reference
 from nars.training.loop import Progress
 from nars.trials import Record, write
 from nars.workers.foretold import foretold
@@ -63,19 +62,19 @@ def inheriting(search: Search, study: Study) -> Search:
     return replace(search, task=task, budget=charged(search.budget, study), foretold=known, first=first)
 
 
-def _first(search: Search, settings: Reference) -> tuple[Genotype, ...]:
+def _first(search: Search, settings: FineTuning) -> tuple[Genotype, ...]:
     """The parent, cut to the limits in simple ways, and taught by the reference with its own recipe."""
-    space, task = search.space, search.task
-    if not isinstance(space, Space) or task.parent is None:
+    space, parent = search.space, search.task.parent
+    if not (isinstance(space, Space) and isinstance(settings, Reference) and isinstance(parent, Parent)):
         return ()
     recipe = settings.recipe.replace(distill=_DISTILL)
-    return tuple(uniform_cuts(space, task.parent.architecture, recipe, search.domain, search.config.limits))
+    return tuple(uniform_cuts(space, parent.architecture, recipe, search.domain, search.config.limits))
 
 
-def _fine_tune(search: Search, study: Study, mine: Turn, settings: Reference) -> None:
+def _fine_tune(search: Search, study: Study, mine: Turn, settings: FineTuning) -> None:
     """Fine-tune the parent, keep its weights with the study, and write its record there and to the turn."""
     beside, trial = mine.beside, mine.trial
-    candidate = reference_candidate(settings, search.task).replace(data=search.config.data)
+    candidate = search.task.reference_candidate(settings).on(search.config.data)
     with tempfile.TemporaryDirectory() as folder, Heartbeat(beside, trial):
         checkpoint = Path(folder) / "checkpoint.pt"
         if search.store is not None:
@@ -127,22 +126,22 @@ def _keep(search: Search, study: Study, outcome: Outcome, file: Path) -> None:
     keep(study, search.store, "reference", file)
 
 
-def _record(search: Search, candidate: Candidate, outcome: Outcome) -> Record:
-    costs = count(candidate.architecture, num_classes=search.task.num_classes)
+def _record(search: Search, candidate: Trainable, outcome: Outcome) -> Record:
+    costs = search.task.costs(candidate)
     return Record(
         epochs=outcome.epochs,
         seed=search.config.seed,
         seconds=round(outcome.seconds, 3),
         curve=[(round(fraction, 4), round(value, 6)) for fraction, value in outcome.curve],
         measured={
-            "macs": float(costs.macs),
-            "params": float(costs.params),
+            "macs": float(costs["macs"]),
+            "params": float(costs["params"]),
             search.config.objectives[0]: outcome.score,
         },
     )
 
 
-def _fetched(search: Search, study: Study) -> Parent:
+def _fetched(search: Search, study: Study) -> Origin:
     """The fine-tuned parent from the store of the search."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "reference.pt"
@@ -151,4 +150,4 @@ def _fetched(search: Search, study: Study) -> Parent:
             raise RunError(
                 f"the reference of study {study.study_name} is not in {where}: start another --run"
             )
-        return parent_in(file)
+        return search.task.parent_in(file)

@@ -6,19 +6,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from toys import PARTS, squares
+from toys import CLASSES, PARTS, model, squares
 
 from detector.data.coco import write
 from detector.model.cost import count
 from detector.model.detector import Detector
 from detector.space.candidate import DetectorCandidate
+from detector.space.spaces import DEFAULT, space
 from detector.task import Detection
-from detector.weights.saved import load_detector
+from detector.weights.saved import load_detector, save_detector
 from nars import tasks
 from nars.cli import main
 from nars.errors import TrialError
 from nars.runs.run import open_run
+from nars.space.values import first_values
 from nars.spec import Architecture, Block, Candidate, Recipe
+from nars.studies import reference_record
 from nars.trials import Record
 
 CPU = torch.device("cpu")
@@ -86,6 +89,68 @@ def test_search_for_detectors(
     assert load_detector("run/weights/finished.pt").classes == load_detector("run/weights/best.pt").classes
     assert main(["export", "best-arch", "--run", "run", "--format", "onnx", "-o", "best.onnx"]) == 2
     assert "nars detect export run/weights/best.pt --format onnx" in capsys.readouterr().err
+
+
+def _parent_file(folder: Path) -> Path:
+    """A detector with random weights, as a file."""
+    save_detector(folder / "parent.pt", model(), CLASSES)
+    return folder / "parent.pt"
+
+
+def test_candidates_inherit_from_a_detector(tmp_path: Path) -> None:
+    task = Detection(squares(), CPU)
+    parent = task.parent_called(str(_parent_file(tmp_path)))
+    assert parent is not None
+    heir = task.inheriting(parent)
+    own = heir.suited(heir.space_of_parent(max_macs=2e6)).for_classes(3)
+    assert own.sides == [32, 64]
+    reference = heir.reference(own, None)
+    assert (reference.resolution, reference.epochs) == (32, 24)
+    candidate = heir.reference_candidate(reference.for_epochs(2))
+    assert isinstance(candidate, DetectorCandidate)
+    assert (candidate.settings.shortest, candidate.settings.anchor_ratios) == ((32,), (1.0,))
+    assert heir.costs(candidate)["params"] == sum(each.numel() for each in model().parameters())
+    outcome = heir.run(candidate, seed=0)
+    assert outcome.epochs == 2
+    assert outcome.write is not None
+    outcome.write(tmp_path / "reference.pt")
+    tuned = heir.parent_in(tmp_path / "reference.pt")
+    assert tuned.classes == CLASSES
+    child = own.decode(first_values(own.distributions))
+    heir.inheriting(tuned).check_inherits(child)
+
+
+def test_freezing_is_searched_with_a_parent_only(tmp_path: Path) -> None:
+    task = Detection(squares(), CPU)
+    parent = task.parent_called(str(_parent_file(tmp_path)))
+    assert parent is not None
+    own = space(DEFAULT)
+    assert "recipe.freeze" not in task.suited(own).distributions
+    assert task.inheriting(parent).suited(own).distributions["recipe.freeze"].high == 2
+
+
+@pytest.mark.slow
+def test_search_from_a_detector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NARS_CACHE", str(tmp_path / "cache"))
+    write(squares(train=8, val=4), tmp_path / "squares")
+    _parent_file(tmp_path)
+    command = "search --task detection --data squares --init parent.pt --max-macs 2M --budget 2 --workers 1"
+    assert main(f"{command} --reference-epochs 2 --run run".split()) == 0
+    said = capsys.readouterr()
+    assert "--space auto takes from_toy: all of its networks inherit from parent.pt" in said.err
+    assert "reference: val ap 0." in said.out
+    assert "next: nars detect train run/best.yaml --data squares --init run/weights/reference.pt" in said.out
+    run = open_run(tmp_path / "run")
+    assert load_detector("run/weights/reference.pt").classes == CLASSES
+    record = reference_record(run.study())
+    assert record is not None
+    assert record.epochs == 2
+    _held_to_its_limit(tmp_path / "run")
+    assert main(["detect", "train", "run/best.yaml", "--init", "run", "-o", "again", "--epochs", "1"]) == 0
+    assert "inherited 100.0% of the parameters from run/weights/best.pt" in capsys.readouterr().err
 
 
 def _held_to_its_limit(folder: Path) -> None:

@@ -16,7 +16,7 @@ from nars.space import Space
 from nars.space.cost import count
 from nars.spec import Architecture, Block
 
-__all__ = ["space_of"]
+__all__ = ["open_rows", "space_of"]
 
 _LEAST_SIDE, _SIDE_STEP = 32, 16
 """The smallest resolution in pixels, and the step between resolutions."""
@@ -62,9 +62,8 @@ def space_of(architecture: Architecture, side: int | None = None, macs: float | 
     last = len(architecture.stages) - 1
     stages = []
     for index, stage in enumerate(architecture.stages):
-        streams = list(_streams(stage))
-        names = _names(index, index == last and _is_head(stage[0]), len(streams))
-        stages.append([_row(name, stream) for name, stream in zip(names, streams, strict=True)])
+        is_head = index == last and _is_head(stage[0]) and len(list(_streams(stage))) == 1
+        stages.append(open_rows("head" if is_head else "stem" if index == 0 else f"stage{index}", stage))
     least = max(_LEAST_SIDE, smallest_side(architecture.stages))
     return Space(
         name=f"from_{architecture.name}",
@@ -75,6 +74,13 @@ def space_of(architecture: Architecture, side: int | None = None, macs: float | 
         stages=stages,
         recipe=_RECIPE,
     )
+
+
+def open_rows(name: str, stage: Sequence[Block]) -> list[dict[str, Any]]:
+    """The open rows of a stage or another part of a network; those of several are numbered."""
+    streams = list(_streams(stage))
+    names = [name] if len(streams) == 1 else [f"{name}_{number}" for number in range(len(streams))]
+    return [_row(*pair) for pair in zip(names, streams, strict=True)]
 
 
 def _streams(stage: Sequence[Block]) -> Iterator[list[Block]]:
@@ -91,13 +97,6 @@ def _rest_of(first: Block, rest: Block) -> Block:
     """The blocks after `first` in one row with it that have the kernel, expansion and number of `rest`."""
     changes = {"kernel": rest.kernel, "expansion": rest.expansion, "repeats": rest.repeats}
     return first.single(1).model_copy(update=changes)
-
-
-def _names(index: int, is_head: bool, count: int) -> list[str]:
-    if is_head and count == 1:
-        return ["head"]
-    stage = "stem" if index == 0 else f"stage{index}"
-    return [stage] if count == 1 else [f"{stage}_{number}" for number in range(count)]
 
 
 def _is_head(row: Block) -> bool:

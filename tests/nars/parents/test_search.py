@@ -61,9 +61,10 @@ def test_a_named_space_is_kept_if_it_can_inherit(parent: str, tmp_path: Path) ->
         configure(nars.SearchRequest(space="micro", init=parent))
 
 
-def test_detectors_inherit_nothing_yet(parent: str) -> None:
-    with pytest.raises(UsageError, match="candidates of the task detection cannot inherit from"):
-        nars.search(task="detection", data="digit-scenes", init=parent, budget=1)
+def test_a_space_of_detectors_that_cannot_inherit_is_refused(parent: str) -> None:
+    given = nars.SearchRequest(task="detection", data="digit-scenes", space="micro", init=parent)
+    with pytest.raises(UsageError, match=r"space micro cannot inherit from .*; leave out --space"):
+        configure(given)
 
 
 def test_few_images_are_trained_on_for_longer(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import studies
 
-from nars.runs.reference import reference_of
 from nars.searching.steps import stretch, stretched
+from nars.tasks.reference import reference_of
 
 
 @pytest.mark.parametrize(

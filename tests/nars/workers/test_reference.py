@@ -21,11 +21,12 @@ from nars.internals import storage_of
 from nars.networks.build import build
 from nars.networks.weights import save_weights
 from nars.parents.parent import Parent
-from nars.runs.reference import Reference, fine_tuning, reference_of, study_name
+from nars.runs.reference import fine_tuning, study_name
 from nars.searching.summary import Summary
 from nars.spec import Candidate, Recipe
 from nars.studies import reference_record
 from nars.tasks.base import Outcome, Task
+from nars.tasks.reference import Reference, reference_of
 from nars.training.loop import Progress
 from nars.trials import Record, artifact_of, write
 from search_spaces import published, space

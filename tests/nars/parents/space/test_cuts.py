@@ -3,11 +3,11 @@
 import pytest
 
 from nars.parents.space import space_of, uniform_cuts
-from nars.runs.reference import FINE_TUNING
 from nars.searching.catalogue import space
 from nars.space import Space
 from nars.space.cost import count
 from nars.spec import Architecture, Block, Candidate
+from nars.tasks.reference import FINE_TUNING
 from search_spaces import published
 
 LITE = published("efficientnet_lite0")

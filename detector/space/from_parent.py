@@ -1,0 +1,119 @@
+"""The search space of a parent: the detectors that it has the weights for, and how these are trained.
+
+Rows of blocks are open as in `nars.parents.space`: depth, hidden channels, widths and kernels, each from a
+fraction of the parent's up to its own. So are the sides of images and regions, proposals, anchors, and the
+stages that are frozen. A pyramid would start from nothing, so the parent's stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from detector.data.records import CocoData
+from detector.model.cost import count_parts
+from detector.model.parts import Parts, by_downsampling
+from detector.model.settings import Settings
+from detector.space.decoding import anchors, longest
+from detector.space.lengths import epochs
+from detector.space.space import DetectorSpace
+from detector.weights.parents import DetectorParent
+from nars.parents.space import open_rows
+from nars.space.values import Range, Value
+
+__all__ = ["FROZEN", "image_side", "parts_in_space", "space_of"]
+
+_LEAST_SIDE, _MOST_SIDE, _STEP = 128, 320, 32
+"""Shorter sides of images in pixels: from, to and step. Smaller photos are seen as they are."""
+
+_USEFUL_MACS = 3.0
+"""Larger sides are left out if the parent has more MACs there than this factor times the limit: a search has
+better use for its trainings than detectors of which less than a third is left."""
+
+_FEWEST_PROPOSALS = 10
+"""The least number of proposals of the space."""
+
+FROZEN: Value = Range(low=0, high=2)
+"""How many stages of the trunk, from the first, a training leaves as they are."""
+
+_RECIPE: dict[str, Any] = {
+    "optimizer": "sgd",
+    "lr": {"low": 0.01, "high": 0.12, "log": True},
+    "weight_decay": {"low": 1e-5, "high": 1e-3, "log": True},
+    "batch_size": 8,
+    "warmup_epochs": 0.5,
+    "ema": True,
+    "ema_decay": {"low": 0.9, "high": 0.99},
+    "flip": 0.5,
+    "jitter": {"low": 0.0, "high": 0.4},
+    "photometric": {"low": 0.0, "high": 0.6},
+    "mosaic": {"low": 0.0, "high": 0.3},
+    "box_samples": [32, 64],
+    "box_iou": {"low": 0.4, "high": 0.6},
+    "rpn_iou": {"low": 0.5, "high": 0.7},
+    "freeze": FROZEN,
+}
+"""Recipes of short trainings that start from weights; `detector.space.lengths` says how long they are."""
+
+
+def space_of(
+    parent: DetectorParent, heads: DetectorSpace, data: CocoData, max_macs: float | None
+) -> DetectorSpace:
+    """The space of the detectors that inherit from a parent, for these data and within a limit.
+
+    `heads` has the other dimensions of a detector, and a mask head if the parent has none.
+    """
+    parts = parts_in_space(parent.parts)
+    names = ["stem", *(f"stage{index}" for index in range(1, len(parts.trunk)))]
+    if parts.mask is not None:
+        mask: Sequence[Any] = open_rows("mask", parts.mask)
+    else:
+        mask = [row.replace(activation=parts.trunk[-1][-1].activation) for row in heads.mask]
+    return DetectorSpace(
+        name=f"from_{parts.name}",
+        resolution=_sides(parts, data, max_macs),
+        pooler_resolution=heads.pooler_resolution,
+        proposals=heads.proposals,
+        sizes=heads.sizes,
+        ratios=heads.ratios,
+        fpn=parts.fpn,
+        norm_eps=parts.norm_eps,
+        norm_momentum=parts.norm_momentum,
+        trunk=[open_rows(*pair) for pair in zip(names, parts.trunk, strict=True)],
+        rpn=open_rows("rpn", parts.rpn),
+        box=open_rows("box", parts.box),
+        mask=mask,
+        recipe=_RECIPE | {"epochs": epochs(len(data.train.images))},
+    )
+
+
+def parts_in_space(parts: Parts) -> Parts:
+    """The same detector, whose trunk has a stage for every downsampling, as in every space."""
+    return (
+        parts if parts.fpn is not None else parts.model_copy(update={"trunk": by_downsampling(parts.trunk)})
+    )
+
+
+def image_side(data: CocoData) -> int:
+    """The median of the shorter sides of the training images, in pixels."""
+    sides = sorted(min(image.width, image.height) for image in data.train.images)
+    return sides[len(sides) // 2]
+
+
+def _sides(parts: Parts, data: CocoData, max_macs: float | None) -> Value:
+    """The shorter sides of the space."""
+    shown = image_side(data)
+    least = min(_LEAST_SIDE, max(_STEP, shown // _STEP * _STEP))
+    offered = range(least, min(_MOST_SIDE, shown + _STEP - 1) + 1, _STEP)
+    high = max((side for side in offered if _is_useful(parts, side, max_macs, data)), default=least)
+    return least if high == least else Range(low=least, high=high, step=_STEP)
+
+
+def _is_useful(parts: Parts, side: int, max_macs: float | None, data: CocoData) -> bool:
+    if max_macs is None:
+        return True
+    maps = 1 if parts.fpn is None else len(parts.trunk)
+    settings = Settings(
+        shortest=(side,), longest=longest(side), test_proposals=_FEWEST_PROPOSALS, **anchors(maps, 5, 3)
+    )
+    return count_parts(parts, settings, len(data.classes)).macs <= _USEFUL_MACS * max_macs
