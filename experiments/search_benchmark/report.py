@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from pathlib import Path
 
 import matplotlib as mpl
@@ -272,10 +273,10 @@ def write(results: Path, out: Path, tasks: Sequence[Task]) -> str:
         if len(some):
             parts += [f"## {title} ({_extent(some)})\n", "Mean rank\n", budget_table(some, "rank")]
             parts += ["Normalized regret\n", budget_table(some, "regret")]
-    for name in SLOW:
-        some = beside(opponents, name)
+    for name, (title, chosen) in product(SLOW, halves.items()):
+        some = beside(opponents[chosen(opponents["task"])], name)
         if len(some):
-            parts += [f"## Where {name} was run ({_extent(some)})\n"]
+            parts += [f"## {title} where {name} was run ({_extent(some)})\n"]
             parts += ["Mean rank\n", budget_table(some, "rank")]
             parts += ["Normalized regret\n", budget_table(some, "regret")]
     two = frame[frame["task"].isin([task.name for task in tasks if task.problem.cost is not None])]

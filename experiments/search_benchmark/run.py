@@ -38,7 +38,7 @@ from experiments.search_benchmark.tasks import DEFAULT_DATA, TASKS, available, l
 from nars.errors import NarsError, UsageError, closest
 from nars.space.genotypes import Matrix
 
-__all__ = ["CACHE", "RESULTS", "Job", "Row", "Searched", "chosen", "read_rows", "run", "search"]
+__all__ = ["CACHE", "RESULTS", "Job", "Row", "Searched", "chosen", "jobs", "read_rows", "run", "search"]
 
 RESULTS = Path(__file__).parent / "results"
 """Rows of every run, one CSV per task."""
@@ -181,14 +181,19 @@ def _append(path: Path, row: Row) -> None:
 
 
 def jobs(tasks: Sequence[str], opponents: Sequence[str], seeds: int, budgets: Sequence[int]) -> list[Job]:
-    """Every run of the benchmark, seed by seed, so that an unfinished benchmark is balanced."""
-    wanted = []
+    """Every run of the benchmark, seed by seed, so that an unfinished benchmark is balanced.
+
+    Slow opponents run beyond their budget last.
+    """
+    wanted, long = [], []
     for seed in range(seeds):
         for name in opponents:
-            opponent = OPPONENTS[name]
-            budget = min(max(budgets), opponent.most_budget)
+            opponent, most = OPPONENTS[name], max(budgets)
+            budget = min(most, opponent.most_budget)
             wanted += [Job(task, name, seed, budget) for task in tasks if seed < opponent.most_seeds]
-    return wanted
+            if budget < most and seed < opponent.long_seeds:
+                long += [Job(task, name, seed, most) for task in tasks]
+    return wanted + long
 
 
 def _work(job: Job, data_root: Path) -> tuple[Job, Row]:

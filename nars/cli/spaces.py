@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
     from nars.space import Space
+    from nars.space.base import SearchSpace
 
 
 @click.command("spaces")
@@ -29,6 +30,7 @@ def spaces_command(name: str | None, origin: str | None, as_json: bool) -> None:
 
     Example: nars spaces micro > my.yaml, a start for a space of your own
     """
+    from nars.tasks import SPACES, spaces_of
     from search_spaces import catalogue, spaces
 
     if origin is not None:
@@ -36,11 +38,16 @@ def spaces_command(name: str | None, origin: str | None, as_json: bool) -> None:
             raise click.UsageError(f"give a space or --from a parent, not both ({name} and {origin})")
         click.echo(_space_from(origin).to_yaml(), nl=False)
         return
+    own = {title: task for task in SPACES for title in spaces_of(task).names()}
     if name is not None:
+        if name in own:
+            click.echo(spaces_of(own[name]).space(name).to_yaml(), nl=False)
+            return
         document = catalogue.published(name) if name in catalogue.names() else spaces.space(name)
         click.echo(document.to_yaml(), nl=False)
         return
     sizes = {built_in: _sizes(spaces.space(built_in)) for built_in in spaces.space_names()}
+    sizes |= {title: _sizes(spaces_of(task).space(title)) for title, task in own.items()}
     if as_json:
         click.echo(to_json({"spaces": sizes, "published": catalogue.names()}))
         return
@@ -49,7 +56,8 @@ def spaces_command(name: str | None, origin: str | None, as_json: bool) -> None:
             f"{numbers['architecture_dimensions']} architecture and {numbers['recipe_dimensions']} recipe"
         )
         size = f"about 1e{numbers['log10_architectures']:.0f} architectures"
-        click.echo(f"{built_in}: {counts} dimensions, {size}")
+        title = f"{built_in} (--task {own[built_in]})" if built_in in own else built_in
+        click.echo(f"{title}: {counts} dimensions, {size}")
     click.echo(
         f"published networks, with their top-1 on ImageNet: {', '.join(map(_described, catalogue.names()))}"
     )
@@ -78,7 +86,7 @@ def _described(name: str) -> str:
     return name if published is None else f"{name} {published.top_1:.1f} %"
 
 
-def _sizes(space: Space) -> dict[str, float]:
+def _sizes(space: SearchSpace) -> dict[str, float]:
     names = space.architecture_names
     return {
         "architecture_dimensions": len(names),

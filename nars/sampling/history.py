@@ -61,7 +61,7 @@ class History:
             for trial in trials
             if trial.number < number
             and counts(trial)
-            and (trial.state == TrialState.RUNNING or self._has_genotype(trial))
+            and (trial.state == TrialState.RUNNING or self._has_genotype(trial) or self._has_some(trial))
         ]
 
     def labelled(self, study: Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -111,6 +111,13 @@ class History:
         if trial.state.is_finished():
             return (names <= trial.params.keys() or not names.isdisjoint(trial.params)) and self._fits(trial)
         return names - self.optional <= trial.params.keys() and self._fits(trial)
+
+    def _has_some(self, trial: FrozenTrial) -> bool:
+        """Whether a trial of any study has parameters of the domain, if only in another range.
+
+        Nothing is learned from it, but it takes a place: the next trial must not get the same proposal.
+        """
+        return self.plain and not self.domain.distributions.keys().isdisjoint(trial.params)
 
     def _fits(self, trial: FrozenTrial) -> bool:
         """Whether the values of a trial are in the domain; a study may have changed its distributions."""

@@ -25,7 +25,7 @@ from experiments.search_benchmark.report import (
     value_at,
     write,
 )
-from experiments.search_benchmark.run import Job, Row, chosen, main, read_rows, run
+from experiments.search_benchmark.run import Job, Row, chosen, jobs, main, read_rows, run
 from experiments.search_benchmark.tasks import HELD_OUT, TASKS, load, ofa, toy
 from experiments.search_benchmark.tasks.table import PlainDomain
 from nars.errors import InfeasibleError, UsageError
@@ -262,6 +262,14 @@ def test_a_search_does_the_same_whatever_its_budget() -> None:
     longer, _ = search(load("toy"), "nars", seed=1, budget=40)
     shorter, _ = search(load("toy"), "nars", seed=1, budget=20)
     np.testing.assert_array_equal(longer[:20], shorter)
+
+
+def test_slow_opponents_run_to_the_end_last_and_with_fewer_seeds() -> None:
+    found = jobs(["toy"], ["botorch", "random"], 20, [16, 64, 256])
+    assert [job.budget for job in found if job.opponent == "botorch"] == [64] * 20 + [256] * 5
+    assert {job.budget for job in found if job.opponent == "random"} == {256}
+    assert [(job.opponent, job.seed) for job in found[-5:]] == [("botorch", seed) for seed in range(5)]
+    assert all(job.budget == 64 for job in jobs(["toy"], ["botorch"], 20, [16, 64]))
 
 
 def test_names_are_checked() -> None:

@@ -81,6 +81,6 @@ OPPONENTS: dict[str, Opponent] = {
     "ridge": Opponent(Ridge),
     "gp-ei": Opponent(ExpectedImprovement),
     "gp-ucb": Opponent(UpperConfidence),
-    "botorch": Opponent(BoTorch, most_seeds=20, most_budget=64),
+    "botorch": Opponent(BoTorch, most_seeds=20, most_budget=64, long_seeds=5),
     "smac": Opponent(Smac, applies=single_objective, most_seeds=10, most_budget=64),
 }

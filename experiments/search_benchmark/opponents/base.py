@@ -53,6 +53,8 @@ class Opponent:
     most_seeds: int = 1000
     most_budget: int = _EVERY
     """Slow opponents run with fewer seeds, and not to the end."""
+    long_seeds: int = 0
+    """Seeds of a slow opponent that run to the end as well."""
     variant: bool = False
     """`nars` without one of its parts: for the table of ablations, not among the opponents."""
 

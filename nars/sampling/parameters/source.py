@@ -52,7 +52,8 @@ class Declared:
         return self._domain
 
     def remarks(self, trials: Sequence[FrozenTrial]) -> list[str]:
-        return _never_asked(self._domain.distributions, trials, patience=1)
+        given = self._domain.distributions
+        return _never_asked(given, trials, patience=1) + _other_ranges(given, trials)
 
     def about(self, name: str, trials: Sequence[FrozenTrial]) -> str | None:
         return _outside(name, self._domain.distributions)
@@ -80,7 +81,7 @@ class Given:
         return Parameters(self._open, _activity(self._open, learned.observed(trials).trials), self._costs)
 
     def remarks(self, trials: Sequence[FrozenTrial]) -> list[str]:
-        return _never_asked(self._all, trials, _PATIENCE)
+        return _never_asked(self._all, trials, _PATIENCE) + _other_ranges(self._all, trials)
 
     def about(self, name: str, trials: Sequence[FrozenTrial]) -> str | None:
         return _outside(name, self._all)
@@ -175,6 +176,18 @@ def _never_asked(
     unknown = [name for trial in newest for name in trial.params if name not in distributions]
     hint = f"; they have {', '.join(map(repr, dict.fromkeys(unknown)))}" if unknown else ""
     return [f"trials do not ask for {some} of the space of NarsSampler{hint}"]
+
+
+def _other_ranges(distributions: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial]) -> list[str]:
+    """A remark about each parameter that the newest trial has in another range than was given."""
+    newest = next((trial for trial in reversed(trials) if trial.state.is_finished() and trial.params), None)
+    asked = {} if newest is None else newest.distributions
+    return [
+        f"trials have parameter {name!r} in another range than the space of NarsSampler: values outside of "
+        "theirs are drawn at random"
+        for name, dist in distributions.items()
+        if (own := asked.get(name)) is not None and own != dist
+    ]
 
 
 def _outside(name: str, distributions: Mapping[str, BaseDistribution]) -> str | None:

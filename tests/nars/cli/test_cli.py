@@ -258,7 +258,11 @@ def test_profile_prints_both_countings(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_spaces_prints_a_file_to_start_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["spaces"]) == 0
-    assert "micro: 38 architecture and 10 recipe dimensions" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "micro: 38 architecture and 10 recipe dimensions" in listed
+    assert "fbnetv3od (--task detection): 60 architecture and 12 recipe dimensions" in listed
+    assert main(["spaces", "fbnetv3od"]) == 0
+    assert capsys.readouterr().out.startswith("kind: detector_space")
     assert main(["spaces", "micro"]) == 0
     path = tmp_path / "mine.yaml"
     path.write_text(capsys.readouterr().out)

@@ -165,6 +165,22 @@ def test_ranges_that_change_half_way(low: float, high: float, caplog: pytest.Log
     assert distinct(study) == 30
 
 
+@pytest.mark.parametrize(("low", "high"), [(5.0, 6.0), (0.0, 0.5), (0.0, 2.0)])
+def test_another_range_than_the_one_given_is_named_once(
+    low: float, high: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    def moved(trial: Trial) -> float:
+        return trial.suggest_float("x", low, high) + trial.suggest_float("y", 0, 1)
+
+    study = study_of(BOWL)
+    with caplog.at_level(logging.WARNING):
+        study.optimize(moved, n_trials=12)
+    assert distinct(study) == 12
+    assert all(low <= trial.params["x"] <= high for trial in study.trials)
+    assert len({trial.params["y"] for trial in study.trials}) == 12
+    assert sum("parameter 'x' in another range than the space" in text for text in caplog.messages) == 1
+
+
 def test_a_range_that_always_changes_is_drawn_at_random_and_said_so(caplog: pytest.LogCaptureFixture) -> None:
     def objective(trial: Trial) -> float:
         x = trial.suggest_float("x", 0.1, 1)

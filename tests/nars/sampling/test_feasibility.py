@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nars.errors import UsageError
 from nars.predictors.gaussian import GaussianPredictor
@@ -94,6 +94,20 @@ def test_infinite_constraints(value: float) -> None:
     study = optuna.create_study(sampler=NarsSampler(seed=0))
     study.optimize(infinite, n_trials=12)
     assert len({str(trial.params) for trial in study.trials}) == 12
+
+
+def test_a_constraint_that_is_nan_ends_its_trial_alone() -> None:
+    def unknown(trial: Trial) -> float:
+        value = objective(trial)
+        trial.set_constraint("corner", math.nan if trial.number % 3 == 0 else excess(trial))
+        return value
+
+    study = optuna.create_study(sampler=NarsSampler(seed=0))
+    study.optimize(unknown, n_trials=24, catch=(ValueError,))  # Optuna refuses the value
+    assert [trial.number for trial in study.trials if trial.state == TrialState.FAIL] == [*range(0, 24, 3)]
+    assert len({str(trial.params) for trial in study.trials}) == 24
+    assert study.best_trial.value is not None
+    assert study.best_trial.value < 0.6
 
 
 def broken(trial: FrozenTrial) -> list[float]:
