@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nars.errors import UsageError, closest
-from nars.predictors.base import Fitted, Predictor
+from nars.predictors.base import Believing, Fitted, Predictor
 from nars.space.genotypes import Domain, Matrix
 
-__all__ = ["PREDICTORS", "Fitted", "Predictor", "PredictorName", "make_predictor"]
+__all__ = ["PREDICTORS", "Believing", "Fitted", "Predictor", "PredictorName", "make_predictor"]
 
 PredictorName = Literal["gaussian", "ensemble"]
 

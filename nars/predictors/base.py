@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy import float64
 from numpy.typing import NDArray
 
 from nars.space.genotypes import Matrix
 
-__all__ = ["Fitted", "Predictor"]
+__all__ = ["Believing", "Fitted", "Predictor"]
 
 
 class Fitted(Protocol):
@@ -22,6 +22,13 @@ class Fitted(Protocol):
         return_cov: bool = False,
     ) -> Any:
         """Scores [n]; with their standard deviations [n], or their covariances [n, n], as a pair."""
+
+
+@runtime_checkable
+class Believing(Fitted, Protocol):
+    """A fitted predictor that can be told what it predicts itself, as if it had been measured."""
+
+    def believing(self, X: Matrix) -> Fitted: ...  # noqa: N803 - scikit-learn's name
 
 
 class Predictor(Fitted, Protocol):

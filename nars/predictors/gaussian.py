@@ -7,6 +7,7 @@ its uncertainty is a posterior. `nars.predictors.kernel` defines how alike two c
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -85,6 +86,20 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         self.cholesky_ = self.kernel_.cholesky(self.theta_, self.inputs_)
         self.alpha_ = cho_solve((self.cholesky_, True), z)
         return self
+
+    def believing(self, X: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's name
+        """A copy to which the scores that this one predicts for genotypes [n, d] are known, without noise.
+
+        This is the "kriging believer" (Ginsbourger et al., Computational Intelligence in Expensive
+        Optimization Problems, 2010): means stay the same, so only the Cholesky factor grows, by n rows.
+        """
+        check_is_fitted(self)
+        x = self._inputs(check_matrix(self.domain, X))
+        told = copy(self)
+        told.cholesky_ = self.kernel_.extended(self.theta_, self.cholesky_, self.inputs_, x)
+        told.inputs_ = np.concatenate([self.inputs_, x])
+        told.alpha_ = np.concatenate([self.alpha_, np.zeros(len(x))])
+        return told
 
     def predict(self, X: ArrayLike, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803 - scikit-learn's name
         """Scores [n]; with their standard deviations [n], or covariances [n, n], as in scikit-learn."""

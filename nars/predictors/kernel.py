@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_solve, cholesky
+from scipy.linalg import LinAlgError, cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 __all__ = ["Kernel"]
@@ -82,6 +82,12 @@ class Kernel:
     def cholesky(self, theta: Floats, x: Floats) -> Floats:
         """Lower factor [n, n] of the covariances with noise."""
         return _cholesky(self(theta, x, x), self._parameters(theta).noise)
+
+    def extended(self, theta: Floats, factor: Floats, x: Floats, more: Floats) -> Floats:
+        """The factor [n + m, n + m] with `more` inputs [m, f], without noise, after the `x` [n, f]."""
+        explained = solve_triangular(factor, self(theta, x, more), lower=True)
+        corner = _cholesky(self(theta, more, more) - explained.T @ explained, _JITTER)
+        return np.block([[factor, np.zeros(explained.shape)], [explained.T, corner]])
 
     def tuned(self, x: Floats, z: Floats) -> Floats:
         """The most probable parameters given labels `z` [n] of inputs `x` [n, f]."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nars.sampling.memo import Memo
 from nars.sampling.parameters.domain import middle
 from nars.space import genotypes
 from nars.space.feasible import Limits
@@ -44,24 +45,41 @@ class History:
 
     def matrix_of(self, trials: Sequence[FrozenTrial]) -> Matrix:
         """Canonical genotypes [n, d] of trials."""
-        return self.matrix([trial.params for trial in trials])
+        return np.array(self._rows(trials)).reshape(len(trials), len(self.domain.distributions))
+
+    @cached_property
+    def _rows(self) -> Memo[NDArray[np.float64]]:
+        return Memo(lambda trials: list(self.matrix([trial.params for trial in trials])))
+
+    @cached_property
+    def _with_genotype(self) -> Memo[bool]:
+        return Memo(lambda trials: [self._has_genotype(trial) for trial in trials])
+
+    @cached_property
+    def _refused(self) -> Memo[bool]:
+        return Memo(lambda trials: [self._was_over_a_limit(trial) for trial in trials])
 
     @cached_property
     def _middle(self) -> dict[str, Any]:
         return genotypes.to_genotypes(self.domain, middle(self.domain.dimensions)[None])[0]
 
+    @cached_property
+    def required(self) -> frozenset[str]:
+        """Parameters that every trial has once it was proposed."""
+        return frozenset(self.domain.distributions) - self.optional
+
     def proposed(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """The trials that have a genotype of the domain; a user's study may hold others."""
-        return [trial for trial in trials if self._has_genotype(trial)]
+        return [trial for trial, has in zip(trials, self._with_genotype(trials), strict=True) if has]
 
     def before(self, trials: Sequence[FrozenTrial], number: int) -> list[FrozenTrial]:
         """The trials before `number` that count, including those still being proposed."""
+        counted = [trial for trial in trials if trial.number < number and counts(trial)]
+        proposed = self._with_genotype(counted)
         return [
             trial
-            for trial in trials
-            if trial.number < number
-            and counts(trial)
-            and (trial.state == TrialState.RUNNING or self._has_genotype(trial) or self._has_some(trial))
+            for trial, has in zip(counted, proposed, strict=True)
+            if has or trial.state == TrialState.RUNNING or self._has_some(trial)
         ]
 
     def labelled(self, study: Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -93,7 +111,7 @@ class History:
     def exclusions(self, trials: Sequence[FrozenTrial]) -> Exclusions:
         """Genotypes that must not be proposed if there are these trials."""
         tried = self.proposed(trials)
-        refused = [trial for trial in tried if self._was_over_a_limit(trial)]
+        refused = [trial for trial, was in zip(tried, self._refused(tried), strict=True) if was]
         return Exclusions(
             self.matrix_of(tried), self.matrix_of(refused), architecture=~self.domain.dimensions.recipe
         )
@@ -110,7 +128,7 @@ class History:
         names = self.domain.distributions.keys()
         if trial.state.is_finished():
             return (names <= trial.params.keys() or not names.isdisjoint(trial.params)) and self._fits(trial)
-        return names - self.optional <= trial.params.keys() and self._fits(trial)
+        return self.required <= trial.params.keys() and self._fits(trial)
 
     def _has_some(self, trial: FrozenTrial) -> bool:
         """Whether a trial of any study has parameters of the domain, if only in another range.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from nars.predictors import Fitted, Predictor
+from nars.predictors import Believing, Fitted, Predictor
 from nars.predictors.scores import LabelScale
 from nars.sampling.feasibility import Feasibility
 from nars.space.genotypes import Domain, Matrix
@@ -71,6 +71,18 @@ class Predictions:
             else:
                 means[:, column] = statistics[name]
         return self._signed(means), stds
+
+    def believing(self, matrix: Matrix) -> Self:
+        """These predictions after trainings of genotypes [n, d] that gave just what was predicted.
+
+        Means stay as they are, and what is like one of the genotypes becomes more certain. With no genotype,
+        or if a predictor cannot be told (`nars.predictors.Believing`), it is this object itself.
+        """
+        if not len(matrix) or not all(isinstance(fit, Believing) for fit in self.predictors.values()):
+            return self
+        fits = self.predictors.items()
+        told = {name: fit.believing(matrix) for name, fit in fits if isinstance(fit, Believing)}
+        return replace(self, predictors=told)
 
     def joint(self, matrix: Matrix) -> tuple[Floats, Floats]:
         """Means [n] and covariances [n, n] of the only objective, larger is better."""

@@ -27,10 +27,12 @@ from optuna.trial import FrozenTrial
 
 from nars.internals import all_trials
 from nars.predictors import Predictor, PredictorName, make_predictor
+from nars.sampling.evidence import Evidence, evidence
 from nars.sampling.feasibility import Feasibility
-from nars.sampling.history import History
+from nars.sampling.history import Exclusions, History
 from nars.sampling.parameters.domain import Parameters
 from nars.sampling.predictions import Predictions
+from nars.sampling.promising import promise, spread
 from nars.sampling.rounds import Rounds
 from nars.sampling.strategy import Strategy
 from nars.space import genotypes
@@ -45,6 +47,12 @@ _SPARE = 16
 
 _POOL = 4096
 """Random candidates to look through for what prior knowledge prefers, or for a new one."""
+
+_PROMISING = 256
+"""Candidates from which those of later workers are chosen, far apart; half of them are."""
+
+_CHOICE = 64
+"""Random candidates that each of these is the most promising of."""
 
 
 @dataclass(frozen=True)
@@ -98,37 +106,67 @@ class Proposer:
             start = strategy.prefer(self.domain, start, ranked, rng)
         return np.concatenate([genotypes.from_genotypes(self.domain, strategy.first), start])
 
+    @cached_property
+    def later_candidates(self) -> Matrix:
+        """Genotypes [n, d] for workers that ask after the first batch is given away, before it is trained."""
+        settings, rng = self.settings, np.random.default_rng([self.settings.seed, 1])
+        pool = self._reservoir.draw(_PROMISING * _CHOICE, rng)
+        prior = settings.strategy.knowledge
+        if prior is None:
+            by_size = bool(settings.limits) and len(settings.objectives) == 1
+            worth = promise(self.domain, pool, by_size=by_size)
+        else:
+            worth = prior(pool).mean(axis=1)
+        best = pool[np.argsort(-worth, kind="stable")[: len(pool) // _CHOICE]]
+        return spread(self.domain, best, self.first_candidates[: self.rounds.first_batch], len(best) // 2)
+
     def propose(self, study: Study, trial: FrozenTrial) -> Genotype:
         """The next genotype; its prediction, if there is one, is written down with the trial."""
         trials = study.get_trials(deepcopy=False)
-        before = self.history.before(trials, trial.number)
-        place = len(before)  # the same for a trial and its repetition
-        start = self.rounds.start(place)
-        labelled = self.history.labelled(study, before[:start])
-        batch = self._round_batch(study, before[:start], labelled) if start else self.first_candidates
+        before = self.history.before(trials, trial.number)  # the same for a trial and its repetition
+        seen = evidence(before, self.rounds, self.history.required)
+        labelled = self.history.labelled(study, seen.known)
         # Under Hyperband a study shows one bracket; what others have tried is not repeated either.
         known = trials if len(trials) > trial.number else all_trials(study)
-        others = [other for other in known if other.number != trial.number]
-        row = self._next(batch, place - start, others, np.random.default_rng([self.settings.seed, place]))
+        exclusions = self.history.exclusions([other for other in known if other.number != trial.number])
+        row = self._next(self._batch_of(study, seen, labelled, exclusions), seen, exclusions)
         genotype = genotypes.to_genotypes(self.domain, row[None])[0]
         if len(labelled) >= 2:
             fixed = trial.system_attrs.get("fixed_params", {})  # an enqueued trial keeps its values
             final = {name: fixed.get(name, value) for name, value in genotype.items()}
-            self._note_prediction(study, trial, final, self.predictions(study, labelled, before[:start]))
+            self._note_prediction(study, trial, final, self.predictions(study, labelled, seen.known))
         return genotype
 
-    def _next(
-        self, batch: Matrix, nth: int, others: Sequence[FrozenTrial], rng: np.random.Generator
-    ) -> NDArray[np.float64]:
-        """The `nth` candidate of a batch, or the first after it that was not tried; else a random one.
+    def _batch_of(
+        self, study: Study, seen: Evidence, labelled: Sequence[FrozenTrial], exclusions: Exclusions
+    ) -> Matrix:
+        """The candidates [n, d] of a round, the most valuable first."""
+        if seen.place < self.rounds.first_batch:
+            return self.first_candidates
+        if len(labelled) < 2:  # nothing to learn from: many failed, or many run
+            return self.first_candidates[:0] if seen.alone else self.later_candidates
+        key = _round_key(study, seen.known, labelled)
+        if self._batch is not None and self._batch[0] == key:
+            left = seen.alone or exclusions.are_new(self._batch[1]).sum() > seen.turn
+            if left:
+                return self._batch[1]
+        self._batch = key, self._choose(study, seen, labelled)
+        return self._batch[1]
+
+    def _next(self, batch: Matrix, seen: Evidence, exclusions: Exclusions) -> NDArray[np.float64]:
+        """The candidate of a batch whose turn it is, or the first after it that is new; else a random one.
 
         Workers that start together do not see each other's proposals, so each begins at its own number.
         """
-        exclusions = self.history.exclusions(others)
-        turn = nth % max(len(batch), 1)
+        turn = seen.turn
+        if seen.place < self.rounds.first_batch:
+            turn = seen.place
+        elif not seen.alone:
+            batch = batch[exclusions.are_new(batch)]
+        turn %= max(len(batch), 1)
         row = exclusions.first_new(np.concatenate([batch[turn:], batch[:turn]]))
         if row is None:
-            pool = self._reservoir.draw(_POOL, rng)
+            pool = self._reservoir.draw(_POOL, np.random.default_rng([self.settings.seed, seen.place]))
             row = exclusions.first_new(pool)
             row = pool[0] if row is None else row  # everything was tried: once more, then
         return row
@@ -140,28 +178,21 @@ class Proposer:
         if prediction is not None:
             write(study, trial, Record(predicted=prediction[0], predicted_sd=prediction[1]))
 
-    def _round_batch(
-        self, study: Study, before: Sequence[FrozenTrial], labelled: Sequence[FrozenTrial]
-    ) -> Matrix:
-        """Genotypes [n, d] for the round after these trials, the most valuable first; none without labels."""
-        if len(labelled) < 2:
-            return np.zeros((0, len(self.domain.distributions)))
-        key = _round_key(study, before, labelled)
-        if self._batch is None or self._batch[0] != key:
-            self._batch = key, self._choose(study, before, labelled)
-        return self._batch[1]
-
-    def _choose(self, study: Study, before: Sequence[FrozenTrial], labelled: Sequence[FrozenTrial]) -> Matrix:
-        rng = np.random.default_rng([self.settings.seed, len(before)])
+    def _choose(self, study: Study, seen: Evidence, labelled: Sequence[FrozenTrial]) -> Matrix:
+        rng = np.random.default_rng([self.settings.seed, len(seen.known)])
         strategy, measured = self.settings.strategy, self.history.matrix_of(labelled)
-        predictions = self.predictions(study, labelled, before)
-        acquisition = strategy.acquisition(predictions, measured)
-        evolution = strategy.search(acquisition, measured, self._reservoir, rng)
+        others = self.history.proposed(seen.others)
+        running = self.history.matrix_of(others)
+        known = self.predictions(study, labelled, seen.known)
+        predictions = known.believing(running)
+        taken = np.concatenate([measured, running])
+        acquisition = strategy.acquisition(predictions, taken)
+        evolution = strategy.search(acquisition, taken, self._reservoir, rng)
         contenders = acquisition.contenders(evolution)
-        proposed = self.history.proposed(before)
-        new = contenders.where(self.history.exclusions(proposed).are_new(contenders.matrix))
-        pending = self.history.matrix_of([trial for trial in proposed if not trial.state.is_finished()])
-        return acquisition.choose(new, pending, self.rounds.size(len(before)) + _SPARE)
+        tried = [*self.history.proposed(seen.known), *others]
+        new = contenders.where(self.history.exclusions(tried).are_new(contenders.matrix))
+        count = self.rounds.size(len(seen.known)) + _SPARE + (0 if seen.alone else seen.turn)
+        return acquisition.choose(new, running if predictions is known else running[:0], count)
 
     def predictions(
         self, study: Study, labelled: Sequence[FrozenTrial], before: Sequence[FrozenTrial] | None = None
