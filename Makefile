@@ -32,7 +32,8 @@ test: .venv/ready
 test-slow: .venv/ready
 	$(BIN)/pytest -n 2 -m slow
 
-# A real PostgreSQL server, which the tests start, restart and cut off: apt-get install postgresql
+# Real servers, which the tests start, restart and cut off, and skip where they are missing:
+# apt-get install postgresql slurm-wlm munge; pip install '.[ray]'
 test-cluster: .venv/ready
 	$(BIN)/pytest -n 0 -m cluster
 

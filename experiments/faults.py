@@ -35,9 +35,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from experiments.kill_and_resume import SPACE, doubled, finished
 from nars.cli import main as nars_command
-from nars.runs.config import SearchConfig
+from nars.engines import assignment
 from nars.runs.run import open_run
-from nars.space import Space
 from nars.space.cost import count
 from nars.spec import Candidate
 from nars.tasks import TASKS
@@ -110,12 +109,10 @@ class Counted:
 
 def main() -> None:
     TASKS[Waiting.name] = "experiments.faults:Waiting"
-    if sys.argv[1:2] == ["worker"]:
+    if sys.argv[1:2] in (["search"], ["worker"]):  # the command line of nars, with one more task
+        assignment.NARS = ("-m", "experiments.faults")
         sys.exit(nars_command(sys.argv[1:]))
     options = _parse()
-    if options.child:
-        _search(Path(options.child), options.budget, options.workers, options.storage)
-        return
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     total = Counted()
     for number in range(options.rounds):
@@ -127,24 +124,21 @@ def main() -> None:
     sys.exit(1 if total.lost or total.doubled or total.off_budget else 0)
 
 
-def _search(folder: Path, budget: int, workers: int, storage: str | None) -> None:
-    """Run or continue the search; its workers are this module, too, so that they know the task."""
-    import nars
-    from nars.engines import assignment
-
-    assignment.NARS = ("-m", "experiments.faults")
-    space = Space.from_yaml(SPACE).replace(num_classes=10)
-    fields: dict[str, Any] = {"task": Waiting.name, "data": "none", "data_fingerprint": Waiting.name}
-    fields |= {"budget": str(budget), "sampler": "random", "early_stopping": False, "device": "cpu"}
-    config = SearchConfig(space=space, **fields)
-    nars.search(config, folder, storage, workers=workers)
+def search_command(
+    folder: Path, budget: int, workers: int, storage: str | None = None, engine: str = "local"
+) -> list[str]:
+    """Return the command of a search of stub trainings, which writes its space beside the run folder."""
+    space = folder.with_suffix(".yaml")
+    space.write_text(SPACE)
+    command = [sys.executable, "-m", "experiments.faults", "search", "--task", Waiting.name, "--data", "none"]
+    command += ["--space", str(space), "--budget", str(budget), "--workers", str(workers)]
+    command += ["--sampler", "random", "--no-early-stopping", "--device", "cpu", "--run", str(folder)]
+    return [*command, "--engine", engine, *(["--storage", storage] if storage else [])]
 
 
 def _round(folder: Path, number: int, options: argparse.Namespace) -> Counted:
     rng = np.random.default_rng([options.seed, number])
-    command = [sys.executable, "-m", "experiments.faults", "--child", str(folder)]
-    command += ["--budget", str(options.budget), "--workers", str(options.workers)]
-    command += ["--storage", options.storage] if options.storage else []
+    command = search_command(folder, options.budget, options.workers, options.storage, options.engine)
     known: dict[int, tuple[Any, ...]] = {}
     kills = lost = 0
     process = _start(command)
@@ -199,7 +193,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--budget", type=int, default=24, help="trials of each")
     parser.add_argument("--seed", type=int, default=0, help="seed of the moments")
     parser.add_argument("--storage", help="a database instead of a journal for each search")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--engine", default="local", choices=("local", "ray"), help="where workers run")
     return parser.parse_args()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from nars.cli.commands import GroupedCommand
+from nars.cli.options.engines import engine_named, engine_options
 from nars.cli.options.requests import request_options, requested, say, say_default_data
 from nars.cli.options.values import (
     also_from_option,
@@ -40,11 +41,10 @@ GROUPS = {
         "storage",
         "artifacts",
         "also_from",
-        "workers",
-        "device",
         "dry_run",
         "finish",
     ),
+    "Workers": ("workers", "device", "engine_name", "address", "worker_options"),
     "Output": ("as_json",),
 }
 """Options of ``nars search`` under the titles of its help."""
@@ -77,6 +77,7 @@ class _Epochs(click.ParamType[Any]):
 )
 @artifacts_option
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per GPU or core.")
+@engine_options
 @click.option(
     "--finish",
     type=_Epochs(),
@@ -93,6 +94,9 @@ def search_command(
     storage: str | None,
     artifacts: str | None,
     workers: int | None,
+    engine_name: str,
+    address: str | None,
+    worker_options: tuple[str, ...],
     finish: str | int | None,
     dry_run: bool,
     as_json: bool,
@@ -113,6 +117,7 @@ def search_command(
 
     quiet_optuna()
     storage = given(storage)
+    engine = engine_named(engine_name, address, worker_options)
     about_space: list[str] = []
     parts: list[Part] = []
     config = configure(request, folder, about_space.append, parts.extend)
@@ -127,12 +132,18 @@ def search_command(
         return
 
     from nars.api import search
-    from nars.engines.local import Local
 
-    count = workers or Local().default_workers(config.device)
+    count = workers or engine.default_workers(config.device)
     with display.progress(config, quiet=as_json) as watch:
         result = search(
-            config, folder, storage, workers=count, watch=watch, artifacts=artifacts, metric=config.metric
+            config,
+            folder,
+            storage,
+            workers=count,
+            watch=watch,
+            artifacts=artifacts,
+            engine=engine,
+            metric=config.metric,
         )
     numbers = result.summary.to_dict() | {"parts": [part.row() for part in parts]}
     if not as_json:

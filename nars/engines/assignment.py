@@ -51,9 +51,14 @@ class Assignment:
         return cls(storage, run.name, run.config.device, store.location, metric, run.folder, NARS, log)
 
     def command(self) -> list[str]:
-        """Return the command that starts a worker, which ends with the process that calls this."""
+        """Return the command that starts a worker, which ends with the process that calls this.
+
+        A folder for artifacts that this machine does not have is left out: the worker knows what to do then.
+        """
         words = [sys.executable, *self.program, "worker", "--storage", self.storage, "--study", self.study]
-        words += ["--parent", str(os.getpid()), "--device", self.device, "--artifacts", self.artifacts]
+        words += ["--parent", str(os.getpid()), "--device", self.device]
+        if "://" in self.artifacts or Path(self.artifacts).is_dir():
+            words += ["--artifacts", self.artifacts]
         return words if self.metric is None else [*words, "--metric", self.metric]
 
 

@@ -18,12 +18,15 @@ from sqlalchemy.exc import ArgumentError
 from nars.errors import UsageError
 from nars.foreign.paths import read_bytes
 
-__all__ = ["VARIABLE", "complete", "given", "is_given", "without_password"]
+__all__ = ["VARIABLE", "complete", "given", "is_given", "secrets", "without_password"]
 
 logger = logging.getLogger(__name__)
 
 VARIABLE = "NARS_STORAGE"
 """Environment variable with the URL of a storage, which workers inherit."""
+
+_DRIVER = ("PGPASSWORD",)
+"""Variables in which the drivers of databases look for a password."""
 
 _MOST_BYTES = 10_000
 """Bytes of the largest file with a URL."""
@@ -59,6 +62,11 @@ def is_given(storage: str) -> bool:
 def complete(storage: str) -> str:
     """Return a storage with its password, if the environment has it, to open it."""
     return os.environ[VARIABLE] if is_given(storage) else storage
+
+
+def secrets() -> dict[str, str]:
+    """Return the variables with passwords that a worker on another machine needs from this environment."""
+    return {name: os.environ[name] for name in (VARIABLE, *_DRIVER) if name in os.environ}
 
 
 def without_password(storage: str) -> str:

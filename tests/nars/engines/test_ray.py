@@ -1,0 +1,81 @@
+"""Workers as actors of Ray: which resources, what is refused, and a cluster that is killed piece by piece."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from experiments.faults import search_command
+from nars.engines.ray import Ray, _check_storage
+from nars.errors import UsageError
+from nars.runs.run import open_run
+from nars.trials import counts
+
+NODES = [
+    {"NodeManagerHostname": name, "Alive": alive} for name, alive in [("a", True), ("a", True), ("b", False)]
+]
+
+
+def test_a_file_serves_one_machine() -> None:
+    _check_storage("study.journal", NODES)
+    _check_storage("postgresql://db/nars", [*NODES, {"NodeManagerHostname": "c", "Alive": True}])
+    with pytest.raises(UsageError, match=r"study.journal serves one machine, and Ray has 2: give --storage"):
+        _check_storage("study.journal", [*NODES, {"NodeManagerHostname": "c", "Alive": True}])
+
+
+def test_a_worker_takes_its_share() -> None:
+    options = Ray(cpus=2, gpus=0.25, resources={"memory": 1e9, "fast": 1})._options("cuda")
+    assert (options["num_cpus"], options["num_gpus"], options["memory"]) == (2, 0.25, 1e9)
+    assert options["resources"] == {"fast": 1}
+
+
+def running_workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The worker processes of a search, below the actors of the Ray that it has started."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    return [member for member in family if "worker" in member.cmdline() and "--study" in member.cmdline()]
+
+
+def wait_for_workers(process: subprocess.Popen[str], besides: set[int]) -> list[psutil.Process]:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        found = [worker for worker in running_workers(process) if worker.pid not in besides]
+        if len(found) >= (1 if besides else 2):
+            return found
+        time.sleep(0.5)
+    raise AssertionError("no worker was started")
+
+
+@pytest.mark.cluster
+def test_a_killed_actor_and_a_killed_worker_are_replaced(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    command = [*search_command(tmp_path / "run", 40, 2, None, "ray"), "--address", "local"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    first = wait_for_workers(process, set())
+    first[0].parent().kill()  # the actor, which Ray starts again
+    second = wait_for_workers(process, {worker.pid for worker in first})
+    second[0].kill()
+    _, said = process.communicate(timeout=400)
+    assert process.returncode == 0, said
+    assert "(worker 0 pid=" in said or "(worker 1 pid=" in said or "trial 0:" in said
+    assert sum(map(counts, open_run(tmp_path / "run").study().trials)) == 40
+
+
+@pytest.mark.cluster
+def test_a_head_that_dies_is_said_with_a_code_that_means_again(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    command = [*search_command(tmp_path / "run", 4000, 2, None, "ray"), "--address", "local"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_for_workers(process, set())
+    for member in psutil.Process(process.pid).children(recursive=True):
+        if "gcs_server" in member.name():
+            os.kill(member.pid, signal.SIGKILL)
+    _, said = process.communicate(timeout=200)
+    assert process.returncode == os.EX_TEMPFAIL, said
+    assert "is gone" in said
+    assert "the same command goes on from here" in said

@@ -1,0 +1,126 @@
+"""Jobs of Slurm: times, states, and on a cluster of its own a time limit, a killed head, scancel."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slurm_cluster import Cluster, cluster
+
+from experiments.faults import search_command
+from nars.engines import queue as queues
+from nars.engines.queue import Queue
+from nars.engines.slurm import Slurm, minutes
+from nars.errors import UsageError
+from nars.runs.run import open_run
+from nars.trials import counts
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90", 90), ("90:30", 91), ("4:00:00", 240), ("1-12", 2160), ("1-12:30", 2190), ("0:30", 1)],
+)
+def test_times_are_those_of_sbatch(text: str, expected: int) -> None:
+    assert minutes(text) == expected
+
+
+def test_a_time_that_is_none_is_a_mistake() -> None:
+    with pytest.raises(UsageError, match="time=4h: give minutes"):
+        minutes("4h")
+    with pytest.raises(UsageError, match="needs --workers"):
+        Slurm().default_workers("cpu")
+
+
+def test_a_job_ends_by_what_the_queue_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, listing = [0.0], [""]
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        if listing[0] == "away":
+            raise subprocess.CalledProcessError(1, command, stderr="slurm_load_jobs error: Unable to contact")
+        return subprocess.CompletedProcess(command, 0, listing[0])
+
+    def ended(seconds: float, text: str) -> str | None:
+        now[0] += seconds
+        listing[0] = text
+        return queue.ended("7_0")
+
+    monkeypatch.setattr(queues.subprocess, "run", run)
+    queue = Queue("nars-x", lambda: now[0])
+    queue.watch(["7_0"])
+    assert ended(5, "") is None  # not there yet
+    assert ended(5, "7_0 PENDING\n7_1 RUNNING\n") is None
+    assert queue.alive() == ["7_0", "7_1"]
+    assert ended(500, "away") is None
+    assert ended(5, "7_0 COMPLETED\n") is None  # its result may be on its way
+    assert ended(70, "7_0 COMPLETED\n") == "COMPLETED"
+    assert ended(5, "7_0 CANCELLED\n") == "CANCELLED"
+    assert ended(70, "") == "no longer listed"
+
+
+@pytest.fixture
+def slurm(tmp_path: Path) -> Iterator[Cluster]:
+    pytest.importorskip("submitit")
+    yield from cluster(tmp_path / "cluster")
+
+
+def start(slurm: Cluster, folder: Path, budget: int, *more: str) -> subprocess.Popen[str]:
+    command = [*search_command(folder, budget, 2, None, "slurm"), *more]
+    environment = {**slurm.environment, "NARS_STORAGE": ""}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for_state(slurm: Cluster, state: str) -> list[str]:
+    """Wait until jobs are in a state, and return them."""
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        listed = slurm.run("squeue", "--noheader", "--array", "--states=all", "--format=%i %T").splitlines()
+        if found := [line.split()[0] for line in listed if line.endswith(state)]:
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"no job is {state}")
+
+
+@pytest.mark.cluster
+def test_a_search_outlives_its_head_and_is_cancelled_cleanly(slurm: Cluster, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    head = start(slurm, folder, 500)
+    jobs = wait_for_state(slurm, "RUNNING")
+    head.kill()
+    head.communicate()
+    head = start(slurm, folder, 500)
+    time.sleep(20)
+    assert wait_for_state(slurm, "RUNNING") == jobs  # taken over, and no others
+    head.send_signal(signal.SIGINT)
+    _, said = head.communicate(timeout=60)
+    assert head.returncode == 130
+    assert said.rstrip().endswith("nars: interrupted; the same command goes on from here")
+    assert len(wait_for_state(slurm, "CANCELLED")) == 2
+    head = start(slurm, folder, 500)
+    wait_for_state(slurm, "RUNNING")
+    slurm.run("scancel", "--user=root")
+    _, said = head.communicate(timeout=90)
+    assert head.returncode == 75
+    assert "nars: the workers were cancelled; the same command goes on from here" in said
+    assert not [
+        trial
+        for trial in open_run(folder).study().trials
+        if not trial.state.is_finished() and trial.state.name != "WAITING"
+    ]
+
+
+@pytest.mark.cluster
+def test_a_job_is_requeued_at_its_time_limit_and_the_budget_is_met(slurm: Cluster, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    head = start(slurm, folder, 120, "--worker-option", "time=2")
+    wait_for_state(slurm, "RUNNING")
+    wait_for_state(slurm, "PENDING")  # again
+    assert head.wait(timeout=500) == 0
+    trials = open_run(folder).study().trials
+    assert sum(map(counts, trials)) == 120
