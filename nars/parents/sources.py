@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from nars.errors import RunError, UsageError, WeightsError, closest
 from nars.files import cache_folder
-from nars.networks.weights import load_weights
+from nars.networks.build import build
+from nars.networks.weights import check_state, load_weights
 from nars.parents.imagenet import imagenet_classes
 from nars.parents.importer import Facts, architecture_of
 from nars.parents.lite import LITES, lite
@@ -85,6 +86,9 @@ def parent(name: str) -> Parent | None:
 def parent_in(path: Path) -> Parent:
     """The classifier in a file of weights of ours. Raises `WeightsError`."""
     trained = load_weights(path)
+    with torch.device("meta"):
+        network = build(trained.candidate.architecture, len(trained.classes))
+    check_state(network.state_dict(), trained.state, str(path))
     return Parent(
         architecture=trained.candidate.architecture,
         state=trained.state,
