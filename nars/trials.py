@@ -6,6 +6,7 @@ spells their keys; all other code reads and writes a `Record`. `nars.studies` is
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
@@ -13,7 +14,9 @@ from typing import Any, Literal, Self
 import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
+from pydantic import TypeAdapter, ValidationError
 
+from nars.errors import RunError
 from nars.internals import set_trial_attribute
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "Record",
     "Void",
     "artifact_of",
+    "check",
     "counts",
     "labels",
     "place",
@@ -55,6 +59,9 @@ Measurement = tuple[int, int, float]
 
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
 """Scores that the record of a trained classifier has in `Record.measured`, whatever the metric is."""
+
+_COSTS = ("macs", "params", "latency")
+"""Costs that the record of a candidate has in `Record.measured`."""
 
 _ARTIFACT = "artifact_"
 """Start of the user attributes of trials and studies that name a file in the store; the purpose follows."""
@@ -160,6 +167,39 @@ _KEYS = tuple(item.name for item in fields(Record) if item.name != "measured")
 
 _ARTIFACTS = {f"{_ARTIFACT}weights", f"{_ARTIFACT}checkpoint"}
 """Those of them that name a file in the store."""
+
+
+_ADAPTER = TypeAdapter(Record)
+"""Checks the types of a record's fields."""
+
+_MOST = 2**53
+"""Largest magnitude of a number in a record."""
+
+
+def check(trial: FrozenTrial) -> None:
+    """Raise `RunError` that names the first attribute of a trial that is not as `write` wrote it.
+
+    Whoever opens a study of others calls it for each trial; a `Record` itself is not checked.
+    """
+    attributes = trial.user_attrs
+    fields = {key: attributes[key] for key in _KEYS if key in attributes and key != "void"}
+    costs = {key: attributes[key] for key in (*_COSTS, *SCORES) if key in attributes}
+    try:
+        _ADAPTER.validate_json(json.dumps(fields | {"measured": costs}), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = ".".join(map(str, first["loc"])) or "its record"
+        raise RunError(f"trial {trial.number}: {name[:80]} is damaged: {first['msg']}") from None
+    wrong = next((key for key, value in fields.items() if not _is_in_range(value)), None)
+    if wrong is not None:
+        raise RunError(f"trial {trial.number}: {wrong} has a number that is not finite, or too large")
+
+
+def _is_in_range(value: Any) -> bool:
+    """Whether every number in a value is finite and of a usual size."""
+    if isinstance(value, dict | list):
+        return all(map(_is_in_range, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int | float) or abs(value) <= _MOST
 
 
 def write(study: Study, trial: FrozenTrial | Trial, record: Record) -> None:

@@ -24,6 +24,7 @@ from detector.data.records import Annotation, CocoData, ImageRecord, Subset
 from nars.data.pictures import READERS, SUFFIXES
 from nars.errors import DataError
 from nars.foreign.files import Finder
+from nars.foreign.paths import is_there
 
 __all__ = ["check", "examine", "fix", "read", "usable"]
 
@@ -169,8 +170,8 @@ def _image_findings(subset: Subset, probes: Sequence[images.Probe | str]) -> Ite
             return Finding(code, subset.name, str(path), message, subset.images[index].id, index)
 
         if isinstance(probe, str):
-            near = None if path.exists() else finder.near(image.file)
-            code = "image-unreadable" if path.exists() else "image-missing"
+            near = None if is_there(path) else finder.near(image.file)
+            code = "image-unreadable" if is_there(path) else "image-missing"
             yield finding(code, f"{probe}; {near}" if near else probe)
         elif not probe.fits(image.width, image.height):
             stated = f"{image.width}x{image.height}" if image.width else "none"

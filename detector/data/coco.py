@@ -21,7 +21,7 @@ from nars.files import write_whole
 from nars.foreign.files import Finder
 from nars.foreign.names import parts_of, split_of
 from nars.foreign.numbers import real, whole
-from nars.foreign.paths import copied, inside, read_bytes
+from nars.foreign.paths import copied, inside, is_file, read_bytes
 from nars.foreign.text import decoded
 from nars.foreign.values import class_name
 
@@ -235,7 +235,7 @@ def _found(
     found: list[str] = []
     records = []
     for image in images:
-        if finder is not None and not _is_file(root / image.file):
+        if finder is not None and not is_file(root / image.file):
             below = root.relative_to(finder.root).parts if root.is_relative_to(finder.root) else ()
             file = finder.find(image.file, below)
             others = {split_of(part) for part in file.parts[:-1]} - {None, split} if file and split else set()
@@ -251,7 +251,7 @@ def _found(
 def _check_inside(image: ImageRecord, root: Path, data: Path) -> None:
     """Raise `DataError` if an image's name leads to a file outside of the data set in the folder `data`."""
     named = PurePosixPath(image.file)
-    if (named.is_absolute() or ".." in named.parts) and _is_file(root / image.file):
+    if (named.is_absolute() or ".." in named.parts) and is_file(root / image.file):
         inside(root / image.file, data)
 
 
@@ -264,18 +264,11 @@ def _split_named(path: Path) -> str | None:
     return split_of(path.stem.removeprefix("instances_")) or split_of(path.parent.name)
 
 
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or that no file can have
-        return False
-
-
 def _root(images: Sequence[ImageRecord], roots: Sequence[Path]) -> Path:
     """Return the first folder that has one of the first images, else the first that exists."""
     folders = [root for root in roots if root.is_dir()]
     for folder in folders:
-        if any(_is_file(folder / image.file) for image in images[:20]):
+        if any(is_file(folder / image.file) for image in images[:20]):
             return folder
     return folders[0] if folders else roots[0]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from detector.data.records import CocoData, Subset
 from nars.data.contents import hashes
+from nars.foreign.paths import is_file
 
 __all__ = ["earlier_fingerprint", "fingerprint"]
 
@@ -48,7 +49,7 @@ def _sizes(subset: Subset) -> Sequence[bytes]:
     if subset.pixels is not None:
         return _pixels(subset)
     files = (subset.path(image) for image in subset.images)
-    return [str(file.stat().st_size if file.is_file() else None).encode() for file in files]
+    return [str(file.stat().st_size if is_file(file) else None).encode() for file in files]
 
 
 def _pixels(subset: Subset) -> Sequence[bytes]:

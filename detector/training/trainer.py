@@ -139,8 +139,9 @@ class Trainer:
         """
         generator = torch.default_generator
         earlier = {"data": (earlier_fingerprint(self.data),), "start": (None,)}
-        curve = checkpoint.restore(path, self._identity, self._parts, generator, self.device, earlier)
-        self.history = [Epoch(**entry) for entry in curve]
+        self.history = checkpoint.restore(
+            path, self._identity, self._parts, generator, self.device, lambda entry: Epoch(**entry), earlier
+        )
         if self.history:
             self.start -= self.history[-1].seconds
 

@@ -104,6 +104,13 @@ def _matched(section: str, given: list[Layer], wanted: list[Layer]) -> tuple[dic
                     return {}, _count_differs(section, source, target)
                 shapes = f"{tuple(value.shape)} in the file, {tuple(tensor.shape)} in the network"
                 return {}, f"{source.name}.{leaf} is {shapes} ({target.name})"
+            if value.is_floating_point() != tensor.is_floating_point():
+                return (
+                    {},
+                    f"{source.name}.{leaf} is of {value.dtype} in the file, not of {tensor.dtype}",
+                )
+            if not bool(value.isfinite().all()):
+                return {}, f"{source.name}.{leaf} has values that are not finite"
             values[f"{target.name}.{leaf}"] = value
         if "bias" in source.tensors and "bias" not in target.tensors:
             return {}, f"the file's {source.name} has a bias, {target.name} has none"

@@ -13,7 +13,7 @@ from detector.model.detector import Detector
 from detector.model.parts import Parts
 from detector.model.settings import Settings
 from nars.errors import UsageError
-from nars.networks.weights import load_into
+from nars.networks.weights import load_into, measured
 from nars.tensors import FileFormat, damage_named, read_tensors
 
 __all__ = ["DETECTOR", "SavedDetector", "load_detector", "save_detector"]
@@ -54,7 +54,7 @@ class SavedDetector:
                 parts=Parts.of(fields["parts"]),
                 settings=Settings.from_yaml(fields["settings"], source),
                 classes=tuple(map(str, fields["classes"])),
-                metrics=dict(fields["metrics"]),
+                metrics=measured(fields["metrics"]),
                 state=fields["state"],
                 source=source,
                 data=None if fields["data"] is None else str(fields["data"]),

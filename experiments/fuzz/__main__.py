@@ -11,6 +11,7 @@ import argparse
 import sys
 
 from experiments.fuzz.run import KINDS, tally
+from experiments.fuzz.worker import Worker
 
 
 def main() -> int:
@@ -27,7 +28,8 @@ def main() -> int:
     print("| kind | cases | refused in a line | faults | slowest, s | most memory, MB |")
     print("|---|---|---|---|---|---|")
     for name in options.kind or KINDS:
-        result = tally(KINDS[name], options.examples, options.seed)
+        with Worker(KINDS[name]) as worker:
+            result = tally(KINDS[name], options.examples, options.seed, worker.judge)
         faults = sum(result.faults.values())
         wrong += faults
         print(
@@ -39,11 +41,8 @@ def main() -> int:
             case, details = result.examples[fault]
             print(f"    {count} x {fault}", file=sys.stderr)
             if options.verbose:
-                print(
-                    {path: content[:400] for path, content in case.items() if len(content) < 3000},
-                    file=sys.stderr,
-                )
-                print(details[-1500:], file=sys.stderr)
+                shown = {path: text[:300] for path, text in case.items() if not text.startswith(b"\x89PNG")}
+                print(shown, details[-1500:], sep="\n", file=sys.stderr)
     return 1 if wrong else 0
 
 

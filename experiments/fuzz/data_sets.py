@@ -199,10 +199,8 @@ def _folder(draw: st.DrawFn) -> Case:
 
 
 def _classes(folder: Path) -> None:
-    from nars import data
-
     source = next((folder / name for name in ("t.csv", "a.npz") if (folder / name).exists()), folder)
-    data.load(source, drop_bad=True).summary()
+    command("data", "--data", source, "--drop-bad")
 
 
 def _boxes(folder: Path) -> None:

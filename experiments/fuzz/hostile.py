@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 from typing import Any
 
 import yaml
 from hypothesis import strategies as st
 
-__all__ = ["OUTSIDE", "as_json", "as_yaml", "damaged", "hostile", "mutated"]
+__all__ = ["OUTSIDE", "as_json", "as_yaml", "damaged", "hostile", "mutated", "renumbered", "spelled"]
 
 OUTSIDE = "@OUTSIDE@"
 """Stands for the absolute path of a folder that no reader may use."""
@@ -29,18 +30,34 @@ _TEXTS = (
 )
 
 
-def _deep(depth: int) -> list[Any]:
-    tree: list[Any] = []
-    for _ in range(depth):
-        tree = [tree]
-    return tree
+_DEEP = "@DEEP{}@"
+"""Stands for lists inside of each other, which Python's own functions cannot handle."""
+
+_DEPTHS = re.compile(rb"""["']?@DEEP(\d+)@["']?""")
+
+
+def spelled(content: bytes, outside: str) -> bytes:
+    """The content of a file with what `hostile` has only marks for: a folder outside and deep lists."""
+    content = content.replace(OUTSIDE.encode(), outside.encode())
+    return _DEPTHS.sub(lambda found: b"[" * int(found[1]) + b"]" * int(found[1]), content)
 
 
 hostile = st.one_of(
     st.sampled_from(_NUMBERS),
     st.sampled_from(_TEXTS),
     st.sampled_from(
-        [None, True, False, [], {}, [[]], {"": None}, [None], [1, 2, 3, 4], _deep(300), _deep(900)]
+        [
+            None,
+            True,
+            False,
+            [],
+            {},
+            [[]],
+            {"": None},
+            [None],
+            [1, 2, 3, 4],
+            *map(_DEEP.format, (90, 900, 50_000)),
+        ]
     ),
     st.integers(),
     st.floats(),
@@ -87,6 +104,27 @@ def mutated(draw: st.DrawFn, tree: Any, most: int = 3) -> Any:
         elif isinstance(node, dict):
             node[draw(st.text(max_size=4))] = copy.deepcopy(draw(hostile))
     return copy.deepcopy(draw(hostile)) if draw(st.integers(0, 60)) == 0 else tree
+
+
+_SIZES: tuple[Any, ...] = (
+    *(0, 1, 2, 3, 7, 64, 1000, 10**4, 10**5, 10**6, 10**7, 10**9, 2**31, 2**62, 2**63, 2**64, 10**400),
+    *(-1, -2, 0.5, 1.5, 1e-9, 1e9, 1e308, math.inf, -math.inf, math.nan),
+)
+
+
+@st.composite
+def renumbered(draw: st.DrawFn, tree: Any) -> Any:
+    """The tree with one or two of its numbers replaced by others, up to those that fill a memory."""
+    tree = copy.deepcopy(tree)
+    places = [
+        (node, key)
+        for node, key in _places(tree)
+        if isinstance(node[key], int | float) and not isinstance(node[key], bool)
+    ]
+    for _ in range(draw(st.integers(1, 2)) if places else 0):
+        node, key = draw(st.sampled_from(places))
+        node[key] = draw(st.sampled_from(_SIZES))
+    return tree
 
 
 @st.composite

@@ -18,19 +18,34 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from experiments.fuzz.hostile import OUTSIDE
+from experiments.fuzz.hostile import spelled
 from nars.errors import NarsError
 
-__all__ = ["Case", "Kind", "Verdict", "judge"]
+__all__ = ["Case", "Kind", "Verdict", "command", "judge", "warm"]
 
-MEMORY = 3 * 2**30
+MEMORY = 2**31
 """Bytes of address space that a case may take."""
 
-SECONDS = 20
-"""Seconds that a case may take."""
+SECONDS = 10
+"""Seconds of the processor that a case may take."""
+
+WAITING = 60
+"""Seconds by the clock that a case may take, on a machine that does other work besides."""
+
+LONGEST = 1000
+"""Characters of a message."""
+
+_IN_MEMORY = Path("/dev/shm")
+"""A folder in memory, if the system has it: a folder on a disk costs ten times the time of a small case."""
 
 SECRET = b"the secret of somebody else 7f3a"
 """Content of a file outside of the data, which must not appear in anything written or printed."""
+
+_TIMERS = {signal.SIGPROF: signal.ITIMER_PROF, signal.SIGALRM: signal.ITIMER_REAL}
+"""The timers of the processor and of the clock, by their signals."""
+
+_ESCAPE = "\x1b["
+"""Start of what makes a terminal clear its screen, or pretend to be another one."""
 
 Case = Mapping[str, bytes]
 """The content of each file by its path; ``->`` at the start of a content makes it a link to the rest."""
@@ -57,6 +72,7 @@ class Verdict:
     """One line that is equal for equal faults; None if all is well."""
     refused: bool
     seconds: float
+    """Of the processor."""
     memory: int
     """Peak of the resident memory above that before the case, in bytes."""
     details: str = field(default="", repr=False)
@@ -67,7 +83,7 @@ class _TooLongError(BaseException):
 
 
 @cache
-def _warm() -> None:
+def warm() -> None:
     """Import what readers import late, whose size is no reader's."""
     for module in (
         "nars.data",
@@ -80,6 +96,21 @@ def _warm() -> None:
         "pandas",
         "matplotlib.pyplot",
         "nars.cli.export",
+        "nars.cli.predict",
+        "nars.deploy.predict",
+        "detector.cli.predict",
+        "detector.deploy.predict",
+        "detector.weights.loading",
+        "nars.networks.profile",
+        "nars.searching.results",
+        "nars.searching.earlier",
+        "nars.data.readers.table",
+        "pyarrow.parquet",
+        "detector.space.spaces",
+        "detector.model.cost",
+        "detector.cli.display",
+        "nars.searching.catalogue",
+        "nars.parents.inherit",
         "search_spaces",
         "pycocotools.mask",
         "nars.workers.finish",
@@ -90,15 +121,16 @@ def _warm() -> None:
 
 def judge(kind: Kind, case: Case) -> Verdict:
     """Read one case; faults are crashes, more than one line, too much time or memory, and writing outside."""
-    _warm()
-    with tempfile.TemporaryDirectory(prefix="fuzz") as name:
+    warm()
+    where = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="fuzz", dir=where) as name:
         root = Path(name)
         home, outside, work = root / "home" / "data", root / "outside", root / "work"
         for folder in (home, outside, work):
             folder.mkdir(parents=True)
         (outside / "secret.png").write_bytes(SECRET)
         for path, content in case.items():
-            _put(home / path, content.replace(OUTSIDE.encode(), str(outside).encode()))
+            _put(home / path, spelled(content, str(outside)))
         before = _listing(root, work)
         os.environ["NARS_CACHE"] = str(work / "cache")
         verdict = _timed(kind, home, work)
@@ -108,7 +140,7 @@ def judge(kind: Kind, case: Case) -> Verdict:
 
 def _timed(kind: Kind, home: Path, work: Path) -> Verdict:
     _forget_peak()
-    resting, started = _memory("VmRSS"), time.perf_counter()
+    resting, started = _memory("VmRSS"), time.process_time()
     said, fault, details, refused = io.StringIO(), None, "", False
     here = Path.cwd()
     os.chdir(work)
@@ -122,8 +154,7 @@ def _timed(kind: Kind, home: Path, work: Path) -> Verdict:
             kind.read(home)
     except NarsError as error:
         refused = True
-        if "\n" in str(error) or len(str(error)) > 3000:
-            fault, details = f"{type(error).__name__} of several lines or 3000 characters", str(error)[:500]
+        fault, details = _unfit(error), traceback.format_exc()
     except _TooLongError:
         fault = f"more than {SECONDS} seconds"
         details = traceback.format_exc()
@@ -135,7 +166,19 @@ def _timed(kind: Kind, home: Path, work: Path) -> Verdict:
         os.chdir(here)
     if SECRET.decode() in said.getvalue():
         fault = "the content of a file outside is printed"
-    return Verdict(fault, refused, time.perf_counter() - started, max(0, _memory("VmHWM") - resting), details)
+    elif fault is None and _ESCAPE in said.getvalue():
+        fault, details = "an escape sequence is printed", said.getvalue()
+    return Verdict(fault, refused, time.process_time() - started, max(0, _memory("VmHWM") - resting), details)
+
+
+def _unfit(error: NarsError) -> str | None:
+    """Say why a message is none that a user can read, if so."""
+    text, name = str(error), type(error).__name__
+    if "\n" in text or _ESCAPE in text:
+        return f"{name} of several lines, or with an escape sequence"
+    if len(text) > LONGEST:
+        return f"{name} of more than {LONGEST} characters"
+    return None
 
 
 @contextlib.contextmanager
@@ -146,14 +189,17 @@ def _limited() -> Iterator[None]:
     def late(number: int, frame: object) -> None:
         raise _TooLongError
 
-    before = signal.signal(signal.SIGALRM, late)
+    before = [signal.signal(number, late) for number in _TIMERS]
     resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + MEMORY, hard))
-    signal.alarm(SECONDS)
+    for timer, seconds in zip(_TIMERS.values(), (SECONDS, WAITING), strict=True):
+        signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for timer in _TIMERS.values():
+            signal.setitimer(timer, 0)
+        for number, handler in zip(_TIMERS, before, strict=True):
+            signal.signal(number, handler)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
@@ -218,8 +264,11 @@ def _forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def command(*arguments: str | Path) -> None:
-    """Run a command of nars in this process; what it refuses has to be one line and exit code 2 (or 1)."""
+def command(*arguments: str | Path) -> str:
+    """Run a command of nars in this process, and return what it said on the terminal's error stream.
+
+    Raises `NarsError` for what the command refuses, which has to be one line with exit code 2 or 75.
+    """
     from nars.cli import main
 
     said = io.StringIO()
@@ -227,8 +276,9 @@ def command(*arguments: str | Path) -> None:
         code = main([str(argument) for argument in arguments])
     lines = [line for line in said.getvalue().splitlines() if line.startswith("nars: ")]
     print(said.getvalue(), file=sys.stderr)
-    assert code in (0, 1, 2), f"exit code {code}"
+    assert code in (0, 1, 2, 75), f"exit code {code}"
     assert "Traceback" not in said.getvalue()
-    if code == 2:
+    if code > 1:
         assert len(lines) == 1, f"{len(lines)} lines"
         raise NarsError(lines[0])
+    return said.getvalue()

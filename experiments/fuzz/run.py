@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from experiments.fuzz import data_sets, pictures
+from experiments.fuzz import checkpoints, data_sets, documents, pictures, runs
 from experiments.fuzz.judge import Case, Kind, Verdict, judge
 
 __all__ = ["KINDS", "Tally", "tally"]
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (*pictures.KINDS, *data_sets.KINDS)}
+_MODULES = (pictures, data_sets, checkpoints, documents, runs)
+
+KINDS: dict[str, Kind] = {kind.name: kind for module in _MODULES for kind in module.KINDS}
 """Every kind by its name."""
 
 
@@ -44,10 +48,16 @@ class Tally:
                 self.examples[verdict.fault] = (case, verdict.details)
 
 
-def tally(kind: Kind, examples: int, random_seed: int | None = None) -> Tally:
-    """Judge many cases of a kind: the same ones each time, others with a seed."""
+def tally(
+    kind: Kind, examples: int, random_seed: int | None = None, judged: Callable[[Case], Verdict] | None = None
+) -> Tally:
+    """Judge many cases of a kind: the same ones each time, others with a seed.
+
+    `judged` judges a case; by default it is judged in this process.
+    """
     result = Tally(kind.name)
     cases: Any = kind.cases
+    judged = judged or partial(judge, kind)
 
     @settings(
         max_examples=examples,
@@ -59,7 +69,7 @@ def tally(kind: Kind, examples: int, random_seed: int | None = None) -> Tally:
     )
     @given(cases)
     def examine(case: Case) -> None:
-        result.add(case, judge(kind, case))
+        result.add(case, judged(case))
 
     (examine if random_seed is None else seed(random_seed)(examine))()
     return result

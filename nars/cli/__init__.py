@@ -18,7 +18,7 @@ import click
 
 from nars.cli.commands import StoppedError, Table
 from nars.errors import EngineAwayError, NarsError, StorageAwayError
-from nars.foreign.names import printable
+from nars.foreign.names import one_line
 
 __all__ = ["main"]
 
@@ -121,5 +121,5 @@ def _escape_what_is_lacking() -> None:
 
 
 def _fail(message: str, exit_code: int = 2) -> int:
-    print(f"nars: {printable(' '.join(message.split()))}", file=sys.stderr)
+    print(f"nars: {one_line(message)}", file=sys.stderr)
     return exit_code

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from urllib.parse import parse_qs, unquote, urlsplit
 
-__all__ = ["folded", "is_leftover", "parts_of", "printable", "split_of"]
+__all__ = ["folded", "is_leftover", "one_line", "parts_of", "printable", "split_of"]
 
 _WORDS = {
     "train": ("train", "training", "trn", "trainset", "traindata"),
@@ -23,6 +23,10 @@ _LEFTOVERS = frozenset(
     | {"system volume information", "icon\r"}
 )
 """Names that systems leave beside a user's files, in small letters."""
+
+
+_LONGEST_LINE = 900
+"""Characters of a message that is shown whole."""
 
 
 def split_of(name: str) -> str | None:
@@ -57,6 +61,14 @@ def parts_of(name: str) -> tuple[str, ...]:
         text = unquote(urlsplit(text).path)
     text = re.sub(r"^[A-Za-z]:(?=[\\/])", "", text).replace("\\", "/")
     return tuple(part for part in text.split("/") if part not in ("", ".", ".."))
+
+
+def one_line(text: str) -> str:
+    """Text as one line that a terminal can show; the middle of a very long one is left out."""
+    line = printable(" ".join(text.split()))
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return f"{line[: _LONGEST_LINE // 2]} [...] {line[-_LONGEST_LINE // 3 :]}"
 
 
 def printable(text: str) -> str:

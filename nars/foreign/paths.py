@@ -18,7 +18,17 @@ from typing import BinaryIO
 
 from nars.errors import DataError, UsageError
 
-__all__ = ["MOST_BYTES", "allow", "copied", "inside", "one_part", "open_file", "read_bytes"]
+__all__ = [
+    "MOST_BYTES",
+    "allow",
+    "copied",
+    "inside",
+    "is_file",
+    "is_there",
+    "one_part",
+    "open_file",
+    "read_bytes",
+]
 
 MOST_BYTES = 2**31
 """Bytes of the largest file that is read whole."""
@@ -50,6 +60,25 @@ def open_file(path: str | Path) -> BinaryIO:
     except BaseException:
         os.close(number)
         raise
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file, or a link to one, of a name that another file has given.
+
+    A name that is too long, or that no file can have, has none.
+    """
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file or folder of a name that another file has given."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def read_bytes(path: str | Path, most: int = MOST_BYTES) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from nars.networks.build import build
 from nars.spec import Candidate
 from nars.tensors import FileFormat, damage_named, read_tensors
 
-__all__ = ["WEIGHTS", "Weights", "load_into", "load_weights", "save_weights"]
+__all__ = ["WEIGHTS", "Weights", "check_state", "load_into", "load_weights", "measured", "save_weights"]
 
 WEIGHTS = FileFormat(
     "nars.weights",
@@ -52,8 +53,8 @@ class Weights:
                 candidate=Candidate.from_yaml(fields["candidate"], source),
                 classes=tuple(map(str, fields["classes"])),
                 mean=_three(fields["mean"]),
-                std=_three(fields["std"]),
-                metrics=dict(fields["metrics"]),
+                std=_deviations(fields["std"]),
+                metrics=measured(fields["metrics"]),
                 state=fields["state"],
                 source=source,
             )
@@ -97,20 +98,47 @@ def load_weights(path: str | Path) -> Weights:
 
 def load_into(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Load `state` into `model`. Raises `WeightsError` with the first tensor that does not fit."""
-    own = model.state_dict()
+    check_state(model.state_dict(), state, source)
+    model.load_state_dict(state)
+
+
+def check_state(own: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str) -> None:
+    """Raise `WeightsError` with the first tensor of `state` that a network with state `own` cannot take."""
     for name, tensor in own.items():
         if name not in state:
             raise WeightsError(f"{source}: has no {name}, which the network has")
-        if state[name].shape != tensor.shape:
-            given, wanted = tuple(state[name].shape), tuple(tensor.shape)
-            raise WeightsError(f"{source}: {name} has shape {given}, the network's is {wanted}")
+        given = state[name]
+        if given.shape != tensor.shape:
+            shapes = f"shape {tuple(given.shape)}, the network's is {tuple(tensor.shape)}"
+            raise WeightsError(f"{source}: {name} has {shapes}")
+        if given.is_floating_point() != tensor.is_floating_point():
+            raise WeightsError(f"{source}: {name} is of {given.dtype}, the network's is of {tensor.dtype}")
+        if not bool(given.isfinite().all()):
+            raise WeightsError(f"{source}: {name} has values that are not finite")
     extra = next((name for name in state if name not in own), None)
     if extra is not None:
         raise WeightsError(f"{source}: has {extra}, which the network has not")
-    model.load_state_dict(state)
+
+
+def measured(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Return the metrics in a file, whose values have to be numbers. Raises `ValueError`."""
+    wrong = next((name for name, value in metrics.items() if not isinstance(value, int | float | None)), None)
+    if wrong is not None:
+        raise ValueError(f"metric {str(wrong)[:80]!r} is no number")
+    return {str(name): value for name, value in metrics.items()}
 
 
 def _three(values: Sequence[float]) -> tuple[float, ...]:
     if len(values) != 3:
         raise ValueError(f"expected three channels, got {len(values)}")
-    return tuple(float(value) for value in values)
+    numbers = tuple(float(value) for value in values)
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"a mean or a deviation of a channel is not finite: {numbers}")
+    return numbers
+
+
+def _deviations(values: Sequence[float]) -> tuple[float, ...]:
+    numbers = _three(values)
+    if min(numbers) <= 0:
+        raise ValueError(f"a deviation of a channel is not above 0: {numbers}")
+    return numbers

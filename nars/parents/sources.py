@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from nars.errors import RunError, UsageError, WeightsError, closest
 from nars.files import cache_folder
-from nars.networks.weights import Weights, load_weights
+from nars.networks.build import build
+from nars.networks.weights import Weights, check_state, load_weights
 from nars.parents.imagenet import imagenet_classes
 from nars.parents.importer import Facts, architecture_of
 from nars.parents.lite import LITES, lite
@@ -96,7 +97,10 @@ def parent_in(path: Path) -> Parent:
 
 
 def parent_of(trained: Weights) -> Parent:
-    """The classifier whose weights have been read."""
+    """The classifier whose weights have been read. Raises `WeightsError` if they are not its network's."""
+    with torch.device("meta"):
+        network = build(trained.candidate.architecture, len(trained.classes))
+    check_state(network.state_dict(), trained.state, trained.source)
     return Parent(
         architecture=trained.candidate.architecture,
         state=trained.state,

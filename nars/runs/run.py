@@ -36,6 +36,7 @@ from nars.runs.passwords import complete, is_given, without_password
 from nars.runs.reading import check_complete, open_to_read
 from nars.runs.storage import open_storage
 from nars.studies import config_text, write_config_text
+from nars.trials import check
 
 __all__ = ["RUNS", "Run", "config_of", "default_folder", "latest", "open_run", "start_run"]
 
@@ -84,6 +85,7 @@ class Run:
         )
         config = self.config.to_yaml()
         self._check_is_own(study)
+        self._check_trials(study)
         if config_text(study) != config:  # new, or the budget has grown
             write_config_text(study, config)
             with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
@@ -105,6 +107,7 @@ class Run:
         except KeyError:
             raise RunError(f"{self.folder}: {self.storage} has no study {self.name!r}") from None
         self._check_is_own(study)
+        self._check_trials(study)
         check_complete(self.folder, study)
         return study
 
@@ -125,6 +128,14 @@ class Run:
             self.config.check_continues(config_of(study), f"study {self.name} in {self.storage}")
         elif study.get_trials(deepcopy=False):
             raise RunError(f"study {self.name} in {self.storage} was not made by `nars search`")
+
+    def _check_trials(self, study: Study) -> None:
+        """Raise `RunError` if a trial records something else than nars does."""
+        try:
+            for trial in study.get_trials(deepcopy=False):
+                check(trial)
+        except RunError as error:
+            raise RunError(f"study {self.name} in {self.storage}: {error}") from None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -63,8 +63,10 @@ def read(path: str | Path) -> Architecture | Recipe | Candidate:
     kinds = {"architecture": Architecture, "recipe": Recipe, "candidate": Candidate}
     text = read_text(path)
     kind = kind_of(text, str(path))
+    if not isinstance(kind, str):
+        raise SpecError(f"{path}: kind is no name; valid: {', '.join(kinds)}")
     if kind in _ELSEWHERE:
         raise SpecError(f"{path} is a {_ELSEWHERE[kind][0]}: `{_ELSEWHERE[kind][1]} {path}` takes it")
     if kind not in kinds:
-        raise SpecError(f"{path}: kind is {kind!r}; valid: {', '.join(kinds)}")
+        raise SpecError(f"{path}: kind is {kind[:80]!r}; valid: {', '.join(kinds)}")
     return kinds[kind].from_yaml(text, str(path))

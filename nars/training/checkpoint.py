@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -13,6 +13,14 @@ from nars.errors import RunError, WeightsError
 from nars.tensors import read_tensors, write_tensors
 
 __all__ = ["Stateful", "restore", "save"]
+
+_Entry = TypeVar("_Entry")
+
+_DAMAGE = (RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
+"""Exceptions that a file with other types or shapes than those of `save` raises."""
+
+_LONGEST = 300
+"""Characters of a value in a message."""
 
 
 class Stateful(Protocol):
@@ -54,9 +62,10 @@ def restore(
     parts: Mapping[str, Stateful],
     generator: torch.Generator,
     device: torch.device,
+    read: Callable[[dict[str, Any]], _Entry],
     earlier: Mapping[str, Collection[Any]] = MappingProxyType({}),
-) -> list[dict[str, Any]]:
-    """Put the states of `save` back and return its `curve`; an empty one if there is no file.
+) -> list[_Entry]:
+    """Put the states of `save` back and `read` each entry of its `curve`; there is none without a file.
 
     `earlier` are values that older versions gave to keys of `identity`.
     Raises `RunError` if the file belongs to another training, with the first difference, or
@@ -66,21 +75,43 @@ def restore(
         return []
     try:
         content = read_tensors(path)
-        saved = content["identity"]
-    except (WeightsError, KeyError, TypeError):
+        saved = dict(content["identity"])
+        curve = [read(_plain(entry)) for entry in content["curve"]]
+        different = next((key for key in identity if not _is_same(key, saved, identity, earlier)), None)
+    except (WeightsError, *_DAMAGE):
         raise RunError(f"{path} is not a checkpoint that can be read; delete it to start anew") from None
-    for key, value in identity.items():
-        if saved.get(key) != value and saved.get(key) not in earlier.get(key, ()):
-            change = f"{key} was {saved.get(key)!r}, is {value!r}"
-            raise RunError(f"{path} is of another training: {change}; delete it to start anew")
+    if different is not None:
+        change = f"{different} was {_short(saved.get(different))}, is {_short(identity[different])}"
+        raise RunError(f"{path} is of another training: {change}; delete it to start anew")
     try:
         for name, part in parts.items():
             part.load_state_dict(content["parts"][name])
-    except (RuntimeError, ValueError, KeyError):
+        generator.set_state(content["generator"])
+        torch.set_rng_state(content["cpu"])
+        if device.type == "cuda" and content["cuda"] is not None:
+            torch.cuda.set_rng_state(content["cuda"], device)
+    except _DAMAGE:
         raise RunError(f"{path} is of another network; delete it to start anew") from None
-    generator.set_state(content["generator"])
-    torch.set_rng_state(content["cpu"])
-    if device.type == "cuda" and content["cuda"] is not None:
-        torch.cuda.set_rng_state(content["cuda"], device)
-    curve: list[dict[str, Any]] = content["curve"]
     return curve
+
+
+def _is_same(
+    key: str, saved: Mapping[str, Any], identity: Mapping[str, Any], earlier: Mapping[str, Collection[Any]]
+) -> bool:
+    """Whether a file and this training agree on a key."""
+    value = saved.get(key)
+    return bool(value == identity[key]) or value in earlier.get(key, ())
+
+
+def _plain(entry: Any) -> dict[str, Any]:
+    """Return an entry of a curve, if it has numbers and names of numbers. Raises `TypeError`."""
+    numbers = [value for value in entry.values() if not isinstance(value, dict)]
+    numbers += [number for value in entry.values() if isinstance(value, dict) for number in value.values()]
+    if not all(number is None or isinstance(number, int | float) for number in numbers):
+        raise TypeError
+    return dict(entry)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

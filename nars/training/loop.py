@@ -109,8 +109,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
         parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "scaler": scaler}
         parts |= {} if ema is None else {"ema": ema}
         earlier = {"data": data.earlier_fingerprints}
-        entries = restore(outputs.checkpoint, identity, parts, generator, device, earlier)
-        curve = [Progress.read(entry) for entry in entries]
+        curve = restore(outputs.checkpoint, identity, parts, generator, device, Progress.read, earlier)
         folder = during.enter_context(TrainingFolder.opened(outputs.folder, continued=bool(curve)))
         start = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
         learn = Step(

@@ -25,7 +25,7 @@ from nars.errors import DataError
 from nars.foreign.files import Finder, folders, listing
 from nars.foreign.names import parts_of, split_of
 from nars.foreign.numbers import real
-from nars.foreign.paths import read_bytes
+from nars.foreign.paths import is_file, read_bytes
 from nars.foreign.text import read_lines, xml_text
 
 __all__ = ["read"]
@@ -96,7 +96,7 @@ def _listed(folder: Path, report: FindingHandler) -> dict[str, list[Path]] | Non
         parts[name] = []
         for line in read_lines(lists[word]):
             path = _named_xml(line, annotations, finder)
-            if path.is_file():
+            if is_file(path):
                 parts[name].append(path)
             else:
                 said = f"no such file, but {lists[word].name} lists it"
@@ -124,7 +124,7 @@ def _named_xml(line: str, annotations: Path, finder: Finder) -> Path:
     bare = _MARK.sub("", line)
     for name in dict.fromkeys((line, bare)):
         path = annotations / f"{name}.xml"
-        if path.is_file() and ".." not in path.parts and not Path(name).is_absolute():
+        if is_file(path) and ".." not in path.parts and not Path(name).is_absolute():
             return path
     parts = parts_of(bare) or ("",)
     stem = Path(*parts).with_suffix("") if Path(parts[-1]).suffix.lower() in SUFFIXES else Path(*parts)

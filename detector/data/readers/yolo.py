@@ -26,6 +26,7 @@ from detector.data.records import Annotation, Category, ImageRecord, Segmentatio
 from nars.data.pictures import READERS
 from nars.errors import DataError
 from nars.foreign.numbers import real, whole
+from nars.foreign.paths import is_file, is_there
 from nars.foreign.text import lines, read_text
 
 __all__ = ["read"]
@@ -97,14 +98,14 @@ def _label_file(image: Path, folder: Path) -> Path:
             options += [Path(*above, word, *rest) for word in ("labels", "Labels")]
             break
     options += [beside, folder / "labels" / beside.name]
-    return next((path for path in options if path.is_file()), options[0])
+    return next((path for path in options if is_file(path)), options[0])
 
 
 def _labels(
     split: str, path: Path, size: tuple[int, int], points: int, report: FindingHandler
 ) -> Iterator[_Label]:
     """Yield class number, box in pixels and, if given, polygon of each line."""
-    if not path.exists():
+    if not is_there(path):
         return
     try:
         text = read_text(path)

@@ -12,7 +12,7 @@ from nars.errors import DataError
 from nars.foreign.files import Finder, folders, listing
 from nars.foreign.names import is_leftover, parts_of, split_of
 from nars.foreign.numbers import whole
-from nars.foreign.paths import inside
+from nars.foreign.paths import inside, is_file, is_there
 from nars.foreign.text import read_lines
 from nars.foreign.values import ABSENT, numbered_names, read_yaml
 
@@ -167,25 +167,25 @@ class _Where:
     def file(self, entry: str) -> Path | None:
         """The file that an entry names."""
         target = self._target(entry)
-        return target if target is not None and target.is_file() else None
+        return target if target is not None and is_file(target) else None
 
     def _target(self, entry: Any) -> Path | None:
         """The file or folder that an entry names, however its system spells it."""
         if not isinstance(entry, str):
             return None
         for base in self.bases:
-            if "\0" not in entry and (base / entry).exists():
+            if is_there(base / entry):
                 return inside(base / entry, self.folder)
         parts = parts_of(entry)
         options = (
             base.joinpath(*parts[start:]) for base in self.bases for start in range(len(parts))
         )  # Roboflow writes ../train/images for train/images, darknet data/train.txt for train.txt
-        return next((option for option in options if option.exists()), None)
+        return next((option for option in options if is_there(option)), None)
 
     def _image(self, line: str, beside: Path) -> Path:
         """The image of a line of a list: relative to the list or the data set, else found by its name."""
         for base in (beside, *self.bases):
-            if "\0" not in line and (base / line).is_file():
+            if is_file(base / line):
                 return inside(base / line, self.folder)
         found = self._finder.find(line)
         return beside.joinpath(*parts_of(line)) if found is None else self.folder / found

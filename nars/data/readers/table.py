@@ -18,7 +18,7 @@ from nars.data.pictures import SUFFIXES, Picture, read_rgb
 from nars.errors import DataError, closest
 from nars.foreign.files import Finder
 from nars.foreign.names import split_of
-from nars.foreign.paths import inside
+from nars.foreign.paths import inside, is_file
 from nars.foreign.text import read_text
 
 __all__ = ["TABLES", "named_classes", "split_tables", "table"]
@@ -136,7 +136,7 @@ def _files(folder: Path, names: Sequence[str], column: _Column) -> list[Path]:
     files = []
     for number, name in enumerate(names):
         file = folder / name
-        if not file.is_file():
+        if not is_file(file):
             found = finder.find(name)
             if found is None:
                 near = finder.near(name)
@@ -195,7 +195,7 @@ def _csv(file: Path) -> dict[str, list[Any]]:
     rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=head.count), strict=True)
     names = next(rows, [])
     lines = [row for row in rows if row]
-    if 2 <= len(names) <= 3 and (file.parent / names[0].strip()).is_file():
+    if 2 <= len(names) <= 3 and is_file(file.parent / names[0].strip()):
         lines.insert(0, names)
         names = ["path", "label", "split"][: len(names)]
     repeated = next((name for name in names if name.strip() and names.count(name) > 1), None)
