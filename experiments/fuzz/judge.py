@@ -72,7 +72,7 @@ class Verdict:
     """One line that is equal for equal faults; None if all is well."""
     refused: bool
     seconds: float
-    """Of the processor."""
+    """Processor time."""
     memory: int
     """Peak of the resident memory above that before the case, in bytes."""
     details: str = field(default="", repr=False)
