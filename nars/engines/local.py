@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 
 import psutil
-import torch
 
 from nars.engines.assignment import THREADS, Assignment, last_error
 from nars.engines.base import End, Engine, Member, Start, manner_of
@@ -25,6 +24,8 @@ class Local(Engine):
 
     def default_workers(self, device: str) -> int:
         """Return one worker per GPU if the search runs on GPUs, else one per core."""
+        import torch  # which takes seconds that a mistake on the command line need not wait for
+
         if device in ("auto", "cuda") and torch.cuda.is_available():
             return torch.cuda.device_count()
         if device.startswith("cuda"):
@@ -76,6 +77,8 @@ class _Process(Member):
 
 def _gpu(number: int) -> dict[str, str]:
     """Return the environment in which a worker sees only one of the GPUs that this process sees."""
+    import torch
+
     count = torch.cuda.device_count()
     if count < 2:
         return {}

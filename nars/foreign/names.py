@@ -18,6 +18,9 @@ _WORDS = {
 _BEHIND = re.compile(r"[\W_]*(?:19|20)?\d{2}$|[\W_]+(?:set|data|dataset|images|imgs|split|part|folder)$")
 """Ends of a split's name that add nothing: ``train2017``, ``test_images``."""
 
+_LONGEST_SPLIT = 64
+"""Characters of the longest name that can be a split's; the search in longer ones takes seconds."""
+
 _LEFTOVERS = frozenset(
     {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"}
     | {"system volume information", "icon\r"}
@@ -32,6 +35,8 @@ _LONGEST_LINE = 900
 def split_of(name: str) -> str | None:
     """The split that a folder or file is called by: train, val, test, or None."""
     word = name.strip().casefold()
+    if len(word) > _LONGEST_SPLIT:
+        return None
     for candidate in (word, _BEHIND.sub("", word)):
         for split, words in _WORDS.items():
             if candidate in words:

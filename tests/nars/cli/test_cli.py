@@ -101,7 +101,7 @@ def test_options_of_a_search_are_in_groups(capsys: pytest.CaptureFixture[str]) -
     assert main(["search", "--help"]) == 0
     shown = capsys.readouterr().out
     titles = re.findall(r"^(\w+):$", shown, re.MULTILINE)
-    assert titles == ["Data", "Space", "Limits", "Search", "Run", "Output"]
+    assert titles == ["Data", "Space", "Limits", "Search", "Run", "Workers", "Output"]
     for name in SearchRequest.model_fields:
         assert f"--{name.replace('_', '-').replace('objectives', 'objective')} " in shown, name
     assert shown.index("--max-latency") < shown.index("Search:") < shown.index("--sampler")
