@@ -5,6 +5,7 @@ A task whose candidates are no classifiers has a `FineTuning` of its own.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated
 
 from pydantic import Field
@@ -37,13 +38,13 @@ class FineTuning(Frozen):
     """The side, in pixels, of the images that it is trained on; of photos that are no squares the shorter."""
 
     @property
+    @abstractmethod
     def epochs(self) -> int:
         """Passes over the training images."""
-        raise NotImplementedError
 
+    @abstractmethod
     def for_epochs(self, epochs: int) -> FineTuning:
         """The same for another time."""
-        raise NotImplementedError
 
 
 class Reference(FineTuning):
