@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +20,7 @@ from detector.space.conversion import of_classifiers
 from detector.space.from_parent import FROZEN, image_side, space_of
 from detector.space.planned import plan_candidate
 from detector.space.reference import DetectorReference, reference_candidate, reference_of
+from detector.space.remarks import remarks
 from detector.space.space import DetectorSpace
 from detector.training.hyperparameters import Training
 from detector.training.loop import Outputs, train
@@ -154,11 +155,16 @@ class Detection(Task):
         recipe = dict(space.recipe)
         if self.source == _SCENES and "flip" in recipe:
             recipe["flip"] = 0.0
-        if self.parent is not None and space.name == spaces.DEFAULT and recipe.get("freeze") == 0:
+        is_own = self.parent is not None and space.name == spaces.DEFAULT and bool(space.recipe_names)
+        if is_own and recipe.get("freeze") == 0:
             recipe["freeze"] = FROZEN
         if recipe != space.recipe:
             space = space.replace(recipe=recipe)
         return space.segmenting(mask)
+
+    def remarks(self, space: SearchSpace) -> Sequence[str]:
+        assert isinstance(space, DetectorSpace), space
+        return remarks(space, self.data)
 
     def latency(self, candidate: Trainable) -> Latency:
         """Time the whole detector, with fresh weights, on the first training image."""

@@ -19,7 +19,7 @@ from nars.foreign.networks import check_network
 from nars.space.widths import hidden_width
 from nars.spec import Architecture, Block
 
-__all__ = ["BlockRows", "Parts", "by_downsampling", "parts_of"]
+__all__ = ["BlockRows", "Parts", "by_downsampling", "by_stages", "parts_of"]
 
 BlockRows = Annotated[tuple[Block, ...], Field(min_length=1)]
 """Rows of blocks, one after the other."""
@@ -152,3 +152,10 @@ def by_downsampling(stages: Iterable[Iterable[Block]]) -> tuple[tuple[Block, ...
             grouped.append([])
         grouped[-1].append(row)
     return tuple(map(tuple, grouped))
+
+
+def by_stages(parts: Parts) -> Parts:
+    """The same detector, whose trunk has a stage for every downsampling, as in every space."""
+    if parts.fpn is not None:
+        return parts
+    return parts.model_copy(update={"trunk": by_downsampling(parts.trunk)})

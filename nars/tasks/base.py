@@ -109,6 +109,10 @@ class Task(ABC):
         """
         return space
 
+    def remarks(self, space: SearchSpace) -> Sequence[str]:
+        """Sentences that a user should read before these data are searched in this space."""
+        return ()
+
     def latency(self, candidate: Trainable) -> Latency:
         """Time a candidate on the task's device. Raises `TrialMemoryError`."""
         assert isinstance(candidate, Candidate), "a task with candidates of its own times them"
