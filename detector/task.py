@@ -207,12 +207,14 @@ class Detection(Task):
         trained = train(model, self.data, training, device=self.device, seed=seed, outputs=outputs)
         curve = tuple((epoch.fraction, epoch.score) for epoch in map(_progress, trained.history))
 
+        numbers = trained.evaluation.numbers()
+        metrics = {name: value for name, value in numbers.items() if value is not None}
+
         def write(path: Path) -> None:
-            numbers = trained.evaluation.numbers()
-            metrics = {name: value for name, value in numbers.items() if value is not None}
             save_detector(path, trained.model, self.data.classes, metrics, self.source)
 
-        return Outcome(curve[-1][1], len(curve), curve, trained.history[-1].seconds, write=write)
+        seconds = trained.history[-1].seconds
+        return Outcome(curve[-1][1], len(curve), curve, seconds, write=write, metrics=metrics)
 
 
 def _detector(candidate: Trainable) -> DetectorCandidate:
