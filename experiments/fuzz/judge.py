@@ -18,6 +18,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from PIL import Image
+
 from experiments.fuzz.hostile import spelled
 from nars.errors import NarsError
 
@@ -41,6 +43,12 @@ _IN_MEMORY = Path("/dev/shm")
 SECRET = b"the secret of somebody else 7f3a"
 """Content of a file outside of the data, which must not appear in anything written or printed."""
 
+_HOME = "home/data"
+"""Folder of a case."""
+
+_SCARCE = "not enough memory"
+"""Words of a refusal after memory was asked for, which no case needs as much of."""
+
 _TIMERS = {signal.SIGPROF: signal.ITIMER_PROF, signal.SIGALRM: signal.ITIMER_REAL}
 """The timers of the processor and of the clock, by their signals."""
 
@@ -61,7 +69,7 @@ class Kind:
     read: Callable[[Path], object]
     """Reads the folder of a case, by functions that raise `NarsError` or by a command."""
     also_writes: frozenset[str] = frozenset()
-    """Names of files in the case's folder that reading may make."""
+    """Names of files, right in the case's folder, that reading may make."""
 
 
 @dataclass
@@ -80,6 +88,14 @@ class Verdict:
 
 class _TooLongError(BaseException):
     pass
+
+
+@cache
+def _secret_picture() -> bytes:
+    """A picture that can be read, with the secret behind its end."""
+    stream = io.BytesIO()
+    Image.new("RGB", (24, 24)).save(stream, "PNG")
+    return stream.getvalue() + SECRET
 
 
 @cache
@@ -125,10 +141,10 @@ def judge(kind: Kind, case: Case) -> Verdict:
     where = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="fuzz", dir=where) as name:
         root = Path(name)
-        home, outside, work = root / "home" / "data", root / "outside", root / "work"
+        home, outside, work = root / _HOME, root / "outside", root / "work"
         for folder in (home, outside, work):
             folder.mkdir(parents=True)
-        (outside / "secret.png").write_bytes(SECRET)
+        (outside / "secret.png").write_bytes(_secret_picture())
         for path, content in case.items():
             _put(home / path, spelled(content, str(outside)))
         before = _listing(root, work)
@@ -176,6 +192,8 @@ def _unfit(error: NarsError) -> str | None:
     text, name = str(error), type(error).__name__
     if "\n" in text or _ESCAPE in text:
         return f"{name} of several lines, or with an escape sequence"
+    if _SCARCE in text:
+        return f"{name} only after more memory was asked for than there is"
     if len(text) > LONGEST:
         return f"{name} of more than {LONGEST} characters"
     return None
@@ -243,7 +261,8 @@ def _leak(root: Path, work: Path, before: Mapping[str, tuple[int, int]], kind: K
         for path in before.keys() | after.keys()
         if before.get(path) != after.get(path) and not (root / path).is_dir()
     }
-    wrong = sorted(path for path in changed if Path(path).name not in kind.also_writes)
+    may = {f"{_HOME}/{name}" for name in kind.also_writes}
+    wrong = sorted(changed - may)
     if wrong:
         return f"wrote {Path(wrong[0]).name}"
     for path in work.rglob("*"):
