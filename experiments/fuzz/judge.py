@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import resource
 import signal
 import sys
@@ -48,6 +49,9 @@ _HOME = "home/data"
 
 _SCARCE = "not enough memory"
 """Words of a refusal after memory was asked for, which no case needs as much of."""
+
+_LINK = re.compile(rb"->[\x20-\x7e]+")
+"""Content that stands for a link."""
 
 _TIMERS = {signal.SIGPROF: signal.ITIMER_PROF, signal.SIGALRM: signal.ITIMER_REAL}
 """The timers of the processor and of the clock, by their signals."""
@@ -234,7 +238,7 @@ def _where(error: BaseException) -> str:
 
 def _put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    if content.startswith(b"->"):
+    if _LINK.fullmatch(content):
         path.symlink_to(content[2:].decode())
     elif content == b"|":
         os.mkfifo(path)
