@@ -82,7 +82,7 @@ def _aps_of_class(images: Sequence[dict[str, Any] | None], drawn: Floats) -> Flo
 def _detections(
     images: Sequence[dict[str, Any] | None],
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Floats, NDArray[np.int64]]:
-    """Of all detections D: whether they are matched [T, D] and ignored [T, D], scores [D], images [D]."""
+    """Whether each detection is matched [T, D] or ignored [T, D], its score [D], and its image [D]."""
     known = [(number, image) for number, image in enumerate(images) if image is not None]
     if not known:
         return np.zeros((1, 0), bool), np.zeros((1, 0), bool), np.zeros(0), np.zeros(0, np.int64)
