@@ -11,6 +11,7 @@ import torch
 from detector.data.check import usable
 from detector.data.fingerprint import earlier_fingerprint, fingerprint
 from detector.data.records import CocoData
+from detector.evaluation.interval import ap_interval
 from detector.evaluation.timing import time_detector
 from detector.model.cost import count_parts
 from detector.model.detector import Detector
@@ -214,7 +215,10 @@ class Detection(Task):
             save_detector(path, trained.model, self.data.classes, metrics, self.source)
 
         seconds = trained.history[-1].seconds
-        return Outcome(curve[-1][1], len(curve), curve, seconds, write=write, metrics=metrics)
+        interval = ap_interval(self.data, trained.evaluation)
+        return Outcome(
+            curve[-1][1], len(curve), curve, seconds, write=write, metrics=metrics, interval=interval
+        )
 
 
 def _detector(candidate: Trainable) -> DetectorCandidate:

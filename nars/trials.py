@@ -121,6 +121,8 @@ class Record:
     """Scores measured during the training."""
     estimate: tuple[float, ...] | None = None
     """Objective values that a training stopped early would have reached."""
+    interval: tuple[float, float] | None = None
+    """Ends of the 95 % interval of the score over the choice of val images."""
     artifact_weights: Artifact | None = None
     """The weights of the finished training."""
     artifact_checkpoint: Artifact | None = None
@@ -141,8 +143,9 @@ class Record:
         written = {key: attributes[key] for key in _KEYS if key in attributes}
         if "curve" in written:
             written["curve"] = [(fraction, score) for fraction, score in written["curve"]]
-        if "estimate" in written:
-            written["estimate"] = tuple(written["estimate"])
+        for key in ("estimate", "interval"):
+            if key in written:
+                written[key] = tuple(written[key])
         for key in _ARTIFACTS & written.keys():
             written[key] = Artifact.of(written[key])
         measured = {key: value for key, value in attributes.items() if key not in _KEYS}
@@ -155,8 +158,9 @@ class Record:
         attributes = {key: value for key, value in values.items() if value is not None}
         if self.curve is not None:
             attributes["curve"] = [[fraction, score] for fraction, score in self.curve]
-        if self.estimate is not None:
-            attributes["estimate"] = list(self.estimate)
+        for key, ends in (("estimate", self.estimate), ("interval", self.interval)):
+            if ends is not None:
+                attributes[key] = list(ends)
         for key in _ARTIFACTS & attributes.keys():
             attributes[key] = asdict(attributes[key])
         if self.confusion is not None:
