@@ -22,7 +22,7 @@ FLOORS = {
         "errors internals",
         "trials foreign",
         "studies documents files device graphs",
-        "spec",
+        "spec parallel",
         "data space tensors artifacts",
         "training networks predictors",
         "parents deploy",
@@ -36,7 +36,7 @@ FLOORS = {
         "__main__",
     ],
     "detector": [
-        "data model distributed",
+        "data model",
         "weights evaluation",
         "assembly",
         "training deploy",
