@@ -11,6 +11,7 @@ import torch
 from detector.data.check import usable
 from detector.data.fingerprint import earlier_fingerprint, fingerprint
 from detector.data.records import CocoData
+from detector.evaluation.interval import ap_interval
 from detector.evaluation.timing import time_detector
 from detector.model.cost import count_parts
 from detector.model.detector import Detector
@@ -207,12 +208,17 @@ class Detection(Task):
         trained = train(model, self.data, training, device=self.device, seed=seed, outputs=outputs)
         curve = tuple((epoch.fraction, epoch.score) for epoch in map(_progress, trained.history))
 
+        numbers = trained.evaluation.numbers()
+        metrics = {name: value for name, value in numbers.items() if value is not None}
+
         def write(path: Path) -> None:
-            numbers = trained.evaluation.numbers()
-            metrics = {name: value for name, value in numbers.items() if value is not None}
             save_detector(path, trained.model, self.data.classes, metrics, self.source)
 
-        return Outcome(curve[-1][1], len(curve), curve, trained.history[-1].seconds, write=write)
+        seconds = trained.history[-1].seconds
+        interval = ap_interval(self.data, trained.evaluation)
+        return Outcome(
+            curve[-1][1], len(curve), curve, seconds, write=write, metrics=metrics, interval=interval
+        )
 
 
 def _detector(candidate: Trainable) -> DetectorCandidate:

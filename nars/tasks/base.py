@@ -46,6 +46,8 @@ class Outcome:
     """Scores the trained network on test, by name; None without a test split."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Other metrics on val after the last epoch trained, by name."""
+    interval: tuple[float, float] | None = None
+    """Ends of the 95 % interval of the score over the choice of the val images; None if it is not known."""
     confusion: Sequence[Sequence[int]] | None = None
     """Numbers of val images then [K, K]: a row for each class, a column for each answer."""
 
