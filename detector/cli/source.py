@@ -1,4 +1,4 @@
-"""What ``nars detect train`` is given: the detector of ARCH, and the recipe that trains it."""
+"""The arguments of ``nars detect train``: the detector of ARCH, and the recipe that trains it."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from torchvision.ops import clip_boxes_to_image
 from detector.model.backbone import Backbone
 from detector.model.batched.boxes import encoded
 from detector.model.batched.matching import Sample, match, sample
-from detector.model.batched.sampled import Regions, mask_loss
+from detector.model.batched.sampled import Regions, mask_loss, share_of
 from detector.model.batched.slots import Slots
 from detector.model.parts import Parts
 from detector.model.pooling import Pooler
@@ -151,7 +151,7 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
 
         `labels` [R] are 0 for background; `targets` [R, 4] are the deltas of objects.
         """
-        count = counted.sum().clamp(min=1)
+        count = share_of(counted)
         columns = torch.where(labels > 0, labels - 1, self.num_classes)
         classes = F.cross_entropy(logits, columns, reduction="none")
         positive = ((labels > 0) & counted)[:, None]

@@ -11,8 +11,9 @@ from torchvision.ops import roi_align
 
 from detector.model.batched.matching import Matched, Sample, repeated
 from detector.model.batched.slots import Slots
+from nars import parallel
 
-__all__ = ["Regions", "mask_loss"]
+__all__ = ["Regions", "mask_loss", "share_of"]
 
 
 class Regions(NamedTuple):
@@ -48,6 +49,13 @@ class Regions(NamedTuple):
         return cls(images, boxes[images, index], labels, owners, own, counted, all_boxes, places)
 
 
+def share_of(counted: Tensor) -> Tensor:
+    """Return how many regions count, at least one; of several processes, the mean of their numbers."""
+    if parallel.world_size() == 1:
+        return counted.sum().clamp(min=1)
+    return parallel.mean(counted.sum()).clamp(min=1 / parallel.world_size())
+
+
 def mask_loss(logits: Tensor, regions: Regions, masks: Tensor) -> Tensor:
     """Return the binary cross-entropy of the true classes' masks in `logits` [R, K, M, M].
 
@@ -63,4 +71,4 @@ def mask_loss(logits: Tensor, regions: Regions, masks: Tensor) -> Tensor:
     own = logits.gather(1, column)[:, 0]
     loss = F.binary_cross_entropy_with_logits(own, targets.to(own.dtype), reduction="none")
     counted = regions.counted
-    return torch.where(counted[:, None, None], loss, 0.0).sum() / (counted.sum() * side**2).clamp(min=1)
+    return torch.where(counted[:, None, None], loss, 0.0).sum() / (share_of(counted) * side**2)
