@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "nars": [
         "errors internals",
-        "trials foreign",
+        "foreign",
+        "trials",
         "studies documents files device graphs",
         "spec",
         "data space tensors artifacts",

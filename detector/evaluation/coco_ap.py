@@ -24,7 +24,7 @@ from detector.model.targets import Detections
 from nars.device import half_precision, memory_errors
 from nars.errors import DataError, UsageError, WeightsError
 
-__all__ = ["Evaluation", "Scores", "Tool", "check_classes", "detect", "evaluate", "score"]
+__all__ = ["Evaluation", "Scores", "Tool", "check_classes", "detect", "evaluate", "evaluator_of", "score"]
 
 Tool = Literal["pycocotools", "faster-coco-eval"]
 """The library that computes the metrics; both give equal numbers."""
@@ -213,11 +213,28 @@ class _Images(Dataset[tuple[int, Tensor]]):
 
 
 def _accumulated(
-    subset: Subset, results: Sequence[Result], ids: Sequence[int], kind: str, tool: Tool
+    subset: Subset, results: Sequence[Result], ids: Sequence[int], kind: Literal["bbox", "segm"], tool: Tool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return precision [10, 101, K, 4, 3] and recall [10, K, 4, 3].
 
     The axes are IoU, recall (of the first only), class, size of objects and number of detections.
+    """
+    evaluator = evaluator_of(subset, results, ids, kind, tool)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluator.accumulate()
+    return evaluator.eval["precision"], evaluator.eval["recall"]
+
+
+def evaluator_of(
+    subset: Subset,
+    results: Sequence[Result],
+    ids: Sequence[int],
+    kind: Literal["bbox", "segm"],
+    tool: Tool = "pycocotools",
+) -> Any:
+    """The tool's evaluator of detections, after it has matched them to the objects of every image.
+
+    Raises `UsageError` if `tool` is not installed.
     """
     coco_class, eval_class = _tool(tool)
     # The other form would decide by its own area which detections are small.
@@ -230,8 +247,7 @@ def _accumulated(
         evaluator = eval_class(truth, truth.loadRes(of_kind), kind)
         evaluator.params.catIds = list(ids)
         evaluator.evaluate()
-        evaluator.accumulate()
-    return evaluator.eval["precision"], evaluator.eval["recall"]
+    return evaluator
 
 
 def _tool(tool: Tool) -> tuple[Callable[[], Any], Callable[..., Any]]:

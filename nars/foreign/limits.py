@@ -13,18 +13,31 @@ from typing import Any
 import yaml
 
 __all__ = [
+    "MOST_ANCHORS",
     "MOST_BLOCKS",
+    "MOST_BYTES",
+    "MOST_CELLS",
     "MOST_CHANNELS",
     "MOST_CHOICES",
     "MOST_CLASSES",
+    "MOST_COORDINATE",
+    "MOST_DOCUMENT",
     "MOST_EPOCHS",
+    "MOST_EXPANSION",
     "MOST_INFLATED",
+    "MOST_LINE",
     "MOST_MAP",
+    "MOST_NOTE",
     "MOST_NUMBER",
+    "MOST_PADDING",
     "MOST_PARAMETERS",
+    "MOST_PIXELS",
+    "MOST_PROPOSALS",
     "MOST_ROWS",
     "MOST_SEED",
+    "MOST_SETTING",
     "MOST_SIDE",
+    "MOST_TENSORS",
     "MOST_VALUES",
     "check_inflated",
     "load_yaml",
@@ -46,7 +59,25 @@ MOST_PARAMETERS = 2**29
 """Parameters of a network: two gigabytes."""
 
 MOST_CLASSES = 2**20
-"""Outputs of a classifier."""
+"""Outputs of a classifier or of a detector, and classes of a data set."""
+
+MOST_EXPANSION = 64
+"""Factor from the channels of a block to its hidden ones."""
+
+MOST_PADDING = 64
+"""Pixels that a convolution may be padded by."""
+
+MOST_ANCHORS = 256
+"""Anchors at a cell of a map of a detector: its sizes times its ratios."""
+
+MOST_PROPOSALS = 10**5
+"""Regions of an image that a detector keeps or samples."""
+
+MOST_CELLS = 64
+"""Cells of the side of a region that the heads of a detector take."""
+
+MOST_SETTING = 1e6
+"""A number of a recipe or of a detector that is neither a size nor a count."""
 
 MOST_EPOCHS = 10**6
 """Epochs of a training."""
@@ -55,7 +86,7 @@ MOST_SEED = 2**32 - 1
 """The largest seed that every generator takes."""
 
 MOST_NUMBER = 2**53
-"""The largest magnitude of a number in a space: up to it, floats are exact for integers."""
+"""Magnitude of a number in a space or in the record of a trial: up to it, floats are exact for integers."""
 
 MOST_ROWS = 256
 """Rows of blocks of a space."""
@@ -68,6 +99,27 @@ MOST_VALUES = 10**6
 
 MOST_INFLATED = 2**30
 """Bytes that the files of an archive may have together, unless the archive itself has a tenth of that."""
+
+MOST_BYTES = 2**31
+"""Bytes of a file that is read whole."""
+
+MOST_TENSORS = 2**34
+"""Bytes of a file of tensors."""
+
+MOST_DOCUMENT = 2**26
+"""Bytes of a YAML document of nars."""
+
+MOST_NOTE = 10_000
+"""Bytes of a file that holds a line or two, such as the place of a storage."""
+
+MOST_LINE = 2**26
+"""Bytes of a line of a journal."""
+
+MOST_PIXELS = 2**28
+"""Pixels of a picture: those of the largest phone cameras, and less than a gigabyte of RGB."""
+
+MOST_COORDINATE = 1e5
+"""A coordinate of a box or of a polygon, in pixels: above any real picture, below what exhausts a memory."""
 
 _DEEPEST = 100
 """Lists and mappings inside of each other."""

@@ -18,18 +18,31 @@ ROW = {"op": "conv", "channels": 8, "kernel": 3}
 def test_the_limits_are_these() -> None:
     named = {name: getattr(limits, name) for name in limits.__all__ if name.startswith("MOST")}
     assert named == {
+        "MOST_ANCHORS": 256,
         "MOST_BLOCKS": 2000,
+        "MOST_BYTES": 2**31,
+        "MOST_CELLS": 64,
         "MOST_CHANNELS": 2**14,
         "MOST_CHOICES": 1024,
         "MOST_CLASSES": 2**20,
+        "MOST_COORDINATE": 1e5,
+        "MOST_DOCUMENT": 2**26,
         "MOST_EPOCHS": 10**6,
+        "MOST_EXPANSION": 64,
         "MOST_INFLATED": 2**30,
+        "MOST_LINE": 2**26,
         "MOST_MAP": 2**28,
+        "MOST_NOTE": 10_000,
         "MOST_NUMBER": 2**53,
+        "MOST_PADDING": 64,
         "MOST_PARAMETERS": 2**29,
+        "MOST_PIXELS": 2**28,
+        "MOST_PROPOSALS": 10**5,
         "MOST_ROWS": 256,
         "MOST_SEED": 2**32 - 1,
+        "MOST_SETTING": 1e6,
         "MOST_SIDE": 2**13,
+        "MOST_TENSORS": 2**34,
         "MOST_VALUES": 10**6,
     }
 

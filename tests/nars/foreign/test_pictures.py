@@ -15,7 +15,8 @@ from PIL import Image
 from detector.data import images
 from nars.data.pictures import read_rgb
 from nars.errors import DataError
-from nars.foreign.pictures import FORMATS, MOST_PIXELS, SUFFIXES, open_picture
+from nars.foreign.limits import MOST_PIXELS
+from nars.foreign.pictures import FORMATS, SUFFIXES, open_picture
 
 
 def _png_of(width: int, height: int) -> bytes:
