@@ -32,7 +32,7 @@ from nars.sampling.feasibility import Feasibility
 from nars.sampling.history import Exclusions, History
 from nars.sampling.parameters.domain import Parameters
 from nars.sampling.predictions import Predictions
-from nars.sampling.promising import promise, spread
+from nars.sampling.promising import promise, spread, usual
 from nars.sampling.rounds import Rounds
 from nars.sampling.strategy import Strategy
 from nars.space import genotypes
@@ -108,7 +108,10 @@ class Proposer:
 
     @cached_property
     def later_candidates(self) -> Matrix:
-        """Genotypes [n, d] for workers that ask after the first batch is given away, before it is trained."""
+        """Genotypes [n, d] for workers that ask while others train, before there are results to learn from.
+
+        Every second one has the default recipe, the first among them.
+        """
         settings, rng = self.settings, np.random.default_rng([self.settings.seed, 1])
         pool = self._reservoir.draw(_PROMISING * _CHOICE, rng)
         prior = settings.strategy.knowledge
@@ -118,7 +121,10 @@ class Proposer:
         else:
             worth = prior(pool).mean(axis=1)
         best = pool[np.argsort(-worth, kind="stable")[: len(pool) // _CHOICE]]
-        return spread(self.domain, best, self.first_candidates[: self.rounds.first_batch], len(best) // 2)
+        later = spread(self.domain, best, self.first_candidates[: self.rounds.first_batch], len(best) // 2)
+        if prior is None:
+            later[::2] = usual(self.domain, later[::2])
+        return later
 
     def propose(self, study: Study, trial: FrozenTrial) -> Genotype:
         """The next genotype; its prediction, if there is one, is written down with the trial."""
@@ -141,9 +147,9 @@ class Proposer:
         self, study: Study, seen: Evidence, labelled: Sequence[FrozenTrial], exclusions: Exclusions
     ) -> Matrix:
         """The candidates [n, d] of a round, the most valuable first."""
-        if seen.place < self.rounds.first_batch:
+        if self._is_first(seen):
             return self.first_candidates
-        if len(labelled) < 2:  # nothing to learn from: many failed, or many run
+        if len(labelled) < 2 or seen.place < self.rounds.first_batch:  # many failed, or many run
             return self.first_candidates[:0] if seen.alone else self.later_candidates
         key = _round_key(study, seen.known, labelled)
         if self._batch is not None and self._batch[0] == key:
@@ -153,13 +159,19 @@ class Proposer:
         self._batch = key, self._choose(study, seen, labelled)
         return self._batch[1]
 
+    def _is_first(self, seen: Evidence) -> bool:
+        """Whether a proposal is of the first batch; beside others, only if something chose that batch."""
+        strategy = self.settings.strategy
+        chosen = bool(strategy.first) or strategy.knowledge is not None
+        return seen.place < self.rounds.first_batch and (seen.alone or chosen)
+
     def _next(self, batch: Matrix, seen: Evidence, exclusions: Exclusions) -> NDArray[np.float64]:
         """The candidate of a batch whose turn it is, or the first after it that is new; else a random one.
 
         Workers that start together do not see each other's proposals, so each begins at its own number.
         """
         turn = seen.turn
-        if seen.place < self.rounds.first_batch:
+        if self._is_first(seen):
             turn = seen.place
         elif not seen.alone:
             batch = batch[exclusions.are_new(batch)]
