@@ -23,7 +23,7 @@ FLOORS = {
         "foreign",
         "trials",
         "studies documents files device graphs",
-        "spec",
+        "spec parallel",
         "data space tensors artifacts",
         "training networks predictors",
         "parents deploy",
@@ -37,7 +37,7 @@ FLOORS = {
         "__main__",
     ],
     "detector": [
-        "data model distributed",
+        "data model",
         "weights evaluation",
         "assembly",
         "training deploy",

@@ -154,7 +154,6 @@ def train_command(
     data_name = data_to_use(data, source.data, arch)
     training, unused = _training(recipe, source.recipe, data_name, given(Training, fields))
 
-    from detector import distributed
     from detector.cli.display import logging_to_stderr, progress
     from detector.data.check import usable
     from detector.evaluation.remarks import remarks
@@ -162,9 +161,10 @@ def train_command(
     from detector.training import loop
     from detector.training.plan import plan
     from detector.training.start import started
+    from nars import parallel
 
-    with distributed.joined(device) as torch_device:
-        first = distributed.is_first()
+    with parallel.joined(device) as torch_device:
+        first = parallel.is_first()
         quiet = as_json or not first
         with logging_to_stderr(quiet=quiet):
             parent = _parent(init)

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from detector import distributed
 from detector.data import images
 from detector.data.coco import to_dict
 from detector.data.records import CocoData, Subset
 from detector.evaluation.results import Result, coco_results
 from detector.model.targets import Detections
+from nars import parallel
 from nars.device import half_precision, memory_errors
 from nars.errors import DataError, UsageError, WeightsError
 
@@ -103,7 +103,7 @@ def evaluate(
     if not subset.images:
         raise DataError(f"{subset.source}: no images in {split}")
     category_of = {label: category for category, label in data.labels.items()}
-    own_indices = range(distributed.rank(), len(subset.images), distributed.world_size())
+    own_indices = range(parallel.rank(), len(subset.images), parallel.world_size())
     loader: DataLoader[tuple[int, Tensor]] = DataLoader(
         _Images(subset, own_indices), batch_size=batch_size, num_workers=workers or 0, collate_fn=list
     )
@@ -112,7 +112,7 @@ def evaluate(
         ids, pictures = zip(*batch, strict=True)
         for image_id, detections in zip(ids, detect(model, pictures, device, amp=amp), strict=True):
             own_results += coco_results(image_id, detections, category_of)
-    results = distributed.gathered(own_results)
+    results = parallel.gathered(own_results)
     boxes, precision = score(data, subset, results, tool=tool)
     masks = None
     settings = getattr(model, "settings", None)  # torchvision's detectors have none

@@ -20,6 +20,7 @@ from detector.model.pooling import Pooler
 from detector.model.settings import Settings
 from detector.model.suppression import suppress
 from detector.model.targets import Detections, Target
+from nars import parallel
 from nars.errors import SpecError
 from nars.networks.build import Features, smallest_side
 from nars.networks.norms import norm_layer
@@ -151,7 +152,7 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
 
         `labels` [R] are 0 for background; `targets` [R, 4] are the deltas of objects.
         """
-        count = counted.sum().clamp(min=1)
+        count = _share_of(counted)
         columns = torch.where(labels > 0, labels - 1, self.num_classes)
         classes = F.cross_entropy(logits, columns, reduction="none")
         positive = ((labels > 0) & counted)[:, None]
@@ -286,6 +287,13 @@ class _Regions(NamedTuple):
         return cls(images, boxes[images, index], labels, owners, own, counted, all_boxes, places)
 
 
+def _share_of(counted: Tensor) -> Tensor:
+    """Return how many regions count, at least one; of several processes, the mean of their numbers."""
+    if parallel.world_size() == 1:
+        return counted.sum().clamp(min=1)
+    return parallel.mean(counted.sum()).clamp(min=1 / parallel.world_size())
+
+
 def _mask_loss(logits: Tensor, regions: _Regions, masks: Tensor) -> Tensor:
     """Return the binary cross-entropy of the true classes' masks in `logits` [R, K, M, M].
 
@@ -301,4 +309,4 @@ def _mask_loss(logits: Tensor, regions: _Regions, masks: Tensor) -> Tensor:
     own = logits.gather(1, column)[:, 0]
     loss = F.binary_cross_entropy_with_logits(own, targets.to(own.dtype), reduction="none")
     counted = regions.counted
-    return torch.where(counted[:, None, None], loss, 0.0).sum() / (counted.sum() * side**2).clamp(min=1)
+    return torch.where(counted[:, None, None], loss, 0.0).sum() / (_share_of(counted) * side**2)

@@ -66,7 +66,7 @@ class Training(Document):
     epochs: Positive = 24
     """Passes over the training images."""
     batch_size: Positive = 4
-    """Images a step in each process."""
+    """Images a step, which several processes share."""
     warmup_epochs: Annotated[float, Field(ge=0, le=MOST_EPOCHS)] = 1.0
     """Epochs in which the rate rises to its peak."""
     ema: bool = True

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from hypothesis import strategies as st
 
+from experiments.fuzz.documents import aliases
 from experiments.fuzz.hostile import OUTSIDE, as_json, as_yaml, damaged, hostile, mutated
 from experiments.fuzz.judge import Case, Kind, command
 from experiments.fuzz.pictures import picture
@@ -113,7 +114,11 @@ def _yolo(draw: st.DrawFn) -> Case:
         else [str(rows)[:5000]]
     )
     case = {f"images/{part}/{n}.png": picture() for part in ("train", "val") for n in range(2)}
-    case["data.yaml"] = draw(damaged(as_yaml(draw(mutated(dict(_YAML))))))
+    description = as_yaml(draw(mutated(dict(_YAML))))
+    if draw(st.integers(0, 9)) == 0:
+        key = draw(st.sampled_from([b"names", b"val", b"train", b"path", b"kpt_shape", b"x"]))
+        description = aliases() + b"\n" + description + b"\n" + key + b": *a8\n"
+    case["data.yaml"] = draw(damaged(description))
     case["labels/train/0.txt"] = draw(damaged("\n".join(lines).encode(errors="replace")))
     case["labels/val/0.txt"] = b"0 0.5 0.5 0.2 0.2\n"
     case["list.txt"] = draw(

@@ -33,6 +33,7 @@ __all__ = [
     "MOST_PARAMETERS",
     "MOST_PIXELS",
     "MOST_PROPOSALS",
+    "MOST_RECORDS",
     "MOST_ROWS",
     "MOST_SEED",
     "MOST_SETTING",
@@ -40,6 +41,7 @@ __all__ = [
     "MOST_TENSORS",
     "MOST_VALUES",
     "check_inflated",
+    "check_table",
     "load_yaml",
 ]
 
@@ -121,6 +123,9 @@ MOST_PIXELS = 2**28
 MOST_COORDINATE = 1e5
 """A coordinate of a box or of a polygon, in pixels: above any real picture, below what exhausts a memory."""
 
+MOST_RECORDS = 10**6
+"""Rows of a table, unless its file has as many bytes."""
+
 _DEEPEST = 100
 """Lists and mappings inside of each other."""
 
@@ -135,9 +140,25 @@ def check_inflated(entries: Iterable[zipfile.ZipInfo], size: int) -> None:
         raise ValueError(f"its {size} bytes would become {stated}, more than is unpacked")
 
 
-def load_yaml(text: str) -> Any:
-    """Parse YAML into plain values. Raises `ValueError` in one line, also for aliases that multiply."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if len(text) > _LONG else yaml.SafeLoader
+def check_table(rows: int, stated: int, size: int) -> None:
+    """Check what a table in a file of `size` bytes says it has: rows, and bytes once it is unpacked.
+
+    Raises `ValueError`.
+    """
+    if rows > max(MOST_RECORDS, size):
+        raise ValueError(f"its {size} bytes would become {rows} rows, more than is unpacked")
+    if stated > max(MOST_INFLATED, 10 * size):
+        raise ValueError(f"its {size} bytes would become {stated}, more than is unpacked")
+
+
+def load_yaml(text: str, *, as_text: bool = False) -> Any:
+    """Parse YAML into plain values, or leave every scalar as the text that is written.
+
+    Raises `ValueError` in one line, also for aliases that multiply.
+    """
+    loader: Any = yaml.BaseLoader if as_text else yaml.SafeLoader
+    if len(text) > _LONG:
+        loader = getattr(yaml, f"C{loader.__name__}", loader)
     try:
         tree = yaml.load(text, Loader=loader)
         if _values(tree, 0, {}) > MOST_VALUES:

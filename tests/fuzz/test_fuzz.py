@@ -30,7 +30,7 @@ def _copy(folder: Path) -> object:
 
 
 def _print(folder: Path) -> None:
-    print((folder / "../../outside/secret.png").read_text())
+    print((folder / "../../outside/secret.png").read_text(errors="replace"))
 
 
 def _take(folder: Path) -> object:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 from studies import config, space
 
 from nars.errors import SpecError, UsageError
 from nars.foreign import limits
-from nars.foreign.limits import check_inflated, load_yaml
+from nars.foreign.limits import check_inflated, check_table, load_yaml
 from nars.runs.budget import Budget
 from nars.spec import Architecture, Recipe
 
@@ -38,6 +39,7 @@ def test_the_limits_are_these() -> None:
         "MOST_PARAMETERS": 2**29,
         "MOST_PIXELS": 2**28,
         "MOST_PROPOSALS": 10**5,
+        "MOST_RECORDS": 10**6,
         "MOST_ROWS": 256,
         "MOST_SEED": 2**32 - 1,
         "MOST_SETTING": 1e6,
@@ -45,6 +47,27 @@ def test_the_limits_are_these() -> None:
         "MOST_TENSORS": 2**34,
         "MOST_VALUES": 10**6,
     }
+
+
+def test_every_limit_is_kept_somewhere() -> None:
+    root = Path(limits.__file__).parents[2]
+    source = "".join(
+        file.read_text()
+        for package in ("nars", "detector")
+        for file in (root / package).rglob("*.py")
+        if file != Path(limits.__file__)
+    )
+    inside = Path(limits.__file__).read_text()
+    for name in limits.__all__:
+        assert name in source or inside.count(name) > 2, f"{name} is kept nowhere"
+
+
+def test_a_table_may_not_grow_without_measure() -> None:
+    check_table(10**6, 2**30, 100)
+    check_table(2 * 10**6, 0, 10**7)
+    for rows, stated in ((10**6 + 1, 0), (1, 2**31)):
+        with pytest.raises(ValueError, match="more than is unpacked"):
+            check_table(rows, stated, 1000)
 
 
 def test_aliases_that_multiply_are_refused() -> None:
