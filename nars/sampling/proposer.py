@@ -135,7 +135,8 @@ class Proposer:
         # Under Hyperband a study shows one bracket; what others have tried is not repeated either.
         known = trials if len(trials) > trial.number else all_trials(study)
         exclusions = self.history.exclusions([other for other in known if other.number != trial.number])
-        row = self._next(self._batch_of(study, seen, labelled, exclusions), seen, exclusions)
+        batch, turn = self._batch_of(study, seen, labelled, exclusions)
+        row = self._next(batch, turn, seen.place, exclusions)
         genotype = genotypes.to_genotypes(self.domain, row[None])[0]
         if len(labelled) >= 2:
             fixed = trial.system_attrs.get("fixed_params", {})  # an enqueued trial keeps its values
@@ -145,19 +146,26 @@ class Proposer:
 
     def _batch_of(
         self, study: Study, seen: Evidence, labelled: Sequence[FrozenTrial], exclusions: Exclusions
-    ) -> Matrix:
-        """The candidates [n, d] of a round, the most valuable first."""
+    ) -> tuple[Matrix, int]:
+        """The candidates [n, d] of a round, the most valuable first, and the number of the one to propose.
+
+        Workers that start together do not see each other's proposals, so each begins at its own number.
+        """
         if self._is_first(seen):
-            return self.first_candidates
+            return self.first_candidates, seen.place
         if len(labelled) < 2 or seen.place < self.rounds.first_batch:  # many failed, or many run
-            return self.first_candidates[:0] if seen.alone else self.later_candidates
+            return (self.first_candidates[:0], 0) if seen.alone else (self.later_candidates, seen.place - 1)
         key = _round_key(study, seen.known, labelled)
-        if self._batch is not None and self._batch[0] == key:
-            left = seen.alone or exclusions.are_new(self._batch[1]).sum() > seen.turn
-            if left:
-                return self._batch[1]
-        self._batch = key, self._choose(study, seen, labelled)
-        return self._batch[1]
+        last = self._batch  # another thread may replace it
+        if last is not None and last[0] == key:
+            if seen.alone:
+                return last[1], seen.turn
+            new = last[1][exclusions.are_new(last[1])]
+            if len(new) > seen.turn:
+                return new, seen.turn
+        batch = self._choose(study, seen, labelled)
+        self._batch = key, batch
+        return (batch if seen.alone else batch[exclusions.are_new(batch)]), seen.turn
 
     def _is_first(self, seen: Evidence) -> bool:
         """Whether a proposal is of the first batch; beside others, only if something chose that batch."""
@@ -165,20 +173,12 @@ class Proposer:
         chosen = bool(strategy.first) or strategy.knowledge is not None
         return seen.place < self.rounds.first_batch and (seen.alone or chosen)
 
-    def _next(self, batch: Matrix, seen: Evidence, exclusions: Exclusions) -> NDArray[np.float64]:
-        """The candidate of a batch whose turn it is, or the first after it that is new; else a random one.
-
-        Workers that start together do not see each other's proposals, so each begins at its own number.
-        """
-        turn = seen.turn
-        if self._is_first(seen):
-            turn = seen.place
-        elif not seen.alone:
-            batch = batch[exclusions.are_new(batch)]
+    def _next(self, batch: Matrix, turn: int, place: int, exclusions: Exclusions) -> NDArray[np.float64]:
+        """The candidate of a batch whose turn it is, or the first after it that is new; else a random one."""
         turn %= max(len(batch), 1)
         row = exclusions.first_new(np.concatenate([batch[turn:], batch[:turn]]))
         if row is None:
-            pool = self._reservoir.draw(_POOL, np.random.default_rng([self.settings.seed, seen.place]))
+            pool = self._reservoir.draw(_POOL, np.random.default_rng([self.settings.seed, place]))
             row = exclusions.first_new(pool)
             row = pool[0] if row is None else row  # everything was tried: once more, then
         return row
