@@ -3,8 +3,8 @@
     python -m experiments.faults [--rounds 10] [--workers 4] [--budget 24] [--seed 0] [--storage URL]
 
 In each round a search with stub trainings of a second or two loses random workers to SIGKILL; in every fifth
-round all of its processes are killed at once, in every tenth the one that started the others. The same command
-then continues it until the budget is spent. Then its study is checked:
+round all of its processes are killed at once, in every tenth the one that started the others. The same
+command then continues it until the budget is spent. Then its study is checked:
 
 - Is every trial that was finished before a kill still there, unchanged?
 - Was any genotype trained to the end twice, or any trial repeated twice?
@@ -173,7 +173,7 @@ def _start(command: list[str]) -> psutil.Popen:
 
 
 def _kill(process: psutil.Popen, rng: np.random.Generator, victims: str) -> bool:
-    """Kill ``one`` worker at random, the ``head`` of the search, or ``all``; False if there is no worker yet."""
+    """Kill ``one`` worker at random, the ``head`` of the search, or ``all``; False if no worker is there."""
     workers = [child for child in process.children(recursive=True) if "worker" in child.cmdline()]
     if not workers:
         return False

@@ -64,7 +64,7 @@ def run_and_kill(command: list[str], seconds: float) -> bool:
 
 
 def finished(folder: Path, storage: str | None = None) -> dict[int, tuple[Any, ...]]:
-    """State, values and genotype of every finished trial, by number; in a journal unless `storage` is given."""
+    """State, values and genotype of every finished trial, by number; `storage` is that of the search."""
     if storage is None and not (folder / "study.journal").exists():
         return {}
     trials = open_run(folder, storage).study().get_trials(deepcopy=False)

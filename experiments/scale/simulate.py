@@ -3,11 +3,11 @@
     python -m experiments.scale.simulate [--minutes .6 10 60] [--workers 1 16 100 1000] [--trials 20000]
 
 Workers ask, wait for the duration of a training, and tell, on a simulated clock. Proposals are made one after
-the other, as workers of a search make them: one that asks waits for those who asked before it, so that no two
-train the same candidate. Each takes what `measure` found at that number of trials, interpolated, and so does
-the storage, which a journal serves one process at a time and PostgreSQL as many as wanted. Durations are
-those of the trainings in `experiments/joint_table`, scaled to a mean. Rows with ``server`` simulate one
-process that makes all proposals, so that those between two results share a fit.
+the other, as workers of a search make them: one that asks waits for those who asked before it, but at most
+half a minute, so that no two train the same candidate. Each takes what `measure` found at that number of
+trials, interpolated, and so does the storage, which a journal serves one process at a time and PostgreSQL as
+many as wanted. Durations are those of the trainings in `experiments/joint_table`, scaled to a mean. Rows with
+``server`` simulate one process that makes all proposals, so that those between two results share a fit.
 
 Costs a minute. Writes utilization.csv (one row for each storage, mean duration and number of workers) and
 utilization.png. Utilization is the share of their time in which workers train.
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ import numpy as np
 import pandas as pd
 
 from experiments.scale.measure import COSTS
+from nars.searching.wrappers import PATIENCE_SECONDS
 
 __all__ = ["Costs", "Simulated", "simulate"]
 
@@ -76,35 +78,30 @@ class Simulated:
 
 def simulate(costs: Costs, durations: np.ndarray, workers: int, trials: int, *, server: bool) -> Simulated:
     """Let `workers` train `trials` candidates with `durations` [n], drawn in order, on a simulated clock."""
-    events = [
-        (0.0, worker, False) for worker in range(workers)
-    ]  # time, worker, whether it has a score to tell
-    proposer_free = storage_free = trained = stored = 0.0
-    seen = np.zeros(workers, int)  # trials told when a worker asked last
-    asked = told = fitted = 0
-    now = 0.0
-    while events:
-        now, worker, has_score = heapq.heappop(events)
+    waiting = deque((0.0, worker) for worker in range(workers))  # since when, who
+    training: list[tuple[float, int]] = []
+    seen = np.zeros(workers + 1, int)  # trials told when a worker, or the server at last, read them
+    clock = storage_free = stored = 0.0  # the clock is that of the queue of proposals
+    told, fitted = 0, -1
+    for duration in durations[:trials]:
+        while training and (training[0][0] <= clock or not waiting):
+            done, worker = heapq.heappop(training)
+            clock, told = max(clock, done) if not waiting else clock, told + 1
+            waiting.append((done, worker))
+        since, worker = waiting.popleft()
         propose, again, write, news = costs.at(told)
-        if has_score:
-            told += 1
-        if asked == trials:
-            continue
-        began = max(now, proposer_free)
-        is_known = server and fitted == told
-        reading = news * (told - (fitted if server else seen[worker]))
-        thinking = (again if is_known else propose) + reading
-        seen[worker], fitted = told, told
-        writing = max(began + thinking, storage_free) if costs.serial else began + thinking
-        ready = writing + write
-        storage_free = ready if costs.serial else storage_free
-        # Others may think as soon as the parameters are written, which is most of what is written.
-        proposer_free = ready
-        stored += ready - began - thinking + reading
-        trained += durations[asked]
-        heapq.heappush(events, (ready + durations[asked], worker, True))
-        asked += 1
-    return Simulated(workers, now / 3600, trained / (workers * now), trials / now, stored / trials)
+        reader = workers if server else worker
+        reading, seen[reader] = news * (told - seen[reader]), told
+        began = clock if server else min(clock, since + PATIENCE_SECONDS)
+        thought = began + reading + (again if server and fitted == told else propose)
+        ready = (max(thought, storage_free) if costs.serial else thought) + write
+        storage_free, fitted = ready, told
+        stored += ready - thought + reading
+        clock = max(clock, ready) if began == clock else clock  # else nobody waits for it
+        heapq.heappush(training, (ready + duration, worker))
+    end = max(training)[0]
+    trained = float(durations[:trials].sum())
+    return Simulated(workers, end / 3600, trained / (workers * end), trials / end, stored / trials)
 
 
 def _rows(options: argparse.Namespace) -> Iterator[dict[str, object]]:
