@@ -157,9 +157,10 @@ def load_yaml(text: str, *, as_text: bool = False) -> Any:
     Raises `ValueError` in one line, also for aliases that multiply.
     """
     loader: Any = yaml.BaseLoader if as_text else yaml.SafeLoader
-    if len(text) > _LONG:
-        loader = getattr(yaml, f"C{loader.__name__}", loader)
     try:
+        if len(text) > _LONG:
+            loader = getattr(yaml, f"C{loader.__name__}", loader)
+            _check_depth(text, loader)
         tree = yaml.load(text, Loader=loader)
         if _values(tree, 0, {}) > MOST_VALUES:
             raise ValueError(f"has more than {MOST_VALUES} values once its aliases are followed")
@@ -168,6 +169,18 @@ def load_yaml(text: str, *, as_text: bool = False) -> Any:
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(" ".join(str(error).split())[:300]) from None
     return tree
+
+
+def _check_depth(text: str, loader: Any) -> None:
+    """Raise `ValueError` for lists on which the parser in C, which calls itself, would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEEPEST:
+            raise ValueError("its lists are nested too deeply")
 
 
 def _values(node: Any, depth: int, known: dict[int, int]) -> int:

@@ -52,8 +52,7 @@ DAMAGE = (
     AttributeError,
     OverflowError,
     MemoryError,
-    RecursionError,
-    NotImplementedError,
+    RuntimeError,  # libavif's; `RecursionError` and `NotImplementedError` are such
     struct.error,
     zlib.error,
     Image.DecompressionBombError,

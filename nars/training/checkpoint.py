@@ -11,6 +11,7 @@ import torch
 
 from nars import parallel
 from nars.errors import RunError, WeightsError
+from nars.foreign.limits import MOST_NUMBER
 from nars.tensors import read_tensors, write_tensors
 
 __all__ = ["Stateful", "restore", "save"]
@@ -112,6 +113,8 @@ def _plain(entry: Any) -> dict[str, Any]:
     numbers += [number for value in entry.values() if isinstance(value, dict) for number in value.values()]
     if not all(number is None or isinstance(number, int | float) for number in numbers):
         raise TypeError
+    if any(isinstance(number, int) and abs(number) > MOST_NUMBER for number in numbers):
+        raise OverflowError
     return dict(entry)
 
 

@@ -120,6 +120,7 @@ def test_train_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     # The same command again finds nothing left to do.
     assert main([*command, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
+    assert [(part["part"], part["boxes"] > 0) for part in again["parts"]] == [("train", True), ("val", True)]
     assert again["epochs"] == 2
 
     arguments = ["out/weights/last.pt", "--data", "squares", "-o", "measured", "--latency", "--json"]

@@ -87,6 +87,15 @@ def test_other_yaml_is_refused_in_one_line(text: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize(
+    "text", ["[" * 70_000 + "]" * 70_000, "- " * 70_000 + "a", "{a: " * 40_000, "? " * 70_000]
+)
+def test_long_yaml_that_is_nested_deeply_is_refused(text: str, as_text: bool) -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        load_yaml(text, as_text=as_text)
+
+
 def test_an_archive_may_not_inflate_without_measure() -> None:
     entry = zipfile.ZipInfo("a")
     entry.file_size = 2**31
