@@ -10,7 +10,8 @@ many as wanted. Durations are those of the trainings in `experiments/joint_table
 ``server`` simulate one process that makes all proposals, so that those between two results share a fit.
 
 Costs a minute. Writes utilization.csv (one row for each storage, mean duration and number of workers) and
-utilization.png. Utilization is the share of their time in which workers train.
+utilization.png. Utilization is the share of their time in which workers train, until the last training
+begins.
 """
 
 from __future__ import annotations
@@ -68,12 +69,13 @@ class Simulated:
 
     workers: int
     hours: float
+    """Until the last training begins."""
     utilization: float
     """Share of the workers' time that they train."""
     proposals: float
     """Proposals a second."""
-    storage: float
-    """Seconds of storage for a trial, with the time that others wait in front of it."""
+    stored: float
+    """Seconds of storage for a trial, with the time in which it waits for others."""
 
 
 def simulate(costs: Costs, durations: np.ndarray, workers: int, trials: int, *, server: bool) -> Simulated:
@@ -82,7 +84,7 @@ def simulate(costs: Costs, durations: np.ndarray, workers: int, trials: int, *, 
     training: list[tuple[float, int]] = []
     seen = np.zeros(workers + 1, int)  # trials told when a worker, or the server at last, read them
     clock = storage_free = stored = 0.0  # the clock is that of the queue of proposals
-    told, fitted = 0, -1
+    told, fitted, begun = 0, -1, []
     for duration in durations[:trials]:
         while training and (training[0][0] <= clock or not waiting):
             done, worker = heapq.heappop(training)
@@ -99,8 +101,9 @@ def simulate(costs: Costs, durations: np.ndarray, workers: int, trials: int, *, 
         stored += ready - thought + reading
         clock = max(clock, ready) if began == clock else clock  # else nobody waits for it
         heapq.heappush(training, (ready + duration, worker))
-    end = max(training)[0]
-    trained = float(durations[:trials].sum())
+        begun.append(ready)
+    end = max(begun)  # when the last training begins; after that workers run out of work
+    trained = float(np.minimum(durations[:trials], end - np.array(begun)).sum())
     return Simulated(workers, end / 3600, trained / (workers * end), trials / end, stored / trials)
 
 
