@@ -32,7 +32,7 @@ __all__ = [
 Fit = Literal["crop", "squash", "letterbox"]
 """Ways in which a picture becomes a square; see `square`."""
 
-READERS = min(8, os.cpu_count() or 1)
+READERS = min(16, os.cpu_count() or 1)
 """Threads that decode; Pillow releases Python's lock meanwhile."""
 
 _STRIP = 2**20
