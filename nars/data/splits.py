@@ -89,8 +89,12 @@ class DiskSplit(Split):
     of its batch and logged.
     """
 
-    def __init__(self, pictures: Sequence[Picture], *, side: int, drop_bad: bool = False) -> None:
+    def __init__(
+        self, pictures: Sequence[Picture], *, side: int, drop_bad: bool = False, readers: int = READERS
+    ) -> None:
+        """`readers` is the number of threads."""
         self.pictures = pictures
+        self.readers = readers
         self.size = ImageSize(side, 3)
         self.labels = torch.tensor([picture.label for picture in pictures], dtype=torch.int64)
         self.drop_bad = drop_bad
@@ -103,7 +107,7 @@ class DiskSplit(Split):
         groups: Sequence[Tensor],
         crops: Sequence[Tensor] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        pool = ThreadPoolExecutor(READERS)
+        pool = ThreadPoolExecutor(self.readers)
         pending: deque[tuple[list[int], list[Future[Tensor | DataError]]]] = deque()
         waiting, any_good = _with_boxes(groups, crops), False
         try:
