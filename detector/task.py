@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +11,7 @@ import torch
 from detector.data.check import usable
 from detector.data.fingerprint import earlier_fingerprint, fingerprint
 from detector.data.records import CocoData
+from detector.evaluation.interval import ap_interval
 from detector.evaluation.timing import time_detector
 from detector.model.cost import count_parts
 from detector.model.detector import Detector
@@ -20,6 +21,7 @@ from detector.space.conversion import of_classifiers
 from detector.space.from_parent import FROZEN, image_side, space_of
 from detector.space.planned import plan_candidate
 from detector.space.reference import DetectorReference, reference_candidate, reference_of
+from detector.space.remarks import remarks
 from detector.space.space import DetectorSpace
 from detector.training.hyperparameters import Training
 from detector.training.loop import Outputs, train
@@ -154,11 +156,16 @@ class Detection(Task):
         recipe = dict(space.recipe)
         if self.source == _SCENES and "flip" in recipe:
             recipe["flip"] = 0.0
-        if self.parent is not None and space.name == spaces.DEFAULT and recipe.get("freeze") == 0:
+        is_own = self.parent is not None and space.name == spaces.DEFAULT and bool(space.recipe_names)
+        if is_own and recipe.get("freeze") == 0:
             recipe["freeze"] = FROZEN
         if recipe != space.recipe:
             space = space.replace(recipe=recipe)
         return space.segmenting(mask)
+
+    def remarks(self, space: SearchSpace) -> Sequence[str]:
+        assert isinstance(space, DetectorSpace), space
+        return remarks(space, self.data)
 
     def latency(self, candidate: Trainable) -> Latency:
         """Time the whole detector, with fresh weights, on the first training image."""
@@ -201,12 +208,17 @@ class Detection(Task):
         trained = train(model, self.data, training, device=self.device, seed=seed, outputs=outputs)
         curve = tuple((epoch.fraction, epoch.score) for epoch in map(_progress, trained.history))
 
+        numbers = trained.evaluation.numbers()
+        metrics = {name: value for name, value in numbers.items() if value is not None}
+
         def write(path: Path) -> None:
-            numbers = trained.evaluation.numbers()
-            metrics = {name: value for name, value in numbers.items() if value is not None}
             save_detector(path, trained.model, self.data.classes, metrics, self.source)
 
-        return Outcome(curve[-1][1], len(curve), curve, trained.history[-1].seconds, write=write)
+        seconds = trained.history[-1].seconds
+        interval = ap_interval(self.data, trained.evaluation)
+        return Outcome(
+            curve[-1][1], len(curve), curve, seconds, write=write, metrics=metrics, interval=interval
+        )
 
 
 def _detector(candidate: Trainable) -> DetectorCandidate:

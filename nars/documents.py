@@ -12,13 +12,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from nars.errors import SpecError, closest
-from nars.foreign.limits import load_yaml
+from nars.foreign.limits import MOST_DOCUMENT, load_yaml
 from nars.foreign.paths import read_bytes
 
 __all__ = ["SCHEMA", "Document", "Frozen", "kind_of", "read_text", "read_yaml"]
-
-_MOST_BYTES = 2**26
-"""Bytes of the largest document."""
 
 _MOST_SHOWN = 80
 """Characters of a wrong value that a message shows."""
@@ -108,7 +105,7 @@ def kind_of(text: str, source: str) -> Any:
 def read_text(path: str | Path) -> str:
     """The text of a UTF-8 file. Raises `SpecError`."""
     try:
-        text = read_bytes(path, _MOST_BYTES).decode()
+        text = read_bytes(path, MOST_DOCUMENT).decode()
         return text.replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"

@@ -93,8 +93,11 @@ class TrialMemoryError(TrialError):
     pass
 
 
-def closest(word: str, valid: Iterable[str]) -> str:
-    """A clause for an error message: the valid word nearest to `word`, or all valid words."""
+def closest(word: str, valid: Iterable[str], most: int | None = None) -> str:
+    """A clause for an error message: the valid word nearest to `word`, or (at `most` so many) valid words."""
     names = sorted(valid)
     match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"did you mean {match[0]!r}?" if match else f"valid: {', '.join(names)}"
+    if match:
+        return f"did you mean {match[0]!r}?"
+    rest = [] if most is None or len(names) <= most else [f"... ({len(names)} in all)"]
+    return f"valid: {', '.join([*names[:most], *rest])}"

@@ -20,6 +20,7 @@ __all__ = [
     "class_names",
     "code_version_of",
     "config_text",
+    "data_description",
     "foretold_samples",
     "foretold_seconds",
     "latency_samples",
@@ -29,6 +30,7 @@ __all__ = [
     "write_class_names",
     "write_code_version",
     "write_config_text",
+    "write_data_description",
     "write_foretold_samples",
     "write_latency_samples",
     "write_reference_record",
@@ -47,6 +49,9 @@ _CLASSES = "classes"
 
 _CODE = "code"
 """Version of nars, with a digest of its sources, that started or continued it last."""
+
+_DATA = "data"
+"""A line about its data, for workers that have others."""
 
 _LATENCY_SAMPLES = "latency_samples"
 """Genotype rows and seconds that its latency model learns from."""
@@ -105,6 +110,17 @@ def class_names(study: Study) -> list[str] | None:
 def write_class_names(study: Study, names: Sequence[str]) -> None:
     """Store the names of the classes in a study."""
     study.set_user_attr(_CLASSES, list(names))
+
+
+def data_description(study: Study) -> str | None:
+    """Return a line about the data of a search; None if it was not written."""
+    line: str | None = study.user_attrs.get(_DATA)
+    return line
+
+
+def write_data_description(study: Study, line: str) -> None:
+    """Store a line about the data of a search."""
+    study.set_user_attr(_DATA, line)
 
 
 def code_version_of(study: Study) -> str | None:

@@ -28,13 +28,10 @@ from torch import Tensor
 
 from nars.errors import WeightsError
 from nars.files import write_whole
-from nars.foreign.limits import MOST_INFLATED, check_inflated
+from nars.foreign.limits import MOST_INFLATED, MOST_TENSORS, check_inflated
 from nars.foreign.paths import read_bytes
 
 __all__ = ["FileFormat", "damage_named", "fingerprint", "format_of", "read_tensors", "write_tensors"]
-
-_MOST_BYTES = 2**34
-"""Bytes of the largest file of tensors."""
 
 _SAFETENSORS = ".safetensors"
 """Files with this suffix are read and written as safetensors, all others by PyTorch."""
@@ -55,7 +52,7 @@ def read_tensors(path: str | Path) -> Any:
     """
     path = Path(path)
     try:
-        data = read_bytes(path, _MOST_BYTES)
+        data = read_bytes(path, MOST_TENSORS)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
     if path.suffix == _SAFETENSORS:

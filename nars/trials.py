@@ -7,16 +7,18 @@ spells their keys; all other code reads and writes a `Record`. `nars.studies` is
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
 import numpy as np
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import TypeAdapter, ValidationError
 
 from nars.errors import RunError
+from nars.foreign.limits import MOST_NUMBER
 from nars.internals import set_trial_attribute
 
 __all__ = [
@@ -119,6 +121,8 @@ class Record:
     """Scores measured during the training."""
     estimate: tuple[float, ...] | None = None
     """Objective values that a training stopped early would have reached."""
+    interval: tuple[float, float] | None = None
+    """Ends of the 95 % interval of the score over the choice of val images."""
     artifact_weights: Artifact | None = None
     """The weights of the finished training."""
     artifact_checkpoint: Artifact | None = None
@@ -139,8 +143,9 @@ class Record:
         written = {key: attributes[key] for key in _KEYS if key in attributes}
         if "curve" in written:
             written["curve"] = [(fraction, score) for fraction, score in written["curve"]]
-        if "estimate" in written:
-            written["estimate"] = tuple(written["estimate"])
+        for key in ("estimate", "interval"):
+            if key in written:
+                written[key] = tuple(written[key])
         for key in _ARTIFACTS & written.keys():
             written[key] = Artifact.of(written[key])
         measured = {key: value for key, value in attributes.items() if key not in _KEYS}
@@ -153,8 +158,9 @@ class Record:
         attributes = {key: value for key, value in values.items() if value is not None}
         if self.curve is not None:
             attributes["curve"] = [[fraction, score] for fraction, score in self.curve]
-        if self.estimate is not None:
-            attributes["estimate"] = list(self.estimate)
+        for key, ends in (("estimate", self.estimate), ("interval", self.interval)):
+            if ends is not None:
+                attributes[key] = list(ends)
         for key in _ARTIFACTS & attributes.keys():
             attributes[key] = asdict(attributes[key])
         if self.confusion is not None:
@@ -172,15 +178,15 @@ _ARTIFACTS = {f"{_ARTIFACT}weights", f"{_ARTIFACT}checkpoint"}
 _ADAPTER = TypeAdapter(Record)
 """Checks the types of a record's fields."""
 
-_MOST = 2**53
-"""Largest magnitude of a number in a record."""
 
-
-def check(trial: FrozenTrial) -> None:
+def check(trial: FrozenTrial, objectives: int, dimensions: Iterable[str] = ()) -> None:
     """Raise `RunError` that names the first attribute of a trial that is not as `write` wrote it.
 
-    Whoever opens a study of others calls it for each trial; a `Record` itself is not checked.
+    Whoever opens a study of others calls it for each trial, with the number of objectives and the names of
+    the space's dimensions; a `Record` itself is not checked.
     """
+    _check_own_fields(trial, objectives)
+    _check_params(trial, dimensions)
     attributes = trial.user_attrs
     fields = {key: attributes[key] for key in _KEYS if key in attributes and key != "void"}
     costs = {key: attributes[key] for key in (*_COSTS, *SCORES) if key in attributes}
@@ -195,11 +201,48 @@ def check(trial: FrozenTrial) -> None:
         raise RunError(f"trial {trial.number}: {wrong} has a number that is not finite, or too large")
 
 
+def _check_own_fields(trial: FrozenTrial, objectives: int) -> None:
+    """Raise `RunError` for fields of Optuna's that have other types than it writes."""
+    values = trial.values
+    right = isinstance(values, list) and len(values) == objectives and all(map(_is_number, values))
+    if not right and (values is not None or trial.state == TrialState.COMPLETE):
+        raise RunError(f"trial {trial.number}: values is damaged: expected {objectives} numbers")
+    for name, mapping in (
+        ("user_attrs", trial.user_attrs),
+        ("system_attrs", trial.system_attrs),
+        ("params", trial.params),
+    ):
+        if not isinstance(mapping, dict):
+            raise RunError(f"trial {trial.number}: {name} is damaged: expected names and values")
+    reported = trial.intermediate_values
+    if not all(type(step) is int and _is_number(value) for step, value in reported.items()):
+        raise RunError(f"trial {trial.number}: intermediate_values is damaged: expected steps and scores")
+
+
+def _check_params(trial: FrozenTrial, dimensions: Iterable[str]) -> None:
+    """Raise `RunError` for a candidate that is not whole, or outside of its ranges."""
+    if trial.params and trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+        missing = next((name for name in dimensions if name not in trial.params), None)
+        if missing is not None:
+            raise RunError(f"trial {trial.number}: params.{missing} is missing, so the study is damaged")
+    for name, value in trial.params.items():
+        range_of = trial.distributions[name]
+        if isinstance(range_of, IntDistribution | FloatDistribution) and not (
+            _is_number(value) and range_of.low <= value <= range_of.high
+        ):
+            raise RunError(f"trial {trial.number}: params.{name[:80]} is damaged: it is outside of its range")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that a float holds."""
+    return isinstance(value, float) or (type(value) is int and abs(value) <= MOST_NUMBER)
+
+
 def _is_in_range(value: Any) -> bool:
     """Whether every number in a value is finite and of a usual size."""
     if isinstance(value, dict | list):
         return all(map(_is_in_range, value.values() if isinstance(value, dict) else value))
-    return not isinstance(value, int | float) or abs(value) <= _MOST
+    return not isinstance(value, int | float) or abs(value) <= MOST_NUMBER
 
 
 def write(study: Study, trial: FrozenTrial | Trial, record: Record) -> None:

@@ -181,3 +181,13 @@ def complete(study: Study) -> list[FrozenTrial]:
 def path(study: Study) -> list[tuple[Any, ...]]:
     """Return genotype, seed and outcome of every trial that cost budget, in order."""
     return [(dict(trial.params), Record.of(trial).seed, trial.state, trial.values) for trial in trials(study)]
+
+
+def hook_at(when: int, raised: BaseException, epoch: int = 1) -> Callable[[int, int], None]:
+    """Make a hook that raises before this epoch of training `when`; both are counted from 0."""
+
+    def hook(nth: int, at: int) -> None:
+        if (nth, at) == (when, epoch):
+            raise raised
+
+    return hook

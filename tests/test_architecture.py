@@ -20,9 +20,10 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "nars": [
         "errors internals",
-        "trials foreign",
+        "foreign",
+        "trials",
         "studies documents files device graphs",
-        "spec",
+        "spec parallel",
         "data space tensors artifacts",
         "training networks predictors",
         "parents deploy",
@@ -36,7 +37,7 @@ FLOORS = {
         "__main__",
     ],
     "detector": [
-        "data model distributed",
+        "data model",
         "weights evaluation",
         "assembly",
         "training deploy",

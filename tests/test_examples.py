@@ -56,22 +56,24 @@ def test_the_script_of_slurm_is_a_script() -> None:
     assert set(re.findall(r"--\w+", call)) <= options()
 
 
+def job_of(folder: Path, worker: str) -> dict[str, str]:
+    """The environment of a job in `folder`, with a `worker` for nars, and a scontrol that notes its call."""
+    for name, lines in (("nars", worker), ("scontrol", 'echo "$@" > requeued')):
+        (folder / name).write_text(f"#!/bin/bash\n{lines}\n")
+        (folder / name).chmod(0o755)
+    path = f"{folder}:/usr/bin:/bin"
+    return {"PATH": path, "NARS_DATABASE": "x", "NARS_STUDY": "y", "SLURM_JOB_ID": "7"}
+
+
 @pytest.mark.parametrize(
     ("ends", "code", "requeued"), [(0, 0, False), (2, 2, False), (75, 0, True), (143, 0, True)]
 )
 def test_the_script_of_slurm_queues_again_what_can_go_on(
     tmp_path: Path, ends: int, code: int, requeued: bool
 ) -> None:
-    for name, line in (("nars", f"exit {ends}"), ("scontrol", f'echo "$@" > {tmp_path}/requeued')):
-        (tmp_path / name).write_text(f"#!/bin/bash\n{line}\n")
-        (tmp_path / name).chmod(0o755)
-    environment = {
-        "PATH": f"{tmp_path}:/usr/bin:/bin",
-        "NARS_DATABASE": "x",
-        "NARS_STUDY": "y",
-        "SLURM_JOB_ID": "7",
-    }
-    done = subprocess.run(["bash", str(SCRIPT)], env=environment, check=False)
+    done = subprocess.run(
+        ["bash", str(SCRIPT)], env=job_of(tmp_path, f"exit {ends}"), cwd=tmp_path, check=False
+    )
     assert done.returncode == code
     assert (tmp_path / "requeued").exists() == requeued
 
@@ -79,16 +81,7 @@ def test_the_script_of_slurm_queues_again_what_can_go_on(
 def test_sigterm_reaches_the_worker(tmp_path: Path) -> None:
     """Slurm sends it to the script, which passes it on and queues the job again."""
     worker = "trap 'echo stopped > stopped; exit 143' TERM\necho up > up\nwhile true; do sleep 0.05; done"
-    for name, lines in (("nars", worker), ("scontrol", 'echo "$@" > requeued')):
-        (tmp_path / name).write_text(f"#!/bin/bash\n{lines}\n")
-        (tmp_path / name).chmod(0o755)
-    environment = {
-        "PATH": f"{tmp_path}:/usr/bin:/bin",
-        "NARS_DATABASE": "x",
-        "NARS_STUDY": "y",
-        "SLURM_JOB_ID": "7",
-    }
-    process = subprocess.Popen(["bash", str(SCRIPT)], env=environment, cwd=tmp_path)
+    process = subprocess.Popen(["bash", str(SCRIPT)], env=job_of(tmp_path, worker), cwd=tmp_path)
     try:
         while not (tmp_path / "up").exists():
             assert process.poll() is None

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from small_detector import SMALL
 
 from detector.data.masks import encode
 from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
@@ -25,13 +26,9 @@ PARTS = Parts(
         [Block(op="conv", channels=8, kernel=3, stride=2)],
         [Block(op="mbconv", channels=16, kernel=3, expansion=2, stride=2)],
     ],
-    rpn=[Block(op="mbconv", channels=16, kernel=3, expansion=2)],
-    box=[Block(op="mbconv", channels=24, kernel=3, expansion=2, stride=2)],
-    mask=[
-        Block(op="mbconv", channels=16, kernel=3, expansion=2, stride=2),
-        Block(op="mbconv", channels=16, kernel=3, expansion=2, stride=-2),
-        Block(op="mbconv", channels=8, kernel=3, expansion=2, stride=-2),
-    ],
+    rpn=SMALL.rpn,
+    box=SMALL.box,
+    mask=SMALL.mask,
 )
 SETTINGS = Settings(
     shortest=(48,),

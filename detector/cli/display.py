@@ -54,8 +54,10 @@ def _described(epoch: Epoch) -> str:
     return f"epoch {epoch.epoch}/{epoch.epochs}: {', '.join(parts)}"
 
 
-def show_scores(evaluation: Evaluation, remarks: Sequence[str] = ()) -> None:
-    """Print AP by class, the means, and what is to be known about them."""
+def show_scores(
+    evaluation: Evaluation, remarks: Sequence[str] = (), interval: tuple[float, float] | None = None
+) -> None:
+    """Print AP by class, the means, the interval of the main AP, and what is to be known about them."""
     kinds = {"box": evaluation.boxes} | ({"mask": evaluation.masks} if evaluation.masks else {})
     table = Table("class", *(f"{kind} AP" for kind in kinds))
     for name in evaluation.boxes.per_class:
@@ -64,6 +66,10 @@ def show_scores(evaluation: Evaluation, remarks: Sequence[str] = ()) -> None:
     console.print(table)
     for kind, scores in kinds.items():
         console.print(f"{kind} {_summary(scores)}")
+    if interval is not None:
+        console.print(
+            f"other images of this kind give an AP of {interval[0]:.4f} to {interval[1]:.4f} (95 %)"
+        )
     for remark in remarks:
         console.print(remark)
 

@@ -73,6 +73,7 @@ def evaluate_command(
     from detector.data.check import usable
     from detector.evaluation import coco_ap
     from detector.evaluation.figures import write_figures
+    from detector.evaluation.interval import ap_interval
     from detector.evaluation.remarks import remarks
     from detector.evaluation.renumbered import matched
     from detector.evaluation.timing import time_detector
@@ -92,6 +93,7 @@ def evaluate_command(
     renumbered = matched(model, saved.classes, records, str(weights))
     evaluation = coco_ap.evaluate(renumbered, records, split, device=torch_device, workers=workers, tool=tool)
     said = remarks(records.subset(split))
+    interval = ap_interval(records, evaluation, split)
     cost = count(model)
     speed = time_detector(model, records, split, torch_device) if latency else None
     if output is not None:
@@ -102,13 +104,14 @@ def evaluate_command(
             "params": cost.params,
             "macs_at": [cost.side, cost.longer],
             "latency": None if speed is None else speed.median,
+            "ap_interval": interval,
             "remarks": said,
             "per_class": dict(evaluation.main.per_class),
             "parts": [part.row() for part in records.parts],
         }
         click.echo(to_json(numbers))
         return
-    show_scores(evaluation, said)
+    show_scores(evaluation, said, interval)
     show_cost(cost, speed)
     if output is not None:
         click.echo(f"pictures and results.json: {output}")

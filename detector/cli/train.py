@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from detector.cli.options import DATA, drop_bad_option, workers_option
+from detector.cli.source import source_in, training_of
 from detector.model.settings import Settings
-from detector.space.candidate import DetectorCandidate
 from detector.training.hyperparameters import Training
 from nars.cli.commands import GroupedCommand
 from nars.cli.options.fields import given, options_of
@@ -30,12 +29,7 @@ from nars.cli.options.values import (
 if TYPE_CHECKING:
     from detector.training.loop import TrainedDetector
     from detector.weights.parents import DetectorParent
-    from detector.weights.saved import SavedDetector
     from nars.foreign.parts import Part
-    from nars.spec import Architecture, Recipe
-
-_SCENES = "digit-scenes"
-"""The data set that comes with nars. It is not mirrored unless asked: a mirrored digit is not a digit."""
 
 GROUPS = {
     "Data": ("data", "drop_bad", "also_from", "workers"),
@@ -150,21 +144,20 @@ def train_command(
     """
     if weights is not None and init != "none":
         raise click.UsageError("--init inherits what fits and --weights loads a file: give one of the two")
-    source = _source(arch)  # a mistake is answered before torch is imported
+    source = source_in(arch)  # a mistake is answered before torch is imported
     data_name = data_to_use(data, source.data, arch)
-    training, unused = _training(recipe, source.recipe, data_name, given(Training, fields))
+    training, unused = training_of(recipe, source.recipe, data_name, given(Training, fields))
 
-    from detector import distributed
     from detector.cli.display import logging_to_stderr, progress
     from detector.data.check import usable
     from detector.evaluation.remarks import remarks
-    from detector.space.planned import plan_candidate
+    from detector.space.planned import planned_for
     from detector.training import loop
-    from detector.training.plan import plan
     from detector.training.start import started
+    from nars import parallel
 
-    with distributed.joined(device) as torch_device:
-        first = distributed.is_first()
+    with parallel.joined(device) as torch_device:
+        first = parallel.is_first()
         quiet = as_json or not first
         with logging_to_stderr(quiet=quiet):
             parent = _parent(init)
@@ -173,27 +166,15 @@ def train_command(
             say_parts(records.parts, quiet=quiet)
             settings = given(Settings, fields)
             fit = None if anchors is None else anchors == "auto"
-            detector = source.detector
-            if isinstance(detector, DetectorCandidate):
-                planned = plan_candidate(
-                    detector,
-                    records,
-                    torch_device,
-                    weights=weights,
-                    parent=parent,
-                    settings=settings,
-                    fit_anchors=fit,
-                )
-            else:
-                planned = plan(
-                    detector,
-                    records,
-                    torch_device,
-                    weights=weights,
-                    parent=parent,
-                    settings=settings,
-                    fit_anchors=fit,
-                )
+            planned = planned_for(
+                source.detector,
+                records,
+                torch_device,
+                weights=weights,
+                parent=parent,
+                settings=settings,
+                fit_anchors=fit,
+            )
             model = started(planned, records, torch_device, seed)
             if unused and not quiet:
                 click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)
@@ -233,43 +214,6 @@ def _show(
     click.echo(f"best epoch {best.epoch}: AP {best.ap:.4f}: written to {weights}")
 
 
-@dataclass(frozen=True)
-class _Source:
-    """The content of ARCH."""
-
-    detector: Architecture | DetectorCandidate | SavedDetector | str
-    """The first argument of `plan`; a name is that of a published detector."""
-    recipe: Recipe | Training | None = None
-    """The recipe in ARCH, if there is one."""
-    data: str | None = None
-    """The data named in ARCH, if there are any."""
-
-
-def _source(arch: str) -> _Source:
-    """Read ARCH, or look up its name. Raises `UsageError`, `SpecError`, `WeightsError`."""
-    from nars.documents import kind_of, read_text
-    from nars.searching import catalogue
-    from nars.spec import Candidate, read
-
-    if arch.endswith((".yaml", ".yml")):
-        if kind_of(read_text(arch), arch) == DetectorCandidate.kind:
-            found = DetectorCandidate.load(arch)
-            return _Source(found, found.recipe, found.data)
-        document = read(arch)
-        if isinstance(document, Candidate):
-            return _Source(document.architecture, document.recipe, document.data)
-        return _Source(catalogue.candidate(arch).architecture)
-    if arch in catalogue.published_names():
-        return _Source(catalogue.candidate(arch).architecture)
-    if arch.endswith((".pt", ".safetensors")):
-        from detector.weights.saved import load_detector
-
-        saved = load_detector(arch)
-        return _Source(saved, data=saved.data)
-    _check_published(arch, catalogue.published_names())
-    return _Source(arch)
-
-
 def _parent(init: str) -> DetectorParent | None:
     """The parent that ``--init`` names."""
     if init == "none":
@@ -277,32 +221,3 @@ def _parent(init: str) -> DetectorParent | None:
     from detector.weights.parents import parent_called
 
     return parent_called(init)
-
-
-def _check_published(name: str, architectures: list[str]) -> None:
-    """Raise `UsageError` unless a published detector has this name."""
-    from detector.model import catalogue
-    from nars.errors import UsageError, closest
-
-    try:
-        catalogue.published(name)
-    except UsageError:
-        hint = closest(name, (*catalogue.names(), *architectures))
-        raise UsageError(f"no detector or architecture is called {name!r}: {hint}") from None
-
-
-def _training(
-    recipe_file: str | None, recipe: Recipe | Training | None, data: str, options: dict[str, Any]
-) -> tuple[Training, tuple[str, ...]]:
-    """The recipe's settings, overridden by the options, and the recipe's fields that do not apply."""
-    from nars.searching import catalogue
-
-    if recipe_file is not None:
-        recipe = catalogue.recipe(recipe_file)
-    if isinstance(recipe, Training):
-        return recipe.replace(**options), ()
-    if data == _SCENES:
-        options = {"flip": 0.0} | options
-    if recipe is None:
-        return Training(**options), ()
-    return Training.of_recipe(recipe).replace(**options), Training.unused(recipe)

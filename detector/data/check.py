@@ -92,7 +92,8 @@ def usable(
     if fatal or (errors and not drop_bad):
         raise DataError(_refusal(fatal or errors, droppable=not fatal))
     data, changes = mend(data, findings)
-    for change in _left_out(findings) + changes:
+    unused = [str(finding) for finding in findings if finding.code == "category-unused"]
+    for change in _left_out(findings) + changes + unused:
         log.warning("%s", change)
     _refuse_empty(data, needs)
     return data
@@ -219,8 +220,18 @@ def _category_findings(data: CocoData) -> Iterator[Finding]:
             crowds = f": all {count} are crowds (iscrowd) or difficult" if count else ""
             message = f"no {missing} in {subset.name}{crowds}"
             yield Finding("data-empty", subset.name, str(subset.source), message)
-    used = {annotation.category_id for annotation in data.train.annotations}
-    for category in data.categories if used else ():
-        if category.id not in used:
-            message = f"category {category.name!r} has no boxes in train"
-            yield Finding("category-unused", "train", str(data.train.source), message, category.id)
+    yield from _unused_categories(data)
+
+
+def _unused_categories(data: CocoData) -> Iterator[Finding]:
+    """Categories without boxes in train, and others without boxes in val."""
+    used = [{annotation.category_id for annotation in subset.annotations} for subset in data.subsets[:2]]
+    for category in data.categories if used[0] else ():
+        subset = data.val if category.id in used[0] else data.train
+        if category.id not in used[0]:
+            message = f"category {category.name!r} has no boxes in train: it is not learned"
+        elif used[1] and category.id not in used[1]:
+            message = f"category {category.name!r} has no boxes in val: its AP is not measured"
+        else:
+            continue
+        yield Finding("category-unused", subset.name, str(subset.source), message, category.id)

@@ -69,7 +69,7 @@ RULES: dict[str, Rule] = {
     "image-duplicate": Rule("warning", "leave out image"),  # the same image under two names, with its boxes
     "image-ambiguous": Rule("warning", "keep"),  # the same image twice, with other boxes the second time
     "image-in-both": Rule("warning", "keep"),  # the same image in two parts
-    "category-unused": Rule("warning", "keep"),  # a category without boxes in training
+    "category-unused": Rule("warning", "keep"),  # a category without boxes in train or val
     "orientation": Rule("warning", "keep"),  # the EXIF note turns the image, perhaps not its boxes
     "crowd": Rule("warning", "keep"),  # a crowd: not trained on, ignored in evaluation
     "image-without-boxes": Rule("warning", "keep"),  # kept as background

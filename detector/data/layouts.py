@@ -39,8 +39,11 @@ _STANDARD_FILES = (
 )
 """Names of annotation files that do not name their split."""
 
-_KIND = re.compile(r"^(instances|person_keypoints|lvis_v\d(\.\d)?)_")
-"""Beginnings of the name of an annotation file, before that of its split."""
+_KIND = re.compile(
+    r"^(instances|person_keypoints|lvis_v\d(\.\d)?|annotations?|labels?|coco)_"
+    r"|[_-](annotations?|labels?|instances|coco)$"
+)
+"""Beginnings and ends of the name of an annotation file, around that of its split."""
 
 _DEEPEST = 2
 """Folders alone in a folder that are entered: VOCdevkit/VOC2012."""
@@ -176,10 +179,12 @@ def _annotation_files(folder: Path) -> dict[str, tuple[Path, str]]:
         split = split_of(part.name)
         if split is None or split in found:
             continue
-        files = [part / name for name in _STANDARD_FILES if (part / name).is_file()]
-        paths = files[:1] or _json(part)
-        if paths:
-            found[split] = (_only(part, paths), part.name)
+        for place in (part, part / "annotations"):  # Supervisely has a folder of each
+            files = [place / name for name in _STANDARD_FILES if (place / name).is_file()]
+            paths = files[:1] or _json(place)
+            if paths:
+                found[split] = (_only(place, paths), part.name)
+                break
     return found
 
 

@@ -11,11 +11,9 @@ from pycocotools import mask as coco_mask
 
 from detector.data.records import Segmentation
 from nars.errors import DataError
+from nars.foreign.limits import MOST_COORDINATE
 
 __all__ = ["decode", "encode", "fault"]
-
-_LARGEST_COORDINATE = 1e5
-"""Limit of a polygon's coordinates in pixels: above any real image, below what exhausts the memory."""
 
 
 def decode(segmentation: Segmentation, height: int, width: int) -> NDArray[np.uint8]:
@@ -56,7 +54,7 @@ def fault(segmentation: object, height: int, width: int) -> str | None:
 def _is_numeric(polygon: list[Any]) -> bool:
     """Whether all entries are coordinates in pixels. No Python loop: COCO has 50 million of them."""
     try:
-        return bool(max(map(abs, polygon)) < _LARGEST_COORDINATE and sum(map(abs, polygon)) < inf)
+        return bool(max(map(abs, polygon)) < MOST_COORDINATE and sum(map(abs, polygon)) < inf)
     except TypeError:
         return False
 

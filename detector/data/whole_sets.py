@@ -8,6 +8,7 @@ from math import isfinite
 
 from detector.data.findings import Finding
 from detector.data.records import Annotation, CocoData, Subset
+from detector.data.small_boxes import FINEST, is_seen
 
 __all__ = ["alike", "subset_findings"]
 
@@ -19,15 +20,6 @@ _TOLERANCE = 0.02
 
 _SHORTEST, _LONGEST = 320, 464
 """The largest sides, in pixels, that images have in trainings of the space ``fbnetv3od``."""
-
-_FINEST = 8.0
-"""Side, in pixels, of the finest square anchor of that space: that of a feature pyramid."""
-
-_RATIOS = (0.5, 1.0, 2.0)
-"""Height over width of the finest anchors."""
-
-_SEEN = 0.3
-"""Overlap (IoU) with the best anchor below which an anchor is trained as background."""
 
 
 def subset_findings(subset: Subset) -> Iterator[Finding]:
@@ -114,25 +106,13 @@ def _small_fault(annotation: Annotation, size: tuple[int, int]) -> tuple[str, st
         return "box-tiny", f"the box is {width:g} x {height:g}: a side is below a pixel"
     if min(size) > 0:
         scale = min(_SHORTEST / min(size), _LONGEST / max(size))
-        if not _is_seen(width * scale, height * scale):
+        if not is_seen(width * scale, height * scale, FINEST):
             return "box-small", (
                 f"the box is {width:g} x {height:g} of {size[0]}x{size[1]}, so {width * scale:.2g} x "
                 f"{height * scale:.2g} pixels at the largest training size, {_SHORTEST}: too small for the "
-                f"finest anchors, of {_FINEST:g} pixels"
+                f"finest anchors, of {FINEST:g} pixels"
             )
     return None
-
-
-def _is_seen(width: float, height: float) -> bool:
-    """Whether a box overlaps enough with a finest anchor of the same centre, or is larger than those."""
-    area = _FINEST**2
-    if width * height >= area:
-        return True
-    for ratio in _RATIOS:
-        common = min(width, _FINEST / ratio**0.5) * min(height, _FINEST * ratio**0.5)
-        if common >= _SEEN * (width * height + area - common):
-            return True
-    return False
 
 
 def _close(area: float, other: float) -> bool:

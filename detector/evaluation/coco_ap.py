@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from detector import distributed
 from detector.data import images
 from detector.data.coco import to_dict
 from detector.data.records import CocoData, Subset
 from detector.evaluation.results import Result, coco_results
 from detector.model.targets import Detections
+from nars import parallel
 from nars.device import half_precision, memory_errors
 from nars.errors import DataError, UsageError, WeightsError
 
-__all__ = ["Evaluation", "Scores", "Tool", "check_classes", "detect", "evaluate", "score"]
+__all__ = ["Evaluation", "Scores", "Tool", "check_classes", "detect", "evaluate", "evaluator_of", "score"]
 
 Tool = Literal["pycocotools", "faster-coco-eval"]
 """The library that computes the metrics; both give equal numbers."""
@@ -103,7 +103,7 @@ def evaluate(
     if not subset.images:
         raise DataError(f"{subset.source}: no images in {split}")
     category_of = {label: category for category, label in data.labels.items()}
-    own_indices = range(distributed.rank(), len(subset.images), distributed.world_size())
+    own_indices = range(parallel.rank(), len(subset.images), parallel.world_size())
     loader: DataLoader[tuple[int, Tensor]] = DataLoader(
         _Images(subset, own_indices), batch_size=batch_size, num_workers=workers or 0, collate_fn=list
     )
@@ -112,7 +112,7 @@ def evaluate(
         ids, pictures = zip(*batch, strict=True)
         for image_id, detections in zip(ids, detect(model, pictures, device, amp=amp), strict=True):
             own_results += coco_results(image_id, detections, category_of)
-    results = distributed.gathered(own_results)
+    results = parallel.gathered(own_results)
     boxes, precision = score(data, subset, results, tool=tool)
     masks = None
     settings = getattr(model, "settings", None)  # torchvision's detectors have none
@@ -213,11 +213,28 @@ class _Images(Dataset[tuple[int, Tensor]]):
 
 
 def _accumulated(
-    subset: Subset, results: Sequence[Result], ids: Sequence[int], kind: str, tool: Tool
+    subset: Subset, results: Sequence[Result], ids: Sequence[int], kind: Literal["bbox", "segm"], tool: Tool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return precision [10, 101, K, 4, 3] and recall [10, K, 4, 3].
 
     The axes are IoU, recall (of the first only), class, size of objects and number of detections.
+    """
+    evaluator = evaluator_of(subset, results, ids, kind, tool)
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluator.accumulate()
+    return evaluator.eval["precision"], evaluator.eval["recall"]
+
+
+def evaluator_of(
+    subset: Subset,
+    results: Sequence[Result],
+    ids: Sequence[int],
+    kind: Literal["bbox", "segm"],
+    tool: Tool = "pycocotools",
+) -> Any:
+    """The tool's evaluator of detections, after it has matched them to the objects of every image.
+
+    Raises `UsageError` if `tool` is not installed.
     """
     coco_class, eval_class = _tool(tool)
     # The other form would decide by its own area which detections are small.
@@ -230,8 +247,7 @@ def _accumulated(
         evaluator = eval_class(truth, truth.loadRes(of_kind), kind)
         evaluator.params.catIds = list(ids)
         evaluator.evaluate()
-        evaluator.accumulate()
-    return evaluator.eval["precision"], evaluator.eval["recall"]
+    return evaluator
 
 
 def _tool(tool: Tool) -> tuple[Callable[[], Any], Callable[..., Any]]:

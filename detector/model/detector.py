@@ -18,6 +18,7 @@ from detector.model.settings import Settings
 from detector.model.targets import Detections, Target, check_images, check_targets
 from detector.model.transform import Transform
 from nars.errors import NonFiniteLossError, SpecError, UsageError
+from nars.foreign.limits import MOST_CLASSES, MOST_PARAMETERS
 
 __all__ = ["Detector"]
 
@@ -39,6 +40,7 @@ class Detector(GeneralizedRCNN):  # type: ignore[misc]  # torchvision has no typ
     def __init__(self, parts: Parts, num_classes: int, settings: Settings) -> None:
         if num_classes < 1:
             raise UsageError(f"a detector needs 1 class or more, got {num_classes}")
+        _check_sizes(parts, num_classes, settings)
         backbone = Backbone(parts, settings.norm, settings.freeze)
         _check_levels(backbone, settings)
         # The published pyramid needs maps that double exactly; C4 takes images of any size.
@@ -105,6 +107,17 @@ class Detector(GeneralizedRCNN):  # type: ignore[misc]  # torchvision has no typ
         """
         counts: dict[str, Tensor] = self.rpn.counts | self.roi_heads.counts
         return counts
+
+
+def _check_sizes(parts: Parts, num_classes: int, settings: Settings) -> None:
+    """Raise `SpecError` for a detector that is larger than any, before it takes memory."""
+    outputs = num_classes * parts.box[-1].channels * 5  # a score and four deltas of each class
+    if num_classes > MOST_CLASSES or outputs > MOST_PARAMETERS:
+        raise SpecError(f"{num_classes} classes are more than a detector is built for")
+    try:
+        parts.check_sizes(settings.longest, max(settings.pooler_resolution, settings.mask_pooler_resolution))
+    except ValueError as error:
+        raise SpecError(f"detector {parts.name}: {error}") from None
 
 
 def _check_levels(backbone: Backbone, settings: Settings) -> None:

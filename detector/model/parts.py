@@ -14,10 +14,12 @@ from pydantic import Field, model_validator
 
 from nars.documents import Frozen
 from nars.errors import SpecError
+from nars.foreign.limits import MOST_CHANNELS
+from nars.foreign.networks import check_network
 from nars.space.widths import hidden_width
 from nars.spec import Architecture, Block
 
-__all__ = ["BlockRows", "Parts", "by_downsampling", "parts_of"]
+__all__ = ["BlockRows", "Parts", "by_downsampling", "by_stages", "parts_of"]
 
 BlockRows = Annotated[tuple[Block, ...], Field(min_length=1)]
 """Rows of blocks, one after the other."""
@@ -44,7 +46,7 @@ class Parts(Frozen):
     """The mask head, if there is one."""
     keypoints: BlockRows | None = None
     """The keypoint head of some published detectors, kept as data only: none is built."""
-    fpn: Annotated[int, Field(ge=1)] | None = None
+    fpn: Annotated[int, Field(ge=1, le=MOST_CHANNELS)] | None = None
     """Channels of a feature pyramid over all stages of the trunk except the first; None means C4."""
 
     @model_validator(mode="after")
@@ -55,7 +57,17 @@ class Parts(Frozen):
             raise ValueError("the RPN's tower keeps the map's size, so its rows have stride 1")
         if self.fpn is not None and len(self.trunk) < 2:
             raise ValueError("a feature pyramid needs a trunk of 2 stages or more")
+        self.check_sizes()
         return self
+
+    def check_sizes(self, longest: int = 1, cells: int = 1) -> None:
+        """Check how large the detector is for an image and for a region of these sides.
+
+        Raises `ValueError`.
+        """
+        check_network([row for stage in self.trunk for row in stage], 3, longest)
+        for rows in (self.rpn, self.box, self.mask):
+            check_network(rows or (), self.channels, cells)
 
     def _all_rows(self) -> list[tuple[Block, ...]]:
         heads = (self.rpn, self.box, self.mask, self.keypoints)
@@ -140,3 +152,10 @@ def by_downsampling(stages: Iterable[Iterable[Block]]) -> tuple[tuple[Block, ...
             grouped.append([])
         grouped[-1].append(row)
     return tuple(map(tuple, grouped))
+
+
+def by_stages(parts: Parts) -> Parts:
+    """The same detector, whose trunk has a stage for every downsampling, as in every space."""
+    if parts.fpn is not None:
+        return parts
+    return parts.model_copy(update={"trunk": by_downsampling(parts.trunk)})

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import RoIHeads
-from torchvision.ops import clip_boxes_to_image, roi_align
+from torchvision.ops import clip_boxes_to_image
 
 from detector.model.backbone import Backbone
 from detector.model.batched.boxes import encoded
-from detector.model.batched.matching import Matched, Sample, match, repeated, sample
+from detector.model.batched.matching import Sample, match, sample
+from detector.model.batched.sampled import Regions, mask_loss, share_of
 from detector.model.batched.slots import Slots
 from detector.model.parts import Parts
 from detector.model.pooling import Pooler
@@ -107,7 +107,7 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
             matched = match(slots, boxes, self.object_iou, self.background_iou)
             objects, background = matched.objects & valid, matched.background & valid
             drawn = sample(objects, background, self.samples, self.positives)
-            regions = _Regions.drawn(slots, boxes, matched, drawn)
+            regions = Regions.drawn(slots, boxes, matched, drawn)
         images = len(proposals)
         counted = regions.counted
         self.counts = {
@@ -126,9 +126,9 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
                 drawn.regions[:, :most], (drawn.drawn & objects.gather(1, drawn.regions))[:, :most]
             )
             with torch.no_grad():
-                regions = _Regions.drawn(slots, boxes, matched, first)
+                regions = Regions.drawn(slots, boxes, matched, first)
             pooled = self.mask_roi_pool.batched(features, regions.all_boxes, regions.places)
-            losses["loss_mask"] = _mask_loss(self._mask_logits(pooled), regions, slots.masks)
+            losses["loss_mask"] = mask_loss(self._mask_logits(pooled), regions, slots.masks)
         return losses
 
     def _predictions(self, features: dict[str, Tensor], proposals: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -151,7 +151,7 @@ class RegionHeads(RoIHeads):  # type: ignore[misc]  # torchvision has no types
 
         `labels` [R] are 0 for background; `targets` [R, 4] are the deltas of objects.
         """
-        count = counted.sum().clamp(min=1)
+        count = share_of(counted)
         columns = torch.where(labels > 0, labels - 1, self.num_classes)
         classes = F.cross_entropy(logits, columns, reduction="none")
         positive = ((labels > 0) & counted)[:, None]
@@ -251,54 +251,3 @@ def _check_resolution(setting: str, resolution: int, rows: Sequence[Block]) -> N
     if resolution < smallest:
         rule = f"{setting} must be at least {smallest} for a head of stride {stride}"
         raise SpecError(f"{rule}, got {resolution}")
-
-
-class _Regions(NamedTuple):
-    """R regions of a batch for one head, those that were drawn again and again until all places are full."""
-
-    images: Tensor
-    """Numbers [R] of the images."""
-    boxes: Tensor
-    """Boxes [R, 4]."""
-    labels: Tensor
-    """Classes [R] of the objects; 0 for background."""
-    owners: Tensor
-    """Slots [R] of the objects that they overlap most."""
-    own: Tensor
-    """Boxes [R, 4] of these objects."""
-    counted: Tensor
-    """Whether a region is in the losses, bool [R]; repeats are not."""
-    all_boxes: Tensor
-    """The boxes [N, S, 4] of every image that they are chosen from."""
-    places: Tensor
-    """Their flat numbers [R] among `all_boxes`."""
-
-    @classmethod
-    def drawn(cls, slots: Slots, boxes: Tensor, matched: Matched, drawn: Sample) -> _Regions:
-        """Return the regions that were drawn of `boxes` [N, A, 4], which are `matched` to the objects."""
-        places, counted = repeated(drawn.drawn)
-        images = places // drawn.regions.shape[1]
-        index = drawn.regions.flatten()[places]
-        owners = matched.owners[images, index]
-        labels = torch.where(matched.objects[images, index], slots.labels[images, owners], 0)
-        own = slots.boxes[images, owners]
-        all_boxes = boxes.gather(1, drawn.regions[..., None].expand(-1, -1, 4))
-        return cls(images, boxes[images, index], labels, owners, own, counted, all_boxes, places)
-
-
-def _mask_loss(logits: Tensor, regions: _Regions, masks: Tensor) -> Tensor:
-    """Return the binary cross-entropy of the true classes' masks in `logits` [R, K, M, M].
-
-    `masks` [N, G, H, W] are those of the objects. Each pixel of a target is either inside or
-    outside, as in detectron2.
-    """
-    side = logits.shape[-1]
-    slot = regions.images * masks.shape[1] + regions.owners
-    cuts = torch.cat([slot[:, None].to(regions.boxes.dtype), regions.boxes], dim=1)
-    pixels = masks.flatten(0, 1)[:, None].to(cuts.dtype)
-    targets = roi_align(pixels, cuts, side, 1.0, sampling_ratio=0, aligned=True)[:, 0] >= 0.5
-    column = (regions.labels - 1).clamp(min=0)[:, None, None, None].expand(-1, 1, side, side)
-    own = logits.gather(1, column)[:, 0]
-    loss = F.binary_cross_entropy_with_logits(own, targets.to(own.dtype), reduction="none")
-    counted = regions.counted
-    return torch.where(counted[:, None, None], loss, 0.0).sum() / (counted.sum() * side**2).clamp(min=1)

@@ -34,6 +34,7 @@ class DetectorCandidate(Trainable):
     @model_validator(mode="after")
     def _rules(self) -> Self:
         parts, settings = self.architecture, self.settings
+        parts.check_sizes(settings.longest, max(settings.pooler_resolution, settings.mask_pooler_resolution))
         maps = 1 if parts.fpn is None else len(parts.trunk)
         if len(settings.anchor_sizes) != maps:
             raise ValueError(

@@ -12,7 +12,7 @@ from typing import Any
 
 from detector.data.records import CocoData
 from detector.model.cost import count_parts
-from detector.model.parts import Parts, by_downsampling
+from detector.model.parts import Parts, by_stages
 from detector.model.settings import Settings
 from detector.space.decoding import anchors, longest
 from detector.space.lengths import epochs
@@ -21,7 +21,7 @@ from detector.weights.parents import DetectorParent
 from nars.parents.space import open_rows
 from nars.space.values import Range, Value
 
-__all__ = ["FROZEN", "image_side", "parts_in_space", "space_of"]
+__all__ = ["FROZEN", "image_side", "space_of"]
 
 _LEAST_SIDE, _MOST_SIDE, _STEP = 128, 320, 32
 """Shorter sides of images in pixels: from, to and step. Smaller photos are seen as they are."""
@@ -63,7 +63,7 @@ def space_of(
 
     `heads` has the other dimensions of a detector, and a mask head if the parent has none.
     """
-    parts = parts_in_space(parent.parts)
+    parts = by_stages(parent.parts)
     names = ["stem", *(f"stage{index}" for index in range(1, len(parts.trunk)))]
     if parts.mask is not None:
         mask: Sequence[Any] = open_rows("mask", parts.mask)
@@ -84,13 +84,6 @@ def space_of(
         box=open_rows("box", parts.box),
         mask=mask,
         recipe=_RECIPE | {"epochs": epochs(len(data.train.images))},
-    )
-
-
-def parts_in_space(parts: Parts) -> Parts:
-    """The same detector, whose trunk has a stage for every downsampling, as in every space."""
-    return (
-        parts if parts.fpn is not None else parts.model_copy(update={"trunk": by_downsampling(parts.trunk)})
     )
 
 

@@ -1,8 +1,8 @@
-"""Plans the training of a searched detector."""
+"""Plans the training of a searched detector, or of what else `nars detect train` takes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,11 +10,13 @@ import torch
 from detector.data.records import CocoData
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
-from detector.training.plan import CPU_SETTINGS, Plan, fitted_anchors
+from detector.training.plan import CPU_SETTINGS, Plan, fitted_anchors, plan
 from detector.weights.checkpoints import Checkpoint, read_checkpoint
 from detector.weights.parents import DetectorParent
+from detector.weights.saved import SavedDetector
+from nars.spec import Architecture
 
-__all__ = ["plan_candidate"]
+__all__ = ["plan_candidate", "planned_for"]
 
 
 def plan_candidate(
@@ -49,3 +51,20 @@ def plan_candidate(
     if fit_anchors:
         planned = planned.replace(**fitted_anchors(data, planned))
     return Plan(candidate.architecture, planned, checkpoint, parent)
+
+
+def planned_for(
+    source: DetectorCandidate | Architecture | SavedDetector | str,
+    data: CocoData,
+    device: torch.device,
+    *,
+    weights: str | Checkpoint | None = None,
+    parent: DetectorParent | None = None,
+    settings: Mapping[str, Any] | None = None,
+    fit_anchors: bool | None = None,
+) -> Plan:
+    """Plan the training of any source by `plan_candidate` or `detector.training.plan.plan`."""
+    make: Callable[..., Plan] = plan_candidate if isinstance(source, DetectorCandidate) else plan
+    return make(
+        source, data, device, weights=weights, parent=parent, settings=settings, fit_anchors=fit_anchors
+    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from detector.model.parts import by_stages
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.decoding import anchors, longest
-from detector.space.from_parent import parts_in_space
 from detector.space.lengths import passes
 from detector.training.hyperparameters import Training
 from detector.weights.parents import DetectorParent
@@ -53,7 +53,7 @@ def reference_of(
 
 def reference_candidate(parent: DetectorParent, settings: DetectorReference) -> DetectorCandidate:
     """The parent as a candidate; a detector keeps its settings other than the sizes of images."""
-    parts = parts_in_space(parent.parts).replace(name="reference")
+    parts = by_stages(parent.parts).replace(name="reference")
     maps = 1 if parts.fpn is None else len(parts.trunk)
     base = parent.settings or Settings(**anchors(maps, _SIZES, _RATIOS))
     side = settings.resolution

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from detector.space.candidate import DetectorCandidate
 from detector.space.counting import SpaceCost
 from detector.space.decoding import RECIPE, decode
+from detector.space.held import detector_in, held_detector, held_recipe, recipe_in
 from detector.space.inverse import encode
 from detector.space.styles import Style
 from detector.training.hyperparameters import Training
@@ -129,6 +130,12 @@ class DetectorSpace(SearchSpace):
 
     def cost(self, matrix: Matrix) -> Costs:
         return self._count(matrix)
+
+    def held(self, part: Literal["arch", "recipe"], file: str) -> Self:
+        """The space with the recipe or the detector of a candidate's file, or with a published detector."""
+        if part == "recipe":
+            return self.replace(**held_recipe(recipe_in(file)))
+        return self.replace(**held_detector(detector_in(file)))
 
     def segmenting(self, mask: bool) -> Self:
         """The space of detectors that segment, or do not. Raises `UsageError` if it has no mask head."""

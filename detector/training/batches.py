@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from nars.errors import UsageError
+
 __all__ = ["GroupedBatches", "SampleIndex"]
 
 
@@ -27,8 +29,7 @@ class GroupedBatches(Sampler[list[SampleIndex]]):
     call `start(epoch, position)`, then iterate. The training counts the position by its own
     steps, because the loader's workers are ahead of it.
 
-    The batches of all ranks together are those of one process with `world_size` times the
-    batch size. (A last batch that the ranks cannot share evenly repeats some images.)
+    Ranks share the batches of one process. (A last batch that they cannot share evenly repeats some images.)
     """
 
     def __init__(
@@ -39,8 +40,14 @@ class GroupedBatches(Sampler[list[SampleIndex]]):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        """Raises `UsageError` if the ranks cannot share batches of `batch_size` images evenly."""
         assert batch_size >= 1, batch_size
         assert 0 <= rank < world_size, (rank, world_size)
+        if batch_size % world_size:
+            raise UsageError(
+                f"batches of {batch_size} images cannot be shared evenly by {world_size} processes: "
+                f"set batch_size to a multiple of {world_size}"
+            )
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
@@ -52,7 +59,7 @@ class GroupedBatches(Sampler[list[SampleIndex]]):
     @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch; the same number on every rank."""
-        return -(-len(self._wide) // (self.batch_size * self.world_size))
+        return -(-len(self._wide) // self.batch_size)
 
     def start(self, epoch: int, position: int = 0) -> None:
         """Let the next iteration begin at a batch of an epoch; both count from 0."""
@@ -74,7 +81,7 @@ class GroupedBatches(Sampler[list[SampleIndex]]):
 
     def _whole_batches(self, epoch: int) -> list[NDArray[np.int64]]:
         """Return the batches of an epoch for all ranks together."""
-        size = self.batch_size * self.world_size
+        size = self.batch_size
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(len(self._wide))
         batches, leftovers = [], []

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from detector.model.settings import Settings
 from nars.documents import Document
+from nars.foreign.limits import MOST_EPOCHS, MOST_SETTING
 from nars.spec import Recipe
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LR", "Training"]
 
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
+Factor = Annotated[float, Field(gt=0, le=MOST_SETTING)]
+Setting = Annotated[float, Field(ge=0, le=MOST_SETTING)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -51,40 +54,40 @@ class Training(Document):
 
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
     """Optimizer of all weights."""
-    lr: Annotated[float, Field(gt=0)] | None = None
+    lr: Factor | None = None
     """Peak rate after warm-up; by default 0.08 for SGD and 0.001 for the others."""
     lr_images: Positive = 16
     """Images a step that `lr` is meant for. For another batch size the rate of SGD is scaled in
     proportion, that of the others by the square root (Malladi et al., NeurIPS 2022)."""
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    weight_decay: Setting = 1e-4
     """Not applied to norms and biases."""
     momentum: Fraction = 0.9
     """Momentum of SGD and RMSProp; first beta of AdamW."""
     epochs: Positive = 24
     """Passes over the training images."""
     batch_size: Positive = 4
-    """Images a step in each process."""
-    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
+    """Images a step, which several processes share."""
+    warmup_epochs: Annotated[float, Field(ge=0, le=MOST_EPOCHS)] = 1.0
     """Epochs in which the rate rises to its peak."""
     ema: bool = True
     """Average parameters and buffers over the steps, and measure and keep the average."""
     ema_decay: Fraction = 0.998
     """Decay of the average per step."""
-    clip_norm: Annotated[float, Field(ge=0)] = 10.0
+    clip_norm: Setting = 10.0
     """Largest gradient norm; 0 means no clipping."""
     amp: bool = True
     """Compute in half precision on CUDA; a CPU always computes in float32."""
 
     flip: Probability = 0.5
     """Share of images that are mirrored; set it to 0 if left and right matter, as in digits and text."""
-    jitter: tuple[float, float] = (1.0, 1.0)
+    jitter: tuple[Factor, Factor] = (1.0, 1.0)
     """Lowest and highest random factor on the size of an image."""
     photometric: Probability = 0.0
     """Share of images whose colours are changed."""
     mosaic: Probability = 0.0
     """Share of samples that combine four images."""
 
-    patience: Annotated[int, Field(ge=0)] = 0
+    patience: Annotated[int, Field(ge=0, le=MOST_EPOCHS)] = 0
     """Measurements without a better AP after which training stops; 0 means never."""
     evaluate_every: Positive = 1
     """Epochs between measurements; the last one is always measured."""

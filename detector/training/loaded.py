@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from detector.model.batched.slots import Batch, Slots
+from detector.model.batched.slots import Batch, Slots, enlarged
 from detector.model.detector import Detector
 from detector.training.batches import GroupedBatches
 from detector.training.dataset import DetectionDataset, training_loader
+from nars import parallel
 
 __all__ = ["Loaded", "default_workers"]
 
@@ -49,9 +50,16 @@ class Loaded:
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         for images, targets in self.loader:
-            batch = self.model.batch(images, targets, self.slots, self.step)
+            batch = self._alike(self.model.batch(images, targets, self.slots, self.step))
             tensors = (batch.images, batch.sizes, *batch.slots)
             yield tuple(tensor.to(self.device, non_blocking=True) for tensor in tensors if tensor is not None)
+
+    def _alike(self, batch: Batch) -> Batch:
+        """Give the batches of all processes one shape, as if they were one batch."""
+        if parallel.world_size() == 1:
+            return batch
+        own = (*batch.images.shape[2:], batch.slots.filled.shape[1])
+        return enlarged(batch, *parallel.largest(own, self.device))
 
     def assemble(self, images: Tensor, sizes: Tensor, *slots: Tensor) -> Batch:
         """Return the batch of these tensors."""

@@ -1,6 +1,6 @@
 """Trains a detector: one loop, in the open.
 
-Every step seeds the generators from seed, epoch, step and rank, and every sample is seeded on its
+Every step seeds the generators from seed, epoch and step, and every sample is seeded on its
 own. Each step therefore depends only on these numbers and the state before it, and a training that
 continues from a checkpoint reaches the same result.
 """
@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from detector import distributed
 from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation
 from detector.model.detector import Detector
@@ -23,6 +22,7 @@ from detector.training.hyperparameters import Training
 from detector.training.progress import Epoch, RunningMeans
 from detector.training.trainer import Trainer
 from detector.weights.saved import save_detector
+from nars import parallel
 from nars.device import memory_errors, seeded
 from nars.errors import NonFiniteLossError, UsageError
 from nars.training.folder import TrainingFolder
@@ -58,6 +58,10 @@ class Outputs:
     on_epoch: Callable[[Epoch], bool] | None = None
     """Called after every epoch; the training ends if it returns False."""
 
+    def goes_on(self, epoch: Epoch) -> bool:
+        """Whether the training goes on after an epoch, as `on_epoch` says."""
+        return self.on_epoch is None or self.on_epoch(epoch)
+
 
 @dataclass(frozen=True, eq=False)
 class TrainedDetector:
@@ -89,7 +93,7 @@ def train(
     """Train `model` in place on data.train, and measure it on data.val.
 
     On one CPU thread, equal seeds give bitwise equal results. The processes of
-    `detector.distributed` share every step. Raises `NonFiniteLossError` that names the images,
+    `nars.parallel` share every step. Raises `NonFiniteLossError` that names the images,
     `TrialMemoryError`, `DataError`, and `RunError` if the folder's checkpoint is of another training.
     """
     outputs = outputs or Outputs()
@@ -100,7 +104,7 @@ def train(
         stack.enter_context(memory_errors(f"training in batches of {training.batch_size} images"))
         trainer = Trainer(model, data, training, device, seed, outputs.workers)
         stack.enter_context(widened(model, device))  # the average, copied before, does not need this
-        written = outputs.folder if distributed.is_first() else None
+        written = outputs.folder if parallel.is_first() else None
         folder = stack.enter_context(TrainingFolder.opened(written))
         in_folder = None if outputs.folder is None else TrainingFolder.checkpoint(outputs.folder)
         checkpoint = in_folder or outputs.checkpoint  # every process continues from it
@@ -112,7 +116,7 @@ def train(
             evaluation = _finish_epoch(trainer, outputs, folder)
             if checkpoint is not None:
                 trainer.save(checkpoint)
-            if outputs.on_epoch is not None and not outputs.on_epoch(trainer.history[-1]):
+            if not parallel.agreed(outputs.goes_on(trainer.history[-1])):
                 break
         if evaluation is None:  # the last epoch was not measured, or was done before this call
             evaluation = trainer.measure()
@@ -179,8 +183,8 @@ def _finish_epoch(trainer: Trainer, outputs: Outputs, folder: TrainingFolder) ->
 
 
 def _seed_step(seed: int, epoch: int, step: int, device: torch.device) -> None:
-    """Seed the global generators, from which the heads draw their samples."""
-    entropy = [seed, epoch, step, distributed.rank()]
+    """Seed the global generators, from which the heads draw their samples, alike in all processes."""
+    entropy = [seed, epoch, step, 0]  # version 0.1 had the number of the process there
     number = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
     torch.default_generator.manual_seed(number)
     if device.type == "cuda":

@@ -22,6 +22,7 @@ from detector.training.augment import Augmentation
 from detector.training.batches import GroupedBatches, SampleIndex
 from detector.training.colours import LARGEST_CHANGE, LARGEST_TURN, coloured
 from detector.training.dataset import DetectionDataset
+from nars import parallel
 
 __all__ = ["Resident", "fits"]
 
@@ -86,7 +87,8 @@ class Resident:
         numbers = [key.image for key in keys]
         rows = [self._drawn(key) for key in keys]
         # An empty tensor, whose shape is the size of the batch: a recording is chosen by shapes.
-        canvas = torch.empty(*self._canvas(self.sizes[numbers].max(0)), 0, device=self.device)
+        size = parallel.largest(self._canvas(self.sizes[numbers].max(0)), self.device)
+        canvas = torch.empty(*size, 0, device=self.device)
         return self._moved(torch.tensor(numbers)), self._moved(torch.tensor(np.stack(rows))), canvas
 
     def assemble(self, numbers: Tensor, draws: Tensor, canvas: Tensor) -> Batch:

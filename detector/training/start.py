@@ -11,6 +11,7 @@ from detector.training.dataset import DetectionDataset
 from detector.training.hyperparameters import Training
 from detector.training.plan import Plan
 from detector.weights.inherited import inherit
+from nars import parallel
 from nars.data.images import evenly, in_groups
 from nars.device import seeded
 
@@ -30,7 +31,7 @@ def started(plan: Plan, data: CocoData, device: torch.device, seed: int) -> Dete
     model = plan.build(len(data.classes), seed)
     if plan.parent is not None:
         inherit(model, plan.parent, data.classes)
-        with seeded(seed, device):
+        with seeded(seed, device), parallel.alone():  # every process does the same
             _recalibrate(model.to(device), data)
     return model
 

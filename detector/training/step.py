@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from detector import distributed
 from detector.model.batched.slots import Batch
 from detector.model.detector import Detector
+from nars import parallel
 from nars.graphs import Replayed
 from nars.spec import Recipe
 from nars.training.updates import Update
@@ -51,7 +51,7 @@ class Step:
         self._update = Update(self.detector, recipe, optimizer, scaler, ema)
         self._learn: Callable[..., Tensor] = self._eager
         is_scaled = half is torch.float16
-        if self.device.type == "cuda" and distributed.world_size() == 1 and not is_scaled:
+        if self.device.type == "cuda" and parallel.world_size() == 1 and not is_scaled:
             self._learn = Replayed(self._eager, self.device, optimizer.zero_grad)
 
     def __call__(self, inputs: tuple[Tensor, ...], progress: float) -> Tensor:
@@ -71,5 +71,5 @@ class Step:
         self._update(loss)
         values = losses | {"loss": loss} | self.detector.counts
         self.names = tuple(values)
-        logged = torch.stack([value.detach().double() for value in values.values()])
+        logged = parallel.mean(torch.stack([value.detach().double() for value in values.values()]))
         return torch.cat([logged, self.detector.rpn.finite.double()])

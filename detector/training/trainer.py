@@ -10,7 +10,6 @@ from typing import cast
 
 import torch
 
-from detector import distributed
 from detector.data.fingerprint import earlier_fingerprint, fingerprint
 from detector.data.kept import kept
 from detector.data.records import CocoData
@@ -23,6 +22,7 @@ from detector.training.loaded import Loaded
 from detector.training.progress import Epoch, RunningMeans
 from detector.training.resident import Resident, fits
 from detector.training.step import Step
+from nars import parallel
 from nars.device import half_precision
 from nars.tensors import fingerprint as digest_of
 from nars.training import checkpoint, updates
@@ -50,7 +50,8 @@ class Trainer:
         workers: int | None = None,
     ) -> None:
         self._beginning = digest_of(model.state_dict())
-        self.model = model.to(device).to(memory_format=torch.channels_last)
+        moved = model.to(device).to(memory_format=torch.channels_last)
+        self.model = cast(Detector, parallel.synchronized(moved))
         self.data, self.training, self.device, self.seed = data, training, device, seed
         self._data = fingerprint(data)
         self.workers = workers
@@ -63,7 +64,7 @@ class Trainer:
         augmentation = training.augmentation(model.settings)
         self._images = data if workers else kept(data)  # every process that loads would keep its own
         self.dataset = DetectionDataset.training(self._images, augmentation, masks, seed)
-        rank, ranks = distributed.rank(), distributed.world_size()
+        rank, ranks = parallel.rank(), parallel.world_size()
         ratios = self.dataset.aspect_ratios
         self.batches = GroupedBatches(ratios, training.batch_size, seed, rank, ranks)
         self.feed: Resident | Loaded
@@ -72,11 +73,11 @@ class Trainer:
         else:
             self.feed = Loaded(self.dataset, self.batches, self.model, device, workers)
 
-        self.recipe = training.recipe(training.batch_size * ranks)
+        self.recipe = training.recipe(training.batch_size)
         self.optimizer = updates.optimizer(self.model, self.recipe)
         self.ema = updates.averaged(self.model, self.recipe)
         self.final_model = self.model if self.ema is None else cast(Detector, self.ema.module)
-        self.wrapped = distributed.wrap(self.model, device)
+        self.wrapped = parallel.wrapped(self.model, device)
         self.half = half_precision(device) if training.amp else None
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.half is torch.float16)
 
@@ -126,17 +127,16 @@ class Trainer:
         )
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint; the first process does so for all, because their states are equal."""
-        if distributed.is_first():
-            curve = [asdict(entry) for entry in self.history]
-            generator = torch.default_generator
-            checkpoint.save(path, self._identity, self._parts, generator, self.device, curve)
+        """Write a checkpoint."""
+        curve = [asdict(entry) for entry in self.history]
+        checkpoint.save(path, self._identity, self._parts, torch.default_generator, self.device, curve)
 
     def restore(self, path: Path) -> None:
         """Return to the state in a checkpoint, if the file exists.
 
-        Raises `RunError` if the checkpoint is of another training.
+        Raises `RunError` if the checkpoint is of another training, or other processes train something else.
         """
+        parallel.check_same(self._identity)
         generator = torch.default_generator
         earlier = {"data": (earlier_fingerprint(self.data),), "start": (None,)}
         self.history = checkpoint.restore(
@@ -166,5 +166,5 @@ class Trainer:
             "data": self._data,
             "seed": self.seed,
             "start": self._beginning,
-            "processes": distributed.world_size(),
+            "processes": 1,  # by which version 0.1, where each had batches of its own, knew several
         }

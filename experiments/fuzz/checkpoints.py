@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Callable
 from functools import cache
@@ -222,7 +223,11 @@ def _continue(folder: Path) -> None:
     parts: dict[str, Any] = {"model": model, "optimizer": torch.optim.SGD(model.parameters())}
     generator, before = torch.Generator(), torch.get_rng_state()
     try:
-        restore(folder / "last.pt", {"seed": 0}, parts, generator, torch.device("cpu"), Progress.read)
+        last = folder / "last.pt"
+        curve = restore(last, {"seed": 0}, parts, generator, torch.device("cpu"), Progress.read)
+        for entry in curve:  # as a log and a report use it
+            for value in (entry.score, entry.loss, *entry.numbers.values()):
+                math.isfinite(0 if value is None else value)
     finally:
         torch.set_rng_state(before)
 

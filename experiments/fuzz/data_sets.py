@@ -12,11 +12,22 @@ from xml.sax.saxutils import escape
 import numpy as np
 from hypothesis import strategies as st
 
+from experiments.fuzz.documents import aliases
 from experiments.fuzz.hostile import OUTSIDE, as_json, as_yaml, damaged, hostile, mutated
 from experiments.fuzz.judge import Case, Kind, command
 from experiments.fuzz.pictures import picture
+from nars.errors import NarsError
 
 __all__ = ["KINDS"]
+
+
+_ELSEWHERE = (
+    "../../../outside/secret.png",
+    f"{OUTSIDE}/secret.png",
+    "../../outside/secret.png",
+    "/etc/passwd",
+)
+"""Names of files outside of a data set, seen from its parts or from itself."""
 
 
 def _coco_tree() -> dict[str, Any]:
@@ -44,7 +55,10 @@ def _coco_tree() -> dict[str, Any]:
 
 @st.composite
 def _coco(draw: st.DrawFn) -> Case:
-    annotations = draw(damaged(as_json(draw(mutated(_coco_tree())))))
+    tree = _coco_tree()
+    if draw(st.integers(0, 9)) == 0:
+        draw(st.sampled_from(tree["images"]))["file_name"] = draw(st.sampled_from(_ELSEWHERE))
+    annotations = draw(damaged(as_json(draw(mutated(tree)))))
     return {"train/annotations.json": annotations} | {f"train/{n}.png": picture() for n in range(4)}
 
 
@@ -113,11 +127,16 @@ def _yolo(draw: st.DrawFn) -> Case:
         else [str(rows)[:5000]]
     )
     case = {f"images/{part}/{n}.png": picture() for part in ("train", "val") for n in range(2)}
-    case["data.yaml"] = draw(damaged(as_yaml(draw(mutated(dict(_YAML))))))
+    part = draw(st.sampled_from(["images/train", "images/train", "list.txt"]))
+    description = as_yaml(draw(mutated(_YAML | {"train": part})))
+    if draw(st.integers(0, 9)) == 0:
+        key = draw(st.sampled_from([b"names", b"val", b"train", b"path", b"kpt_shape", b"x"]))
+        description = aliases() + b"\n" + description + b"\n" + key + b": *a8\n"
+    case["data.yaml"] = draw(damaged(description))
     case["labels/train/0.txt"] = draw(damaged("\n".join(lines).encode(errors="replace")))
     case["labels/val/0.txt"] = b"0 0.5 0.5 0.2 0.2\n"
     case["list.txt"] = draw(
-        st.sampled_from([b"../../outside/secret.png\n", b"images/train/0.png\n", b"\0\n", b"/etc/passwd\n"])
+        st.sampled_from([*(f"{name}\n".encode() for name in _ELSEWHERE), b"images/train/0.png\n", b"\0\n"])
     )
     return case
 
@@ -204,7 +223,25 @@ def _classes(folder: Path) -> None:
 
 
 def _boxes(folder: Path) -> None:
+    """Check and mend; what is written has no fault, and its masks can be decoded."""
     command("data", "check", folder, "--fix", "fixed")
+    if Path("fixed").exists():
+        try:
+            command("data", "check", "fixed")
+            _decode(Path("fixed"))
+        except NarsError as error:
+            raise AssertionError(f"what --fix wrote is refused: {error}") from None
+
+
+def _decode(folder: Path) -> None:
+    """Decode every mask of a data set, as its training does."""
+    from detector.data import layouts, masks
+
+    for subset in layouts.load(folder).subsets:
+        sizes = {image.id: (image.height, image.width) for image in subset.images}
+        for annotation in subset.annotations:
+            if annotation.segmentation is not None:
+                masks.decode(annotation.segmentation, *sizes[annotation.image_id])
 
 
 KINDS = (

@@ -14,7 +14,7 @@ from experiments.fuzz import valid
 from experiments.fuzz.hostile import as_yaml, damaged, mutated, renumbered
 from experiments.fuzz.judge import Case, Kind, command
 
-__all__ = ["KINDS", "written"]
+__all__ = ["KINDS", "aliases", "written"]
 
 _TAGS = (
     b"!!python/object/apply:os.system [touch /tmp/owned]",
@@ -37,7 +37,7 @@ _TAGS = (
 
 
 @cache
-def _aliases() -> bytes:
+def aliases() -> bytes:
     """Nine lists, each with ten times the one before."""
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
@@ -59,7 +59,7 @@ def written(draw: st.DrawFn, document: str) -> bytes:
         lines[at] = lines[at].partition(b":")[0] + b": " + draw(st.sampled_from(_TAGS))
         content = b"\n".join(lines)
     elif change == "alias":
-        content += b"\n" + _aliases()
+        content += b"\n" + aliases()
     return draw(damaged(content))
 
 

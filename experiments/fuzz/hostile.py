@@ -24,7 +24,18 @@ _NUMBERS: tuple[Any, ...] = (
 _TEXTS = (
     *("", " ", "nan", "inf", "-1", "1e400", "0x10", "١٢", "no", "null", "a\0b", "\0", "\ud800", "\udfff.png"),
     *("../../../../outside/secret.png", "../secret.png", "../../outside", f"{OUTSIDE}/secret.png", OUTSIDE),
-    *("/etc/passwd", "/dev/zero", "/dev/stdin", "~/x", "a" * 300, "a" * 70_000, "[red]x[/red]", "[/]", "🦊"),
+    *(
+        "/etc/passwd",
+        "/dev/zero",
+        "/dev/stdin",
+        "~/x",
+        "a" * 300,
+        "a" * 70_000,
+        "-" * 20_000,
+        "[red]x[/red]",
+        "[/]",
+        "🦊",
+    ),
     *("\x1b[2J", "a\nb", "a\r", "\u202e", "..", ".", "/", "\\\\server\\x", "C:\\x.png", "%s%n", "{0}"),
     *("s3://bucket/x", "sqlite:////tmp/x.db", "!!python/object:os.system", "9" * 400, "1" * 5000),
 )
@@ -102,7 +113,7 @@ def mutated(draw: st.DrawFn, tree: Any, most: int = 3) -> Any:
             other, far = places[draw(st.integers(0, len(places) - 1))]
             node[key] = copy.deepcopy(other[far])
         elif isinstance(node, dict):
-            node[draw(st.text(max_size=4))] = copy.deepcopy(draw(hostile))
+            node[draw(st.one_of(st.text(max_size=4), st.sampled_from(_TEXTS)))] = copy.deepcopy(draw(hostile))
     return copy.deepcopy(draw(hostile)) if draw(st.integers(0, 60)) == 0 else tree
 
 

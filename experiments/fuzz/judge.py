@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import resource
 import signal
 import sys
@@ -17,6 +18,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+
+from PIL import Image
 
 from experiments.fuzz.hostile import spelled
 from nars.errors import NarsError
@@ -41,6 +44,15 @@ _IN_MEMORY = Path("/dev/shm")
 SECRET = b"the secret of somebody else 7f3a"
 """Content of a file outside of the data, which must not appear in anything written or printed."""
 
+_HOME = "home/data"
+"""Folder of a case."""
+
+_SCARCE = "not enough memory"
+"""Words of a refusal after memory was asked for, which no case needs as much of."""
+
+_LINK = re.compile(rb"->[\x20-\x7e]+")
+"""Content that stands for a link."""
+
 _TIMERS = {signal.SIGPROF: signal.ITIMER_PROF, signal.SIGALRM: signal.ITIMER_REAL}
 """The timers of the processor and of the clock, by their signals."""
 
@@ -61,7 +73,7 @@ class Kind:
     read: Callable[[Path], object]
     """Reads the folder of a case, by functions that raise `NarsError` or by a command."""
     also_writes: frozenset[str] = frozenset()
-    """Names of files in the case's folder that reading may make."""
+    """Names of files, right in the case's folder, that reading may make."""
 
 
 @dataclass
@@ -80,6 +92,14 @@ class Verdict:
 
 class _TooLongError(BaseException):
     pass
+
+
+@cache
+def _secret_picture() -> bytes:
+    """A picture that can be read, with the secret behind its end."""
+    stream = io.BytesIO()
+    Image.new("RGB", (24, 24)).save(stream, "PNG")
+    return stream.getvalue() + SECRET
 
 
 @cache
@@ -125,10 +145,10 @@ def judge(kind: Kind, case: Case) -> Verdict:
     where = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="fuzz", dir=where) as name:
         root = Path(name)
-        home, outside, work = root / "home" / "data", root / "outside", root / "work"
+        home, outside, work = root / _HOME, root / "outside", root / "work"
         for folder in (home, outside, work):
             folder.mkdir(parents=True)
-        (outside / "secret.png").write_bytes(SECRET)
+        (outside / "secret.png").write_bytes(_secret_picture())
         for path, content in case.items():
             _put(home / path, spelled(content, str(outside)))
         before = _listing(root, work)
@@ -176,6 +196,8 @@ def _unfit(error: NarsError) -> str | None:
     text, name = str(error), type(error).__name__
     if "\n" in text or _ESCAPE in text:
         return f"{name} of several lines, or with an escape sequence"
+    if _SCARCE in text:
+        return f"{name} only after more memory was asked for than there is"
     if len(text) > LONGEST:
         return f"{name} of more than {LONGEST} characters"
     return None
@@ -216,7 +238,7 @@ def _where(error: BaseException) -> str:
 
 def _put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    if content.startswith(b"->"):
+    if _LINK.fullmatch(content):
         path.symlink_to(content[2:].decode())
     elif content == b"|":
         os.mkfifo(path)
@@ -243,7 +265,8 @@ def _leak(root: Path, work: Path, before: Mapping[str, tuple[int, int]], kind: K
         for path in before.keys() | after.keys()
         if before.get(path) != after.get(path) and not (root / path).is_dir()
     }
-    wrong = sorted(path for path in changed if Path(path).name not in kind.also_writes)
+    may = {f"{_HOME}/{name}" for name in kind.also_writes}
+    wrong = sorted(changed - may)
     if wrong:
         return f"wrote {Path(wrong[0]).name}"
     for path in work.rglob("*"):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
 from hypothesis import strategies as st
+from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 
 from experiments.fuzz.documents import written
@@ -18,6 +21,7 @@ from experiments.fuzz.hostile import OUTSIDE, as_json, damaged, hostile, mutated
 from experiments.fuzz.judge import Case, Kind, command
 from nars.runs.config import SearchConfig
 from nars.runs.storage import open_storage
+from nars.trials import Record, write
 
 __all__ = ["KINDS"]
 
@@ -40,11 +44,10 @@ def _config(objectives: tuple[str, ...]) -> SearchConfig:
 
 
 @cache
-def _lines(objectives: tuple[str, ...]) -> tuple[bytes, ...]:
-    """The lines of the journal of a finished search."""
+def _lines(objectives: tuple[str, ...], as_worker: bool = False) -> tuple[bytes, ...]:
+    """The lines of the journal of a finished search: a line a trial, or those that a worker writes."""
     from nars.space import genotypes
     from nars.studies import write_config_text
-    from nars.trials import Record
 
     config = _config(objectives)
     rows = genotypes.sample(config.space, _TRIALS, np.random.default_rng(0))
@@ -54,28 +57,39 @@ def _lines(objectives: tuple[str, ...]) -> tuple[bytes, ...]:
             storage=open_storage(journal), study_name="data", directions=config.directions
         )
         write_config_text(study, config.to_yaml())
+        add = _train if as_worker else _add
         for number, params in enumerate(genotypes.to_genotypes(config.space, rows)):
             score, costs = 0.5 + number / 100, config.space.statistics_of(params)
             curve = [(0.5, score / 2), (1.0, score)]
-            record = Record(
-                seed=number, epochs=2, seconds=1.5, curve=curve, measured=costs | {"accuracy": score}
-            )
-            study.add_trial(
-                create_trial(
-                    state=TrialState.COMPLETE,
-                    params=params,
-                    distributions=dict(config.space.distributions),
-                    values=[score, *(costs[name] for name in config.objectives[1:])],
-                    user_attrs=record.attributes,
-                )
-            )
+            measured = costs | {"accuracy": score}
+            record = Record(seed=number, epochs=2, seconds=1.5, curve=curve, measured=measured)
+            add(study, config, params, record)
         return tuple(journal.read_bytes().splitlines(keepends=True))
+
+
+def _add(study: Study, config: SearchConfig, params: Mapping[str, Any], record: Record) -> None:
+    study.add_trial(
+        create_trial(
+            state=TrialState.COMPLETE,
+            params=dict(params),
+            distributions=dict(config.space.distributions),
+            values=[record.measured[name] for name in config.objectives],
+            user_attrs=record.attributes,
+        )
+    )
+
+
+def _train(study: Study, config: SearchConfig, params: Mapping[str, Any], record: Record) -> None:
+    study.enqueue_trial(dict(params))
+    trial = study.ask(dict(config.space.distributions))
+    write(study, trial, record)
+    study.tell(trial, [record.measured[name] for name in config.objectives])
 
 
 def _case(draw: st.DrawFn, config: SearchConfig, **files: bytes) -> Case:
     case = {"config.yaml": config.to_yaml().encode(), "study.journal": b"".join(_lines(config.objectives))}
     use = draw(st.sampled_from(_USES)) if draw(st.integers(0, 9)) else "trials"
-    table = b"number,state\n" + b"0,complete\n" * _TRIALS
+    table = b"trial,state\n" + b"".join(b"%d,complete\n" % number for number in range(_TRIALS))
     named = {name.replace("_", "."): content for name, content in files.items()}
     return case | {"trials.csv": table} | named | {"use": use.encode()}
 
@@ -141,7 +155,7 @@ def _storages(draw: st.DrawFn) -> Case:
 def _journals(draw: st.DrawFn) -> Case:
     """A run whose journal has other lines than Optuna wrote."""
     config = draw(st.sampled_from([_config(names) for names in _OBJECTIVES]))
-    lines = list(_lines(config.objectives))
+    lines = list(_lines(config.objectives, as_worker=draw(st.booleans())))
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(lines) - 1))
         change = draw(
@@ -196,7 +210,7 @@ def _use(folder: Path) -> None:
     elif use == "trials":
         said = command("export", "trials", "--run", folder, "-o", "trials.csv")
         with Path("trials.csv").open(newline="") as table:
-            rows = sum(1 for _ in csv.reader(table)) - 1
+            rows = sum(row["state"] == "complete" for row in csv.DictReader(table))
         assert rows >= _TRIALS or "cut off" in said, f"{rows} of {_TRIALS} trials without a word"
     else:
         command("export", use, "--run", folder, "-o", "made")

@@ -235,6 +235,8 @@ def show_summary(summary: Summary, config: SearchConfig, storage: str | None = N
         console.print("no candidate was trained to the end")
         return
     runs = f"{len(best.trials)} runs, sd {best.sd:.4f}" if best.sd is not None else "1 run"
+    if best.interval is not None:
+        runs += f"; other val images {best.interval[0]:.4f} to {best.interval[1]:.4f}"
     costs = ", ".join(f"{_quantity(name, best.costs[name])} {name}" for name in ("macs", "params"))
     console.print(f"winner: val {best.metric} {best.score:.4f} ({runs}), {costs}")
     parent = summary.init if reference is None else summary.run / "weights" / "reference.pt"

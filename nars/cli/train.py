@@ -100,7 +100,8 @@ def train_command(
     Without --data it trains on the data that ARCH was searched on. With --init it inherits what fits of a
     parent's weights; with --weights it starts from all weights of a file. Images are then normalized as they
     were for these weights. After a kill, the same command continues from the last epoch
-    (OUTPUT/checkpoint.pt or FILE.checkpoint).
+    (OUTPUT/checkpoint.pt or FILE.checkpoint). On several GPUs or machines:
+    torchrun --nproc-per-node 4 -m nars train ...
 
     Example: nars train best.yaml --data photos/ -o trained
     """
@@ -115,52 +116,60 @@ def train_command(
 
     scored = named(metric)
 
-    from nars.device import resolve, seeded
+    from nars import parallel
+    from nars.device import seeded
     from nars.networks.build import build
     from nars.parents.beginning import Beginning
     from nars.training import loop
 
     assert candidate.data is not None
-    named_parent = Beginning.of(init, weights) if init != _AUTO else None
-    with naming_source(data, arch):
-        images = load(candidate.data, drop_bad=drop_bad).fitted(candidate.recipe.fit)
-    beginning = named_parent or _suitable(candidate, images)
-    images = beginning.as_seen(images)
-    for split in ("val", "test"):
-        check_metric(scored, images, split)
-    torch_device = resolve(device)
-    with seeded(seed, torch_device):
-        model = build(candidate.architecture, len(images.classes), candidate.recipe)
-    begun = beginning.begin(model, candidate.architecture, images, torch_device)
-    say_parts(images.parts, quiet=as_json)
-    if not as_json:
-        for line in filter(None, (begun, f"training on {candidate.data}")):
+    with parallel.joined(device) as torch_device:
+        first = parallel.is_first()
+        quiet = as_json or not first
+        named_parent = Beginning.of(init, weights) if init != _AUTO else None
+        with naming_source(data, arch):
+            images = load(candidate.data, drop_bad=drop_bad).fitted(candidate.recipe.fit)
+        beginning = named_parent or _suitable(candidate, images, quiet=not first)
+        images = beginning.as_seen(images)
+        for split in ("val", "test"):
+            check_metric(scored, images, split)
+        with seeded(seed, torch_device):
+            model = build(candidate.architecture, len(images.classes), candidate.recipe)
+        begun = beginning.begin(model, candidate.architecture, images, torch_device)
+        say_parts(images.parts, quiet=quiet)
+        for line in [] if quiet else filter(None, (begun, f"training on {candidate.data}")):
             click.echo(line, err=True)
-    saving = Saving(candidate, images, scored)
-    try:
-        with training_progress(_described(metric), quiet=as_json) as (on_step, on_epoch):
-            trained = loop.train(
-                model,
-                images,
-                candidate.recipe,
-                resolution=candidate.architecture.resolution,
-                device=torch_device,
-                seed=seed,
-                teacher=beginning.teacher(images.classes, torch_device),
-                metric=scored,
-                outputs=loop.Outputs(
-                    folder=destination.folder,
-                    save=saving,
-                    checkpoint=destination.checkpoint,
-                    start=beginning.fingerprint,
-                    patience=patience,
-                    on_step=on_step,
-                    on_epoch=on_epoch,
-                ),
-            )
-    except KeyboardInterrupt:
-        raise StoppedError(destination.continuation()) from None
-    results = Results.of(destination, trained, saving, torch_device)
+        saving = Saving(candidate, images, scored)
+        try:
+            with training_progress(_described(metric), quiet=quiet) as (on_step, on_epoch):
+                trained = loop.train(
+                    model,
+                    images,
+                    candidate.recipe,
+                    resolution=candidate.architecture.resolution,
+                    device=torch_device,
+                    seed=seed,
+                    teacher=beginning.teacher(images.classes, torch_device),
+                    metric=scored,
+                    outputs=loop.Outputs(
+                        folder=destination.folder,
+                        save=saving,
+                        checkpoint=destination.checkpoint,
+                        start=beginning.fingerprint,
+                        patience=patience,
+                        on_step=on_step,
+                        on_epoch=on_epoch,
+                    ),
+                )
+        except KeyboardInterrupt:
+            raise StoppedError(destination.continuation()) from None
+    if first:  # after the other processes are released
+        _show(Results.of(destination, trained, saving, torch_device), images, as_json=as_json)
+
+
+def _show(results: Results, images: ImageData, *, as_json: bool) -> None:
+    """Draw the training's history, print what it came to, and delete a checkpoint that nobody needs."""
+    destination = results.destination
     if destination.folder is None:
         destination.checkpoint.unlink(missing_ok=True)
     else:
@@ -170,13 +179,14 @@ def train_command(
         click.echo(line)
 
 
-def _suitable(candidate: Candidate, images: ImageData) -> Beginning:
+def _suitable(candidate: Candidate, images: ImageData, *, quiet: bool) -> Beginning:
     """The parent that a search from these images would take, if the candidate can inherit from it."""
     from nars.parents.beginning import Beginning
     from nars.parents.choice import parent_for
 
     choice = parent_for(candidate.architecture, images.size)
-    click.echo(f"--init auto takes {choice.name}: {choice.reason}", err=True)
+    if not quiet:
+        click.echo(f"--init auto takes {choice.name}: {choice.reason}", err=True)
     return Beginning.of(choice.name, None)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ _RESTARTS = 100
 
 _CALLS = 4
 """Calls of an actor at the same time: the work, and the questions how it is."""
+
+_CLIENT = "ray://"
+"""Beginning of the address of a cluster that is reached through its proxy."""
 
 _PATIENCE_SECONDS = 10.0
 """Time for a call of Ray that may never return, because the cluster is gone."""
@@ -86,6 +90,7 @@ class Ray(Engine):
 
         if ray.is_initialized():
             return ray
+        _check_listens(self.address or os.environ.get("RAY_ADDRESS", ""))
         try:
             ray.init(address=self.address, logging_level=logging.WARNING, log_to_driver=True)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
@@ -166,9 +171,26 @@ def _check_storage(storage: str, nodes: Sequence[Mapping[str, Any]]) -> None:
         )
 
 
+def _check_listens(address: str) -> None:
+    """Raise `EngineAwayError` if nobody answers at ``HOST:PORT`` or ``ray://HOST:PORT``.
+
+    Ray itself tries for minutes.
+    """
+    host, _, port = address.removeprefix(_CLIENT).rpartition(":")
+    if not host or not port.isdigit():  # such as auto, which is a file of this machine
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_SECONDS).close()
+    except OSError as error:
+        why = f"no Ray at {address}: {error.strerror or error}"
+        raise EngineAwayError(
+            f"{why}; start one there, ray start --head, or give another --address"
+        ) from None
+
+
 def _is_client(address: str | None) -> bool:
     """Whether Ray is reached through a proxy, which sees to the connection."""
-    return (address or os.environ.get("RAY_ADDRESS", "")).startswith("ray://")
+    return (address or os.environ.get("RAY_ADDRESS", "")).startswith(_CLIENT)
 
 
 def _within_patience(call: Callable[[], object]) -> None:

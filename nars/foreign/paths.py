@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nars.errors import DataError, UsageError
+from nars.foreign.limits import MOST_BYTES
 
 __all__ = [
-    "MOST_BYTES",
     "allow",
     "copied",
     "inside",
@@ -29,9 +29,6 @@ __all__ = [
     "open_file",
     "read_bytes",
 ]
-
-MOST_BYTES = 2**31
-"""Bytes of the largest file that is read whole."""
 
 _LONGEST_NAME = 150
 """Characters of a file's name that is made from another name."""

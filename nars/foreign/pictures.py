@@ -18,9 +18,10 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from nars.foreign.limits import MOST_PIXELS
 from nars.foreign.paths import open_file
 
-__all__ = ["DAMAGE", "ENORMOUS", "FORMATS", "MOST_PIXELS", "SUFFIXES", "open_picture", "reason", "turn"]
+__all__ = ["DAMAGE", "ENORMOUS", "FORMATS", "SUFFIXES", "open_picture", "reason", "turn"]
 
 FORMATS = (
     *("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PCX", "PNG"),
@@ -37,9 +38,6 @@ SUFFIXES = frozenset(
 )
 """Suffixes of files of these formats."""
 
-MOST_PIXELS = 2**28
-"""Pixels of the largest picture: those of the largest phone cameras, and less than a gigabyte of RGB."""
-
 ENORMOUS = 2**26
 """Pixels above which pictures are decoded one at a time, and made smaller at once if that is allowed."""
 
@@ -54,8 +52,7 @@ DAMAGE = (
     AttributeError,
     OverflowError,
     MemoryError,
-    RecursionError,
-    NotImplementedError,
+    RuntimeError,  # libavif's; `RecursionError` and `NotImplementedError` are such
     struct.error,
     zlib.error,
     Image.DecompressionBombError,

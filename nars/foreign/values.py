@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nars.errors import DataError
+from nars.foreign.limits import load_yaml
 from nars.foreign.numbers import whole
 from nars.foreign.text import read_text
 
@@ -22,9 +21,9 @@ def read_yaml(path: Path) -> Any:
     """A YAML file whose scalars all are text as written. Raises `DataError` that names file and line."""
     text = read_text(path)
     try:
-        return yaml.load(text, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read: {' '.join(str(error).split())[:160]}") from None
+        return load_yaml(text, as_text=True)
+    except ValueError as error:
+        raise DataError(f"{path}: cannot be read: {str(error)[:160]}") from None
 
 
 def read_json(path: Path) -> Any:

@@ -62,6 +62,7 @@ def score_label(metric: str) -> str:
 def lowest_shown(scores: ArrayLike) -> float:
     """Return the lowest score to draw to scale; outliers below it would squeeze all other scores."""
     values = np.asarray(scores, dtype=np.float64)
+    values = values[np.isfinite(values)]
     if not values.size:
         return 0.0
     median, top = np.median(values), values.max()

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from nars.errors import UsageError
+from nars.foreign.limits import MOST_NOTE
 from nars.foreign.paths import read_bytes
 
 __all__ = ["VARIABLE", "complete", "given", "is_given", "secrets", "without_password"]
@@ -27,9 +28,6 @@ VARIABLE = "NARS_STORAGE"
 
 _DRIVER = ("PGPASSWORD",)
 """Variables in which the drivers of databases look for a password."""
-
-_MOST_BYTES = 10_000
-"""Bytes of the largest file with a URL."""
 
 _REMEDY = f"give the URL in {VARIABLE} or --storage @FILE, or the password in PGPASSWORD or ~/.pgpass"
 
@@ -86,7 +84,7 @@ def without_password(storage: str) -> str:
 
 def _from_file(file: Path) -> str:
     try:
-        text = read_bytes(file, _MOST_BYTES).decode().strip()
+        text = read_bytes(file, MOST_NOTE).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise UsageError(f"--storage @{file}: {reason}") from None

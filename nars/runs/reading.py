@@ -6,9 +6,10 @@ another search. Its journal is therefore read once, line by line, into memory.
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 import logging
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +19,8 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.study import Study
 
 from nars.errors import RunError
-from nars.foreign.paths import open_file
+from nars.foreign.paths import open_file, read_bytes
+from nars.runs.journal import read_journal
 from nars.runs.storage import open_storage
 
 __all__ = ["check_complete", "open_to_read"]
@@ -28,11 +30,11 @@ logger = logging.getLogger(__name__)
 _JOURNAL = ".journal"
 """End of a storage that is a journal file."""
 
+_FINISHED = frozenset({"complete", "pruned", "fail"})
+"""States in a table of trials that are final."""
+
 _SQLITE = "sqlite:///"
 """Start of a storage that is a database file."""
-
-_LONGEST = 2**26
-"""Bytes of the longest line of a journal."""
 
 
 def open_to_read(storage: str, opener: Callable[[str], BaseStorage] = open_storage) -> BaseStorage:
@@ -56,24 +58,29 @@ def open_to_read(storage: str, opener: Callable[[str], BaseStorage] = open_stora
 def check_complete(folder: Path, study: Study) -> None:
     """Compare a study with the table of trials in its run folder, which lists those before a loss.
 
-    Fewer trials are logged; none at all raise `RunError`.
+    Fewer trials, or some that are no longer finished, are logged; none at all raise `RunError`.
     """
-    listed, there = _listed(folder / "trials.csv"), len(study.get_trials(deepcopy=False))
-    if listed and not there:
-        raise RunError(f"the study of {folder} has no trial, but trials.csv lists {listed}: it was cut off")
-    if listed > there:
-        logger.warning(
-            "%s: trials.csv lists %d trials, the study has %d: it was cut off", folder, listed, there
+    listed, trials = _listed(folder / "trials.csv"), study.get_trials(deepcopy=False)
+    if listed and not trials:
+        raise RunError(
+            f"the study of {folder} has no trial, but trials.csv lists {len(listed)}: it was cut off"
         )
+    table = f"{folder}: trials.csv lists {len(listed)} trials"
+    if len(listed) > len(trials):
+        logger.warning("%s, the study has %d: it was cut off", table, len(trials))
+    open_trials = {str(trial.number) for trial in trials if not trial.state.is_finished()}
+    lost = [number for number, state in listed if number in open_trials and state in _FINISHED]
+    if lost:
+        logger.warning("%s, trial %s as finished, which it is no more: it was cut off", table, lost[0])
 
 
-def _listed(table: Path) -> int:
-    """Count the rows of a table of trials; 0 if there is none."""
+def _listed(table: Path) -> list[tuple[str, str]]:
+    """Read the numbers and states in a table of trials; none if there is no table, or if it is damaged."""
     try:
-        with open_file(table) as stream:
-            return max(0, sum(1 for _ in stream) - 1)
-    except OSError:
-        return 0
+        rows = csv.DictReader(io.StringIO(read_bytes(table).decode()), restval="")
+        return [(row.get("trial", ""), row.get("state", "")) for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
 
 
 class _ReadBackend(BaseJournalBackend):
@@ -90,28 +97,9 @@ class _ReadBackend(BaseJournalBackend):
 
 
 def _journal(file: Path) -> BaseStorage:
-    try:
-        with open_file(file) as stream:
-            lines = list(_lines(file, iter(lambda: stream.readline(_LONGEST), b"")))
-    except OSError as error:
-        raise RunError(f"cannot read {file}: {error.strerror or error}") from None
+    lines = list(read_journal(file))
     try:
         return JournalStorage(_ReadBackend(lines))
     except Exception as error:  # whatever Optuna stumbles over in a line that it did not write
         reason = " ".join(str(error).split())[:200] or "a line has other fields than Optuna writes"
         raise RunError(f"{file} is damaged: {type(error).__name__}: {reason}") from None
-
-
-def _lines(file: Path, lines: Iterable[bytes]) -> Generator[dict[str, Any], None, None]:
-    """Yield every whole line of a journal. Raises `RunError` that names a damaged one."""
-    for number, line in enumerate(lines, start=1):
-        if not line.endswith(b"\n"):
-            logger.warning("%s: line %d is cut off: read without it", file, number)
-            return
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError):
-            fields = None
-        if not isinstance(fields, dict) or not isinstance(fields.get("op_code"), int):
-            raise RunError(f"{file}: line {number} is damaged: not a line of Optuna's journal")
-        yield fields

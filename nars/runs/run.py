@@ -29,8 +29,10 @@ from optuna.study import Study
 
 from nars.errors import RunError, SpecError, UsageError
 from nars.files import write_whole
+from nars.foreign.limits import MOST_NOTE
 from nars.foreign.paths import one_part, read_bytes
 from nars.runs.config import SearchConfig
+from nars.runs.journal import read_journal
 from nars.runs.location import absolute, check_exists, located
 from nars.runs.passwords import complete, is_given, without_password
 from nars.runs.reading import check_complete, open_to_read
@@ -45,9 +47,6 @@ RUNS = Path("runs")
 
 _LEAST_FREE = 50e6
 """Bytes that have to be free for a journal, weights and checkpoints."""
-
-_MOST_BYTES = 10_000
-"""Bytes of the largest `_STORAGE_FILE`."""
 
 _STORAGE_FILE = "storage.txt"
 """File with the run's storage and study name; written first, so every run with a `config.yaml` has it."""
@@ -76,6 +75,10 @@ class Run:
         """
         if not self.starts:
             return self.read()
+        storage = Path(self.permitted())
+        if storage.suffix == ".journal" and storage.exists():
+            for _ in read_journal(storage):
+                pass  # a damaged one is refused before it is written to
         study = optuna.create_study(
             storage=open_storage(complete(self.permitted())),
             study_name=self.name,
@@ -86,6 +89,7 @@ class Run:
         config = self.config.to_yaml()
         self._check_is_own(study)
         self._check_trials(study)
+        check_complete(self.folder, study)
         if config_text(study) != config:  # new, or the budget has grown
             write_config_text(study, config)
             with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
@@ -131,9 +135,10 @@ class Run:
 
     def _check_trials(self, study: Study) -> None:
         """Raise `RunError` if a trial records something else than nars does."""
+        dimensions = self.config.space.distributions.keys()
         try:
             for trial in study.get_trials(deepcopy=False):
-                check(trial)
+                check(trial, len(self.config.objectives), dimensions)
         except RunError as error:
             raise RunError(f"study {self.name} in {self.storage}: {error}") from None
 
@@ -220,7 +225,7 @@ def _stored(folder: Path) -> tuple[str, str]:
     if not file.exists():
         return "", ""
     try:
-        lines = read_bytes(file, _MOST_BYTES).decode().splitlines()
+        lines = read_bytes(file, MOST_NOTE).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise RunError(f"cannot read {file}: {reason}") from None
@@ -251,4 +256,6 @@ def config_of(study: Study) -> SearchConfig:
     text = config_text(study)
     if text is None:
         raise RunError(f"study {study.study_name!r} was not made by `nars search`")
+    if not isinstance(text, str):
+        raise RunError(f"study {study.study_name!r} is damaged: its config is no text")
     return SearchConfig.from_yaml(text, f"study {study.study_name}")

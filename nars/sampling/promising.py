@@ -1,22 +1,34 @@
 """The first candidates of many workers: those asked for before there are results to learn from.
 
 A search by one worker learns after a handful of evenly spread candidates. Sixteen workers train sixteen by
-then, and ten of them could have been better ones: a longer training is rarely worse than a shorter one, and
-what a limit is set on would help, or nobody would limit it. So these candidates have many epochs and are as
-large as the limits allow, and in all other dimensions they are as far apart as they can be.
+then, and most of them could have been better ones: a longer training is rarely worse than a shorter one, what
+a limit is set on would help, or nobody would limit it, and the default recipe is what people would try first.
+So these candidates have many epochs and are as large as the limits allow, every second one has the default
+recipe otherwise, and in all other dimensions they are as far apart as they can be.
+`experiments/search_benchmark/many_workers` measures what that brings.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from scipy.stats import rankdata
 
+from nars.space import genotypes
+from nars.space.base import SearchSpace
 from nars.space.genotypes import Domain, Matrix
+from nars.space.values import contains
 
-__all__ = ["promise", "spread"]
+__all__ = ["promise", "spread", "usual"]
 
-_EPOCHS = "recipe.epochs"
+_RECIPE = "recipe."
+"""Names of the dimensions of a recipe begin with it."""
+
+_EPOCHS = f"{_RECIPE}epochs"
 """The dimension of which more is taken to be better."""
 
 
@@ -47,3 +59,32 @@ def spread(domain: Domain, pool: Matrix, given: Matrix, count: int) -> Matrix:
         chosen.append(int(near.argmax()))
         near = np.minimum(near, ((unit - unit[chosen[-1]]) ** 2).sum(axis=1))
     return np.asarray(pool[chosen])
+
+
+def usual(domain: Domain, matrix: Matrix) -> Matrix:
+    """Genotypes [n, d] whose recipe is the default one of the domain, but for its epochs.
+
+    A default outside of a range becomes its nearer end. A domain without a kind of recipe has no defaults.
+    """
+    defaults = _defaults(domain)
+    changed = [{**genotype, **defaults} for genotype in genotypes.to_genotypes(domain, matrix)]
+    return domain.canonical(genotypes.from_genotypes(domain, changed))
+
+
+def _defaults(domain: Domain) -> Mapping[str, Any]:
+    """The default values of the dimensions that are of the recipe."""
+    if not isinstance(domain, SearchSpace):
+        return {}
+    fields = domain.recipe_kind.model_fields
+    given = {
+        name: _within(dist, fields[name.removeprefix(_RECIPE)].default)
+        for name, dist in domain.distributions.items()
+        if name.startswith(_RECIPE) and name != _EPOCHS and name.removeprefix(_RECIPE) in fields
+    }
+    return {name: value for name, value in given.items() if contains(domain.distributions[name], value)}
+
+
+def _within(dist: BaseDistribution, value: Any) -> Any:
+    if isinstance(dist, FloatDistribution | IntDistribution) and isinstance(value, int | float):
+        return min(max(value, dist.low), dist.high)
+    return value

@@ -32,7 +32,7 @@ from nars.sampling.feasibility import Feasibility
 from nars.sampling.history import Exclusions, History
 from nars.sampling.parameters.domain import Parameters
 from nars.sampling.predictions import Predictions
-from nars.sampling.promising import promise, spread
+from nars.sampling.promising import promise, spread, usual
 from nars.sampling.rounds import Rounds
 from nars.sampling.strategy import Strategy
 from nars.space import genotypes
@@ -108,7 +108,10 @@ class Proposer:
 
     @cached_property
     def later_candidates(self) -> Matrix:
-        """Genotypes [n, d] for workers that ask after the first batch is given away, before it is trained."""
+        """Genotypes [n, d] for workers that ask while others train, before there are results to learn from.
+
+        Every second one has the default recipe, the first among them.
+        """
         settings, rng = self.settings, np.random.default_rng([self.settings.seed, 1])
         pool = self._reservoir.draw(_PROMISING * _CHOICE, rng)
         prior = settings.strategy.knowledge
@@ -118,7 +121,10 @@ class Proposer:
         else:
             worth = prior(pool).mean(axis=1)
         best = pool[np.argsort(-worth, kind="stable")[: len(pool) // _CHOICE]]
-        return spread(self.domain, best, self.first_candidates[: self.rounds.first_batch], len(best) // 2)
+        later = spread(self.domain, best, self.first_candidates[: self.rounds.first_batch], len(best) // 2)
+        if prior is None:
+            later[::2] = usual(self.domain, later[::2])
+        return later
 
     def propose(self, study: Study, trial: FrozenTrial) -> Genotype:
         """The next genotype; its prediction, if there is one, is written down with the trial."""
@@ -129,7 +135,8 @@ class Proposer:
         # Under Hyperband a study shows one bracket; what others have tried is not repeated either.
         known = trials if len(trials) > trial.number else all_trials(study)
         exclusions = self.history.exclusions([other for other in known if other.number != trial.number])
-        row = self._next(self._batch_of(study, seen, labelled, exclusions), seen, exclusions)
+        batch, turn = self._batch_of(study, seen, labelled, exclusions)
+        row = self._next(batch, turn, seen.place, exclusions)
         genotype = genotypes.to_genotypes(self.domain, row[None])[0]
         if len(labelled) >= 2:
             fixed = trial.system_attrs.get("fixed_params", {})  # an enqueued trial keeps its values
@@ -139,34 +146,39 @@ class Proposer:
 
     def _batch_of(
         self, study: Study, seen: Evidence, labelled: Sequence[FrozenTrial], exclusions: Exclusions
-    ) -> Matrix:
-        """The candidates [n, d] of a round, the most valuable first."""
-        if seen.place < self.rounds.first_batch:
-            return self.first_candidates
-        if len(labelled) < 2:  # nothing to learn from: many failed, or many run
-            return self.first_candidates[:0] if seen.alone else self.later_candidates
-        key = _round_key(study, seen.known, labelled)
-        if self._batch is not None and self._batch[0] == key:
-            left = seen.alone or exclusions.are_new(self._batch[1]).sum() > seen.turn
-            if left:
-                return self._batch[1]
-        self._batch = key, self._choose(study, seen, labelled)
-        return self._batch[1]
-
-    def _next(self, batch: Matrix, seen: Evidence, exclusions: Exclusions) -> NDArray[np.float64]:
-        """The candidate of a batch whose turn it is, or the first after it that is new; else a random one.
+    ) -> tuple[Matrix, int]:
+        """The candidates [n, d] of a round, the most valuable first, and the number of the one to propose.
 
         Workers that start together do not see each other's proposals, so each begins at its own number.
         """
-        turn = seen.turn
-        if seen.place < self.rounds.first_batch:
-            turn = seen.place
-        elif not seen.alone:
-            batch = batch[exclusions.are_new(batch)]
+        if self._is_first(seen):
+            return self.first_candidates, seen.place
+        if len(labelled) < 2 or seen.place < self.rounds.first_batch:  # many failed, or many run
+            return (self.first_candidates[:0], 0) if seen.alone else (self.later_candidates, seen.place - 1)
+        key = _round_key(study, seen.known, labelled)
+        last = self._batch  # another thread may replace it
+        if last is not None and last[0] == key:
+            if seen.alone:
+                return last[1], seen.turn
+            new = last[1][exclusions.are_new(last[1])]
+            if len(new) > seen.turn:
+                return new, seen.turn
+        batch = self._choose(study, seen, labelled)
+        self._batch = key, batch
+        return (batch if seen.alone else batch[exclusions.are_new(batch)]), seen.turn
+
+    def _is_first(self, seen: Evidence) -> bool:
+        """Whether a proposal is of the first batch; beside others, only if something chose that batch."""
+        strategy = self.settings.strategy
+        chosen = bool(strategy.first) or strategy.knowledge is not None
+        return seen.place < self.rounds.first_batch and (seen.alone or chosen)
+
+    def _next(self, batch: Matrix, turn: int, place: int, exclusions: Exclusions) -> NDArray[np.float64]:
+        """The candidate of a batch whose turn it is, or the first after it that is new; else a random one."""
         turn %= max(len(batch), 1)
         row = exclusions.first_new(np.concatenate([batch[turn:], batch[:turn]]))
         if row is None:
-            pool = self._reservoir.draw(_POOL, np.random.default_rng([self.settings.seed, seen.place]))
+            pool = self._reservoir.draw(_POOL, np.random.default_rng([self.settings.seed, place]))
             row = exclusions.first_new(pool)
             row = pool[0] if row is None else row  # everything was tried: once more, then
         return row

@@ -79,18 +79,18 @@ def fixed(space: SearchSpace, parts: Sequence[str]) -> SearchSpace:
     Raises `UsageError` if nothing is left to search, and `SpecError`.
     """
     for part in parts:
-        if not isinstance(space, Space):
-            raise UsageError(f"--fix holds parts of classifiers, space {space.name} is of detectors")
         space = _with_fixed(space, part)
     if not space.distributions:
         raise UsageError("nothing is left to search: both architecture and recipe are fixed")
     return space
 
 
-def _with_fixed(space: Space, part: str) -> Space:
+def _with_fixed(space: SearchSpace, part: str) -> SearchSpace:
     what, equals, file = part.partition("=")
-    if not equals or what not in ("recipe", "arch"):
+    if not equals or not file or what not in ("recipe", "arch"):
         raise UsageError(f"--fix {part!r}: give recipe=FILE or arch=FILE")
+    if not isinstance(space, Space):
+        return space.held("recipe" if what == "recipe" else "arch", file)
     if what == "recipe":
         return space.fix(recipe=recipe(file))
     return space.fix(architecture=candidate(file).architecture)

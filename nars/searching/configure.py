@@ -61,7 +61,8 @@ def configure(
         if made.task.inherits:
             say(f"--init auto takes {made.config.init}: {reason}")
     on_parts(made.task.parts())
-    for line in (*(part.line() for part in made.task.parts()), *made.lines):
+    remarks = made.task.remarks(made.config.space)
+    for line in (*(part.line() for part in made.task.parts()), *made.lines, *remarks):
         say(line)
     return made.config
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed, parallel_config
@@ -19,82 +18,16 @@ from joblib import Parallel, delayed, parallel_config
 from nars.errors import RunError, TrialError, UsageError
 from nars.runs.config import SearchConfig
 from nars.runs.reference import fine_tune
+from nars.searching.proxy_result import Pair, ProxyCheck
 from nars.searching.ranking import FEWEST_PAIRS, Agreement, kendall
 from nars.space import feasible, genotypes
 from nars.spec import Trainable
-from nars.tasks.base import Task
+from nars.tasks.base import Outcome, Task
 
-__all__ = ["Pair", "ProxyCheck", "proxy_check"]
+__all__ = ["proxy_check"]
 
-_TRUSTED_TAU = 0.6
-"""Kendall's tau from which on the short training can be trusted: 80 % of pairs are ordered alike."""
-
-_POOR_TAU = 0.3
-"""Kendall's tau below which the short training does not rank: only 65 % of pairs are ordered alike."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A candidate, trained both ways."""
-
-    name: str
-    macs: int
-    epochs: tuple[int, int]
-    """Epochs of the short and of the long training."""
-    short: float | None
-    """Score after the short training."""
-    long: float | None
-    """Score after the long training."""
-    reason: str | None = None
-    """Why a score is missing."""
-
-
-@dataclass(frozen=True)
-class ProxyCheck:
-    """The result of a proxy check."""
-
-    metric: str
-    factor: float
-    """Epochs of the long training over those of the short one."""
-    pairs: tuple[Pair, ...]
-    agreement: Agreement
-    """Kendall's tau between the two rankings."""
-    loss: float
-    """Score lost, after the long training, by picking the candidate that is best after the short one."""
-    seconds: float
-    """Duration of all trainings, summed over processes."""
-
-    @property
-    def verdict(self) -> str:
-        """The conclusion in plain words."""
-        tau = self.agreement
-        alike = f"{(1 + tau.value) / 2:.0%} of pairs are ordered alike"
-        if tau.low >= _TRUSTED_TAU:
-            return f"the short training can be trusted: {alike}"
-        if tau.value >= _TRUSTED_TAU:
-            return f"the short training most likely ranks well ({alike}); more candidates would tell"
-        if tau.low < _POOR_TAU and tau.high >= _TRUSTED_TAU:
-            return f"{tau.pairs} candidates cannot tell ({alike}): take more of them, or train longer"
-        if tau.value >= _POOR_TAU:
-            return f"the short training tells good from bad, not good from best ({alike}): train longer"
-        return f"the short training does not rank like the long one ({alike}): train longer"
-
-    def __str__(self) -> str:
-        failed = sum(pair.reason is not None for pair in self.pairs)
-        lines = [
-            f"Kendall's tau {self.agreement}, with the 95% interval in brackets",
-            f"picking by the short training costs {self.loss:.2%} {self.metric} after the long one",
-            self.verdict,
-        ]
-        if failed:
-            lines.insert(1, f"{failed} of {len(self.pairs)} candidates could not be trained")
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as plain values, for JSON."""
-        pairs = [vars(pair) for pair in self.pairs]
-        fields = {"metric": self.metric, "factor": self.factor, "tau": self.agreement.to_dict()}
-        return fields | {"loss": self.loss, "verdict": self.verdict, "seconds": self.seconds, "pairs": pairs}
+_LAST = 2
+"""Last measurements of a training, the mean of which may rank better than the last one alone."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +49,8 @@ class _Result:
     score: float | None
     seconds: float
     reason: str | None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Other scores, by name."""
 
 
 def proxy_check(
@@ -212,7 +147,14 @@ def _run(task: Task, job: _Job) -> _Result:
         outcome = task.run(job.candidate, seed=job.seed)
     except TrialError as error:
         return _Result(job, None, 0.0, str(error))
-    return _Result(job, outcome.score, outcome.seconds, None)
+    return _Result(job, outcome.score, outcome.seconds, None, _other_scores(outcome))
+
+
+def _other_scores(outcome: Outcome) -> dict[str, float]:
+    """The other metrics of a training, and the mean of its last measurements."""
+    last = [score for _, score in outcome.curve[-_LAST:]]
+    means = {f"mean of the last {_LAST}": sum(last) / _LAST} if len(last) == _LAST else {}
+    return dict(outcome.metrics) | means
 
 
 def _pairs(candidates: Sequence[Trainable], macs: Sequence[int], results: Sequence[_Result]) -> list[Pair]:
@@ -228,6 +170,7 @@ def _pairs(candidates: Sequence[Trainable], macs: Sequence[int], results: Sequen
             short=short.score,
             long=long.score,
             reason=short.reason or long.reason,
+            scores=short.scores,
         )
         pairs.append(pair)
     return pairs
@@ -242,4 +185,15 @@ def _conclude(metric: str, factor: float, pairs: Sequence[Pair], seconds: float)
         reason = next((pair.reason for pair in pairs if pair.reason), "all scores are equal")
         raise RunError(f"only {len(scored)} of {len(pairs)} candidates can be ranked: {reason}")
     loss = float(long.max() - long[np.argmax(short)])
-    return ProxyCheck(metric, factor, tuple(pairs), agreement, loss, seconds)
+    return ProxyCheck(metric, factor, tuple(pairs), agreement, loss, seconds, _by_score(pairs, metric))
+
+
+def _by_score(pairs: Sequence[Pair], metric: str) -> dict[str, Agreement]:
+    """How the other scores of the short trainings rank, if all that succeeded have them, the best first."""
+    ranked = [pair for pair in pairs if pair.short is not None and pair.long is not None]
+    names = [name for name in ranked[0].scores if all(name in pair.scores for pair in ranked)]
+    names = [name for name in names if name != metric]
+    long = [pair.long or 0.0 for pair in ranked]
+    agreements = {name: kendall([pair.scores[name] for pair in ranked], long) for name in names}
+    known = [(name, tau) for name, tau in agreements.items() if tau is not None]
+    return dict(sorted(known, key=lambda pair: -pair[1].value))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from nars.runs.config import SearchConfig
 from nars.runs.reference import charged
@@ -18,6 +19,7 @@ from nars.searching.confirm import Measured
 from nars.searching.ranking import Agreement
 from nars.searching.results import costs_of, rank_correlation, state_of
 from nars.studies import reference_record
+from nars.trials import Record
 
 __all__ = ["Best", "FineTuned", "Summary"]
 
@@ -37,6 +39,8 @@ class Best:
     """MACs and parameters."""
     file: Path
     """The winner as YAML."""
+    interval: tuple[float, float] | None = None
+    """95 % interval of the score over the choice of val images, the mean over its runs, if it is known."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class Summary:
             spent=round(charged(config.total, study).spent(trials), 1),
             trials=dict(Counter(map(state_of, trials)).most_common()),
             agreement=rank_correlation(trials, config.objectives[0]),
-            best=_best(run, confirm.winner(trials, config.directions)),
+            best=_best(run, trials, confirm.winner(trials, config.directions)),
             init=config.init,
             reference=FineTuned.of(study, config),
         )
@@ -116,6 +120,7 @@ class Summary:
             and {
                 best.metric: best.score,
                 "sd": best.sd,
+                "interval": best.interval,
                 "trials": list(best.trials),
                 **best.costs,
                 "file": str(best.file),
@@ -131,9 +136,11 @@ class Summary:
         }
 
 
-def _best(run: Run, winner: Measured | None) -> Best | None:
+def _best(run: Run, trials: Sequence[FrozenTrial], winner: Measured | None) -> Best | None:
     if winner is None:
         return None
+    intervals = [Record.of(trial).interval for trial in trials if trial.number in winner.numbers]
+    known = [interval for interval in intervals if interval is not None]
     return Best(
         metric=run.config.objectives[0],
         score=winner.mean[0],
@@ -141,4 +148,10 @@ def _best(run: Run, winner: Measured | None) -> Best | None:
         trials=winner.numbers,
         costs=costs_of(run.config, winner),
         file=run.folder / "best.yaml",
+        interval=_mean(known) if known else None,
     )
+
+
+def _mean(intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    low, high = zip(*intervals, strict=True)
+    return sum(low) / len(low), sum(high) / len(high)

@@ -11,14 +11,14 @@ import json
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from nars.documents import Document
-from nars.errors import SpecError, closest
+from nars.errors import SpecError, UsageError, closest
 from nars.space.costs import Costs
 from nars.space.dimensions import Dimensions, is_recipe
 from nars.space.genotypes import Genotype, Matrix, from_genotypes
@@ -58,6 +58,13 @@ class SearchSpace(Document):
     @abstractmethod
     def cost(self, matrix: Matrix) -> Costs:
         """MACs and parameters [n] of genotypes [n, d]."""
+
+    def held(self, part: Literal["arch", "recipe"], file: str) -> Self:
+        """The space in which one part of what a file describes is held, and the other is searched.
+
+        Raises `UsageError` and `SpecError` for a file that does not describe it.
+        """
+        raise UsageError(f"space {self.name} has no {part} to hold")
 
     def _check_recipe(self, names: Iterable[str]) -> None:
         """Raise `ValueError` for a value of the recipe that is none of `names`."""

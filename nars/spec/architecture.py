@@ -8,16 +8,10 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from nars.documents import Document, Frozen
-from nars.foreign.limits import MOST_BLOCKS, MOST_CHANNELS, MOST_SIDE
+from nars.foreign.limits import MOST_BLOCKS, MOST_CHANNELS, MOST_EXPANSION, MOST_PADDING, MOST_SIDE
 from nars.foreign.networks import check_network
 
 __all__ = ["Architecture", "Block", "Norm", "unroll"]
-
-_MOST_EXPANSION = 64
-"""Largest factor from the channels of a block to its hidden ones."""
-
-_MOST_PADDING = 64
-"""Pixels that a convolution may be padded by."""
 
 Norm = Literal["bn", "gn", "sync_bn", "naive_sync_bn", "naive_sync_bn_weighted", "frozen_bn"]
 """Normalization layers by name; `nars.networks.norms.norm` documents each."""
@@ -48,11 +42,11 @@ class Block(Frozen):
     stride: Literal[1, 2, -2] = 1
     """Stride of the first block; -2 upsamples by 2 (nearest) before the depthwise convolution."""
     repeats: Annotated[int, Field(ge=1, le=MOST_BLOCKS)] = 1
-    expansion: Annotated[int | float, Field(gt=0, le=_MOST_EXPANSION)] | None = None
+    expansion: Annotated[int | float, Field(gt=0, le=MOST_EXPANSION)] | None = None
     se: Literal["none", "hsigmoid", "sigmoid"] = "none"
     """The gate of squeeze-and-excitation."""
     activation: Literal["hswish", "relu", "relu6", "silu"] = "hswish"
-    padding: Annotated[int, Field(ge=0, le=_MOST_PADDING)] | Literal["same"] | None = None
+    padding: Annotated[int, Field(ge=0, le=MOST_PADDING)] | Literal["same"] | None = None
     """Padding of the first block; None is kernel // 2. ``same`` is TensorFlow's: with stride 2 it pads an
     even map by one less at the top and left than at the bottom and right."""
     squeeze: Literal["input", "hidden"] = "input"

@@ -8,12 +8,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from nars.documents import Document
-from nars.foreign.limits import MOST_EPOCHS
+from nars.foreign.limits import MOST_EPOCHS, MOST_SETTING
 
 __all__ = ["Recipe", "frozen_stages"]
-
-_MOST_SETTING = 1e6
-"""The largest learning rate, decay, norm, temperature or parameter of a distribution of a recipe."""
 
 _Fraction = Annotated[float, Field(ge=0, lt=1)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -41,9 +38,9 @@ class Recipe(Document):
 
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
     """Optimizer of all weights."""
-    lr: Annotated[float, Field(gt=0, le=_MOST_SETTING)] = 0.1
+    lr: Annotated[float, Field(gt=0, le=MOST_SETTING)] = 0.1
     """Peak learning rate, after warm-up and before cosine decay to zero."""
-    weight_decay: Annotated[float, Field(ge=0, le=_MOST_SETTING)] = 1e-4
+    weight_decay: Annotated[float, Field(ge=0, le=MOST_SETTING)] = 1e-4
     """Weight decay of all parameters but norms and biases."""
     momentum: _Fraction = 0.9
     """Momentum of SGD and RMSProp, the first beta of AdamW."""
@@ -57,7 +54,7 @@ class Recipe(Document):
     """Average parameters and buffers over the steps, and measure and keep the average."""
     ema_decay: _Fraction = 0.99
     """Decay per step of the exponential moving average of parameters and buffers."""
-    mixup: Annotated[float, Field(ge=0, le=_MOST_SETTING)] = 0.0
+    mixup: Annotated[float, Field(ge=0, le=MOST_SETTING)] = 0.0
     """Alpha of the Beta distribution of mixup; 0 is off."""
     label_smoothing: _Fraction = 0.0
     """Share of the target that all classes have in equal parts."""
@@ -65,7 +62,7 @@ class Recipe(Document):
     """Drop rate of the features before the classifier."""
     stochastic_depth: _Fraction = 0.0
     """Drop rate of the last residual block; it grows linearly over the blocks up to that."""
-    clip_norm: Annotated[float, Field(ge=0, le=_MOST_SETTING)] = 5.0
+    clip_norm: Annotated[float, Field(ge=0, le=MOST_SETTING)] = 5.0
     """Largest gradient norm; 0 is no clipping."""
     augmentation: Literal["none", "shift", "flip_shift", "flip"] = "shift"
     """Random shifts by up to an eighth of the side; flips suit images whose mirror image means the same."""
@@ -83,7 +80,7 @@ class Recipe(Document):
     erasing: _Share = 0.0
     """Probability that a random box of an image, 2 to 33 % of its area, is set to the mean colour. Source:
     Random Erasing (AAAI 2020)."""
-    cutmix: Annotated[float, Field(ge=0, le=_MOST_SETTING)] = 0.0
+    cutmix: Annotated[float, Field(ge=0, le=MOST_SETTING)] = 0.0
     """Alpha of the Beta distribution of the pasted area; 0 is off. With `mixup`, each batch takes one of the
     two. Source: CutMix (ICCV 2019)."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -97,7 +94,7 @@ class Recipe(Document):
     """Draw every class equally often, with replacement, instead of every image once an epoch."""
     distill: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the loss that a teacher's answers have; the labels have the rest. 0 needs no teacher."""
-    distill_temperature: Annotated[float, Field(gt=0, le=_MOST_SETTING)] = 2.0
+    distill_temperature: Annotated[float, Field(gt=0, le=MOST_SETTING)] = 2.0
     """Divides the logits of teacher and student before they are compared."""
 
     def frozen_stages(self, stages: int) -> int:

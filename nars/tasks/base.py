@@ -46,6 +46,8 @@ class Outcome:
     """Scores the trained network on test, by name; None without a test split."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Other metrics on val after the last epoch trained, by name."""
+    interval: tuple[float, float] | None = None
+    """Ends of the 95 % interval of the score over the choice of the val images; None if it is not known."""
     confusion: Sequence[Sequence[int]] | None = None
     """Numbers of val images then [K, K]: a row for each class, a column for each answer."""
 
@@ -108,6 +110,10 @@ class Task(ABC):
         Raises `UsageError` for a space that the task or its data do not suit.
         """
         return space
+
+    def remarks(self, space: SearchSpace) -> Sequence[str]:
+        """Sentences that a user should read before these data are searched in this space."""
+        return ()
 
     def latency(self, candidate: Trainable) -> Latency:
         """Time a candidate on the task's device. Raises `TrialMemoryError`."""

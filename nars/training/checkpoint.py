@@ -9,7 +9,9 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
+from nars import parallel
 from nars.errors import RunError, WeightsError
+from nars.foreign.limits import MOST_NUMBER
 from nars.tensors import read_tensors, write_tensors
 
 __all__ = ["Stateful", "restore", "save"]
@@ -41,9 +43,10 @@ def save(
     """Write the states of `parts`, of `generator` and of the global generators, whole or not at all.
 
     `identity` tells this training from others; `curve` has an entry for each epoch done. Without a
-    `path` nothing is written. Raises `RunError`.
+    `path` nothing is written. The first of several processes does so for all, whose states are equal.
+    Raises `RunError`.
     """
-    if path is None:
+    if path is None or not parallel.is_first():
         return
     content = {
         "identity": dict(identity),
@@ -67,14 +70,15 @@ def restore(
 ) -> list[_Entry]:
     """Put the states of `save` back and `read` each entry of its `curve`; there is none without a file.
 
-    `earlier` are values that older versions gave to keys of `identity`.
+    `earlier` are values that older versions gave to keys of `identity`. All processes take what the first
+    one reads.
     Raises `RunError` if the file belongs to another training, with the first difference, or
     cannot be read.
     """
-    if path is None or not path.exists():
+    if path is None or not parallel.agreed(path.exists()):
         return []
     try:
-        content = read_tensors(path)
+        content = parallel.agreed(read_tensors(path) if parallel.is_first() else {})
         saved = dict(content["identity"])
         curve = [read(_plain(entry)) for entry in content["curve"]]
         different = next((key for key in identity if not _is_same(key, saved, identity, earlier)), None)
@@ -109,6 +113,8 @@ def _plain(entry: Any) -> dict[str, Any]:
     numbers += [number for value in entry.values() if isinstance(value, dict) for number in value.values()]
     if not all(number is None or isinstance(number, int | float) for number in numbers):
         raise TypeError
+    if any(isinstance(number, int) and abs(number) > MOST_NUMBER for number in numbers):
+        raise OverflowError
     return dict(entry)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score
 from torch import Tensor, nn
 
+from nars import parallel
 from nars.data import ImageData, evenly, in_order, normalise
 from nars.device import kernels_for, memory_errors
 from nars.errors import TrialError, UsageError
@@ -77,6 +78,7 @@ def evaluate(
 
     The AUROC, which takes a while with many classes, is None unless it is the metric or `auroc` asks for it,
     and if all images are of one class. `forward` has the passes of `model`, if it is measured more than once.
+    Several processes share the images, and each has the result.
     Raises `TrialMemoryError`, `DataError` for images that cannot be read, and `TrialError` for a metric that
     is no number on these images.
     """
@@ -86,12 +88,13 @@ def evaluate(
     was_training = model.training
     model.eval()
     outputs, targets = [], []
-    groups = in_order(len(part), _BATCH)
+    groups = parallel.own(in_order(len(part), _BATCH))
     with memory_errors(f"evaluating at {resolution} px"), kernels_for(len(part) * resolution**2):
-        for images, labels in part.batches(resolution, device, groups):
+        for images, labels in part.batches(resolution, device, groups) if groups else ():
             outputs.append(forward(normalise(images, mean, std)))
             targets.append(labels)
     model.train(was_training)
+    outputs, targets = parallel.collected(outputs, device), parallel.collected(targets, device)
     logits, truth = torch.cat(outputs).float(), torch.cat(targets)
     return _scored(_metrics(logits, truth), logits, truth, metric, split, auroc=auroc)
 
@@ -130,13 +133,14 @@ def recalibrate(
     Running averages lag behind weights that change fast: in the first epochs of a short training
     they make a network that has learnt score like chance, and an averaged network has no
     statistics of its own. Source: "Rethinking Batch in BatchNorm" (Wu, Johnson 2021), section 3.
-    Frozen norms, whose weights need no gradient, keep theirs.
+    Frozen norms, whose weights need no gradient, keep theirs. Several processes share the images, whose
+    statistics `nars.parallel.synchronized` norms join.
     """
     norms = [module for module in model.modules() if isinstance(module, _BATCH_NORMS)]
     norms = [norm for norm in norms if norm.weight is None or norm.weight.requires_grad]
     if not norms:
         return
-    numbers = evenly(len(data.train), _BATCH)
+    numbers = parallel.share(evenly(len(data.train), _BATCH))
     mean, std = moments(model, data, device)
     forward = forward or Forward(model, device)
     momenta = [norm.momentum for norm in norms]

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from nars import parallel
 from nars.data import ImageData, augment, normalise, random_crops
 from nars.data.policies import change, erase
 from nars.device import half_precision, kernels_for, memory_errors, seeded
@@ -71,7 +72,8 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
 
     The same seed gives the same result, bit for bit on one CPU thread. If the checkpoint of `outputs`
     exists, the training continues from it, to the same result as without the interruption. A recipe with
-    `distill` needs a `teacher`, and other recipes ignore it. `metric` scores the epochs. Raises
+    `distill` needs a `teacher`, and other recipes ignore it. `metric` scores the epochs. The processes of
+    `nars.parallel` share every step, to the result of one process, and the first one writes. Raises
     `NonFiniteLossError`, `TrialMemoryError`, `TrialError` for a metric that is no number, `UsageError`
     without a teacher that is needed, and `RunError` for a checkpoint of another training.
     """
@@ -85,7 +87,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
         during.enter_context(seeded(seed, device))
         during.enter_context(kernels_for(len(data.train) * recipe.epochs * resolution**2))
         during.enter_context(memory_errors(f"training at {resolution} px in batches of {recipe.batch_size}"))
-        model = model.to(device).to(memory_format=torch.channels_last)
+        model = parallel.synchronized(model.to(device).to(memory_format=torch.channels_last))
         frozen = during.enter_context(freezing(model, recipe))
         optimizer = updates.optimizer(model, recipe)
         ema = updates.averaged(model, recipe)
@@ -106,11 +108,13 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
             "start": outputs.start,
         }
         identity |= {} if teacher is None else {"teacher": teacher.fingerprint}
+        parallel.check_same(identity)
         parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "scaler": scaler}
         parts |= {} if ema is None else {"ema": ema}
         earlier = {"data": data.earlier_fingerprints}
         curve = restore(outputs.checkpoint, identity, parts, generator, device, Progress.read, earlier)
-        folder = during.enter_context(TrainingFolder.opened(outputs.folder, continued=bool(curve)))
+        written = outputs.folder if parallel.is_first() else None
+        folder = during.enter_context(TrainingFolder.opened(written, continued=bool(curve)))
         start = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
         learn = Step(
             model,
@@ -158,7 +162,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
             curve.append(Progress(epoch + 1, recipe.epochs, val.score, mean_loss, seconds, lr, numbers))
             folder.write(list(map(row, curve)), is_improved(scores(curve)), outputs.saving(measured, val))
             save(outputs.checkpoint, identity, parts, generator, device, list(map(asdict, curve)))
-            if outputs.on_epoch is not None and not outputs.on_epoch(curve[-1]):
+            if not parallel.agreed(outputs.goes_on(curve[-1])):
                 break
 
         if val is None:  # the checkpoint is of a finished training

@@ -50,6 +50,10 @@ class Outputs:
 
         return write
 
+    def goes_on(self, epoch: Progress) -> bool:
+        """Whether the training goes on after an epoch, as `on_epoch` says."""
+        return self.on_epoch is None or self.on_epoch(epoch)
+
     def shown(self, pace: Pace) -> Callable[[int, Tensor], None]:
         """The function that calls `on_step` after a step of an epoch, counted from 0, with its loss."""
         last = -math.inf

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
+from nars import parallel
 from nars.device import half_precision
 from nars.graphs import Replayed
 from nars.spec import Recipe
@@ -22,7 +23,8 @@ __all__ = ["Step"]
 class Step:
     """Changes a network's weights by a batch of images; on a GPU it is recorded once and replayed.
 
-    On a CPU, and on a GPU that has no bfloat16 and so needs its losses scaled, every step runs as it is.
+    On a CPU, with several processes (`nars.parallel`), and on a GPU that has no bfloat16 and so needs its
+    losses scaled, every step runs as it is.
     A recorded step and one that runs as it is agree but for the rounding of half precision.
     """
 
@@ -39,12 +41,14 @@ class Step:
         teacher: Teacher | None = None,
     ) -> None:
         """`optimizer`, `scaler` and `ema` are in the state that the training starts or goes on in."""
-        self.model, self.recipe, self.device = model, recipe, device
-        self.class_weights, self.teacher = class_weights, teacher
+        parallel.check_batch(recipe.batch_size)
+        self.model, self.recipe, self.device = parallel.shared(model, device), recipe, device
+        self.class_weights = class_weights
+        self.teacher = None if teacher is None else parallel.spread(teacher)
         self._half = half_precision(device)
         self._update = Update(model, recipe, optimizer, scaler, ema)
         self._learn: Callable[[Tensor, Tensor], Tensor] = self._eager
-        if device.type == "cuda" and self._half is torch.bfloat16:
+        if device.type == "cuda" and self._half is torch.bfloat16 and parallel.world_size() == 1:
             self._learn = Replayed(self._eager, device, optimizer.zero_grad)
 
     def __call__(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:

@@ -18,7 +18,8 @@ from nars.runs.code import code_version
 from nars.runs.passwords import complete
 from nars.runs.run import config_of
 from nars.runs.storage import open_storage
-from nars.studies import code_version_of
+from nars.studies import code_version_of, data_description
+from nars.tasks.base import Task
 from nars.training.metrics import check_repeated
 from nars.workers.search import Search
 from nars.workers.worker import work
@@ -74,7 +75,7 @@ def join(
     while True:
         task = config.open_task(data, device)
         if not task.is_of(config.data_fingerprint):
-            raise RunError(f"the data at {source} is not that of study {name}")
+            raise RunError(f"the data at {source} are not those of study {name}{_difference(study, task)}")
         try:
             return work(Search.of(study, config, task, store), study, alone=parent is None)
         except (DataError, OSError) as error:
@@ -91,6 +92,16 @@ def _check_code(study: Study) -> None:
         raise RunError(
             f"study {study.study_name} is run by nars {theirs}, this worker is {ours}: install the same"
         )
+
+
+def _difference(study: Study, task: Task) -> str:
+    """A clause that says what the data of a study are, and what these are."""
+    theirs, ours = data_description(study), task.describe()
+    if theirs is None:
+        return f": these are {ours}"
+    if theirs == ours:
+        return f": both are {ours}, but images or labels differ; copy the same files"
+    return f": it has {theirs}; these are {ours}; give the same with --data"
 
 
 def _wait_for(source: Path) -> None:

@@ -17,7 +17,7 @@ from nars.runs.config import SearchConfig
 from nars.runs.reference import charged
 from nars.space.base import SearchSpace
 from nars.space.genotypes import Domain, Genotype
-from nars.studies import class_names, write_class_names
+from nars.studies import class_names, data_description, write_class_names, write_data_description
 from nars.tasks.base import Task
 
 __all__ = ["Search"]
@@ -44,8 +44,10 @@ class Search:
     def of(cls, study: Study, config: SearchConfig, task: Task, store: Store | None = None) -> Self:
         """Open a search; if it needs latencies and its study has no samples, measure some first.
 
-        The names of the classes are written to the study, once.
+        The names of the classes and a line about the data are written to the study, once.
         """
+        if data_description(study) is None:
+            write_data_description(study, task.describe())
         if task.classes is not None and class_names(study) is None:
             write_class_names(study, task.classes)
         domain: Domain = config.space

@@ -139,6 +139,7 @@ class Watch:
             epochs=outcome.epochs,
             seconds=round(outcome.seconds, 3),
             curve=[(round(fraction, 4), round(value, 6)) for fraction, value in outcome.curve],
+            interval=outcome.interval,
             confusion=outcome.confusion,
             measured=scores,
         )

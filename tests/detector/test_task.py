@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,8 +21,10 @@ from detector.task import Detection
 from detector.weights.saved import load_detector, save_detector
 from nars import tasks
 from nars.cli import main
-from nars.errors import TrialError
+from nars.errors import InfeasibleError, TrialError, UsageError
+from nars.runs.request import SearchRequest
 from nars.runs.run import open_run
+from nars.searching.configure import configure, what_is_left
 from nars.space.values import first_values
 from nars.spec import Architecture, Block, Candidate, Recipe
 from nars.studies import reference_record
@@ -74,7 +80,7 @@ def test_search_for_detectors(
     command = "search --task detection --data squares --space tiny.yaml --max-macs 2M --budget 2"
     command += " --workers 1 --run run"
     assert main(command.split()) == 0
-    assert "winner: val ap 0." in capsys.readouterr().out
+    assert re.search(r"winner: val ap 0\.\d+ \(1 run; other val images 0\.\d+ to ", capsys.readouterr().out)
     assert "kind: detector_candidate" in (tmp_path / "run" / "best.yaml").read_text()
     assert main(["train", "run/best.yaml"]) == 2
     assert "best.yaml is a detector: `nars detect train run/best.yaml` takes it" in capsys.readouterr().err
@@ -112,6 +118,8 @@ def test_candidates_inherit_from_a_detector(tmp_path: Path) -> None:
     assert heir.costs(candidate)["params"] == sum(each.numel() for each in model().parameters())
     outcome = heir.run(candidate, seed=0)
     assert outcome.epochs == 2
+    assert outcome.metrics.keys() >= {"ap", "ap50", "ap75"}
+    assert outcome.interval is None or outcome.interval[0] <= outcome.score + 1e-9
     assert outcome.write is not None
     outcome.write(tmp_path / "reference.pt")
     tuned = heir.parent_in(tmp_path / "reference.pt")
@@ -163,3 +171,43 @@ def _held_to_its_limit(folder: Path) -> None:
         assert isinstance(candidate, DetectorCandidate)
         cost = count(Detector(candidate.architecture, 3, candidate.settings))
         assert cost.macs == Record.of(trial).measured["macs"] <= run.config.limits["macs"]
+
+
+def _configured(tmp_path: Path, **words: Any) -> list[str]:
+    """What a search on squares says before it begins."""
+    folder = tmp_path / "squares"
+    if not folder.exists():
+        write(squares(train=8, val=4), folder)
+    said: list[str] = []
+    configure(SearchRequest(task="detection", data=str(folder), **words), say=said.append)
+    return said
+
+
+def test_a_search_says_which_boxes_it_will_miss(tmp_path: Path) -> None:
+    said = _configured(tmp_path, init="none", fix=["arch=fbnetv3a_dsmask_c4"])
+    assert not any("too small" in line for line in said)
+    data = squares(train=8, val=4)
+    first = data.train.annotations[0]._replace(box=(2.0, 2.0, 2.0, 2.0), area=4.0, segmentation=None)
+    small = replace(data.train, annotations=(first, *data.train.annotations[1:]))
+    shutil.rmtree(tmp_path / "squares")
+    write(replace(data, train=small), tmp_path / "squares")
+    said = _configured(tmp_path, init="none", fix=["arch=fbnetv3a_dsmask_c4"])
+    assert any(
+        "finest anchors, of 32 pixels, at the largest input size searched, 224" in line for line in said
+    )
+
+
+def test_a_space_whose_stages_do_not_fit_the_parent_is_refused_in_one_line(tmp_path: Path) -> None:
+    parent = str(_parent_file(tmp_path))
+    with pytest.raises(UsageError, match=r"space fbnetv3od cannot inherit .* leave out --space") as error:
+        _configured(tmp_path, init=parent, space="fbnetv3od")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("limit", ["max_macs", "max_params"])
+def test_a_limit_that_no_heir_meets_says_the_smallest(tmp_path: Path, limit: str) -> None:
+    write(squares(train=8, val=4), tmp_path / "squares")
+    parent = str(_parent_file(tmp_path))
+    request = SearchRequest(task="detection", data=str(tmp_path / "squares"), init=parent, **{limit: 10.0})
+    with pytest.raises(InfeasibleError, match=r"no candidate meets .* <= 10: the smallest possible is"):
+        what_is_left(configure(request))

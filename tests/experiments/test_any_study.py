@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import optuna
 import pandas as pd
 import pytest
 
 from experiments import any_study
+from experiments.plain_problems.first_tries import BAD_INPUT, FIRST_TRIES, said
 from experiments.plain_problems.problems import PROBLEMS
 from experiments.plain_problems.run import one_study, ranks, table
 
@@ -55,3 +58,28 @@ def test_a_row_and_the_tables_of_rows() -> None:
     assert rows["loss_10"].min() >= rows["loss_40"].min() > 0
     assert set(ranks(rows)["loss_40"]) == {1.0, 2.0}
     assert "| two | random |" in table(rows)
+
+
+@pytest.mark.parametrize(
+    ("what", "now"),
+    [
+        ("a misspelt parameter: one candidate was trained thirty times", "30 distinct.*did you mean 'y'"),
+        ("two studies with the default seed proposed the same", "^7 of 7 trials differ$"),
+        ("trial.set_constraint was ignored", r"best within it 0\.10[45]"),
+    ],
+)
+def test_what_once_failed(what: str, now: str) -> None:
+    assert re.search(now, said(FIRST_TRIES[what]))
+
+
+@pytest.mark.parametrize(
+    ("what", "now"),
+    [
+        ("four objectives", "^UsageError: NarsSampler seeks fronts of at most 3 objectives"),
+        ("costs that raises", "^UsageError: costs= of NarsSampler failed: KeyError: 'widht'"),
+        ("costs that returns NaN", "^UsageError: costs= of NarsSampler: 'area' is nan for x="),
+        ("pruned, failed, enqueued and imported trials", r"^32 distinct.*, best (0\.00|.*e-)"),
+    ],
+)
+def test_bad_input_of_a_study(what: str, now: str) -> None:
+    assert re.search(now, said(BAD_INPUT[what]))

@@ -10,7 +10,7 @@ from experiments.fuzz.judge import SECRET, Kind, judge
 from experiments.fuzz.run import KINDS, tally
 
 
-@pytest.mark.parametrize("name", sorted(KINDS.keys() - {"journal", "voc", "yolo"}))
+@pytest.mark.parametrize("name", sorted(KINDS))
 def test_no_hostile_file_of_a_kind_does_harm(name: str) -> None:
     result = tally(KINDS[name], examples=30)
     assert result.cases >= 20
@@ -30,7 +30,7 @@ def _copy(folder: Path) -> object:
 
 
 def _print(folder: Path) -> None:
-    print((folder / "../../outside/secret.png").read_text())
+    print((folder / "../../outside/secret.png").read_text(errors="replace"))
 
 
 def _take(folder: Path) -> object:

@@ -41,6 +41,9 @@ _SIGNS = (
     _Sign((".json",), ('"items"', '"categories"'), "Datumaro's format", "datum convert -f coco writes COCO"),
     _Sign((".ndjson", ".jsonl"), ('"data_row"',), "Labelbox's format", _CONVERT),
     _Sign((".jsonl",), ('"objects"', '"file_name"'), "metadata.jsonl of Hugging Face", _CONVERT),
+    _Sign((".ndjson",), ('"annotations"', '"file"'), "Ultralytics HUB's NDJSON", "download the set as YOLO"),
+    _Sign((".manifest",), ('"source-ref"',), "a manifest of SageMaker Ground Truth", _CONVERT),
+    _Sign((".csv",), ("gs://",), "Vertex AI's CSV", _CONVERT),
     _Sign((".csv",), ("region_shape_attributes",), "VIA's CSV", "export as COCO format in VIA"),
     _Sign((".csv",), ("LabelName", "XMin"), "Open Images' CSV", _CONVERT),
     _Sign((".csv",), ("xmin", "ymax"), "a table of boxes (TensorFlow's CSV)", "export as COCO in Roboflow"),
@@ -58,6 +61,8 @@ def named(folder: Path) -> str | None:
         for sign in _SIGNS:
             if file.suffix.lower() in sign.suffixes and all(part in text for part in sign.texts):
                 return f"{file.relative_to(folder)} is {sign.what}, which is not read: {sign.remedy}"
+    if any(part.name == "labelTxt" for part in folders(folder)):
+        return "labelTxt is DOTA's format, which is not read: convert it to YOLO, as Ultralytics does"
     if any(part.name == "label_2" for part in folders(folder)):
         return f"label_2 is KITTI's format, which is not read: {_CONVERT}"
     return None

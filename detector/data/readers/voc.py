@@ -94,29 +94,39 @@ def _listed(folder: Path, report: FindingHandler) -> dict[str, list[Path]] | Non
     parts: dict[str, list[Path]] = {}
     for name, word in words.items():
         parts[name] = []
-        for line in read_lines(lists[word]):
+        for source, line in ((file, line) for file in lists[word] for line in read_lines(file)):
             path = _named_xml(line, annotations, finder)
-            if is_file(path):
-                parts[name].append(path)
-            else:
-                said = f"no such file, but {lists[word].name} lists it"
+            if not is_file(path):
+                said = f"no such file, but {source.name} lists it"
                 report(Finding("record-malformed", name, str(path), said))
+            elif len(lists[word]) == 1 or path not in parts[name]:
+                parts[name].append(path)
     return parts
 
 
-def _lists(folder: Path) -> dict[str, Path]:
-    """The lists of a folder by the part that each is of; a list of a class is of none."""
+def _lists(folder: Path) -> dict[str, list[Path]]:
+    """The list of each part in a folder; those of single classes if there are no others, as VoTT writes."""
     above = folder / "ImageSets"
-    lists: dict[str, Path] = {}
+    lists: dict[str, list[Path]] = {}
+    of_classes: dict[str, list[Path]] = {}
     for inner in (above / "Main", above, *(folders(above) if above.is_dir() else ())):
         for path in sorted(inner.glob("*.txt")) if inner.is_dir() else ():
             word = path.stem.lower()
             split = word if word in ("trainval", "default") else split_of(word)
             if split is not None:
-                lists.setdefault(split, path)
-        if lists:
+                lists.setdefault(split, [path])
+            part = _part_of_class(word)
+            if part is not None:
+                of_classes.setdefault(part, []).append(path)
+        if lists or of_classes:
             break
-    return lists
+    return lists or of_classes
+
+
+def _part_of_class(word: str) -> str | None:
+    """The part of a list of one class: ``train`` of ``cat_train``."""
+    name, _, part = word.rpartition("_")
+    return (part if part == "trainval" else split_of(part)) if name else None
 
 
 def _named_xml(line: str, annotations: Path, finder: Finder) -> Path:

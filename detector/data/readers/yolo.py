@@ -50,16 +50,22 @@ def read(folder: Path, report: FindingHandler = refuse) -> dict[str, Subset] | N
     layout = find(folder)
     if layout is None:
         return None
-    return {name: _subset(name, folder, layout, report) for name in layout.parts}
+    labels = {name: [_label_file(file, folder) for file in files] for name, files in layout.parts.items()}
+    known = {path for paths in labels.values() for path in paths}
+    subsets = {name: _subset(name, folder, layout, labels[name], report) for name in layout.parts}
+    for name, paths in labels.items():
+        _report_strays(name, paths, layout.parts[name], known, report)
+    return subsets
 
 
-def _subset(name: str, folder: Path, layout: Layout, report: FindingHandler) -> Subset:
+def _subset(
+    name: str, folder: Path, layout: Layout, labels: Sequence[Path], report: FindingHandler
+) -> Subset:
     files = layout.parts[name]
     with ThreadPoolExecutor(READERS) as pool:
         sizes = list(pool.map(images.shown_size, files))
     records: list[ImageRecord] = []
     annotations: list[Annotation] = []
-    labels = [_label_file(file, folder) for file in files]
     for number, (file, path, size) in enumerate(zip(files, labels, sizes, strict=True), start=1):
         records.append(ImageRecord(number, Path(relpath(file, folder)).as_posix(), *size))
         if not size[0]:  # unreadable: the check reports it, and fractions need a size
@@ -69,7 +75,6 @@ def _subset(name: str, folder: Path, layout: Layout, report: FindingHandler) -> 
             annotations.append(
                 Annotation(len(annotations) + 1, number, class_id, box, area, segmentation=polygon)
             )
-    _report_strays(name, labels, files, report)
     return Subset(
         name,
         folder,
@@ -152,11 +157,15 @@ def _polygon_area(polygon: list[float]) -> float:
 
 
 def _report_strays(
-    split: str, expected: Sequence[Path], files: Sequence[Path], report: FindingHandler
+    split: str, expected: Sequence[Path], files: Sequence[Path], known: set[Path], report: FindingHandler
 ) -> None:
-    """Report label files without an image, in folders that have labels and are of this part alone."""
-    known, stems = set(expected), {file.stem for file in files}
+    """Report label files without an image, in folders that have labels of this part; `known` ones have one.
+
+    Those that are reported are known from then on, as lists may divide one folder into parts.
+    """
+    stems = {file.stem for file in files}
     for folder in sorted({path.parent for path in expected}):
         for path in sorted(folder.glob("*.txt")):
             if path not in known and path.stem not in stems and path.name.lower() not in _NO_LABELS:
+                known.add(path)
                 report(Finding("annotation-without-image", split, str(path), "labels without an image"))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from detector.model.batched.boxes import overlaps
 from detector.model.batched.slots import Slots
+from nars import parallel
 
 __all__ = ["Matched", "Sample", "match", "repeated", "sample"]
 
@@ -62,7 +63,8 @@ def sample(objects: Tensor, background: Tensor, samples: int, share: float) -> S
     objects leave. As of torchvision's sampler, but without reading back how many there are.
     """
     most, samples = (min(count, objects.shape[1]) for count in (int(samples * share), samples))
-    order = torch.rand(objects.shape, device=objects.device)  # distinct but for 1 pair in 16 million
+    rows, columns = objects.shape
+    order = parallel.drawn(rows, columns, objects.device)  # distinct but for 1 pair in 16 million
     first = torch.where(objects, order, _EXCLUDED).topk(most, dim=1, largest=False).indices
     chosen = torch.zeros_like(objects).scatter_(1, first, value=True) & objects
     priority = torch.where(chosen, order - 1, torch.where(background, order, _EXCLUDED))

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from detector.model.targets import Target
 
-__all__ = ["Batch", "Slots", "slots_for", "slots_of"]
+__all__ = ["Batch", "Slots", "enlarged", "slots_for", "slots_of"]
 
 _STEP = 8
 """The number of slots is a multiple of this, so few different shapes are met."""
@@ -64,3 +65,17 @@ def slots_of(targets: Sequence[Target], size: tuple[int, int], masks: bool, leas
             height, width = target["masks"].shape[1:]
             slots.masks[index, :count, :height, :width] = target["masks"]
     return slots
+
+
+def enlarged(batch: Batch, height: int, width: int, slots: int) -> Batch:
+    """Pad a batch to a height and a width, with zeros to the right and below, and to a number of slots."""
+    below, right = height - batch.images.shape[2], width - batch.images.shape[3]
+    more = slots - batch.slots.filled.shape[1]
+    boxes, labels, filled, masks = batch.slots
+    padded = Slots(
+        F.pad(boxes, (0, 0, 0, more)),
+        F.pad(labels, (0, more)),
+        F.pad(filled, (0, more)),
+        None if masks is None else F.pad(masks, (0, right, 0, below, 0, more)),
+    )
+    return Batch(F.pad(batch.images, (0, right, 0, below)), batch.sizes, padded)

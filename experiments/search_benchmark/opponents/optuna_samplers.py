@@ -41,22 +41,29 @@ class StudyOptimizer(Optimizer):
         self._trial: Trial | None = None
 
     def ask(self) -> Matrix:
-        for _ in range(self._attempts):
-            trial, matrix = self._propose()
-            if self.problem.feasible(matrix).all():
-                self._trial = trial
-                return matrix
-            self.study.tell(trial, state=TrialState.PRUNED)
-            self.rejected += 1
-        self.study.enqueue_trial(self._parameters(self.problem.sample(1, self._rng)))
-        self._trial, matrix = self._propose()
+        self._trial, matrix = self.ask_trial()
         return matrix
 
     def tell(self, matrix: Matrix, values: Array) -> None:
         assert self._trial is not None
+        self.tell_trial(self._trial, values)
+
+    def ask_trial(self) -> tuple[Trial, Matrix]:
+        """A trial and its candidate [1, d], for callers that have several trials at once."""
+        for _ in range(self._attempts):
+            trial, matrix = self._propose()
+            if self.problem.feasible(matrix).all():
+                return trial, matrix
+            self.study.tell(trial, state=TrialState.PRUNED)
+            self.rejected += 1
+        self.study.enqueue_trial(self._parameters(self.problem.sample(1, self._rng)))
+        return self._propose()
+
+    def tell_trial(self, trial: Trial, values: Array) -> None:
+        """The objectives [1, k] measured for the candidate of a trial."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self.study.tell(self._trial, values[0].tolist())
+            self.study.tell(trial, values[0].tolist())
 
     def _propose(self) -> tuple[Trial, Matrix]:
         trial = self.study.ask(self._distributions)

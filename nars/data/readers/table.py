@@ -15,6 +15,7 @@ from nars.data.contents import hashes
 from nars.data.decoding import Reading, from_pictures
 from nars.data.images import ImageData
 from nars.data.pictures import SUFFIXES, Picture, read_rgb
+from nars.data.readers.parquet import parquet_columns
 from nars.errors import DataError, closest
 from nars.foreign.files import Finder
 from nars.foreign.names import split_of
@@ -177,7 +178,7 @@ def named_classes(labels: Sequence[str]) -> tuple[str, ...]:
 def _read(file: Path) -> dict[str, _Column]:
     """The columns of a table by their names in small letters. Raises `DataError`."""
     try:
-        content = _csv(file) if file.suffix.lower() == ".csv" else _parquet(file)
+        content = _csv(file) if file.suffix.lower() == ".csv" else parquet_columns(file)
     except ImportError:
         raise DataError(f"{file} needs pyarrow (pip install 'nars[parquet]'), or write it as CSV") from None
     except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
@@ -208,12 +209,6 @@ def _csv(file: Path) -> dict[str, list[Any]]:
         for name, value in zip(names, [*row, *[""] * (len(names) - len(row))], strict=True):
             columns[name].append(value)
     return columns
-
-
-def _parquet(file: Path) -> dict[str, list[Any]]:
-    from pyarrow import parquet
-
-    return {str(name): values for name, values in parquet.read_table(file).to_pydict().items()}
 
 
 def _find(file: Path, columns: Mapping[str, _Column], names: Sequence[str]) -> _Column:

@@ -22,6 +22,9 @@ __all__ = ["Activity", "Rule", "learn"]
 _EVIDENCE = 1000
 """Newest trials that rules are learned from."""
 
+_GONE = 5
+"""Newest trials of which one must have asked for a parameter that nothing explains."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -29,7 +32,7 @@ class Rule:
 
     child: str
     parent: str | None = None
-    """None if no trial has had the parameter: it is inactive until one does."""
+    """None if no trial has the parameter, or no new one for no reason: it is inactive until one does."""
     absent: frozenset[float] = frozenset()
     """Choices of the parent without the child."""
     least: float = -np.inf
@@ -51,6 +54,11 @@ class Activity:
     optional: frozenset[str] = frozenset()
     """Parameters that some trial lacks, with a rule or without."""
 
+    @property
+    def gone(self) -> frozenset[str]:
+        """Parameters that nothing asks for: from another objective, or left out since."""
+        return frozenset(rule.child for rule in self.rules if rule.parent is None)
+
     def mask(self, names: Sequence[str], matrix: Matrix) -> NDArray[np.bool_]:
         """Whether each of the genotypes [n, d] has each parameter."""
         active = np.ones(matrix.shape, dtype=bool)
@@ -68,7 +76,7 @@ def learn(distributions: Mapping[str, BaseDistribution], trials: Sequence[Mappin
     """The rules that the parameters of finished trials agree with.
 
     A parameter that some trials lack for no reason that one other parameter gives is optional without
-    a rule: every proposal has it.
+    a rule: every proposal has it, unless the newest trials all lack it.
     """
     seen = trials[-_EVIDENCE:]
     optional = [name for name in distributions if any(name not in params for params in seen)]
@@ -84,7 +92,7 @@ def learn(distributions: Mapping[str, BaseDistribution], trials: Sequence[Mappin
         settled = {rule.child for rule in found}
         explained += [rule.child for rule in found if rule.parent is not None]
         waiting = [name for name in waiting if name not in settled]
-    rules += [Rule(name) for name in waiting if not any(name in params for params in seen)]
+    rules += [Rule(name) for name in waiting if not any(name in params for params in seen[-_GONE:])]
     return Activity(tuple(rules), frozenset(optional))
 
 

@@ -22,6 +22,9 @@ Distributions = dict[str, BaseDistribution]
 _PATIENCE = 10
 """Newest trials of which one should have asked for a parameter that was given."""
 
+_MOST_NAMED = 5
+"""Parameters of a space that a remark lists."""
+
 
 class Source(Protocol):
     """Says what is searched, and gives its domain."""
@@ -94,8 +97,10 @@ class Unknown:
         return several_values(learned.observed(trials).distributions)
 
     def domain(self, search_space: Mapping[str, BaseDistribution], trials: Sequence[FrozenTrial]) -> Domain:
-        asked = several_values(search_space)
-        return Parameters(asked, _activity(asked, learned.observed(trials).trials))
+        seen, asked = learned.observed(trials).trials, several_values(search_space)
+        gone = _activity(asked, seen).gone
+        asked = {name: dist for name, dist in asked.items() if name not in gone} or asked
+        return Parameters(asked, _activity(asked, seen))
 
     def remarks(self, trials: Sequence[FrozenTrial]) -> list[str]:
         return [
@@ -193,5 +198,5 @@ def _other_ranges(distributions: Mapping[str, BaseDistribution], trials: Sequenc
 def _outside(name: str, distributions: Mapping[str, BaseDistribution]) -> str | None:
     if name in distributions:
         return None
-    hint = closest(name, distributions)
+    hint = closest(name, distributions, _MOST_NAMED)
     return f"NarsSampler draws parameter {name!r} at random: it is not in its space ({hint})"

@@ -90,7 +90,8 @@ def test_a_mistake_is_one_line_and_exit_2(
     assert message in captured.err
     *parts, mistake = captured.err.strip().splitlines()
     assert mistake.startswith("nars: ")
-    assert all(line.startswith(("train: ", "val: ")) for line in parts)  # what the data are
+    about_data = ("train: ", "val: ", "squares/val/annotations.json (id 3): category 'blue' has no boxes")
+    assert all(line.startswith(about_data) for line in parts)
     assert not (folder / "run").exists()
 
 
@@ -119,6 +120,7 @@ def test_train_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     # The same command again finds nothing left to do.
     assert main([*command, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
+    assert [(part["part"], part["boxes"] > 0) for part in again["parts"]] == [("train", True), ("val", True)]
     assert again["epochs"] == 2
 
     arguments = ["out/weights/last.pt", "--data", "squares", "-o", "measured", "--latency", "--json"]

@@ -226,7 +226,7 @@ def test_yolo_faults_are_found_and_the_rest_is_read(tmp_path: Path) -> None:
         "annotation-without-image": 1,
         "category-unknown": 1,
         "box-empty": 1,
-        "category-unused": 1,
+        "category-unused": 2,
         "image-without-boxes": 2,
     }
     collected: list[Finding] = []

@@ -335,12 +335,48 @@ def lvis(root: Path) -> None:
         _text(root / f"lvis_v1_{part}.json", json.dumps(document))
 
 
-@pytest.mark.parametrize("export", [voc_devkit, lvis])
+def autogluon(root: Path) -> None:
+    _pictures(root / "images", *FILES)
+    for part, names in (("train", FILES[:4]), ("val", FILES[4:])):
+        _coco(root / "annotations" / f"{part}_labels.json", *(f"images/{name}" for name in names))
+
+
+def supervisely_coco(root: Path) -> None:
+    for part, names in (("train", FILES[:4]), ("val", FILES[4:])):
+        _pictures(root / part / "images", *names)
+        _coco(root / part / "annotations" / "instances.json", *names)
+
+
+def vott_voc(root: Path) -> None:
+    _pictures(root / "JPEGImages", *FILES)
+    for name in FILES:
+        _text(root / "Annotations" / f"{Path(name).stem}.xml", XML.format(file=name))
+    lists = root / "ImageSets" / "Main"
+    for tag in ("cat", "dog"):
+        _text(lists / f"{tag}_train.txt", "a 1\nb -1\nc 1\nd -1\n")
+        _text(lists / f"{tag}_val.txt", "e 1\n")
+
+
+def listed_yolo(root: Path) -> None:
+    _yolo(root / "images", root / "labels", *FILES)
+    _text(root / "data.yaml", "train: /content/x/train.txt\nval: /content/x/val.txt\nnames: [on, off]\n")
+    for part, names in (("train", FILES[:4]), ("val", FILES[4:])):
+        _text(root / f"{part}.txt", "".join(f"/content/x/images/{name}\n" for name in names))
+
+
+@pytest.mark.parametrize("export", [voc_devkit, lvis, autogluon, supervisely_coco, vott_voc, listed_yolo])
 def test_originals_are_read_as_they_come(tmp_path: Path, export: Callable[[Path], None]) -> None:
     export(tmp_path)
     data = load(tmp_path)
     assert [len(subset.images) for subset in data.subsets] == [4, 1]
     assert all(subset.path(image).is_file() for subset in data.subsets for image in subset.images)
+
+
+def test_labels_of_no_part_are_found_once(tmp_path: Path) -> None:
+    listed_yolo(tmp_path)
+    _text(tmp_path / "labels" / "z.txt", LABEL)
+    strays = [finding for finding in check(tmp_path) if finding.code == "annotation-without-image"]
+    assert [Path(finding.file).name for finding in strays] == ["z.txt"]
 
 
 @pytest.mark.parametrize(
@@ -351,6 +387,10 @@ def test_originals_are_read_as_they_come(tmp_path: Path, export: Callable[[Path]
         ("via.csv", "filename,region_shape_attributes\n", "VIA's CSV, which is not read: export as COCO"),
         ("train/labels/detections.csv", "ImageID,LabelName,XMin\n", "Open Images"),
         ("train/_annotations.csv", "filename,class,xmin,ymin,xmax,ymax\n", "table of boxes.*in Roboflow"),
+        ("x.ndjson", '{"file": "a.jpg", "annotations": {}}', "Ultralytics HUB.*as YOLO"),
+        ("output.manifest", '{"source-ref": "s3://b/a.jpg"}', "SageMaker Ground Truth"),
+        ("labels.csv", "TRAIN,gs://b/a.jpg,cat,0.1,0.1,,,0.4,0.4,,", "Vertex AI"),
+        ("labelTxt/a.txt", "4 4 24 4 24 24 4 24 plane 0", "DOTA's format.*convert it to YOLO"),
         ("export.ndjson", '{"data_row": {}}', "Labelbox"),
         ("ds/ann/a.json", '{"objects": [{"classTitle": "cat"}]}', "Supervisely.*Export to COCO"),
         ("1.0.0/x.tfrecord-00000-of-00001", "x", "is a TFRecord"),

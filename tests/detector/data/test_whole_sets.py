@@ -7,7 +7,7 @@ import folders
 import numpy as np
 import pytest
 
-from detector.data import whole_sets
+from detector.data import small_boxes, whole_sets
 from detector.data.check import check
 from detector.data.findings import summary
 from detector.space.spaces import space
@@ -21,8 +21,8 @@ def test_the_finest_anchors_and_the_largest_size_are_those_of_the_space() -> Non
     assert max(max(each.shortest) for each in settings) == whole_sets._SHORTEST
     assert max(each.longest for each in settings) == whole_sets._LONGEST
     finest = min(min(map(min, each.anchor_sizes)) for each in settings)
-    assert finest == whole_sets._FINEST
-    assert {each.rpn_background_iou for each in settings} == {whole_sets._SEEN}
+    assert finest == small_boxes.FINEST
+    assert {each.rpn_background_iou for each in settings} == {small_boxes._SEEN}
 
 
 @pytest.mark.parametrize(

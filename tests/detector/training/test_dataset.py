@@ -259,7 +259,8 @@ def test_batches_are_of_one_shape_but_for_the_rest() -> None:
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_ranks_share_the_batches_of_one_process(world_size: int) -> None:
     ranks = [
-        GroupedBatches(RATIOS, 4, rank=rank, world_size=world_size).batches(5) for rank in range(world_size)
+        GroupedBatches(RATIOS, 4 * world_size, rank=rank, world_size=world_size).batches(5)
+        for rank in range(world_size)
     ]
     one = GroupedBatches(RATIOS, 4 * world_size).batches(5)
     assert {len(rank) for rank in ranks} == {len(one)}

@@ -205,6 +205,11 @@ def test_search_export_train_evaluate(tiny: Path, capsys: pytest.CaptureFixture[
     assert sizes == ["train: 1079", "val: 359", "test: 359"]
     found = json.loads(captured.out)
     assert found["trials"] == {"complete": 3}
+    assert [(part["part"], part["images"]) for part in found["parts"]] == [
+        ("train", 1079),
+        ("val", 359),
+        ("test", 359),
+    ]
     assert found["best"]["accuracy"] > 0.1  # chance for ten classes
 
     assert main(["export", "best-arch", "--run", "first", "-o", "best.yaml"]) == 0
@@ -296,6 +301,11 @@ def test_search_export_train_evaluate_on_a_gpu(tiny: Path, capsys: pytest.Captur
     assert main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["trials"] == {"complete": 3}
+    assert [(part["part"], part["images"]) for part in found["parts"]] == [
+        ("train", 1079),
+        ("val", 359),
+        ("test", 359),
+    ]
     assert found["best"]["accuracy"] > 0.1  # chance for ten classes
     assert main(["export", "best-arch", "--run", "first", "-o", "best.yaml"]) == 0
     assert main(["train", "best.yaml", "-o", "best.pt", "--epochs", "6", "--device", "cuda"]) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from experiments.faults import search_command
 from nars.engines.ray import Ray, _check_storage
-from nars.errors import UsageError
+from nars.errors import EngineAwayError, UsageError
 from nars.runs.run import open_run
 from nars.trials import counts
 
@@ -33,6 +34,16 @@ def test_a_worker_takes_its_share() -> None:
     options = Ray(cpus=2, gpus=0.25, resources={"memory": 1e9, "fast": 1})._options("cuda")
     assert (options["num_cpus"], options["num_gpus"], options["memory"]) == (2, 0.25, 1e9)
     assert options["resources"] == {"fast": 1}
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_at_which_nobody_listens_is_said_at_once(scheme: str) -> None:
+    pytest.importorskip("ray")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"{scheme}127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(EngineAwayError, match=f"no Ray at {address}: Connection refused; start one there"):
+        Ray(address).default_workers("cpu")
 
 
 def running_workers(process: subprocess.Popen[str]) -> list[psutil.Process]:

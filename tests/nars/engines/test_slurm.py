@@ -121,6 +121,7 @@ def test_a_job_is_requeued_at_its_time_limit_and_the_budget_is_met(slurm: Cluste
     head = start(slurm, folder, 120, "--worker-option", "time=2")
     wait_for_state(slurm, "RUNNING")
     wait_for_state(slurm, "PENDING")  # again
-    assert head.wait(timeout=500) == 0
+    _, said = head.communicate(timeout=500)
+    assert head.returncode == 0, said
     trials = open_run(folder).study().trials
     assert sum(map(counts, trials)) == 120

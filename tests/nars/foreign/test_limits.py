@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 from studies import config, space
 
 from nars.errors import SpecError, UsageError
 from nars.foreign import limits
-from nars.foreign.limits import check_inflated, load_yaml
+from nars.foreign.limits import check_inflated, check_table, load_yaml
 from nars.runs.budget import Budget
 from nars.spec import Architecture, Recipe
 
@@ -18,20 +19,55 @@ ROW = {"op": "conv", "channels": 8, "kernel": 3}
 def test_the_limits_are_these() -> None:
     named = {name: getattr(limits, name) for name in limits.__all__ if name.startswith("MOST")}
     assert named == {
+        "MOST_ANCHORS": 256,
         "MOST_BLOCKS": 2000,
+        "MOST_BYTES": 2**31,
+        "MOST_CELLS": 64,
         "MOST_CHANNELS": 2**14,
         "MOST_CHOICES": 1024,
         "MOST_CLASSES": 2**20,
+        "MOST_COORDINATE": 1e5,
+        "MOST_DOCUMENT": 2**26,
         "MOST_EPOCHS": 10**6,
+        "MOST_EXPANSION": 64,
         "MOST_INFLATED": 2**30,
+        "MOST_LINE": 2**26,
         "MOST_MAP": 2**28,
+        "MOST_NOTE": 10_000,
         "MOST_NUMBER": 2**53,
+        "MOST_PADDING": 64,
         "MOST_PARAMETERS": 2**29,
+        "MOST_PIXELS": 2**28,
+        "MOST_PROPOSALS": 10**5,
+        "MOST_RECORDS": 10**6,
         "MOST_ROWS": 256,
         "MOST_SEED": 2**32 - 1,
+        "MOST_SETTING": 1e6,
         "MOST_SIDE": 2**13,
+        "MOST_TENSORS": 2**34,
         "MOST_VALUES": 10**6,
     }
+
+
+def test_every_limit_is_kept_somewhere() -> None:
+    root = Path(limits.__file__).parents[2]
+    source = "".join(
+        file.read_text()
+        for package in ("nars", "detector")
+        for file in (root / package).rglob("*.py")
+        if file != Path(limits.__file__)
+    )
+    inside = Path(limits.__file__).read_text()
+    for name in limits.__all__:
+        assert name in source or inside.count(name) > 2, f"{name} is kept nowhere"
+
+
+def test_a_table_may_not_grow_without_measure() -> None:
+    check_table(10**6, 2**30, 100)
+    check_table(2 * 10**6, 0, 10**7)
+    for rows, stated in ((10**6 + 1, 0), (1, 2**31)):
+        with pytest.raises(ValueError, match="more than is unpacked"):
+            check_table(rows, stated, 1000)
 
 
 def test_aliases_that_multiply_are_refused() -> None:
@@ -49,6 +85,15 @@ def test_other_yaml_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match=r".") as raised:
         load_yaml(text)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize(
+    "text", ["[" * 70_000 + "]" * 70_000, "- " * 70_000 + "a", "{a: " * 40_000, "? " * 70_000]
+)
+def test_long_yaml_that_is_nested_deeply_is_refused(text: str, as_text: bool) -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        load_yaml(text, as_text=as_text)
 
 
 def test_an_archive_may_not_inflate_without_measure() -> None:

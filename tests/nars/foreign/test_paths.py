@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nars.errors import DataError, UsageError
-from nars.foreign.paths import allow, copied, inside, open_file, read_bytes
+from nars.foreign.paths import allow, copied, inside, is_file, is_there, open_file, read_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -89,3 +89,20 @@ def test_a_pipe_is_refused_at_once_and_a_large_file_too(tmp_path: Path) -> None:
     assert read_bytes(tmp_path / "large") == bytes(100)
     with pytest.raises(OSError, match="has more than 99 bytes"):
         read_bytes(tmp_path / "large", most=99)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a" * 300, "a/" * 5000, "", "../" * 10, "missing"])
+def test_a_name_that_no_file_can_have_has_none(tmp_path: Path, name: str) -> None:
+    assert not is_file(tmp_path / name)
+    assert not is_there(tmp_path / name / "inside")
+
+
+def test_what_is_there_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    (tmp_path / "link").symlink_to("a")
+    (tmp_path / "circle").symlink_to("circle")
+    assert is_file(tmp_path / "link")
+    assert is_there(tmp_path)
+    assert not is_file(tmp_path)
+    assert not is_file(tmp_path / "circle")
+    assert not is_there(tmp_path / "circle")

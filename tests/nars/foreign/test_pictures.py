@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from detector.data import images
 from nars.data.pictures import read_rgb
 from nars.errors import DataError
-from nars.foreign.pictures import FORMATS, MOST_PIXELS, SUFFIXES, open_picture
+from nars.foreign.limits import MOST_PIXELS
+from nars.foreign.pictures import FORMATS, SUFFIXES, open_picture
 
 
 def _png_of(width: int, height: int) -> bytes:
@@ -113,6 +114,16 @@ def test_what_is_no_regular_file_is_refused_unread(
     make(tmp_path / "a.jpg")
     with pytest.raises(DataError, match=rf"a.jpg.*{words}, no regular file"):
         read(tmp_path / "a.jpg")
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+@pytest.mark.parametrize("read", [read_rgb, images.read, images.probe])
+def test_a_damaged_avif_is_one_line(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    Image.new("RGB", (24, 24)).save(tmp_path / "a.avif")
+    content = (tmp_path / "a.avif").read_bytes()
+    (tmp_path / "a.avif").write_bytes(content.replace(b"pitm\0\0\0\0\0\x01", b"pitm\0\0\0\0\xd0\0"))
+    with pytest.raises(DataError, match=r"a\.avif.*image item"):
+        read(tmp_path / "a.avif")
 
 
 def test_a_null_in_a_name_is_one_line(tmp_path: Path) -> None:

@@ -65,3 +65,19 @@ def test_names_that_are_none_are_refused(names: object) -> None:
 
 def test_names_of_json() -> None:
     assert [class_name(value) for value in (True, 1, 0.5, " a")] == ["true", "1", "0.5", " a"]
+
+
+@pytest.mark.parametrize("key", ["names", "train"])
+def test_aliases_that_multiply_are_refused_in_any_yaml(tmp_path: Path, key: str) -> None:
+    text = "a0: &a0 [a, a, a, a, a, a, a, a, a, a]\n"
+    text += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
+    (tmp_path / "data.yaml").write_text(f"{text}{key}: *a8\n")
+    with pytest.raises(DataError, match=r"data\.yaml: .* once its aliases are followed"):
+        read_yaml(tmp_path / "data.yaml")
+
+
+def test_a_hundred_thousand_names_are_read(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("names:\n" + "".join(f"  {n}: c{n}\n" for n in range(100_000)))
+    names = numbered_names(read_yaml(tmp_path / "data.yaml")["names"], tmp_path)
+    assert len(names) == 100_000
+    assert names[99_999] == "c99999"

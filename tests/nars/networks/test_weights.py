@@ -17,7 +17,7 @@ from nars.data.arrays import from_arrays
 from nars.device import seeded
 from nars.errors import WeightsError
 from nars.networks.build import build
-from nars.networks.weights import load_weights, save_weights
+from nars.networks.weights import check_state, load_weights, save_weights
 from nars.spec import Architecture, Block, Candidate, Recipe
 from nars.training.evaluation import evaluate
 
@@ -123,3 +123,46 @@ def test_weights_that_cannot_be_used_say_why(data: ImageData, tmp_path: Path) ->
         torch.save(content | {"state": state}, path)
         with pytest.raises(WeightsError, match=message):
             load_weights(path).network()
+
+
+def _not_finite(state: dict[str, torch.Tensor]) -> None:
+    next(iter(state.values())).fill_(torch.nan)
+
+
+def _whole_numbers(state: dict[str, torch.Tensor]) -> None:
+    name = next(iter(state))
+    state[name] = state[name].long()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"), [(_not_finite, "not finite"), (_whole_numbers, "is of torch.int64")]
+)
+def test_weights_of_other_values_are_refused(
+    damage: Callable[[dict[str, torch.Tensor]], None], words: str
+) -> None:
+    model = network()
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    check_state(model.state_dict(), state, "a.pt")
+    damage(state)
+    with pytest.raises(WeightsError, match=rf"a\.pt: \S+ .*{words}"):
+        check_state(model.state_dict(), state, "a.pt")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("metrics", {"accuracy": "x"}, "metric 'accuracy' is no number"),
+        ("metrics", {"accuracy": [1]}, "metric 'accuracy' is no number"),
+        ("std", [0.1, 0.0, 0.1], "not above 0"),
+        ("std", [0.1, float("inf"), 0.1], "not finite"),
+        ("mean", [0.1, float("nan"), 0.1], "not finite"),
+    ],
+)
+def test_numbers_of_a_file_have_a_range(
+    data: ImageData, tmp_path: Path, field: str, value: object, words: str
+) -> None:
+    save(tmp_path / "a.pt", network(), data)
+    content = torch.load(tmp_path / "a.pt", weights_only=True)
+    torch.save(content | {field: value}, tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match=rf"a\.pt: damaged: .*{words}"):
+        load_weights(tmp_path / "a.pt")

@@ -4,13 +4,15 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
-from studies import config
+from studies import config, space
 
 from nars.errors import RunError
 from nars.runs.run import open_run, start_run
 from nars.runs.storage import JournalLock
+from nars.space import genotypes
 
 
 @pytest.fixture
@@ -68,7 +70,24 @@ def _no_such_code(lines: list[bytes]) -> None:
     lines[3] = b'{"op_code": 999, "worker_id": "x"}\n'
 
 
-@pytest.mark.parametrize("damage", [_no_json, _no_object, _other_types, _no_such_code])
+def _no_code(lines: list[bytes]) -> None:
+    lines[1] = json.dumps(json.loads(lines[1]) | {"op_code": True}).encode() + b"\n"
+
+
+def _unknown_study(lines: list[bytes]) -> None:
+    fields = json.loads(lines[-1])
+    assert fields["op_code"] == 4
+    lines[-1] = json.dumps(fields | {"study_id": 7}).encode() + b"\n"
+
+
+def _unknown_trial(lines: list[bytes]) -> None:
+    lines.insert(-1, b'{"op_code": 6, "worker_id": "x", "trial_id": 2, "state": 1, "values": [0.5]}\n')
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [_no_json, _no_object, _other_types, _no_such_code, _no_code, _unknown_study, _unknown_trial],
+)
 def test_a_journal_that_is_damaged_is_one_line(folder: Path, damage: object) -> None:
     assert callable(damage)
     journal = folder / "study.journal"
@@ -78,6 +97,10 @@ def test_a_journal_that_is_damaged_is_one_line(folder: Path, damage: object) -> 
     with pytest.raises(RunError, match=r"study\.journal.* damaged") as raised:
         open_run(folder).read()
     assert "\n" not in str(raised.value)
+    before = journal.read_bytes()
+    with pytest.raises(RunError, match=r"study\.journal.* damaged"):
+        start_run(folder, config(), None).study()
+    assert journal.read_bytes() == before
 
 
 def test_trials_that_are_gone_are_missed(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -88,6 +111,75 @@ def test_trials_that_are_gone_are_missed(folder: Path, caplog: pytest.LogCapture
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(line for line in lines if json.loads(line)["op_code"] < 4))
     with pytest.raises(RunError, match=r"has no trial, but trials\.csv lists 5"):
+        open_run(folder).read()
+
+
+def test_trials_that_are_no_longer_finished_are_missed_also_if_the_search_continues(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    study = start_run(tmp_path / "first", config(), None).study()
+    study.tell(study.ask(), 0.5)
+    (tmp_path / "first" / "trials.csv").write_text("trial,state\n0,complete\n")
+    journal = tmp_path / "first" / "study.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert json.loads(lines[-1])["op_code"] == 6
+    journal.write_bytes(b"".join(lines[:-1]))
+    open_run(tmp_path / "first").read()
+    assert "trial 0 as finished, which it is no more" in caplog.text
+    caplog.clear()
+    start_run(tmp_path / "first", config(), None).study()
+    assert "trial 0 as finished, which it is no more" in caplog.text
+
+
+_PARAMS = dict(
+    next(iter(genotypes.to_genotypes(space(), genotypes.sample(space(), 1, np.random.default_rng(0)))))
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"values": [0.5, 1.0]}, "values"),
+        ({"values": [True]}, "values"),
+        ({"values": [10**400]}, "values"),
+        ({"values": None}, "values"),
+        ({"user_attrs": 1}, "user_attrs"),
+        ({"system_attrs": []}, "system_attrs"),
+        ({"user_attrs": {"seconds": 10**400}}, "seconds"),
+        ({"intermediate_values": {"0": "x"}}, "intermediate_values"),
+        ({"params": {"recipe.lr": 1e9}}, r"params\.recipe\.lr"),
+        ({"params": {"stem.channels": -8}}, r"params\.stem\.channels"),
+        ({"params": None}, r"params\.resolution is missing"),
+    ],
+)
+def test_a_damaged_trial_is_one_line_that_names_the_field(
+    tmp_path: Path, changes: dict[str, object], named: str
+) -> None:
+    study = start_run(tmp_path / "first", config(), None).study()
+    study.add_trial(optuna.create_trial(value=0.5, params=_PARAMS, distributions=space().distributions))
+    journal = tmp_path / "first" / "study.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    fields = json.loads(lines[-1])
+    if "params" in changes:
+        given = changes["params"]
+        assert isinstance(given, dict | None)
+        fields["params"] = {**fields["params"], **given} if given else {"recipe.lr": 0.1}
+    else:
+        fields |= changes | ({"value": None} if "values" in changes else {})
+    journal.write_bytes(b"".join(lines[:-1]) + json.dumps(fields).encode() + b"\n")
+    with pytest.raises(RunError, match=named) as raised:
+        open_run(tmp_path / "first").read()
+    assert "first" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_study_whose_config_is_no_text_is_one_line(folder: Path) -> None:
+    journal = folder / "study.journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    at = next(number for number, line in enumerate(lines) if b'"config"' in line)
+    lines[at] = json.dumps(json.loads(lines[at]) | {"user_attr": {"config": 1.5}}).encode() + b"\n"
+    journal.write_bytes(b"".join(lines))
+    with pytest.raises(RunError, match="its config is no text"):
         open_run(folder).read()
 
 

@@ -238,6 +238,24 @@ def test_pruned_failed_enqueued_and_imported_trials() -> None:
     assert min(t.value for t in own if t.state == TrialState.COMPLETE) < 0.01
 
 
+def test_trials_of_another_objective_do_not_mislead() -> None:
+    study = study_of()
+    study.add_trial(
+        optuna.create_trial(params={"z": 1}, distributions={"z": IntDistribution(0, 3)}, value=1.0)
+    )
+    study.optimize(bowl, n_trials=20)
+    assert study.best_value < 1e-3  # .09 if values of z make old candidates look new
+
+
+def test_a_parameter_that_is_left_out_half_way() -> None:
+    study = study_of()
+    study.optimize(lambda trial: bowl(trial) + 0.01 * trial.suggest_float("z", 0, 1), n_trials=10)
+    study.optimize(bowl, n_trials=15)
+    assert min(trial.value for trial in study.trials[10:]) < 1e-3
+    points = {(trial.params["x"], trial.params["y"]) for trial in study.trials[15:]}
+    assert len(points) == 10
+
+
 @pytest.mark.parametrize("before", [RandomSampler(seed=0), TPESampler(seed=0)], ids=["random", "tpe"])
 def test_a_study_of_another_sampler_is_continued(before: Any) -> None:
     study = optuna.create_study(sampler=before)

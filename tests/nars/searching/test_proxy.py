@@ -17,7 +17,8 @@ import torch
 
 from nars.errors import RunError, TrialError, UsageError
 from nars.runs.config import SearchConfig
-from nars.searching.proxy import ProxyCheck, proxy_check
+from nars.searching.proxy import proxy_check
+from nars.searching.proxy_result import ProxyCheck
 from nars.searching.ranking import Agreement
 from nars.spec import Candidate
 from nars.tasks.base import Outcome, Task
@@ -59,7 +60,10 @@ class Stub(Task):
         short = candidate.recipe.epochs <= 20
         score = candidate.architecture.resolution / 40 + candidate.recipe.weight_decay
         score -= self.bias * candidate.recipe.dropout * short
-        return Outcome(score, candidate.recipe.epochs, (), seconds=2.0)
+        true = candidate.architecture.resolution / 40 + candidate.recipe.weight_decay
+        curve = ((0.5, true), (1.0, true))
+        metrics = {"backwards": -true, "accuracy": score}
+        return Outcome(score, candidate.recipe.epochs, curve, seconds=2.0, metrics=metrics)
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +97,17 @@ def test_a_short_training_that_misleads(config: SearchConfig) -> None:
     assert found.loss > 0
     assert found.verdict.endswith("train longer")
     assert found.agreement.low < found.agreement.value < found.agreement.high
+
+
+def test_other_scores_of_the_short_training_may_rank_better(config: SearchConfig) -> None:
+    found = proxy_check(config, factor=10, task=Stub(bias=100))
+    assert {name: tau.value for name, tau in found.by_score.items()} == {
+        "mean of the last 2": 1,
+        "backwards": -1,
+    }
+    assert next(iter(found.by_score)) == "mean of the last 2"
+    assert "by mean of the last 2: Kendall's tau 1.00" in str(found)
+    assert json.loads(json.dumps(found.to_dict()))["by_score"]["backwards"]["value"] == -1
 
 
 @pytest.mark.parametrize(

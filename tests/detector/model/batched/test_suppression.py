@@ -33,6 +33,13 @@ def test_invalid_boxes_beat_none() -> None:
     assert survivors(boxes, torch.tensor([[False, True]]), 0.5).tolist() == [[False, True]]
 
 
+def test_both_ways_give_the_same() -> None:
+    boxes = crowd(3, 200, 40.0, seed=1)
+    valid = torch.rand(3, 200, generator=torch.Generator().manual_seed(2)) < 0.7
+    assert torch.equal(survivors(boxes, valid, 0.5), survivors(boxes, valid, 0.5, rounds=201))
+    assert survivors(boxes, torch.zeros_like(valid), 0.5).sum() == 0
+
+
 def test_too_few_rounds_drop_boxes_but_keep_no_rival() -> None:
     """A chain in which every box overlaps the next needs as many rounds as it has boxes."""
     left = 5.0 * torch.arange(60)

@@ -51,6 +51,14 @@ def test_what_no_trial_has_is_inactive_and_what_nothing_explains_is_not() -> Non
     assert unexplained.optional == {"y"}
 
 
+def test_what_the_newest_trials_lack_for_no_reason_is_inactive_until_one_has_it() -> None:
+    both: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
+    trials = [{"x": 0.1, "y": 1.0}, {"x": 0.2}, {"x": 0.3, "y": 0.5}, *({"x": at / 9} for at in range(5))]
+    assert learn(both, trials[:-1]).gone == frozenset()
+    assert learn(both, trials).gone == {"y"}
+    assert learn(both, [*trials, {"x": 0.4, "y": 0.4}]).gone == frozenset()
+
+
 def test_values_are_exactly_on_the_grid() -> None:
     domain = Parameters(
         {"x": FloatDistribution(-10.2, 10.2, step=0.1), "n": IntDistribution(1, 100, log=True)}

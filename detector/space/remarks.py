@@ -1,0 +1,62 @@
+"""Says before a search which boxes its detectors will miss, and at which size of images they would not."""
+
+from __future__ import annotations
+
+import math
+
+from optuna.distributions import CategoricalDistribution
+
+from detector.data.records import Annotation, CocoData, ImageRecord
+from detector.data.small_boxes import FINEST, side_that_shows, unseen
+from detector.space.decoding import longest
+from detector.space.space import DetectorSpace
+
+__all__ = ["remarks"]
+
+_CELLS = 2
+"""Side of the finest anchor in cells of its map; smaller ones overlap too little with boxes between cells."""
+
+
+def remarks(space: DetectorSpace, data: CocoData) -> list[str]:
+    """A sentence about boxes below the finest anchors at the largest size searched, if there are any."""
+    pyramids = [channels is not None for channels in _pyramids(space)]
+    plain = float(_CELLS * 2 ** sum(row.stride == 2 for stage in space.trunk for row in stage))
+    finest = min(FINEST, plain) if any(pyramids) else plain
+    said = [_sentence(data, max(space.sides), finest)]
+    if any(pyramids) and not all(pyramids) and said == [None]:
+        missed = _sentence(data, max(space.sides), plain)
+        said = [missed and f"without a pyramid, {missed}"]
+    return [sentence for sentence in said if sentence is not None]
+
+
+def _sentence(data: CocoData, side: int, finest: float) -> str | None:
+    """A sentence about boxes too small at this shorter side, with one that would do; None without any."""
+    small = [pair for subset in (data.train, data.val) for pair in unseen(subset, side, longest, finest)]
+    if not small:
+        return None
+    boxes = sum(not box.crowd for subset in (data.train, data.val) for box in subset.annotations)
+    enough = side_that_shows(small, longest, finest)
+    remedy = "no size would do" if enough is None else f"a shorter side of {enough} would do"
+    if enough is not None and len(small) > 1:
+        most = side_that_shows(sorted(small, key=_share)[len(small) // 2 :], longest, finest)
+        remedy += f", {most} for half of them" if most != enough else ""
+    example = min(small, key=_share)[1].file
+    return (
+        f"{len(small)} of {boxes} boxes are too small for the finest anchors, of {finest:g} pixels, at the "
+        f"largest input size searched, {side}: {remedy} (the smallest is in {example})"
+    )
+
+
+def _share(pair: tuple[Annotation, ImageRecord]) -> float:
+    """The size of a box as a share of its image's shorter side."""
+    annotation, image = pair
+    return math.sqrt(annotation.box[2] * annotation.box[3]) / min(image.width, image.height)
+
+
+def _pyramids(space: DetectorSpace) -> tuple[object, ...]:
+    """The pyramids of the space by their channels; None is a detector without one."""
+    dist = space.distributions.get("fpn")
+    if dist is None:
+        return (space.fixed["fpn"],)
+    assert isinstance(dist, CategoricalDistribution), dist
+    return tuple(dist.choices)

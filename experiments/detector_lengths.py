@@ -1,0 +1,112 @@
+"""How many passes does a detector's fine-tuning from weights need, if its images are few?
+
+    OMP_NUM_THREADS=1 python -m experiments.detector_lengths --data-root ../shared/data     # resumable
+    python -m experiments.detector_lengths --print
+
+EfficientNet-Lite0, cut as a detector, is fine-tuned by the recipe of a search's reference at 128 pixels
+(shorter side), with 16 regions of 4x4 cells an image. It learns from 50 or all of two thirds of the training
+images of ``raccoon`` and ``bccd``, and is measured on the last third of the *training* images; val is not
+opened. Every length is a training of its own, because the rate falls to zero at its end. Rows, a training
+each, go to ``detector_lengths.csv`` beside this file. One seed: folds are the repeats. Costs an hour of one
+core; the first half of the jobs is one fold.
+
+The rule that rests on it is `detector.space.lengths`; experiments/README.md has the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from detector.data.records import CocoData
+from detector.space.candidate import DetectorCandidate
+from detector.space.planned import plan_candidate
+from detector.space.reference import reference_candidate, reference_of
+from detector.training.loop import train
+from detector.training.start import started
+from detector.weights.parents import DetectorParent, parent_called
+from experiments.detector_folds import SETS, fold_of, training_images
+from experiments.resumable import work_through
+
+RESULTS = Path(__file__).with_suffix(".csv")
+"""A row per training."""
+
+SEEN = (300, 600, 1200, 2400)
+"""Images that a training sees; its passes are that over its images."""
+
+FEW = 50
+"""Images of the smaller trainings."""
+
+FOLDS = (0, 1)
+"""Thirds of the training images that are measured on."""
+
+SIDE = 128
+"""Shorter side of the images in pixels."""
+
+KEY = ("set", "images", "seen", "fold")
+"""Columns that tell a training from the others; 0 images are all of its fold."""
+
+CPU = torch.device("cpu")
+
+
+def jobs() -> list[tuple[str, int, int, int]]:
+    """The trainings, those of the first fold first, the short ones before the long."""
+    sets = [(name, images) for images in (FEW, 0) for name in SETS]
+    return [(name, images, seen, fold) for fold in FOLDS for seen in SEEN for name, images in sets]
+
+
+def small_detector(parent: DetectorParent, passes: int, images: int) -> DetectorCandidate:
+    """The reference of a search, on smaller images and regions."""
+    candidate = reference_candidate(parent, reference_of(SIDE, images, 0.5, epochs=passes))
+    settings = candidate.settings.replace(pooler_resolution=4, box_samples=16, test_proposals=20)
+    return candidate.replace(settings=settings, recipe=candidate.recipe.replace(evaluate_every=passes))
+
+
+def fine_tuned(root: Path, name: str, images: int, seen: int, fold: int) -> list[dict[str, Any]]:
+    """Train once; return the row."""
+    torch.set_num_threads(1)
+    parent = parent_called("efficientnet_lite0")
+    assert parent is not None
+    data: CocoData = fold_of(training_images(root, name), fold, images or None)
+    count = len(data.train.images)
+    passes = math.ceil(seen / count)
+    candidate = small_detector(parent, passes, count)
+    began = time.perf_counter()
+    model = started(plan_candidate(candidate, data, CPU, parent=parent), data, CPU, 0)
+    scores = train(model, data, candidate.recipe, device=CPU, seed=0).evaluation.boxes
+    row = {"set": name, "images": images, "seen": seen, "fold": fold, "passes": passes}
+    return [row | {"ap": scores.ap, "ap50": scores.ap50, "seconds": time.perf_counter() - began}]
+
+
+def show() -> None:
+    """Print the AP of every length, the mean over folds."""
+    rows = pd.read_csv(RESULTS)
+    table = rows.pivot_table(index=["set", "images"], columns="seen", values="ap", aggfunc=["mean", "count"])
+    print(table.round(3).to_string())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of det/")
+    parser.add_argument("--processes", type=int, default=1, help="trainings at once")
+    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
+    options = parser.parse_args()
+    if not options.only_print:
+        missing = [name for name in SETS if not (options.data_root / "det" / name).exists()]
+        if missing:
+            parser.exit(
+                1, f"skipped: no {', '.join(missing)} below {options.data_root / 'det'} (--data-root)\n"
+            )
+        work_through(RESULTS, KEY, jobs(), partial(fine_tuned, options.data_root), options.processes)
+    show()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from toys import model, squares
+
+from detector.data.coco import to_dict
+from detector.data.records import CocoData
+from detector.evaluation.coco_ap import Evaluation, evaluate, evaluator_of, score
+from detector.evaluation.interval import _aps, ap_interval
+
+
+def evaluation(data: CocoData, results: Sequence[dict[str, Any]]) -> Evaluation:
+    scores, precision = score(data, data.val, results)
+    return Evaluation(scores, None, precision, tuple(results))
+
+
+def results(data: CocoData, seed: int, share: float = 0.7) -> list[dict[str, Any]]:
+    """Most objects, found with boxes that are a little off, and as many false ones."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for box in to_dict(data.val)["annotations"]:
+        for wrong in (False, True):
+            off = rng.normal(0, 20.0 if wrong else 1.0, 4)
+            sides = np.maximum(np.array(box["bbox"]) + off, 1).tolist()
+            entry = {"image_id": box["image_id"], "category_id": box["category_id"], "bbox": sides}
+            if wrong or rng.random() < share:
+                found.append(entry | {"score": float(rng.random())})
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_image_once_gives_cocos_ap(seed: int) -> None:
+    data = squares(train=2, val=12, seed=seed)
+    measured = evaluation(data, results(data, seed))
+    ids = [category.id for category in data.categories]
+    evaluator = evaluator_of(data.val, measured.results, ids, "bbox")
+    (ap,) = _aps(evaluator, np.ones((1, 12)))
+    assert ap == pytest.approx(measured.boxes.ap, abs=1e-9)
+
+
+def test_an_image_that_counts_twice_is_an_image_that_is_there_twice() -> None:
+    data = squares(train=2, val=6)
+    measured = evaluation(data, results(data, 0))
+    evaluator = evaluator_of(data.val, measured.results, [1, 2, 3], "bbox")
+    once, twice = _aps(evaluator, np.array([[1.0] * 6, [2.0] * 6]))
+    assert twice == pytest.approx(once)
+
+
+def test_more_images_give_a_narrower_interval_around_the_ap() -> None:
+    widths = []
+    for count in (8, 128):
+        data = squares(train=2, val=count)
+        measured = evaluation(data, results(data, 1))
+        interval = ap_interval(data, measured)
+        assert interval is not None
+        low, high = interval
+        assert low < measured.boxes.ap < high
+        assert ap_interval(data, measured) == interval
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2
+
+
+def test_nothing_found_and_single_images_have_no_interval() -> None:
+    data = squares(train=2, val=4)
+    assert ap_interval(data, evaluation(data, [])) is None
+    single = squares(train=2, val=1)
+    assert ap_interval(single, evaluation(single, results(single, 0))) is None
+
+
+def test_masks_have_the_interval_of_masks() -> None:
+    data = squares(train=2, val=4)
+    measured = evaluate(model(mask=True, score_threshold=0.0), data, device=torch.device("cpu"))
+    assert measured.masks is not None
+    interval = ap_interval(data, measured)
+    assert interval is not None
+    assert interval[0] <= measured.main.ap + 1e-9

@@ -1,0 +1,40 @@
+"""The arguments of `nars.search`: what is refused, and settings as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stub_task import StubTask, config
+
+import nars
+from nars.errors import RunError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"workers": 0}, "workers is a number of processes from 1, or None, got 0"),
+        ({"workers": "2"}, "workers is a number of processes"),
+        ({"run": 3}, "run is the path of a folder, got 3"),
+        ({"request": "photos/"}, "takes its settings by name, such as data=..., got 'photos/'"),
+        ({"request": config("3"), "metric": "auroc"}, "search is scored by accuracy, got --metric auroc"),
+        ({"request": config("3"), "budget": 4}, "takes no further settings, got budget"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        nars.search(**given)
+
+
+def test_a_mistyped_storage_leaves_no_run_folder(stub: type[StubTask], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="cannot open storage"):
+        nars.search(config("3"), tmp_path / "run", "sqlite:///nosuch/folder/q.db")
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_may_be_text_as_on_the_command_line() -> None:
+    request = nars.SearchRequest(objectives="accuracy, macs", fix="recipe=r.yaml", warm_start=Path("run"))
+    assert (request.objectives, request.fix) == (("accuracy", "macs"), ("recipe=r.yaml",))
+    assert request.warm_start == (Path("run"),)

@@ -1,0 +1,116 @@
+"""One more worker joins a search by its storage: which search, which data, which code."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+
+import pytest
+from stub_task import StubTask, config, trials
+
+import nars
+from nars.errors import RunError, UsageError
+from nars.runs.run import config_of, start_run
+from nars.studies import write_code_version
+from nars.trials import INTERRUPTED, Record
+from nars.workers.join import join
+
+
+def test_joining_by_storage_and_name(stub: type[StubTask], tmp_path: Path) -> None:
+    run = start_run(tmp_path / "run", config("4", sampler="random"), None)
+    run.study()
+    join(run.storage, "run", data=None, device="cpu", parent=None)
+    assert len(stub.trained) == 4
+    assert config_of(run.study()).budget == "4"
+
+
+def test_joining_a_search_that_an_older_version_began(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start_run(tmp_path / "run", config("1", sampler="random", data_fingerprint="stub:names"), None)
+    run.study()
+    monkeypatch.setattr(stub, "earlier_fingerprints", ("stub:names",))
+    join(run.storage, "run", data=None, device="cpu", parent=None)
+    assert len(stub.trained) == 1
+
+
+def test_joining_what_is_not_there_or_with_other_data(stub: type[StubTask], tmp_path: Path) -> None:
+    run = start_run(tmp_path / "run", config("4"), None)
+    run.study()
+    with pytest.raises(UsageError, match=r"no study 'runn' in .*study\.journal; there: run"):
+        join(run.storage, "runn", data=None, device="cpu", parent=None)
+    with pytest.raises(RunError, match="the data at elsewhere are not those of study run"):
+        join(run.storage, "run", data="elsewhere", device="cpu", parent=None)
+    assert stub.trained == []
+
+
+def test_other_data_are_refused_with_what_differs(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start_run(tmp_path / "run", config("1", sampler="random"), None)
+    run.study()
+    monkeypatch.setattr(stub, "describe", lambda task: f"images of {task.fingerprint}")
+    join(run.storage, "run", data=None, device="cpu", parent=None)
+    refused = r"study run: it has images of stub:none; these are images of stub:elsewhere; give the same"
+    with pytest.raises(RunError, match=refused):
+        join(run.storage, "run", data="elsewhere", device="cpu", parent=None)
+    monkeypatch.setattr(stub, "describe", lambda task: "images of stub:none")
+    with pytest.raises(RunError, match="both are images of stub:none, but images or labels differ"):
+        join(run.storage, "run", data="elsewhere", device="cpu", parent=None)
+
+
+def test_code_that_only_a_run_names_is_not_run(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "strangers_code.py").write_text("raise AssertionError('it was run')")
+    asked = config("3", objectives=("strangers_code:f",))
+    run = start_run(tmp_path / "run", asked, None)
+    run.study()
+    with pytest.raises(UsageError, match="study run is scored by code, strangers_code:f: repeat --metric"):
+        join(run.storage, "run", data=None, device="cpu", parent=None)
+    with pytest.raises(UsageError, match="the configured search is scored by code, strangers_code:f"):
+        nars.search(asked, tmp_path / "run")
+    with pytest.raises(UsageError, match="study run is scored by strangers_code:f, got --metric other:f"):
+        join(run.storage, "run", data=None, device="cpu", parent=None, metric="other:f")
+    assert "strangers_code" not in sys.modules
+    for repeated in (
+        lambda: nars.search(asked, tmp_path / "run", metric="strangers_code:f"),
+        lambda: join(run.storage, "run", data=None, device="cpu", parent=None, metric="strangers_code:f"),
+    ):
+        with pytest.raises(UsageError, match="importing strangers_code failed: AssertionError: it was run"):
+            repeated()
+
+
+def test_a_worker_of_other_code_is_refused_with_what_differs(stub: type[StubTask], tmp_path: Path) -> None:
+    run = start_run(tmp_path / "run", config("2", sampler="random"), None)
+    write_code_version(run.study(), "0.0.9 (01234567)")
+    with pytest.raises(
+        RunError, match=r"study run is run by nars 0\.0\.9 \(01234567\), this worker is .*: install"
+    ):
+        join(run.storage, "run", data=None, device="cpu", parent=None)
+    nars.search(run.config, run.folder)  # whoever continues the search says which code it is run by
+    join(run.storage, "run", data=None, device="cpu", parent=None)
+
+
+def test_data_that_vanish_in_the_middle_are_waited_for(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "photos"
+    data.mkdir()
+    given = config("3", sampler="random", data=str(data), data_fingerprint=f"stub:{data}")
+    run = start_run(tmp_path / "run", given, None)
+    run.study()
+
+    def vanish(nth: int, epoch: int) -> None:
+        if (nth, epoch) == (1, 1):
+            data.rmdir()
+            raise FileNotFoundError(errno.ENOENT, "No such file", str(data / "a.png"))
+
+    stub.hook = vanish
+    monkeypatch.setattr("nars.workers.join.time.sleep", lambda seconds: data.mkdir(exist_ok=True))
+    join(run.storage, "run", data=None, device="cpu", parent=None)
+    study = run.study()
+    assert len(trials(study)) == 3
+    assert [Record.of(trial).void for trial in study.trials] == [None, INTERRUPTED, None, None]
