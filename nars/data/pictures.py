@@ -13,7 +13,6 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from nars.errors import DataError
-from nars.foreign import jpegs
 from nars.foreign.pictures import DAMAGE, ENORMOUS, SUFFIXES, open_picture, reason, turn
 
 __all__ = [
@@ -64,14 +63,9 @@ def read_rgb(path: str | Path, side: int | None = None) -> Image.Image:
     With `side`, a JPEG may be decoded at a fraction of its size, as long as its shorter side keeps
     at least `side` pixels. Raises `DataError` that names the file.
     """
-    if (pixels := jpegs.again(path, side)) is not None:
-        return Image.fromarray(pixels.numpy())
-    stamp = jpegs.stamp_of(path)
     try:
         with open_picture(path) as image:
-            made = shown(image, side)
-            jpegs.remember(path, image, stamp)
-            return made
+            return shown(image, side)
     except DAMAGE as error:
         raise DataError(f"cannot read image {path}: {reason(error)}") from None
 

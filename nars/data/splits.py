@@ -89,12 +89,8 @@ class DiskSplit(Split):
     of its batch and logged.
     """
 
-    def __init__(
-        self, pictures: Sequence[Picture], *, side: int, drop_bad: bool = False, readers: int = READERS
-    ) -> None:
-        """`readers` is the number of threads."""
+    def __init__(self, pictures: Sequence[Picture], *, side: int, drop_bad: bool = False) -> None:
         self.pictures = pictures
-        self.readers = readers
         self.size = ImageSize(side, 3)
         self.labels = torch.tensor([picture.label for picture in pictures], dtype=torch.int64)
         self.drop_bad = drop_bad
@@ -107,7 +103,7 @@ class DiskSplit(Split):
         groups: Sequence[Tensor],
         crops: Sequence[Tensor] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        pool = ThreadPoolExecutor(self.readers)
+        pool = ThreadPoolExecutor(READERS)
         pending: deque[tuple[list[int], list[Future[Tensor | DataError]]]] = deque()
         waiting, any_good = _with_boxes(groups, crops), False
         try:
