@@ -157,7 +157,7 @@ def large(_: argparse.Namespace) -> None:
     images = rng.integers(0, 256, (4096, 224, 224, 3), dtype=np.uint8)
     data = from_arrays("noise", {"x_train": images, "y_train": np.arange(4096) % 10})
     architecture = published("fbnetv3_a").replace(resolution=224)
-    recipe = Recipe(epochs=4, lr=0.05, batch_size=256, augmentation="flip")
+    recipe = Recipe(epochs=8, lr=0.05, batch_size=256, augmentation="flip")
     report(
         "FBNetV3-A at 224 px, batch 256",
         rate(architecture, data, recipe, 224),
@@ -180,15 +180,17 @@ def disk(options: argparse.Namespace) -> None:
             Picture(str(path), number % 4, partial(read_rgb, path))
             for number, path in enumerate(sorted(Path(folder).rglob("*.jpg")))
         ]
+        groups = [group for _ in range(2) for group in torch.randperm(len(pictures)).split(128)]
+        for readers in (READERS, 8, 4, 2):
+            split, began = DiskSplit(pictures, side=375, readers=readers), time.perf_counter()
+            count = sum(len(images) for images, _ in split.batches(224, torch.device("cuda"), groups))
+            torch.cuda.synchronize()
+            each = count / (time.perf_counter() - began)
+            print(f"  decoded alone, {readers} threads: {each:,.0f} images/s", flush=True)
         split = DiskSplit(pictures, side=375)
-        groups = [group for _ in range(4) for group in torch.randperm(len(split)).split(128)]
-        began = time.perf_counter()
-        count = sum(len(images) for images, _ in split.batches(224, torch.device("cuda"), groups))
-        torch.cuda.synchronize()
-        print(f"  decoded alone, {READERS} threads: {count / (time.perf_counter() - began):,.0f} images/s")
         data = replace(load(folder), train=split)
         architecture = published("fbnetv3_a").replace(resolution=224)
-        recipe = Recipe(epochs=4, lr=0.05, batch_size=128, augmentation="flip")
+        recipe = Recipe(epochs=12, lr=0.05, batch_size=128, augmentation="flip")
         report(
             "FBNetV3-A at 224 px, batch 128, from disk",
             rate(architecture, data, recipe, 224),
@@ -220,7 +222,7 @@ def _searches(options: argparse.Namespace, source: Path, settings: dict[str, Any
                 **settings,
             )
             whole = time.perf_counter() - began
-        trials = result.study.get_trials(deepcopy=False)
+            trials = result.study.get_trials(deepcopy=False)
         ends = [each.datetime_complete for each in trials if each.state == TrialState.COMPLETE]
         starts = [each.datetime_start for each in trials if each.datetime_start is not None]
         minutes = (max(filter(None, ends)) - min(starts)).total_seconds() / 60

@@ -80,7 +80,7 @@ def test_a_service_that_does_not_answer_is_given_up(started: Path, monkeypatch: 
 
 @pytest.mark.parametrize(
     ("pixels", "count", "expected"),
-    [(64 * 24**2, 1, 8), (64 * 96**2, 1, 1), (64 * 64**2, 1, 4), (64 * 64**2, 2, 8), (10**9, 2, 2)],
+    [(64 * 24**2, 1, 8), (64 * 96**2, 1, 7), (64 * 224**2, 1, 1), (32 * 160**2, 2, 10), (10**9, 2, 2)],
 )
 def test_small_steps_share_a_gpu(
     started: Path, monkeypatch: pytest.MonkeyPatch, pixels: int, count: int, expected: int
