@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation, evaluator_of
+from detector.evaluation.results import Result
 
-__all__ = ["ap_interval"]
+__all__ = ["ap_interval", "draws", "resampled_aps"]
 
 _RESAMPLES = 200
 """Bootstrap samples of the images."""
@@ -33,18 +34,33 @@ def ap_interval(
     Images are drawn again and again with replacement (Efron 1979), and the AP of each draw is that of COCO.
     What another training would give is no part of it.
     """
-    subset = data.subset(split)
-    images = len(subset.images)
+    images = len(data.subset(split).images)
     if not evaluation.results or images < 2:
         return None
     kind: Literal["bbox", "segm"] = "segm" if evaluation.masks else "bbox"
-    ids = [category.id for category in data.categories]
-    evaluator = evaluator_of(subset, evaluation.results, ids, kind)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(images, np.full(images, 1 / images), size=_RESAMPLES).astype(np.float64)
-    aps = _aps(evaluator, drawn)
+    aps = resampled_aps(data, evaluation.results, draws(images, seed), split, kind)
     low, high = np.nanquantile(aps, [0.025, 0.975])
     return float(low), float(high)
+
+
+def draws(images: int, seed: int) -> Floats:
+    """How often each image is drawn [R, I] in samples of as many images, with replacement."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(images, np.full(images, 1 / images), size=_RESAMPLES).astype(np.float64)
+
+
+def resampled_aps(
+    data: CocoData,
+    results: Sequence[Result],
+    drawn: Floats,
+    split: str = "val",
+    kind: Literal["bbox", "segm"] = "bbox",
+) -> Floats:
+    """The AP [R] of detections in each draw [R, I] of the images of a split; NaN without objects."""
+    ids = [category.id for category in data.categories]
+    if not results:
+        return np.zeros(len(drawn))
+    return _aps(evaluator_of(data.subset(split), results, ids, kind), drawn)
 
 
 def _aps(evaluator: Any, drawn: Floats) -> Floats:

@@ -1,0 +1,71 @@
+"""The detectors of the rows, planned for a data set, and what they inherit from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from detector.model.catalogue import published, published_settings
+from detector.model.parts import by_stages
+from detector.model.settings import Settings
+from detector.space.candidate import DetectorCandidate
+from detector.space.decoding import anchors, longest
+from detector.space.reference import FINE_TUNING
+from detector.training.hyperparameters import Training
+from detector.weights.parents import DetectorParent, parent_called, parent_in
+from experiments.detector_table.rows import PASSES, Row
+
+__all__ = ["candidate_of", "lite0", "parent_of", "search_folder", "weights_file"]
+
+_SCRATCH = Training(photometric=0.5, jitter=(0.8, 1.2))
+"""The recipe of detectors that start from random weights: that of the first table, batches of four."""
+
+
+def lite0() -> DetectorParent:
+    """EfficientNet-Lite0 with its ImageNet weights."""
+    parent = parent_called("efficientnet_lite0")
+    assert parent is not None
+    return parent
+
+
+def search_folder(work: Path, name: str, row: str) -> Path:
+    """The run folder of a row's search on the data set `name`."""
+    return work / "searches" / f"{name}-{row}"
+
+
+def weights_file(work: Path, name: str, row: str, seed: int, passes: int) -> Path:
+    """The detector that a row's training wrote after so many passes."""
+    return work / "weights" / f"{name}-{row}-{seed}-{passes}.pt"
+
+
+def candidate_of(row: Row, name: str, work: Path, passes: int) -> DetectorCandidate:
+    """The detector of a row with the recipe of its final training. Raises `SpecError` before its search."""
+    searched = row.architecture_of or (row.name if row.max_macs else None)
+    if searched is not None:
+        found = DetectorCandidate.load(search_folder(work, name, searched) / "best.yaml")
+        recipe = found.recipe if row.max_macs else _SCRATCH
+        settings = found.settings if row.max_macs else found.settings.replace(freeze=0)
+        return found.replace(recipe=_measured_once(recipe, passes), settings=settings)
+    if row.name == "c":
+        parts, settings = published("fbnetv3a_dsmask_c4"), published_settings("fbnetv3a_dsmask_c4")
+        return DetectorCandidate(
+            architecture=parts, settings=settings, recipe=_measured_once(_SCRATCH, passes)
+        )
+    parts = by_stages(lite0().parts)
+    side = {"shortest": (row.shortest,), "longest": longest(row.shortest)}
+    settings = Settings(**anchors(1, 5, 3), **side, test_proposals=row.proposals)
+    return DetectorCandidate(
+        architecture=parts, settings=settings, recipe=_measured_once(FINE_TUNING, passes)
+    )
+
+
+def parent_of(row: Row, name: str, work: Path, seed: int) -> DetectorParent | None:
+    """The weights that a row starts from; None for random ones."""
+    if row.parent == "search":
+        return parent_in(search_folder(work, name, row.name) / "weights" / "reference.pt")
+    if row.parent is not None:
+        return parent_in(weights_file(work, name, row.parent, seed, PASSES // 2))
+    return lite0() if row.name == "b" else None
+
+
+def _measured_once(recipe: Training, passes: int) -> Training:
+    return recipe.replace(epochs=passes, evaluate_every=passes)

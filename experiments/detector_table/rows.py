@@ -1,0 +1,55 @@
+"""The rows of the table, and the data sets and seeds of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["LIMIT", "PASSES", "ROWS", "SEEDS", "Row"]
+
+SEEDS = (0, 1, 2)
+"""Seeds of the final trainings."""
+
+PASSES = 16
+"""Passes over the training images in every final training, those of a row's parent included."""
+
+LIMIT = 400e6
+"""MACs of the whole detector that the searched ones and those cut by hand have at most."""
+
+_BOTH = ("raccoon", "bccd")
+"""The data sets of most rows."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A way to a detector."""
+
+    name: str
+    sets: tuple[str, ...] = _BOTH
+    parent: str | None = None
+    """The row that it inherits from after half of the passes, or ``search``: the reference of its search."""
+    architecture_of: str | None = None
+    """The row whose search found its detector."""
+    max_macs: float | None = None
+    """Limit of its search; None for a row without one."""
+    sampler: str = "nars"
+    """Sampler of its search."""
+    shortest: int = 224
+    """Pixels of the shorter side, for detectors that are not searched."""
+    proposals: int = 30
+    """Regions that the box head sees, for detectors that are not searched."""
+
+
+ROWS = (
+    Row("b"),
+    Row("c"),
+    Row("a400", parent="search", max_macs=LIMIT),
+    Row("b2_160", parent="b", shortest=160, proposals=6),
+    Row("b2_144", parent="b", shortest=144, proposals=8),
+    Row("b2_128", parent="b", shortest=128, proposals=10),
+    Row("e", architecture_of="a400"),
+    Row("f400", sets=("raccoon",), parent="search", max_macs=LIMIT, sampler="random"),
+    Row("a200", sets=("raccoon",), parent="search", max_macs=LIMIT / 2),
+    Row("d_faster"),
+    Row("d_ssd"),
+)
+"""All rows, the cheapest comparisons first."""

@@ -1,0 +1,104 @@
+"""Make the rows of the table that are missing: searches on all cores, final trainings on one core each."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import nars
+from detector.data.coco import write
+from experiments.detector_folds import SETS, fold_of, training_images
+from experiments.detector_table.detectors import search_folder, weights_file
+from experiments.detector_table.rows import PASSES, ROWS, SEEDS, Row
+from experiments.detector_table.train import final, half_trained
+from experiments.resumable import workers
+
+RESULTS = Path(__file__).parent / "rows"
+"""A file for every training that is done."""
+
+WORK = Path("runs/detector_table")
+"""Weights, detections and searches."""
+
+BUDGET = "75min"
+"""The time of every search."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of det/")
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/detector_table"), help="folder of what is kept"
+    )
+    parser.add_argument("--processes", type=int, default=2, help="trainings at once")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
+    parser.add_argument("--rows", nargs="*", help="names such as b or a400; by default all")
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
+    given = parser.parse_args()
+    missing = [name for name in given.sets if not (given.data_root / "det" / name).exists()]
+    if missing:
+        parser.exit(
+            1, f"skipped: no {', '.join(missing)} below {given.data_root / 'det'} (see --data-root)\n"
+        )
+    asked = [row for row in ROWS if not given.rows or row.name in given.rows]
+    for name in given.sets:
+        for row in asked:
+            if name in row.sets and not all(_file(name, row, seed).exists() for seed in given.seeds):
+                _make(row, name, given)
+
+
+def _make(row: Row, name: str, given: argparse.Namespace) -> None:
+    """Search if the row needs it, then train every seed that is missing."""
+    searched = row.architecture_of or (row.name if row.max_macs else None)
+    if searched is not None:
+        _search(next(each for each in ROWS if each.name == searched), name, given)
+    seeds = [seed for seed in given.seeds if not _file(name, row, seed).exists()]
+    how = (given.data_root, given.work, given.device)
+    with workers(given.processes) as pool:
+        if row.parent not in (None, "search"):
+            parent = next(each for each in ROWS if each.name == row.parent)
+            for job in [
+                pool.submit(half_trained, parent, name, seed, *how)
+                for seed in _halves(row, name, seeds, given)
+            ]:
+                job.result()
+        jobs = [pool.submit(final, row, name, seed, *how, _file(name, row, seed)) for seed in seeds]
+        for seed, job in zip(seeds, jobs, strict=True):
+            job.result()
+            print(_file(name, row, seed).read_text(), flush=True)
+
+
+def _halves(row: Row, name: str, seeds: list[int], given: argparse.Namespace) -> Iterator[int]:
+    """The seeds for which the parent of a row has not been trained for half of the passes."""
+    for seed in seeds:
+        assert row.parent is not None
+        if not weights_file(given.work, name, row.parent, seed, PASSES // 2).exists():
+            yield seed
+
+
+def _search(row: Row, name: str, given: argparse.Namespace) -> None:
+    """Search on a fold of the training images; a search that is finished only says so."""
+    folder = given.work / "data" / name
+    if not folder.exists():
+        write(fold_of(training_images(given.data_root, name), 0), folder)
+    result = nars.search(
+        run=search_folder(given.work, name, row.name),
+        workers=given.processes,
+        task="detection",
+        data=str(folder),
+        init="efficientnet_lite0",
+        max_macs=row.max_macs,
+        sampler=row.sampler,
+        device=given.device,
+        budget=BUDGET,
+    )
+    print(result.summary.to_dict(), flush=True)
+
+
+def _file(name: str, row: Row, seed: int) -> Path:
+    return RESULTS / f"{name}-{row.name}-{seed}.json"
+
+
+if __name__ == "__main__":
+    main()

