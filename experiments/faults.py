@@ -3,8 +3,8 @@
     python -m experiments.faults [--rounds 10] [--workers 4] [--budget 24] [--seed 0] [--storage URL]
 
 In each round a search with stub trainings of a second or two loses random workers to SIGKILL; in every fifth
-round all of its processes are killed at once. The same command then continues it until the budget is spent.
-Then its study is checked:
+round all of its processes are killed at once, in every tenth the one that started the others. The same
+command then continues it until the budget is spent. Then its study is checked:
 
 - Is every trial that was finished before a kill still there, unchanged?
 - Was any genotype trained to the end twice, or any trial repeated twice?
@@ -139,23 +139,23 @@ def search_command(
 def _round(folder: Path, number: int, options: argparse.Namespace) -> Counted:
     rng = np.random.default_rng([options.seed, number])
     command = search_command(folder, options.budget, options.workers, options.storage, options.engine)
+    victims = "all" if number % 5 == 4 else "head" if number % 10 == 2 else "one"
     known: dict[int, tuple[Any, ...]] = {}
     kills = lost = 0
     process = _start(command)
     while kills < _KILLS and process.poll() is None:
         with contextlib.suppress(psutil.TimeoutExpired):
             process.wait(timeout=float(rng.uniform(4, 9)))
-        everyone = number % 5 == 4
-        if process.poll() is None and _kill(process, rng, everyone=everyone):
+        if process.poll() is None and _kill(process, rng, victims):
             kills += 1
-            now = finished(folder)
+            now = finished(folder, options.storage)
             lost += sum(now.get(trial) != record for trial, record in known.items())
             known = now
-            process = _start(command) if everyone else process
+            process = process if victims == "one" else _start(command)
     if process.wait(timeout=300) != 0:
         raise SystemExit(f"round {number}: the search ended with {process.returncode}")
-    trials = open_run(folder).study().get_trials(deepcopy=False)
-    now = finished(folder)
+    trials = open_run(folder, options.storage).study().get_trials(deepcopy=False)
+    now = finished(folder, options.storage)
     lost += sum(now.get(trial) != record for trial, record in known.items())
     repeats = [Record.of(trial).repeats for trial in trials if _is_repetition(trial)]
     twice = doubled(trials) + len(repeats) - len(set(repeats))
@@ -172,16 +172,18 @@ def _start(command: list[str]) -> psutil.Popen:
     return psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def _kill(process: psutil.Popen, rng: np.random.Generator, *, everyone: bool) -> bool:
-    """Kill a random worker, or the search with all of them; False if there is none yet."""
+def _kill(process: psutil.Popen, rng: np.random.Generator, victims: str) -> bool:
+    """Kill ``one`` worker at random, the ``head`` of the search, or ``all``; False if no worker is there."""
     workers = [child for child in process.children(recursive=True) if "worker" in child.cmdline()]
     if not workers:
         return False
-    chosen = [process, *workers] if everyone else [workers[int(rng.integers(len(workers)))]]
+    chosen = [process, *workers]
+    if victims != "all":
+        chosen = [process] if victims == "head" else [workers[int(rng.integers(len(workers)))]]
     for member in chosen:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
-    if everyone:
+    if victims != "one":
         psutil.wait_procs(chosen)
     return True
 

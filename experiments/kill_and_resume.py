@@ -63,11 +63,11 @@ def run_and_kill(command: list[str], seconds: float) -> bool:
         return False
 
 
-def finished(folder: Path) -> dict[int, tuple[Any, ...]]:
-    """State, values and genotype of every finished trial, by number."""
-    if not (folder / "study.journal").exists():
+def finished(folder: Path, storage: str | None = None) -> dict[int, tuple[Any, ...]]:
+    """State, values and genotype of every finished trial, by number; `storage` is that of the search."""
+    if storage is None and not (folder / "study.journal").exists():
         return {}
-    trials = open_run(folder).study().get_trials(deepcopy=False)
+    trials = open_run(folder, storage).study().get_trials(deepcopy=False)
     return {t.number: (t.state, t.values, t.params) for t in trials if t.state.is_finished()}
 
 

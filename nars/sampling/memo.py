@@ -25,13 +25,16 @@ class Memo(Generic[_T]):
         self._function = function
         self._known: dict[int, tuple[FrozenTrial, _T]] = {}
         """Values by the `id` of a trial, which is kept with them, so that no other gets that `id`."""
+        self._most = 0
+        """The most trials that were asked for at once; some ask for the few that run."""
 
     def __call__(self, trials: Sequence[FrozenTrial]) -> list[_T]:
         """The values of these trials, in order; the function is called once, with those that are new."""
         known = self._known
         new = [trial for trial in trials if id(trial) not in known]
         values = dict(zip(map(id, new), self._function(new), strict=True)) if new else {}
-        if len(known) > 2 * len(trials) + _SPARE:
+        self._most = max(self._most, len(trials))
+        if len(known) > 2 * self._most + _SPARE:
             self._known = {}
         for trial in new:
             if trial.state.is_finished():

@@ -46,16 +46,16 @@ def test_an_address_at_which_nobody_listens_is_said_at_once(scheme: str) -> None
         Ray(address).default_workers("cpu")
 
 
-def running_workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The worker processes of a search, below the actors of the Ray that it has started."""
-    family = psutil.Process(process.pid).children(recursive=True)
+def running_workers(ancestor: int) -> list[psutil.Process]:
+    """The worker processes of a search, below the actors of the Ray that a process has started."""
+    family = psutil.Process(ancestor).children(recursive=True)
     return [member for member in family if "worker" in member.cmdline() and "--study" in member.cmdline()]
 
 
-def wait_for_workers(process: subprocess.Popen[str], besides: set[int]) -> list[psutil.Process]:
+def wait_for_workers(ancestor: int, besides: set[int]) -> list[psutil.Process]:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        found = [worker for worker in running_workers(process) if worker.pid not in besides]
+        found = [worker for worker in running_workers(ancestor) if worker.pid not in besides]
         if len(found) >= (1 if besides else 2):
             return found
         time.sleep(0.5)
@@ -67,9 +67,9 @@ def test_a_killed_actor_and_a_killed_worker_are_replaced(tmp_path: Path) -> None
     pytest.importorskip("ray")
     command = [*search_command(tmp_path / "run", 40, 2, None, "ray"), "--address", "local"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    first = wait_for_workers(process, set())
+    first = wait_for_workers(process.pid, set())
     first[0].parent().kill()  # the actor, which Ray starts again
-    second = wait_for_workers(process, {worker.pid for worker in first})
+    second = wait_for_workers(process.pid, {worker.pid for worker in first})
     second[0].kill()
     _, said = process.communicate(timeout=400)
     assert process.returncode == 0, said
@@ -82,7 +82,7 @@ def test_a_head_that_dies_is_said_with_a_code_that_means_again(tmp_path: Path) -
     pytest.importorskip("ray")
     command = [*search_command(tmp_path / "run", 4000, 2, None, "ray"), "--address", "local"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    wait_for_workers(process, set())
+    wait_for_workers(process.pid, set())
     for member in psutil.Process(process.pid).children(recursive=True):
         if "gcs_server" in member.name():
             os.kill(member.pid, signal.SIGKILL)
@@ -90,3 +90,24 @@ def test_a_head_that_dies_is_said_with_a_code_that_means_again(tmp_path: Path) -
     assert process.returncode == os.EX_TEMPFAIL, said
     assert "is gone" in said
     assert "the same command goes on from here" in said
+
+
+@pytest.mark.cluster
+def test_workers_of_a_killed_raylet_go_on_at_another(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    try:
+        cluster.add_node(num_cpus=0)
+        nodes = [cluster.add_node(num_cpus=2) for _ in range(2)]
+        command = [*search_command(tmp_path / "run", 40, 2, None, "ray"), "--address", cluster.address]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        first = wait_for_workers(os.getpid(), set())
+        cluster.remove_node(nodes[0], allow_graceful=False)
+        wait_for_workers(os.getpid(), {worker.pid for worker in first})
+        _, said = process.communicate(timeout=400)
+    finally:
+        cluster.shutdown()
+    assert process.returncode == 0, said
+    assert sum(map(counts, open_run(tmp_path / "run").study().trials)) == 40

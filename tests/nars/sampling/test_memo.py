@@ -34,3 +34,20 @@ def test_trials_that_a_storage_makes_anew_each_time_do_not_pile_up() -> None:
     for _ in range(3000):
         assert memo(study.get_trials(deepcopy=True)) == [0]
     assert len(memo._known) < 1100
+
+
+def test_asking_for_few_trials_does_not_forget_the_many() -> None:
+    study = optuna.create_study()
+    for _ in range(1100):
+        study.add_trial(optuna.create_trial(value=1.0))
+    calls: list[int] = []
+
+    def numbers(trials: object) -> list[int]:
+        calls.extend(trial.number for trial in trials)  # type: ignore[attr-defined]
+        return [trial.number for trial in trials]  # type: ignore[attr-defined]
+
+    memo = Memo(numbers)
+    trials = study.get_trials(deepcopy=False)
+    for asked in (trials, trials[:1], [], trials):
+        assert memo(asked) == [trial.number for trial in asked]
+    assert len(calls) == 1100

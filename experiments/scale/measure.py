@@ -1,0 +1,193 @@
+"""How long do a proposal and the storage of a trial take, and how does that grow with the trials behind it?
+
+    OMP_NUM_THREADS=1 python -m experiments.scale.measure [--trials 10 100 1000] [--postgresql URL]
+
+Fills a study of the `micro` space with finished random trials, which carry what a search writes down about a
+trial: in memory, in a journal file and, with ``--postgresql``, on a server. At each size it trains a few
+trials of no duration with the real sampler, and appends their median times to costs.csv:
+
+- ``propose``: the sampler, without the storage, in seconds of CPU, after others have told 64 trials
+- ``again``: the same with nothing told since the last proposal of the same process
+- ``write``: all calls of the storage from the ask of a trial to its tell, with ten scores in between
+- ``news``: a second process reads one trial that was told since it last looked
+- ``join``: a new process reads the whole study
+
+Costs a quarter of an hour on one core, most of it to fill the studies. Rows that are there are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
+
+from nars.runs.patient import PatientStorage
+from nars.runs.storage import open_storage
+from nars.sampling.sampler import NarsSampler
+from nars.space import Space, genotypes
+from nars.trials import Record, write
+from search_spaces.spaces import space
+
+__all__ = ["COSTS"]
+
+COSTS = Path(__file__).parent / "costs.csv"
+"""Median seconds by storage and trials."""
+
+_EPOCHS = 10
+"""Scores of a training."""
+
+_REPEATS = 5
+"""Trials at each size."""
+
+_OTHERS = 64
+"""Trials that other workers have told since a worker asked last."""
+
+_LIMITS = {"macs": 4e6}
+"""Limits of the search."""
+
+T = TypeVar("T")
+
+
+class Timed(PatientStorage):
+    """A storage that knows how long its calls took."""
+
+    def __init__(self, inner: BaseStorage) -> None:
+        super().__init__(inner, "timed")
+        self.seconds = 0.0
+        self.busy = 0.0
+        """Seconds of CPU in them."""
+
+    def _ask(self, method: Callable[..., T], *arguments: Any) -> T:
+        began, busy = time.perf_counter(), time.process_time()
+        try:
+            return super()._ask(method, *arguments)
+        finally:
+            self.seconds += time.perf_counter() - began
+            self.busy += time.process_time() - busy
+
+
+def main() -> None:
+    options = _parse()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    micro = space("micro").replace(num_classes=10)
+    rows = pd.read_csv(COSTS).to_dict("records") if COSTS.exists() else []
+    with tempfile.TemporaryDirectory() as folder:
+        journal = str(Path(folder) / "study.journal")
+        wheres = {"memory": None, "journal": journal, "postgresql": options.postgresql}
+        for name in options.storages:
+            sizes = [size for size in options.trials if not _is_in(rows, name, size)]
+            if not sizes or (name == "postgresql" and options.postgresql is None):
+                continue
+            for row in _measured(micro, wheres[name], sizes):
+                rows.append({"storage": name, **row})
+                print(rows[-1], flush=True)
+                table = pd.DataFrame(rows).sort_values(["storage", "trials"])
+                table.to_csv(COSTS, index=False, float_format="%.5f")
+    print(pd.read_csv(COSTS).to_string(index=False))
+
+
+def _is_in(rows: list[dict[str, Any]], name: str, size: int) -> bool:
+    return any(row["storage"] == name and row["trials"] == size for row in rows)
+
+
+def _measured(micro: Space, where: str | None, sizes: list[int]) -> Any:
+    """Yield a row for each size of one study, which grows."""
+    first = InMemoryStorage() if where is None else open_storage(where)
+    name = f"scale-{time.time_ns()}"
+    sampler = NarsSampler(micro, limits=_LIMITS, seed=0)
+    study = optuna.create_study(study_name=name, storage=Timed(first), direction="maximize", sampler=sampler)
+    try:
+        for size in sizes:
+            _fill(study, micro, size)
+            began = time.perf_counter()
+            other = optuna.load_study(
+                study_name=name, storage=first if where is None else open_storage(where)
+            )
+            other.get_trials(deepcopy=False)
+            join = time.perf_counter() - began
+            times = [_trained(study, micro, other) for _ in range(_REPEATS)]
+            middle = {key: float(np.median([each[key] for each in times])) for key in times[0]}
+            yield {"trials": size, **middle, "join": join}
+    finally:
+        optuna.delete_study(study_name=name, storage=first)
+
+
+def _fill(study: Study, micro: Space, size: int) -> None:
+    """Add finished random trials until there are so many."""
+    count = size - len(study.get_trials(deepcopy=False))
+    rng = np.random.default_rng(size)
+    drawn = genotypes.sample(micro, max(count, 0), rng, quasi=False)
+    macs = micro.statistics(drawn)["macs"]
+    scores = 0.1 * np.log10(macs / 1e4) + rng.normal(0, 0.01, len(drawn))
+    for params, score in zip(genotypes.to_genotypes(micro, drawn), scores, strict=True):
+        study.add_trial(
+            optuna.create_trial(
+                params=params,
+                distributions=dict(micro.distributions),
+                value=float(score),
+                user_attrs=_record().attributes,
+                intermediate_values=dict.fromkeys(range(_EPOCHS), float(score)),
+            )
+        )
+
+
+def _trained(study: Study, micro: Space, other: Study) -> dict[str, float]:
+    """Ask for a trial, report its scores and tell it, as a worker does, and let another process read it."""
+    storage = study._storage
+    assert isinstance(storage, Timed)
+    other.get_trials(deepcopy=False)
+    _fill(study, micro, len(study.get_trials(deepcopy=False)) + _OTHERS)
+    before = storage.seconds
+    propose, trial = _asked(study, micro)
+    write(study, trial, _record())
+    for step in range(_EPOCHS):
+        trial.report(0.5, step)
+    study.tell(trial, 0.5)
+    written = storage.seconds - before
+    news = _seconds(lambda: other.get_trials(deepcopy=False)) / (_OTHERS + 1)
+    for _ in range(2):  # the first one fits to what was told
+        again, running = _asked(study, micro)
+        study.tell(running, state=TrialState.FAIL)
+    return {"propose": propose, "again": again, "write": written, "news": news}
+
+
+def _asked(study: Study, micro: Space) -> tuple[float, Trial]:
+    """Ask for a trial; return the seconds of CPU that its proposal took, without the storage."""
+    storage = study._storage
+    assert isinstance(storage, Timed)
+    began, before = time.process_time(), storage.busy
+    trial = study.ask(dict(micro.distributions))
+    return time.process_time() - began - (storage.busy - before), trial
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def _record() -> Record:
+    return Record(worker="host:1:1.0", epochs=_EPOCHS, seed=1, seconds=40.0, predicted=0.5, predicted_sd=0.1)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    sizes = [10, 100, 1000, 10_000, 20_000]
+    parser.add_argument("--trials", type=int, nargs="+", default=sizes, help="sizes")
+    parser.add_argument("--storages", nargs="+", default=["memory", "journal", "postgresql"], help="which")
+    parser.add_argument("--postgresql", help="URL of a database")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
