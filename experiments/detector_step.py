@@ -24,7 +24,7 @@ from torch.profiler import ProfilerActivity, profile
 from detector.assembly import build
 from detector.model.catalogue import published_settings
 from detector.training.plan import CPU_SETTINGS
-from nars.training.small_maps import widened
+from nars.training.passes import widened
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,8 @@
 
 Every rate is of one training; the bare loops have the data on the GPU already, do not augment, and run the
 optimizer alone: once as it is (`eager`), once as a CUDA graph (`captured`). Needs a GPU and no network. Costs
-six minutes on an H200. The parts can be chosen by name: cold, micro, photos, large, search.
+six minutes on an H200. The parts can be chosen by name: cold, micro, photos, large, disk, search,
+photo_search.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,11 +24,16 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from optuna.trial import TrialState
+from PIL import Image
 from torch import Tensor
 
 import nars
+from experiments.bare_loops import seconds_of
 from nars.data import ImageData, load
 from nars.data.arrays import from_arrays
+from nars.data.pictures import READERS, Picture, read_rgb
+from nars.data.splits import DiskSplit
 from nars.device import resolve, seeded
 from nars.networks.build import build
 from nars.space import genotypes
@@ -39,13 +46,11 @@ from search_spaces import published, space
 MICRO, MICRO_SIDE = 4.1e6, 24
 """MACs and resolution of the candidate of ``micro``: those of a median one within 8 M."""
 
-STEPS, WARM = 60, 6
-"""Steps of a bare loop that are timed, and those before."""
-
 
 def main() -> None:
     """Print the figures of every part."""
-    parts = {"cold": cold, "micro": micro, "photos": photos, "large": large, "search": search}
+    parts = {"cold": cold, "micro": micro, "photos": photos, "large": large, "disk": disk}
+    parts |= {"search": search, "photo_search": photo_search}
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
         "--data", type=Path, required=True, help="an .npz of small images, such as Fashion-MNIST"
@@ -53,6 +58,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="a folder of photos")
     parser.add_argument("--init", default="auto", help="weights that the search on photos starts from")
     parser.add_argument("--budget", default="90s", help="time of a search")
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 4, 8], help="those of each search")
     parser.add_argument("parts", nargs="*", default=list(parts), choices=list(parts))
     options = parser.parse_args()
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}", flush=True)
@@ -151,7 +157,7 @@ def large(_: argparse.Namespace) -> None:
     images = rng.integers(0, 256, (4096, 224, 224, 3), dtype=np.uint8)
     data = from_arrays("noise", {"x_train": images, "y_train": np.arange(4096) % 10})
     architecture = published("fbnetv3_a").replace(resolution=224)
-    recipe = Recipe(epochs=4, lr=0.05, batch_size=256, augmentation="flip")
+    recipe = Recipe(epochs=8, lr=0.05, batch_size=256, augmentation="flip")
     report(
         "FBNetV3-A at 224 px, batch 256",
         rate(architecture, data, recipe, 224),
@@ -159,27 +165,72 @@ def large(_: argparse.Namespace) -> None:
     )
 
 
+def disk(options: argparse.Namespace) -> None:
+    """Images per second from JPEGs of 500 x 375 pixels, decoded again in each epoch, alone and in a training.
+
+    They are the photos, enlarged, so that they decode like those of a camera.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for number, path in enumerate(sorted(options.photos.rglob("*.jpg"))[:2048]):
+            made = Path(folder) / "train" / f"class{number % 4}" / f"{number}.jpg"
+            made.parent.mkdir(parents=True, exist_ok=True)
+            with Image.open(path) as photo:
+                photo.convert("RGB").resize((500, 375)).save(made, quality=90)
+        pictures = [
+            Picture(str(path), number % 4, partial(read_rgb, path))
+            for number, path in enumerate(sorted(Path(folder).rglob("*.jpg")))
+        ]
+        groups = [group for _ in range(2) for group in torch.randperm(len(pictures)).split(128)]
+        for readers in (READERS, 8, 4, 2):
+            split, began = DiskSplit(pictures, side=375, readers=readers), time.perf_counter()
+            count = sum(len(images) for images, _ in split.batches(224, torch.device("cuda"), groups))
+            torch.cuda.synchronize()
+            each = count / (time.perf_counter() - began)
+            print(f"  decoded alone, {readers} threads: {each:,.0f} images/s", flush=True)
+        split = DiskSplit(pictures, side=375)
+        data = replace(load(folder), train=split)
+        architecture = published("fbnetv3_a").replace(resolution=224)
+        recipe = Recipe(epochs=12, lr=0.05, batch_size=128, augmentation="flip")
+        report(
+            "FBNetV3-A at 224 px, batch 128, from disk",
+            rate(architecture, data, recipe, 224),
+            bare(architecture, recipe, 224, 4),
+        )
+
+
 def search(options: argparse.Namespace) -> None:
-    """Candidates a minute in a search, in full length."""
-    sources: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
-        str(options.data): ((1, 4), {"space": "micro", "max_macs": 4e6}),
-        str(options.photos): ((4,), {"max_macs": 32e6, "init": options.init}),
-    }
-    for source, (numbers, settings) in sources.items():
-        for workers in numbers:
-            with tempfile.TemporaryDirectory() as folder:
-                began = time.perf_counter()
-                result = nars.search(
-                    run=Path(folder) / "run",
-                    data=source,
-                    budget=options.budget,
-                    device="cuda",
-                    workers=workers,
-                    **settings,
-                )
-                minutes = (time.perf_counter() - began) / 60
-                print(f"  search, {Path(source).name}, {workers} workers, {minutes * 60:.0f} s: ", end="")
-                print(result.summary.to_dict(), flush=True)
+    """Candidates a minute in searches on small images."""
+    _searches(options, options.data, {"space": "micro", "max_macs": 4e6})
+
+
+def photo_search(options: argparse.Namespace) -> None:
+    """Candidates a minute in searches on photos, from weights."""
+    _searches(options, options.photos, {"max_macs": 32e6, "init": options.init})
+
+
+def _searches(options: argparse.Namespace, source: Path, settings: dict[str, Any]) -> None:
+    """Search with each number of workers, and count the candidates that were trained in full."""
+    for workers in options.workers:
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            result = nars.search(
+                run=Path(folder) / "run",
+                data=str(source),
+                budget=options.budget,
+                device="cuda",
+                workers=workers,
+                **settings,
+            )
+            whole = time.perf_counter() - began
+            trials = result.study.get_trials(deepcopy=False)
+        ends = [each.datetime_complete for each in trials if each.state == TrialState.COMPLETE]
+        starts = [each.datetime_start for each in trials if each.datetime_start is not None]
+        minutes = (max(filter(None, ends)) - min(starts)).total_seconds() / 60
+        print(
+            f"  {source.name}, {workers} workers: {len(ends)} of {len(trials)} candidates in full, "
+            f"{len(ends) / minutes:.1f} a minute from the first start to the last end; {whole:.0f} s in all",
+            flush=True,
+        )
 
 
 def rate(
@@ -243,29 +294,8 @@ def bare(
         optimizer.step()
         return loss
 
-    side_stream = torch.cuda.Stream()
-    with torch.cuda.stream(side_stream):
-        for _ in range(WARM):
-            step()
-    torch.cuda.synchronize()
-    eager = recipe.batch_size / seconds(step)
-    optimizer.zero_grad()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=side_stream):
-        step()
-    return eager, recipe.batch_size / seconds(graph.replay)
-
-
-def seconds(step: Callable[[], object]) -> float:
-    """Mean seconds of a step."""
-    for _ in range(WARM):
-        step()
-    torch.cuda.synchronize()
-    began = time.perf_counter()
-    for _ in range(STEPS):
-        step()
-    torch.cuda.synchronize()
-    return (time.perf_counter() - began) / STEPS
+    eager, captured = seconds_of(step, optimizer)
+    return recipe.batch_size / eager, recipe.batch_size / captured
 
 
 def report(name: str, ours: tuple[float, float], loops: tuple[float, float]) -> None:

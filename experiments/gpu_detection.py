@@ -14,7 +14,6 @@ import argparse
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,10 +30,8 @@ from detector.training.hyperparameters import Training
 from detector.training.loop import Outputs, train
 from detector.training.plan import plan
 from detector.training.trainer import Trainer
+from experiments.bare_loops import seconds_of
 from nars.training.progress import Step
-
-STEPS, WARM = 50, 6
-"""Steps of a bare loop that are timed, and those before."""
 
 CUDA = torch.device("cuda")
 
@@ -109,27 +106,8 @@ def bare(options: argparse.Namespace, data: CocoData) -> tuple[float, float]:
         optimizer.step()
         return loss
 
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        eager = milliseconds(step)
-        optimizer.zero_grad()
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
-        step()
-    return eager, milliseconds(graph.replay)
-
-
-def milliseconds(step: Callable[[], object]) -> float:
-    """Mean time of a step."""
-    for _ in range(WARM):
-        step()
-    torch.cuda.synchronize()
-    began = time.perf_counter()
-    for _ in range(STEPS):
-        step()
-    torch.cuda.synchronize()
-    return 1000 * (time.perf_counter() - began) / STEPS
+    eager, captured = seconds_of(step, optimizer)
+    return 1000 * eager, 1000 * captured
 
 
 def waits(options: argparse.Namespace, data: CocoData) -> None:

@@ -26,9 +26,9 @@ from nars import parallel
 from nars.device import memory_errors, seeded
 from nars.errors import NonFiniteLossError, UsageError
 from nars.training.folder import TrainingFolder
+from nars.training.passes import widened
 from nars.training.patience import best_of, is_improved
 from nars.training.progress import Pace, Step
-from nars.training.small_maps import widened
 
 __all__ = ["Outputs", "TrainedDetector", "train"]
 

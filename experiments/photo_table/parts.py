@@ -25,9 +25,10 @@ from scipy.stats import kendalltau, t
 
 from experiments.photo_table.photos import resplit
 from experiments.photo_table.rows import EPOCHS, FINE_TUNING, ROWS
-from experiments.photo_table.train import CPU, run_folder
+from experiments.photo_table.train import run_folder
 from experiments.resumable import work_through
 from nars.data import load
+from nars.device import resolve
 from nars.parents.parent import Parent
 from nars.parents.sources import parent, parent_in
 from nars.parents.space import space_of
@@ -72,11 +73,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/cls/clothing_photos"))
     parser.add_argument("--work", type=Path, default=Path("runs/photo_table"), help="folder of what is kept")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
     given = parser.parse_args()
     if not given.only_print:
         jobs = [(way, index) for way in WAYS for index in range(CANDIDATES)]
-        work = _Work(given.data, given.work)
+        work = _Work(given.data, given.work, given.device)
         work_through(FILE, ("way", "candidate"), jobs, work, given.processes)
     print(table(pd.read_csv(FILE)).to_string(index=False))
 
@@ -84,15 +86,16 @@ def main() -> None:
 class _Work:
     """Trains one candidate in one way; picklable."""
 
-    def __init__(self, data: Path, work: Path) -> None:
+    def __init__(self, data: Path, work: Path, device: str) -> None:
         self.data = data
         self.work = work
+        self.device = device
 
     def __call__(self, way: str, index: int) -> Sequence[Mapping[str, Any]]:
         torch.set_num_threads(1)
         start, recipe = WAYS[way]
         candidate = candidates()[index].replace(recipe=recipe)
-        outcome = _task(self.data, self.work, start).run(candidate, seed=index)
+        outcome = _task(self.data, self.work, start, self.device).run(candidate, seed=index)
         return [
             {
                 "way": way,
@@ -112,16 +115,16 @@ def candidates() -> list[Candidate]:
 
 
 @cache
-def _task(root: Path, work: Path, start: str) -> Classification:
-    data = load(resplit(root, 0, work))
+def _task(root: Path, work: Path, start: str, device: str) -> Classification:
+    data, place = load(resplit(root, 0, work)), resolve(device)
     if start == "random":
-        return Classification(data, CPU)
+        return Classification(data, place)
     if start == "imagenet":
-        return Classification(data, CPU, parent("efficientnet_lite0"))
+        return Classification(data, place, parent("efficientnet_lite0"))
     reference = parent_in(run_folder(ROWS[0], 0, work) / "weights" / "reference.pt")
     if start == "norms":
         reference = _judged_by_norms(reference)
-    return Classification(data, CPU, reference)
+    return Classification(data, place, reference)
 
 
 def _judged_by_norms(origin: Parent) -> Parent:

@@ -28,6 +28,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/cls/clothing_photos"))
     parser.add_argument("--work", type=Path, default=Path("runs/photo_table"), help="folder of what is kept")
     parser.add_argument("--processes", type=int, default=WORKERS)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--share", type=float, default=1, help="of the time of two cores that a search has; .05 on a GPU"
+    )
+    parser.add_argument("--only-search", action="store_true", help="leave the final trainings to later")
     parser.add_argument("--resplits", type=int, nargs="*", default=list(RESPLITS))
     parser.add_argument("--rows", nargs="*", help="names such as searched-32M; by default all")
     given = parser.parse_args()
@@ -37,10 +42,12 @@ def main() -> None:
         ]
         for row in rows:
             if row.search and not _file(row, seed).exists():
-                _search(row, seed, given.data, given.work, given.processes)
+                _search(row, seed, given)
+        if given.only_search:
+            continue
         with workers(given.processes) as pool:
             jobs = [
-                pool.submit(final, row, seed, given.data, given.work, _file(row, seed))
+                pool.submit(final, row, seed, given.data, given.work, _file(row, seed), given.device)
                 for row in rows
                 if not _file(row, seed).exists()
             ]
@@ -57,10 +64,10 @@ def _files(seed: int) -> Iterator[Path]:
     return (_file(row, seed) for row in ROWS)
 
 
-def _search(row: Row, seed: int, root: Path, work: Path, processes: int) -> None:
+def _search(row: Row, seed: int, given: argparse.Namespace) -> None:
     """Run the search of a row, or continue it."""
-    settings = dict(row.search)
-    settings["budget"] = f"{settings['budget'] * WORKERS // processes}m"
+    settings, work = dict(row.search), given.work
+    settings["budget"] = f"{60 * settings['budget'] * given.share * WORKERS / given.processes:.0f}s"
     work.mkdir(parents=True, exist_ok=True)
     if settings.get("init") == "none":  # the space is the same as with the parent
         space = space_of(published("efficientnet_lite0"), SIDE, row.limit)
@@ -69,10 +76,15 @@ def _search(row: Row, seed: int, root: Path, work: Path, processes: int) -> None
     if settings.pop("fix", None):
         (work / "stock.yaml").write_text(stock(64).to_yaml())
         settings["fix"] = f"arch={work / 'stock.yaml'}"
-    data = resplit(root, seed, work)
     folder = run_folder(row, seed, work)
     result = nars.search(
-        run=folder, workers=processes, data=str(data), max_macs=row.limit, seed=seed, **settings
+        run=folder,
+        workers=given.processes,
+        data=str(resplit(given.data, seed, work)),
+        max_macs=row.limit,
+        seed=seed,
+        device=given.device,
+        **settings,
     )
     print(f"{folder}: {result.summary.to_dict()}", flush=True)
 

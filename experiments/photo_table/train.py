@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from experiments.photo_table.photos import resplit
 from experiments.photo_table.rows import EPOCHS, Row, name_of
 from nars.data import ImageData, in_order, load, normalise
+from nars.device import resolve
 from nars.networks.weights import load_weights
 from nars.parents.parent import Parent
 from nars.parents.sources import parent, parent_in
@@ -34,9 +35,10 @@ def run_folder(row: Row, seed: int, work: Path) -> Path:
     return work / "runs" / f"{name_of(row)}-{seed}"
 
 
-def final(row: Row, seed: int, root: Path, work: Path, file: Path) -> None:
+def final(row: Row, seed: int, root: Path, work: Path, file: Path, device: str = "cpu") -> None:
     """Train the network of a row in full, and write what it answers to the test photos."""
     torch.set_num_threads(1)
+    place = resolve(device)
     data = load(resplit(root, seed, work))
     began = time.perf_counter()
     if row.tool:
@@ -45,11 +47,11 @@ def final(row: Row, seed: int, root: Path, work: Path, file: Path) -> None:
         network, macs, resolution = pruned.made(row, data)
         lite = _lite()
         data = data.normalized(torch.tensor(lite.mean), torch.tensor(lite.std))
-        trained = train(network, data, row.recipe, resolution=resolution, device=CPU, seed=seed)
+        trained = train(network, data, row.recipe, resolution=resolution, device=place, seed=seed)
         val, model, candidate = trained.val.accuracy, trained.model, None
     else:
         candidate = _candidate(row, seed, work)
-        task = _task(row, data, seed, work)
+        task = _task(row, data, seed, work, place)
         outcome = task.run(candidate, seed=seed, checkpoint=work / f"{file.stem}.checkpoint")
         assert outcome.write is not None
         with tempfile.TemporaryDirectory() as folder:
@@ -66,9 +68,10 @@ def final(row: Row, seed: int, root: Path, work: Path, file: Path) -> None:
         "epochs": EPOCHS,
         "val": round(val, 4),
         "seconds": round(time.perf_counter() - began),
+        "device": device_name(place),
         "candidate": None if candidate is None else candidate.to_yaml(),
         "labels": data.test.labels.tolist(),
-        "answers": answers(model, data, resolution).tolist(),
+        "answers": answers(model.to(CPU), data, resolution).tolist(),
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result) + "\n")
@@ -82,17 +85,22 @@ def _candidate(row: Row, seed: int, work: Path) -> Candidate:
     return best.replace(recipe=best.recipe.replace(epochs=EPOCHS), data=None)
 
 
-def _task(row: Row, data: ImageData, seed: int, work: Path) -> Classification:
+def device_name(device: torch.device) -> str:
+    """The name of what a training ran on."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+def _task(row: Row, data: ImageData, seed: int, work: Path, device: torch.device) -> Classification:
     """The task with the weights that the row inherits from, and the reference as the teacher."""
     if row.start == "random":
-        return Classification(data, CPU)
+        return Classification(data, device)
     if row.start == "imagenet":
-        task = Classification(data, CPU, _lite())
+        task = Classification(data, device, _lite())
         task.teacher = (
-            teacher_of(_reference(row, seed, work), data.classes, CPU) if row.recipe.distill else None
+            teacher_of(_reference(row, seed, work), data.classes, device) if row.recipe.distill else None
         )
         return task
-    return Classification(data, CPU, _reference(row, seed, work))
+    return Classification(data, device, _reference(row, seed, work))
 
 
 def _reference(row: Row, seed: int, work: Path) -> Parent:

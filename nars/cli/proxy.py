@@ -62,6 +62,6 @@ def proxy_check_command(
     config = configure(request, say=about_space.append)
     say_default_data(fields, request)
     say(*about_space)
-    count = workers or Local().default_workers(request.device)
+    count = workers or Local().default_workers(config.device, config.space.most_pixels)
     check = proxy.proxy_check(config, candidates=candidates, factor=factor, workers=count)
     click.echo(to_json(check.to_dict()) if as_json else str(check))

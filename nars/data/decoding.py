@@ -6,7 +6,6 @@ import hashlib
 import logging
 import statistics
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -17,7 +16,7 @@ from torch import Tensor
 from nars.data.cache import shared
 from nars.data.copies import shared_pictures
 from nars.data.images import ImageData
-from nars.data.pictures import READERS, Fit, Picture, read_square, with_remedy
+from nars.data.pictures import Fit, Picture, read_square, reading_threads, with_remedy
 from nars.data.splits import MEMORY_LIMIT, DiskSplit, MemorySplit, Split
 from nars.data.splitting import cut
 from nars.errors import DataError
@@ -193,7 +192,7 @@ class Squares:
         """The pixels of the pictures that can be read, and their numbers."""
         pixels = torch.empty(len(pictures), 3, self._side, self._side, dtype=torch.uint8)
         good: list[int] = []
-        with ThreadPoolExecutor(READERS) as pool:
+        with reading_threads() as pool:
             for number, image in enumerate(pool.map(partial(read_square, side=self._side), pictures)):
                 if isinstance(image, Tensor):
                     pixels[len(good)] = image

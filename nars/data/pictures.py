@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from nars.errors import DataError
@@ -23,6 +25,7 @@ __all__ = [
     "Picture",
     "read_rgb",
     "read_square",
+    "reading_threads",
     "shown",
     "square",
     "to_rgb",
@@ -32,7 +35,7 @@ __all__ = [
 Fit = Literal["crop", "squash", "letterbox"]
 """Ways in which a picture becomes a square; see `square`."""
 
-READERS = min(8, os.cpu_count() or 1)
+READERS = min(16, os.cpu_count() or 1)
 """Threads that decode; Pillow releases Python's lock meanwhile."""
 
 _STRIP = 2**20
@@ -114,6 +117,20 @@ def read_square(picture: Picture, side: int) -> Tensor | DataError:
     except DataError as error:
         return error
     return square(image, side, picture.fit)
+
+
+def reading_threads(count: int = READERS) -> ThreadPoolExecutor:
+    """Threads that decode, each on one core.
+
+    PyTorch would divide the work of each of them among all cores again.
+    """
+    return ThreadPoolExecutor(count, initializer=_alone)
+
+
+def _alone() -> None:
+    """Let this thread, and no other, compute by itself."""
+    torch.get_num_threads()  # by which PyTorch sets the number of a new thread, for once
+    threadpool_limits(1, "openmp")
 
 
 def with_remedy(error: DataError) -> DataError:

@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from nars.data.augment import resize
 from nars.data.cache import shared
 from nars.data.crops import cut_out, cut_out_on_gpu, pixels_needed
-from nars.data.pictures import READERS, Fit, Picture, read_square, with_remedy
+from nars.data.pictures import READERS, Fit, Picture, read_square, reading_threads, with_remedy
 from nars.errors import DataError
 
 __all__ = ["MEMORY_LIMIT", "DiskSplit", "ImageSize", "MemorySplit", "Split"]
@@ -89,8 +89,12 @@ class DiskSplit(Split):
     of its batch and logged.
     """
 
-    def __init__(self, pictures: Sequence[Picture], *, side: int, drop_bad: bool = False) -> None:
+    def __init__(
+        self, pictures: Sequence[Picture], *, side: int, drop_bad: bool = False, readers: int = READERS
+    ) -> None:
+        """`readers` is the number of threads."""
         self.pictures = pictures
+        self.readers = readers
         self.size = ImageSize(side, 3)
         self.labels = torch.tensor([picture.label for picture in pictures], dtype=torch.int64)
         self.drop_bad = drop_bad
@@ -103,7 +107,7 @@ class DiskSplit(Split):
         groups: Sequence[Tensor],
         crops: Sequence[Tensor] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        pool = ThreadPoolExecutor(READERS)
+        pool = reading_threads(self.readers)
         pending: deque[tuple[list[int], list[Future[Tensor | DataError]]]] = deque()
         waiting, any_good = _with_boxes(groups, crops), False
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,7 +16,7 @@ from torch import Tensor
 from nars.data import Picture, normalise, read_rgb
 from nars.data.augment import resize
 from nars.data.decoding import KEPT_SIDE
-from nars.data.pictures import READERS, Fit, read_square
+from nars.data.pictures import Fit, read_square, reading_threads
 from nars.deploy import video
 from nars.deploy.drawing import draw_label, enlarged, font_for
 from nars.deploy.fonts import font_with
@@ -88,7 +87,7 @@ def predict(
     classify = _Classifier(trained, device)
     read = partial(_prepared, resolution=classify.resolution, fit=trained.candidate.recipe.fit)
     waiting = iter(pictures)
-    with ThreadPoolExecutor(READERS) as pool:
+    with reading_threads() as pool:
         while batch := list(islice(waiting, _BATCH)):
             images = list(pool.map(read, batch))
             answers = iter(classify([image for image in images if isinstance(image, Tensor)]))

@@ -64,12 +64,16 @@ class Engine(ABC):
     """Its name on the command line."""
 
     @abstractmethod
-    def default_workers(self, device: str) -> int:
-        """How many workers to start if nobody says so. Raises `UsageError` if that cannot be known."""
+    def default_workers(self, device: str, pixels: int) -> int:
+        """How many workers to start if nobody says so.
+
+        `pixels` are those of the largest step of a candidate, all images of its batch together. Raises
+        `UsageError` if the number cannot be known.
+        """
 
     @abstractmethod
-    def opened(self, assignment: Assignment) -> AbstractContextManager[Start]:
-        """Connect for the duration of a block in which workers are started for this assignment.
+    def opened(self, assignment: Assignment, workers: int) -> AbstractContextManager[Start]:
+        """Connect for the duration of a block in which so many workers run on this assignment at a time.
 
         Raises `UsageError` for settings that the engine cannot meet, or `EngineAwayError` if it is not there.
         """

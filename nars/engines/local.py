@@ -7,12 +7,13 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 import psutil
 
 from nars.engines.assignment import THREADS, Assignment, last_error
 from nars.engines.base import End, Engine, Member, Start, manner_of
+from nars.engines.gpus import shared_gpus, workers_on_gpus
 
 __all__ = ["Local"]
 
@@ -22,37 +23,31 @@ class Local(Engine):
 
     name = "local"
 
-    def default_workers(self, device: str) -> int:
-        """Return one worker per GPU if the search runs on GPUs, else one per core."""
-        import torch  # which takes seconds that a mistake on the command line need not wait for
-
-        if device in ("auto", "cuda") and torch.cuda.is_available():
-            return torch.cuda.device_count()
-        if device.startswith("cuda"):
-            return 1
+    def default_workers(self, device: str, pixels: int) -> int:
+        """Return some workers per GPU if the search runs on GPUs, else one per core."""
+        if gpus := workers_on_gpus(device, pixels):
+            return gpus
         if hasattr(psutil.Process, "cpu_affinity"):
             return len(psutil.Process().cpu_affinity())
         return os.cpu_count() or 1
 
     @contextlib.contextmanager
-    def opened(self, assignment: Assignment) -> Iterator[Start]:
-        def start(numbers: Sequence[int]) -> list[Member]:
-            return [_Process(assignment, number) for number in numbers]
-
-        yield start
+    def opened(self, assignment: Assignment, workers: int) -> Iterator[Start]:
+        with shared_gpus(assignment.device, workers) as environment:
+            yield lambda numbers: [_Process(assignment, number, environment) for number in numbers]
 
 
 class _Process(Member):
     """A worker in a session of its own, so Ctrl-C reaches it only through this process."""
 
-    def __init__(self, assignment: Assignment, number: int) -> None:
+    def __init__(self, assignment: Assignment, number: int, environment: Mapping[str, str]) -> None:
         gpu = _gpu(number) if assignment.device in ("auto", "cuda") else {}
         self._log = assignment.log
         with contextlib.ExitStack() as stack:
             stream = stack.enter_context(self._log.open("ab")) if self._log else None
             self._process = subprocess.Popen(
                 assignment.command(),
-                env={**os.environ, **THREADS, **gpu},
+                env={**os.environ, **THREADS, **environment, **gpu},
                 stdout=stream,
                 stderr=stream,
                 start_new_session=True,

@@ -57,7 +57,7 @@ class Ray(Engine):
     resources: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """Resources that the cluster has names for, and ``memory`` in bytes."""
 
-    def default_workers(self, device: str) -> int:
+    def default_workers(self, device: str, pixels: int) -> int:
         """Return how many workers the resources of the cluster suffice for."""
         ray = self._connected()
         have = ray.cluster_resources()
@@ -65,7 +65,7 @@ class Ray(Engine):
         return max(1, int(min(have.get(name, 0) / need for name, need in needs.items() if need)))
 
     @contextlib.contextmanager
-    def opened(self, assignment: Assignment) -> Iterator[Start]:
+    def opened(self, assignment: Assignment, workers: int) -> Iterator[Start]:
         ray = self._connected()
         _check_storage(assignment.storage, ray.nodes())
         pulse = Pulse(None if _is_client(self.address) else ray.get_runtime_context().gcs_address)

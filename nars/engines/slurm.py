@@ -79,11 +79,11 @@ class Slurm(Engine):
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Options of sbatch for each job by their long names, such as partition, time, mem, gres."""
 
-    def default_workers(self, device: str) -> int:
+    def default_workers(self, device: str, pixels: int) -> int:
         raise UsageError("--engine slurm needs --workers, the number of jobs")
 
     @contextlib.contextmanager
-    def opened(self, assignment: Assignment) -> Iterator[Start]:
+    def opened(self, assignment: Assignment, workers: int) -> Iterator[Start]:
         name = f"nars-{assignment.study}"
         folder = (assignment.run / "slurm").resolve()
         executor = self._executor(folder, name)

@@ -58,7 +58,7 @@ def supervise(
     if run.config.needs_latency:
         _measure_latency(run, study)
     team: list[Member] = []
-    with engine.opened(Assignment.of(run, store, log)) as start, stoppable(team):
+    with engine.opened(Assignment.of(run, store, log), workers) as start, stoppable(team):
         try:
             team += start(range(workers))
             _Supervision(run, study, store, start, team, watch).follow()

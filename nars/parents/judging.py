@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nars.data import ImageData, evenly, normalise
+from nars.device import kernels_for
 from nars.parents.alignment import Site, sites
 from nars.parents.importance import hidden_name, output_name
 from nars.parents.parent import Parent, network_of
@@ -137,10 +138,11 @@ def observed(
     numbers = evenly(len(data.train), _IMAGES).split(_BATCH)
     resolution = min(parent.architecture.resolution, _MOST_SIDE)
     for images, labels in data.train.batches(resolution, device, numbers):
-        logits = model(normalise(images, mean, std))
-        targets = labels if data.classes == parent.classes else logits.argmax(dim=1)
-        loss = F.cross_entropy(logits, targets, reduction="sum")
-        gradients = torch.autograd.grad(loss, list(seen.values()))
+        with kernels_for(_IMAGES * resolution**2):
+            logits = model(normalise(images, mean, std))
+            targets = labels if data.classes == parent.classes else logits.argmax(dim=1)
+            loss = F.cross_entropy(logits, targets, reduction="sum")
+            gradients = torch.autograd.grad(loss, list(seen.values()))
         yield {
             name: (values.detach(), gradient)
             for (name, values), gradient in zip(seen.items(), gradients, strict=True)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nars.data import ImageData, evenly, normalise
-from nars.device import half_precision
+from nars.device import half_precision, kernels_for
 from nars.parents.parent import Parent, network_of
 from nars.training.evaluation import moments
 
@@ -82,7 +82,10 @@ def answers(model: nn.Module, data: ImageData, *, resolution: int, device: torch
     model.eval()
     logits, labels = [], []
     for images, targets in data.train.batches(resolution, device, [numbers]):
-        with torch.autocast(device.type, dtype=half, enabled=half is not None):
+        with (
+            kernels_for(len(images) * resolution**2),
+            torch.autocast(device.type, dtype=half, enabled=half is not None),
+        ):
             logits.append(model(normalise(images, mean, std)))
         labels.append(targets)
     model.train(was_training)

@@ -132,10 +132,19 @@ class SearchSpace(Document):
     @property
     def most_epochs(self) -> int:
         """The longest training of a candidate."""
-        name = "recipe.epochs"
+        return self._most("epochs")
+
+    @property
+    def most_pixels(self) -> int:
+        """Pixels of the largest step of a training: those of all images of a batch."""
+        return self._most("batch_size") * max(self.sides) ** 2
+
+    def _most(self, field: str) -> int:
+        """The largest value of a field of the recipe."""
+        name = f"recipe.{field}"
         if name in self.distributions:
             return int(max(extremes(self.distributions[name])))
-        fixed: Any = self.fixed.get(name, self.recipe_kind.model_fields["epochs"].default)
+        fixed: Any = self.fixed.get(name, self.recipe_kind.model_fields[field].default)
         return int(fixed)
 
     @cached_property

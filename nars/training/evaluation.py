@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from nars import parallel
 from nars.data import ImageData, evenly, in_order, normalise
-from nars.device import half_precision, kernels_for, memory_errors
+from nars.device import kernels_for, memory_errors
 from nars.errors import TrialError, UsageError
 from nars.training.confusion import classes_of
 from nars.training.metrics import ACCURACY, Metric
+from nars.training.passes import Forward
 
 __all__ = ["Metrics", "check_metric", "evaluate", "moments", "recalibrate"]
 
@@ -71,24 +72,26 @@ def evaluate(
     device: torch.device,
     metric: Metric = ACCURACY,
     auroc: bool = False,
+    forward: Forward | None = None,
 ) -> Metrics:
     """Measure `model`, which is on `device`, on the ``train``, ``val`` or ``test`` images.
 
     The AUROC, which takes a while with many classes, is None unless it is the metric or `auroc` asks for it,
-    and if all images are of one class. Several processes share the images, and each has the result.
+    and if all images are of one class. `forward` has the passes of `model`, if it is measured more than once.
+    Several processes share the images, and each has the result.
     Raises `TrialMemoryError`, `DataError` for images that cannot be read, and `TrialError` for a metric that
     is no number on these images.
     """
     part = data.split(split)
-    (mean, std), half = moments(model, data, device), half_precision(device)
+    mean, std = moments(model, data, device)
+    forward = forward or Forward(model, device)
     was_training = model.training
     model.eval()
     outputs, targets = [], []
     groups = parallel.own(in_order(len(part), _BATCH))
     with memory_errors(f"evaluating at {resolution} px"), kernels_for(len(part) * resolution**2):
         for images, labels in part.batches(resolution, device, groups) if groups else ():
-            with torch.autocast(device.type, dtype=half, enabled=half is not None):
-                outputs.append(model(normalise(images, mean, std)))
+            outputs.append(forward(normalise(images, mean, std)))
             targets.append(labels)
     model.train(was_training)
     outputs, targets = parallel.collected(outputs, device), parallel.collected(targets, device)
@@ -115,8 +118,17 @@ def check_metric(metric: Metric, data: ImageData, split: str) -> None:
 
 
 @torch.inference_mode()
-def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: torch.device) -> None:
+def recalibrate(
+    model: nn.Module,
+    data: ImageData,
+    *,
+    resolution: int,
+    device: torch.device,
+    forward: Forward | None = None,
+) -> None:
     """Set the statistics of batch norms to those of 256 training images with the present weights.
+
+    `forward` has the passes of `model`, if this is done more than once.
 
     Running averages lag behind weights that change fast: in the first epochs of a short training
     they make a network that has learnt score like chance, and an averaged network has no
@@ -129,7 +141,8 @@ def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: t
     if not norms:
         return
     numbers = parallel.share(evenly(len(data.train), _BATCH))
-    (mean, std), half = moments(model, data, device), half_precision(device)
+    mean, std = moments(model, data, device)
+    forward = forward or Forward(model, device)
     momenta = [norm.momentum for norm in norms]
     was_training = model.training
     model.eval()
@@ -137,11 +150,8 @@ def recalibrate(model: nn.Module, data: ImageData, *, resolution: int, device: t
         norm.train()
         norm.momentum = 1.0  # take this batch's, forget the others
     for images, _ in data.train.batches(resolution, device, [numbers]):
-        with (
-            kernels_for(len(images) * resolution**2),
-            torch.autocast(device.type, dtype=half, enabled=half is not None),
-        ):
-            model(normalise(images, mean, std))
+        with kernels_for(len(images) * resolution**2):
+            forward(normalise(images, mean, std))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.train(was_training)

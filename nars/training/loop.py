@@ -23,9 +23,9 @@ from nars.training.evaluation import Metrics, evaluate, moments, recalibrate
 from nars.training.folder import TrainingFolder
 from nars.training.metrics import ACCURACY, Metric
 from nars.training.outputs import Outputs, numbers_of, row, scores
+from nars.training.passes import Forward, widened
 from nars.training.patience import best_of, is_improved, is_out_of_patience
 from nars.training.progress import Pace, Progress
-from nars.training.small_maps import widened
 from nars.training.stages import freezing, keep_frozen
 from nars.training.step import Step
 from nars.training.teacher import Teacher, check_teacher
@@ -127,6 +127,8 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
             teacher=teacher,
         )
 
+        calibrating, measuring = (Forward(measured, device, recorded=True) for _ in range(2))
+
         val = None
         while len(curve) < recipe.epochs and not is_out_of_patience(scores(curve), outputs.patience):
             epoch = len(curve)
@@ -148,8 +150,10 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
                 show(step, loss)
 
             _check_training(losses, epoch, len(groups), recipe)
-            recalibrate(measured, data, resolution=resolution, device=device)
-            val = evaluate(measured, data, "val", resolution=resolution, device=device, metric=metric)
+            recalibrate(measured, data, resolution=resolution, device=device, forward=calibrating)
+            val = evaluate(
+                measured, data, "val", resolution=resolution, device=device, metric=metric, forward=measuring
+            )
             _check_val(val, epoch)
             mean_loss = torch.stack(losses).mean().item()
             seconds = time.perf_counter() - start

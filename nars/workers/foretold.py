@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -43,6 +43,9 @@ COUNT = 64
 
 _FEWEST = 8
 """Measured candidates below which nothing is learned from them."""
+
+_SHARE = 0.1
+"""Part of a time budget that measurements may take; those begun are finished."""
 
 
 def foretold(study: Study, config: SearchConfig, domain: Domain, task: Task) -> tuple[EarlierSearch, ...]:
@@ -87,7 +90,7 @@ def _measured(study: Study, config: SearchConfig, domain: Domain, task: Task) ->
         gone = {trial.number for trial in witness.look(trials)}
         values = _measured_in(trials, len(genotypes))
         unmeasured = set(range(len(genotypes))) - values.keys()
-        if not unmeasured:
+        if not unmeasured or _is_long(config, trials, values):
             found = [
                 (genotypes[index], value) for index, value in sorted(values.items()) if value is not None
             ]
@@ -97,6 +100,13 @@ def _measured(study: Study, config: SearchConfig, domain: Domain, task: Task) ->
         elif not _measure_one(beside, config, genotypes, task, gone):
             write_foretold_samples(study, [], 0.0)
     return foretold_samples(study) or []
+
+
+def _is_long(config: SearchConfig, trials: Sequence[FrozenTrial], values: Mapping[int, float | None]) -> bool:
+    """Whether measurements have taken their part of a time budget, and something can be learned from them."""
+    most = _SHARE * config.total.amount if config.total.unit == "seconds" else math.inf
+    measured = sum(value is not None for value in values.values())
+    return measured >= _FEWEST and busy_seconds(trials, datetime.now()) >= most
 
 
 def _measure_one(

@@ -28,7 +28,7 @@ def test_a_worker_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(subprocess, "Popen", popen)
     run = start_run(tmp_path / "run", config("4"), f"sqlite:///{tmp_path}/somewhere.db")
     store = open_store(tmp_path / "store", create=True)
-    with Local().opened(Assignment.of(run, store)) as start:
+    with Local().opened(Assignment.of(run, store), 1) as start:
         start([0])
     assert told["command"][1:4] == ["-m", "nars", "worker"]
     pairs = dict(zip(told["command"][4::2], told["command"][5::2], strict=True))
@@ -41,7 +41,7 @@ def test_a_worker_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp
     }
     assert told["start_new_session"]
     own = start_run(tmp_path / "own", config("4", objectives=("mine:f",)), f"sqlite:///{tmp_path}/own.db")
-    with Local().opened(Assignment.of(own, store)) as start:
+    with Local().opened(Assignment.of(own, store), 1) as start:
         start([0])
     assert told["command"][-2:] == ["--metric", "mine:f"]
     assert told["env"]["OMP_NUM_THREADS"] == "1"
@@ -75,4 +75,4 @@ def test_workers_by_default(
     cores = (
         len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
     )
-    assert Local().default_workers(device) == (expected or cores)
+    assert Local().default_workers(device, 1) == (expected or cores)

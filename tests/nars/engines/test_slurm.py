@@ -33,7 +33,7 @@ def test_a_time_that_is_none_is_a_mistake() -> None:
     with pytest.raises(UsageError, match="time=4h: give minutes"):
         minutes("4h")
     with pytest.raises(UsageError, match="needs --workers"):
-        Slurm().default_workers("cpu")
+        Slurm().default_workers("cpu", 1)
 
 
 def test_a_job_ends_by_what_the_queue_says(monkeypatch: pytest.MonkeyPatch) -> None:

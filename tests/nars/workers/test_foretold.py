@@ -56,6 +56,15 @@ def test_random_candidates_within_the_limits_are_measured_once(oracle: Any) -> N
     assert oracle.asked == 24
 
 
+def test_measurements_take_a_small_part_of_a_time_budget(
+    oracle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "busy_seconds", lambda trials, _: 3.0 * len(trials))
+    timed = studies.config(init="parent.pt", limits={"macs": 2e6}, budget="5m")
+    (lesson,) = foretold(optuna.create_study(), timed, timed.space, oracle)
+    assert (len(lesson.scores), oracle.asked) == (8, 11)  # 30 s, and the fewest that serve
+
+
 def proposer_of(sampler: SearchSampler) -> Proposer:
     """The maker of proposals in a new study."""
     assert isinstance(sampler.inner, NarsSampler)

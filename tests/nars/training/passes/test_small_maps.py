@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nars.networks.blocks import SameConv2d
-from nars.training.small_maps import widened
+from nars.training.passes import widened
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 4, 5, 7])

@@ -1,0 +1,6 @@
+"""How the passes of a network run on a device at a good speed: recorded on GPUs, with larger maps on CPUs."""
+
+from nars.training.passes.forward import Forward
+from nars.training.passes.small_maps import widened
+
+__all__ = ["Forward", "widened"]
