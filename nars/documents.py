@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, Valid
 
 from nars.errors import SpecError, closest
 from nars.foreign.limits import MOST_DOCUMENT, load_yaml
+from nars.foreign.names import one_line
 from nars.foreign.paths import read_bytes
 
 __all__ = ["SCHEMA", "Document", "Frozen", "kind_of", "read_text", "read_yaml"]
@@ -145,7 +146,7 @@ def _explain(cls: type[Frozen], error: ValidationError) -> str:
         return f"unknown key {key!r} of {cls.called()}: {closest(key, cls.model_fields)}"
     rule = first["msg"].removeprefix("Value error, ")
     value = "" if first["type"] in ("missing", "value_error") else f", got {_shown(first['input'])}"
-    return f"{cls.called()}{f' {key}' if key else ''}: {rule}{value}"
+    return one_line(f"{cls.called()}{f' {key}' if key else ''}: {rule}{value}")
 
 
 def _shown(value: Any) -> str:

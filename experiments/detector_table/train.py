@@ -43,6 +43,7 @@ def final(row: Row, name: str, seed: int, root: Path, work: Path, device: str, f
         passes = PASSES
     else:
         passes = PASSES - _passes_before(row, name, work, len(data.train.images))
+        assert passes > 0, f"the reference of {row.name} had all {PASSES} passes"
         costs, evaluation = _trained(row, name, seed, data, work, device, passes)
     scores = {"set": name, "row": row.name, "seed": seed, "passes": passes, **costs}
     scores |= {key: value for key, value in evaluation.numbers().items() if value is not None}

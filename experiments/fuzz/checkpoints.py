@@ -47,8 +47,11 @@ def _content(draw: st.DrawFn, make: Callable[[], Any]) -> Any:
     """A content with changes in its fields, its tensors or the documents inside."""
     content = make()
     change = draw(st.sampled_from(["none", "fields", "tensor", "document", "document", "document"]))
-    if change == "fields":
+    if change == "fields" and draw(st.booleans()):
         return draw(mutated(content))
+    if change == "fields":
+        fields = draw(mutated({key: value for key, value in content.items() if key != "state"}))
+        return content | fields if isinstance(fields, dict) else fields
     if change == "tensor":
         state = content.get("state", content)
         names = [name for name, value in state.items() if isinstance(value, torch.Tensor)]
@@ -169,6 +172,8 @@ def _training(draw: st.DrawFn) -> Case:
     content = valid.training()
     if draw(st.booleans()):
         content = draw(mutated(content))
+    elif draw(st.booleans()):
+        content["curve"] = draw(mutated(content["curve"]))
     elif draw(st.booleans()):
         content[draw(st.sampled_from(["generator", "cpu"]))] = draw(tensors)
     try:

@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from experiments.fuzz.documents import aliases
-from experiments.fuzz.hostile import OUTSIDE, as_json, as_yaml, damaged, hostile, mutated
+from experiments.fuzz.hostile import OUTSIDE, as_json, as_yaml, damaged, hostile, mutated, renumbered
 from experiments.fuzz.judge import Case, Kind, command
 from experiments.fuzz.pictures import picture
 from nars.errors import NarsError
@@ -28,6 +28,9 @@ _ELSEWHERE = (
     "/etc/passwd",
 )
 """Names of files outside of a data set, seen from its parts or from itself."""
+
+_NO_NAMES = ("a" * 300, "a" * 3000, "a/" * 3000, "a\0b", "-" * 2000)
+"""Names that no file can have."""
 
 
 def _coco_tree() -> dict[str, Any]:
@@ -58,7 +61,11 @@ def _coco(draw: st.DrawFn) -> Case:
     tree = _coco_tree()
     if draw(st.integers(0, 9)) == 0:
         draw(st.sampled_from(tree["images"]))["file_name"] = draw(st.sampled_from(_ELSEWHERE))
-    annotations = draw(damaged(as_json(draw(mutated(tree)))))
+    if draw(st.integers(0, 4)) == 0:
+        annotation = draw(st.sampled_from(tree["annotations"]))
+        annotation |= draw(renumbered({"segmentation": annotation["segmentation"]}))
+    changed = draw(mutated(tree)) if draw(st.integers(0, 2)) else tree
+    annotations = draw(damaged(as_json(changed)))
     return {"train/annotations.json": annotations} | {f"train/{n}.png": picture() for n in range(4)}
 
 
@@ -97,7 +104,7 @@ def _voc(draw: st.DrawFn) -> Case:
     lines = draw(
         st.lists(
             st.one_of(
-                st.sampled_from(["0", "1", "../../outside/secret", "/etc/passwd"]),
+                st.sampled_from(["0", "1", "../../outside/secret", "/etc/passwd", *_NO_NAMES]),
                 hostile.map(lambda value: str(value)[:9000]),
             ),
             max_size=4,
@@ -127,8 +134,11 @@ def _yolo(draw: st.DrawFn) -> Case:
         else [str(rows)[:5000]]
     )
     case = {f"images/{part}/{n}.png": picture() for part in ("train", "val") for n in range(2)}
-    part = draw(st.sampled_from(["images/train", "images/train", "list.txt"]))
-    description = as_yaml(draw(mutated(_YAML | {"train": part})))
+    part = draw(st.sampled_from([*["images/train"] * 6, *["list.txt"] * 3, *_NO_NAMES[:2]]))
+    fields: dict[str, Any] = _YAML | {"train": part}
+    if draw(st.integers(0, 19)) == 0:
+        fields[draw(st.sampled_from(["-", "a", "_9"])) * 20_000] = "images/train"
+    description = as_yaml(draw(mutated(fields)))
     if draw(st.integers(0, 9)) == 0:
         key = draw(st.sampled_from([b"names", b"val", b"train", b"path", b"kpt_shape", b"x"]))
         description = aliases() + b"\n" + description + b"\n" + key + b": *a8\n"
@@ -144,7 +154,9 @@ def _yolo(draw: st.DrawFn) -> Case:
 @st.composite
 def _csv(draw: st.DrawFn) -> Case:
     rows = [["path", "label", "split"], *[[f"{n}.png", "ab"[n % 2], "train"] for n in range(8)]]
-    rows = draw(mutated(rows))
+    if draw(st.integers(0, 9)) == 0:
+        rows[draw(st.integers(1, 8))][0] = draw(st.sampled_from(_NO_NAMES))
+    rows = draw(mutated(rows)) if draw(st.booleans()) else rows
     text = "\n".join(
         ",".join(str(value)[:3000] for value in row) if isinstance(row, list) else str(row)[:3000]
         for row in (rows if isinstance(rows, list) else [rows])

@@ -67,7 +67,7 @@ hostile = st.one_of(
             {"": None},
             [None],
             [1, 2, 3, 4],
-            *map(_DEEP.format, (90, 900, 50_000)),
+            *map(_DEEP.format, (90, 900, 50_000, 70_000)),
         ]
     ),
     st.integers(),

@@ -106,15 +106,14 @@ MUTANTS = (
     ),
     Mutant("aliases of a data.yaml multiply", ("yolo",), {"nars.foreign.values.load_yaml": _text_yaml}),
     Mutant(
-        "paths of a data.yaml are any text",
-        ("yolo",),
-        {
-            "detector.data.readers.yolo_layouts.is_there": Path.exists,
-            "detector.data.readers.yolo_layouts.is_file": Path.is_file,
-        },
+        "the depth of a long YAML file is not counted",
+        ("network", "config"),
+        {"nars.foreign.limits._check_depth": _nothing},
     ),
     Mutant(
-        "names in a list of VOC are any text", ("voc",), {"detector.data.readers.voc.is_file": Path.is_file}
+        "what Optuna wrote of a trial is believed",
+        ("journal",),
+        _named(("nars.trials._check_own_fields", "nars.trials._check_params"), _nothing),
     ),
     Mutant(
         "pictures from elsewhere are copied",

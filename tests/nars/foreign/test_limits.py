@@ -160,3 +160,12 @@ def test_a_space_beyond_the_limits_is_none(changes: dict[str, object]) -> None:
     made = space()
     with pytest.raises(SpecError):
         type(made).of(made.model_dump() | changes)
+
+
+@pytest.mark.parametrize("low", ["-" * 20_000, "a\nb" * 5000])
+def test_a_value_of_any_length_makes_a_message_of_a_line(low: str) -> None:
+    made = space()
+    with pytest.raises(SpecError) as raised:
+        type(made).of(made.model_dump() | {"resolution": {"low": low, "high": 40, "step": 4}})
+    assert len(str(raised.value)) < 1000
+    assert "\n" not in str(raised.value)
