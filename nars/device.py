@@ -25,6 +25,10 @@ _may_compile: ContextVar[bool] = ContextVar("may_compile", default=True)
 _CPU_MEMORY = ("not enough memory", "can't allocate memory")
 """Parts of the messages with which PyTorch's CPU allocator raises a plain RuntimeError."""
 
+_GPU_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""Likewise of CUDA and its libraries, which take memory beside PyTorch's allocator: all is taken by other
+programs, say."""
+
 
 def resolve(name: str | torch.device = "auto") -> torch.device:
     """The device called `name`: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -93,7 +97,8 @@ def memory_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        is_gpu = isinstance(error, torch.OutOfMemoryError)
+        on_gpu = any(part in str(error) for part in _GPU_MEMORY)
+        is_gpu = on_gpu or isinstance(error, torch.OutOfMemoryError)
         if not (is_gpu or isinstance(error, MemoryError) or any(part in str(error) for part in _CPU_MEMORY)):
             raise
         memory = "GPU memory" if is_gpu else "memory"

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nars.device import compiles, kernels_for, memory_errors, resolve
-from nars.errors import UsageError
+from nars.errors import TrialMemoryError, UsageError
 
 CPU = torch.device("cpu")
 
@@ -34,6 +34,21 @@ def test_unknown_devices(name: str, hint: str) -> None:
 def test_other_errors_are_not_taken_for_memory() -> None:
     with pytest.raises(RuntimeError, match="shape"), memory_errors("testing"):
         raise RuntimeError("wrong shape")
+
+
+@pytest.mark.parametrize(
+    ("error", "which"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), "GPU memory"),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously"), "GPU memory"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "GPU memory"),
+        (RuntimeError("[enforce fail] . DefaultCPUAllocator: can't allocate memory"), "memory"),
+        (MemoryError(), "memory"),
+    ],
+)
+def test_whoever_finds_no_memory_is_one_line(error: Exception, which: str) -> None:
+    with pytest.raises(TrialMemoryError, match=f"^out of {which} while testing$"), memory_errors("testing"):
+        raise error
 
 
 def test_cudnn_may_compile_for_what_is_long() -> None:
