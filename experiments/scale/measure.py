@@ -31,6 +31,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
+from nars.internals import storage_of
 from nars.runs.patient import PatientStorage
 from nars.runs.storage import open_storage
 from nars.sampling.sampler import NarsSampler
@@ -143,7 +144,7 @@ def _fill(study: Study, micro: Space, size: int) -> None:
 
 def _trained(study: Study, micro: Space, other: Study) -> dict[str, float]:
     """Ask for a trial, report its scores and tell it, as a worker does, and let another process read it."""
-    storage = study._storage
+    storage = storage_of(study)
     assert isinstance(storage, Timed)
     other.get_trials(deepcopy=False)
     _fill(study, micro, len(study.get_trials(deepcopy=False)) + _OTHERS)
@@ -163,7 +164,7 @@ def _trained(study: Study, micro: Space, other: Study) -> dict[str, float]:
 
 def _asked(study: Study, micro: Space) -> tuple[float, Trial]:
     """Ask for a trial; return the seconds of CPU that its proposal took, without the storage."""
-    storage = study._storage
+    storage = storage_of(study)
     assert isinstance(storage, Timed)
     began, before = time.process_time(), storage.busy
     trial = study.ask(dict(micro.distributions))

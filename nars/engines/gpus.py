@@ -19,8 +19,6 @@ from collections.abc import Iterator, Mapping
 
 import psutil
 
-from nars.device import resolve
-
 __all__ = ["shared_gpus", "workers_on_gpus"]
 
 logger = logging.getLogger(__name__)
@@ -101,11 +99,12 @@ def _has_service() -> bool:
 
 def _is_alone(device: str, workers: int) -> bool:
     """Whether each worker has a GPU of its own, or none has any."""
-    named = resolve(device)
-    if named.type != "cuda":
-        return True
     import torch
 
+    from nars.device import resolve
+
+    if resolve(device).type != "cuda":
+        return True
     return workers <= (torch.cuda.device_count() if device in ("auto", "cuda") else 1)
 
 
