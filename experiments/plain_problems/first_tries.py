@@ -63,7 +63,7 @@ def said(action: Callable[[], str]) -> str:
     """The result of an action, with every warning of the library; an error of the user's is one line."""
     heard: list[str] = []
     handler = logging.Handler()
-    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]  # of this one handler
     logger = logging.getLogger("nars")
     logger.addHandler(handler)
     try:

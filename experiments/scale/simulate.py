@@ -60,7 +60,7 @@ class Costs:
         place = np.log(max(trials, 1))
         known = np.log(self.trials)
         columns = (self.propose, self.again, self.write, self.news)
-        return tuple(float(np.interp(place, known, column)) for column in columns)  # type: ignore[return-value]
+        return tuple(float(np.interp(place, known, column)) for column in columns)  # type: ignore[return-value]  # four
 
 
 @dataclass(frozen=True)
