@@ -184,9 +184,9 @@ def _check_dense(content: Any, most: int, path: Path) -> None:
 
 
 def _check_archive(data: bytes) -> None:
-    """Check the sizes and sums that an archive states; `torch.load` looks at no sum. Other files are no archives.
+    """Check the sizes and sums that an archive states; `torch.load` looks at no sum.
 
-    Raises `ValueError`, and what `zipfile` raises.
+    Other files are no archives. Raises `ValueError`, and what `zipfile` raises.
     """
     if not data.startswith(b"PK"):
         return

@@ -195,7 +195,9 @@ def test_an_archive_whose_sums_are_wrong_is_refused(part: str, tmp_path: Path) -
     at = whole.index(wanted)
     path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
     assert torch.load(path, weights_only=True)["a"].shape == (4,)  # PyTorch takes it without a word
-    with pytest.raises(WeightsError, match=r"not a whole checkpoint: (a/data/0 inside it is damaged|cut short)"):
+    with pytest.raises(
+        WeightsError, match=r"not a whole checkpoint: (a/data/0 inside it is damaged|cut short)"
+    ):
         read_tensors(path)
 
 
