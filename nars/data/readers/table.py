@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from itertools import chain, zip_longest
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -214,7 +214,7 @@ def _csv(file: Path) -> dict[str, list[Any]]:
     for number, row in enumerate(lines, start=1):
         if len(row) > len(names):
             raise ValueError(f"row {number} has {len(row)} values for {len(names)} columns")
-        for add, value in zip_longest(adds, row, fillvalue=""):
+        for add, value in zip(adds, chain(row, repeat("")), strict=False):
             add(value)
     return columns
 
