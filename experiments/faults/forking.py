@@ -7,6 +7,7 @@ trainings of a second. A copy is a process like any other, with its own number, 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -28,15 +29,26 @@ _WORDS = 3
 """Words of a command before the arguments of nars: Python, and the module that it runs."""
 
 
-def forked(command: Sequence[str], log: Path | None = None) -> ForkProcess:
-    """Start a command of nars as a copy of this process; what it prints is appended to `log`, or lost."""
-    process = get_context("fork").Process(target=_run, args=(list(command[_WORDS:]), log))
+_NEW_UTS = 0x04000000
+"""Flag of Linux for a host name of one's own. Source: unshare(2)."""
+
+
+def forked(command: Sequence[str], log: Path | None = None, host: str | None = None) -> ForkProcess:
+    """Start a command of nars as a copy of this process; what it prints is appended to `log`, or lost.
+
+    With a name for its `host`, which takes root, it has that name, so that others cannot look up its process.
+    """
+    process = get_context("fork").Process(target=_run, args=(list(command[_WORDS:]), log, host))
     process.start()
     return process
 
 
-def _run(arguments: list[str], log: Path | None) -> None:
+def _run(arguments: list[str], log: Path | None, host: str | None) -> None:
     os.setsid()
+    if host is not None:
+        if ctypes.CDLL(None, use_errno=True).unshare(_NEW_UTS):
+            raise OSError(ctypes.get_errno(), "no host name of one's own: not root?")
+        socket.sethostname(host)
     with (log or Path(os.devnull)).open("ab") as output:
         for stream in (1, 2):
             os.dup2(output.fileno(), stream)

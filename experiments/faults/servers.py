@@ -49,7 +49,9 @@ class Postgres:
         self.start()
 
     def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses={self._address} -c unix_socket_directories={self._folder}"
+        options = (
+            f"-p {self.port} -c listen_addresses={self._address} -c unix_socket_directories={self._folder}"
+        )
         log = str(self._folder / "log")
         self._run("pg_ctl", "-w", "-D", str(self._folder / "data"), "-o", options, "-l", log, "start")
 
