@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,6 +50,8 @@ class _Column(NamedTuple):
     def text(self, number: int) -> str:
         """The value of a row as text, a whole number without a fraction. Raises `DataError`."""
         value = self.values[number]
+        if isinstance(value, str) and (text := value.strip()):
+            return text
         if isinstance(value, Mapping | bytes | list):
             what = f"expected text, got {type(value).__name__} (hf:FOLDER takes images inside of tables)"
             raise DataError(f"{self.place(number)}: {what}")
@@ -117,9 +120,11 @@ def _data(file: Path, rows: Sequence[_Row], *, drop_bad: bool, reading: Reading)
         raise DataError(f"{file} has {what}; a classifier needs two or more classes")
     numbers = {title: number for number, title in enumerate(classes)}
     splits: dict[str, list[Picture]] = {"train": []}
-    digests = hashes([row.file for row in rows], file if file.is_dir() else file.parent)
+    files = [row.file for row in rows]
+    digests = hashes(files, file if file.is_dir() else file.parent)
+    opens = {path: partial(_open, path) for path in set(files)}
     for row, digest in zip(rows, digests, strict=True):
-        picture = Picture(row.name, numbers[row.label], partial(_open, row.file), digest=digest)
+        picture = Picture(row.name, numbers[row.label], opens[row.file], digest=digest)
         splits.setdefault(row.split, []).append(picture)
     if not splits["train"]:
         raise DataError(f"{file}, column split: no row is for train")
@@ -134,8 +139,10 @@ def _data(file: Path, rows: Sequence[_Row], *, drop_bad: bool, reading: Reading)
 def _files(folder: Path, names: Sequence[str], column: _Column) -> list[Path]:
     """The file of each row. Raises `DataError` for one that is not there, or outside of the data set."""
     finder = Finder(folder, SUFFIXES)
-    files = []
+    found_of: dict[str, Path] = {}
     for number, name in enumerate(names):
+        if name in found_of:
+            continue
         file = folder / name
         if not is_file(file):
             found = finder.find(name)
@@ -144,8 +151,8 @@ def _files(folder: Path, names: Sequence[str], column: _Column) -> list[Path]:
                 hint = f"; {near}" if near else ""
                 raise DataError(f"{column.place(number)}: there is no file {file}{hint}")
             file = folder / found
-        files.append(inside(file, folder))
-    return files
+        found_of[name] = inside(file, folder)
+    return [found_of[name] for name in names]
 
 
 def _one_of(file: Path, columns: Mapping[str, _Column], path: _Column) -> _Column | None:
@@ -195,19 +202,20 @@ def _csv(file: Path) -> dict[str, list[Any]]:
     head = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=head.count), strict=True)
     names = next(rows, [])
-    lines = [row for row in rows if row]
+    lines: Iterable[list[str]] = filter(None, rows)
     if 2 <= len(names) <= 3 and is_file(file.parent / names[0].strip()):
-        lines.insert(0, names)
+        lines = chain([names], lines)
         names = ["path", "label", "split"][: len(names)]
     repeated = next((name for name in names if name.strip() and names.count(name) > 1), None)
     if repeated is not None:
         raise ValueError(f"two columns are called {repeated}")
     columns: dict[str, list[Any]] = {name: [] for name in names}
+    adds = [columns[name].append for name in names]
     for number, row in enumerate(lines, start=1):
         if len(row) > len(names):
             raise ValueError(f"row {number} has {len(row)} values for {len(names)} columns")
-        for name, value in zip(names, [*row, *[""] * (len(names) - len(row))], strict=True):
-            columns[name].append(value)
+        for add, value in zip(adds, chain(row, repeat("")), strict=False):
+            add(value)
     return columns
 
 
