@@ -69,7 +69,7 @@ def _search(server: Postgres, folder: Path, options: argparse.Namespace) -> bool
         forked([*worker, "--device", "cpu", "--artifacts", str(run / "artifacts")], log, "second")
         for _ in range(2)
     ]
-    known = {}
+    known: dict[int, tuple[object, ...]] = {}
     for _ in range(_RESTARTS):
         _wait_for(run, server.url, len(known) + 3)
         known |= finished(run, server.url)

@@ -58,7 +58,7 @@ _PATIENCE_SECONDS = 600
 
 @dataclass(frozen=True)
 class Round:
-    """What was killed in a round, and what came of it."""
+    """A round: its kills, and what came of them."""
 
     victims: str
     """``one`` worker at a time, the ``head`` of the search, or ``all`` of its processes."""
@@ -78,7 +78,7 @@ def main() -> None:
     storage = "journal" if options.storage is None else options.storage.partition(":")[0]
     key = {"engine": options.engine, "storage": storage, "seed": options.seed}
     for number in range(options.rounds):
-        rows = pd.read_csv(_ROWS).to_dict("records") if _ROWS.exists() else []
+        rows: list[Any] = pd.read_csv(_ROWS).to_dict("records") if _ROWS.exists() else []
         if any(all(row[name] == value for name, value in (key | {"round": number}).items()) for row in rows):
             continue
         with tempfile.TemporaryDirectory() as folder:
@@ -115,7 +115,8 @@ class _Head:
         return code
 
     def _code(self) -> int | None:
-        return self._process.exitcode if self._is_forked else self._process.poll()
+        code: int | None = self._process.exitcode if self._is_forked else self._process.poll()
+        return code
 
     def kill(self, rng: np.random.Generator, victims: str) -> bool:
         """Kill ``one`` worker at random, the ``head``, or ``all`` processes; False if no worker is there."""

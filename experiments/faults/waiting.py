@@ -16,7 +16,7 @@ from nars.cli import main as nars_command
 from nars.engines import assignment
 from nars.errors import DataError
 from nars.space.cost import count
-from nars.spec import Candidate
+from nars.spec import Candidate, Trainable
 from nars.tasks import TASKS
 from nars.tasks.base import Outcome, Task
 from nars.training.loop import Progress
@@ -63,12 +63,13 @@ class Waiting(Task):
 
     def run(
         self,
-        candidate: Candidate,
+        candidate: Trainable,
         *,
         seed: int,
         on_epoch: Callable[[Progress], bool] | None = None,
         checkpoint: Path | None = None,
     ) -> Outcome:
+        assert isinstance(candidate, Candidate)
         score = min(1.0, 0.1 * float(np.log10(count(candidate.architecture, num_classes=10).macs)))
         epochs, curve, began = candidate.recipe.epochs, [], time.monotonic()
         for epoch in range(1, epochs + 1):
