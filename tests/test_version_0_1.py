@@ -76,8 +76,11 @@ def test_a_larger_budget_continues_a_search(capsys: pytest.CaptureFixture[str]) 
     pd.testing.assert_frame_equal(after[before.columns][:12], before, check_dtype=False)
 
 
-def test_a_killed_search_is_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_killed_search_is_resumed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Trial 1 was given back; trial 2, its repetition, still says that it runs, on another machine."""
+    monkeypatch.setattr("nars.workers.liveness.SILENCE_SECONDS", 1.0)  # instead of two minutes
     found = numbers(f"{SEARCH} --budget 4 --run unfinished", capsys)
     assert found["trials"] == {"complete": 4, "void": 2}
     table = pd.read_csv("unfinished/trials.csv")

@@ -127,10 +127,11 @@ def best_arch_command(
     as_json: bool,
     storage: str | None,
 ) -> None:
-    """Write the winner's architecture, recipe and data as YAML, or the trained network as ONNX or pt2.
+    """Write the winner as YAML, or its network as ONNX or pt2.
 
-    The network has the weights that the search trained (RUN/weights); random ones are enough to measure its
-    speed. A detector is exported by `nars detect export RUN/weights/best.pt`.
+    The YAML has architecture, recipe and data. The network has the weights that the search trained
+    (RUN/weights); random ones are enough to measure its speed. A detector
+    is exported by `nars detect export RUN/weights/best.pt`.
 
     Example: nars export best-arch --max-macs 1M -o best.yaml
     """
@@ -179,7 +180,9 @@ def pareto_command(
     as_json: bool,
     storage: str | None,
 ) -> None:
-    """Write the front, the candidates that no other dominates: as CSV, or each as a file of its own.
+    """Write the front as CSV, or each of its networks.
+
+    The front has the candidates that no other dominates.
 
     Example: nars export pareto -o front.csv, nars export pareto --format onnx -o front/
     """

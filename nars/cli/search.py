@@ -76,7 +76,11 @@ class _Epochs(click.ParamType[Any]):
     "is the same without showing a password.",
 )
 @artifacts_option
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per GPU or core.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes; by default one per core, or one or several per GPU, by the size of a training step.",
+)
 @engine_options
 @click.option(
     "--finish",

@@ -17,7 +17,7 @@ from nars.cli.options.values import (
     data_to_use,
     device_option,
     drop_bad_option,
-    init_option,
+    init_or_auto_option,
     json_option,
     metric_option,
     naming_source,
@@ -67,7 +67,7 @@ GROUPS = {
     show_default=True,
     help="Epochs without a better val score after which training stops; 0 means never.",
 )
-@init_option
+@init_or_auto_option
 @metric_option
 @click.option(
     "--weights",

@@ -92,8 +92,8 @@ class SearchRequest(Frozen):
     with 0, candidates inherit from it as it is."""
 
     space: _Name = AUTO
-    """auto, micro, tiny, mobile, fbnetv3, or a .yaml file of your own; auto takes the space that suits the
-    images and the limits, and says which."""
+    """auto, micro, tiny, mobile, fbnetv3, for detectors fbnetv3od, or a .yaml file of your own; auto takes
+    the space that suits the images and the limits, and says which."""
     fix: tuple[str, ...] = ()
     """Hold recipe=FILE or arch=FILE and search the rest."""
 

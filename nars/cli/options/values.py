@@ -24,6 +24,7 @@ __all__ = [
     "device_option",
     "drop_bad_option",
     "init_option",
+    "init_or_auto_option",
     "is_file",
     "json_option",
     "metric_option",
@@ -106,12 +107,16 @@ seed_option = click.option(
     show_default=True,
     help="Start of every random draw of the training.",
 )
-init_option = click.option(
+_PARENTS = (
+    "Parent to inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME, torchvision:NAME, "
+    "a .pt or .safetensors file, a run folder, "
+)
+init_option = click.option("--init", default="none", show_default=True, help=f"{_PARENTS}or none.")
+init_or_auto_option = click.option(
     "--init",
     default="none",
     show_default=True,
-    help="Parent to inherit weights from: efficientnet_lite0, _lite1 or _lite2, timm:NAME, torchvision:NAME, "
-    "a .pt or .safetensors file, a run folder, or none; `nars train` takes auto, too, as `nars search` does.",
+    help=f"{_PARENTS}none, or auto, which is what `nars search` would take.",
 )
 artifacts_option = click.option(
     "--artifacts",
