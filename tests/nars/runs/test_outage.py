@@ -77,6 +77,7 @@ def test_what_does_not(error: Exception) -> None:
 
 def test_the_reason_is_the_drivers_first_line() -> None:
     assert reason_of(database_error(AWAY)) == "the database system is starting up"
+    assert reason_of(database_error(ROLLBACK)) == "its connection was cut"
     assert reason_of(OSError(28, "No space left")) == "No space left"
     assert reason_of(TimeoutError()) == "TimeoutError"
 
