@@ -5,9 +5,9 @@
 On each engine a search with two workers, whose trainings only wait, meets one event after the other. Before
 it starts its data are gone, its disk is full, its folder is read-only. While it runs the same three happen
 for some seconds, and it has to continue. Then it is stopped by Ctrl-C, by SIGTERM and at a time limit, and
-started again each time. ``worker`` is a bare ``nars worker`` on a search that nobody runs. The disk is a small
-tmpfs and the folder is made read-only by a mount, so it takes root. The time limit is that of ``timeout``,
-which a batch script would have, and for Slurm that of its jobs, which are requeued.
+started again each time. ``worker`` is a bare ``nars worker`` on a search that nobody runs. The disk is a
+small tmpfs and the folder is made read-only by a mount, so it takes root. The time limit is that of
+``timeout``, which a batch script would have, and for Slurm that of its jobs, which are requeued.
 
 Appends to endings.csv, for each engine and event, the line that was printed, the exit code (none if it goes
 on), and how many finished trials were lost or are different. Costs a few minutes on each engine. Expected: no
