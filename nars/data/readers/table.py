@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, repeat
@@ -23,7 +24,7 @@ from nars.foreign.names import split_of
 from nars.foreign.paths import inside, is_file
 from nars.foreign.text import read_text
 
-__all__ = ["TABLES", "named_classes", "split_tables", "table"]
+__all__ = ["TABLES", "named_classes", "names_pictures", "split_tables", "table"]
 
 TABLES = (".csv", ".parquet")
 """Suffixes of the files that are taken for tables."""
@@ -88,6 +89,15 @@ def split_tables(root: Path, files: Mapping[str, Path], *, drop_bad: bool = Fals
     ]
     first = next(iter(files.values()))
     return _data(root, rows, drop_bad=drop_bad, reading=Reading(f"tables, {first.relative_to(root)}"))
+
+
+def names_pictures(file: Path) -> bool:
+    """Whether the first line of a CSV has a column of pictures, or a picture; True of other tables."""
+    if file.suffix.lower() != ".csv":
+        return True
+    head = re.split(r"[,;\t]", read_text(file).partition("\n")[0])
+    names = [name.strip(' "\r') for name in head]
+    return any(name.lower() in _PATH for name in names) or is_file(file.parent / names[0])
 
 
 class _Row(NamedTuple):
