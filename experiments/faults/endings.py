@@ -1,4 +1,4 @@
-"""What does each way to disturb or stop a search print, with which exit code, and what is lost?
+"""Each way to disturb or stop a search, what it prints, with which exit code, and what is lost.
 
     python -m experiments.faults.endings [--engines local worker ray slurm] [--keep FOLDER]
 

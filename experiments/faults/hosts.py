@@ -83,8 +83,11 @@ def search_on_both(folder: Path, budget: int) -> Counter[str]:
             time.sleep(0.2)
         command = [sys.executable, *PROGRAM, "worker", "--storage", server.url, "--study", run.name]
         command += ["--device", "cpu", "--artifacts", str(run / "artifacts")]
-        while (other := forked(command, log, second)).join() or other.exitcode == 2:  # no study yet
-            time.sleep(0.5)
+        other = forked(command, log, second)
+        other.join()
+        while other.exitcode == 2 and head.is_alive():  # the study is not there yet
+            other = forked(command, log, second)
+            other.join()
         head.join()
         if head.exitcode or other.exitcode:
             raise RunError(f"exit codes {head.exitcode} and {other.exitcode}: {log.read_text()[-500:]}")

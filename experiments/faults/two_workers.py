@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python -m experiments.faults.two_workers [--budget 24] [--repeats 3] [--workers 1 2]
 
-Searches the digits with random candidates of `micro`, the same ones with any number of workers, and alternates
-between the numbers. The rate is that of all trials from the start of the first to the end of the last, so it
-leaves out the start of the processes; the speed is its ratio to that of the first number of workers in the same
-repeat. Takes ten minutes on quiet cores, and is worth nothing on others. The aim is 1.9.
+Searches the digits with random candidates of `micro`, the same ones with any number of workers, and
+alternates between the numbers. The rate is that of all trials from the start of the first to the end of the
+last, so it leaves out the start of the processes; the speed is its ratio to that of the first number of
+workers in the same repeat. Takes ten minutes on quiet cores, and is worth nothing on others. The aim is 1.9.
 """
 
 from __future__ import annotations

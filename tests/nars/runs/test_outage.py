@@ -50,7 +50,7 @@ def test_an_error_of_the_database_passes_whatever_its_driver_says() -> None:
 
 
 def ended_by_signal(code: int) -> None:
-    """What a database does that is away when a signal ends a call: its rollback fails."""
+    """Fail as a database does that is away when a signal ends a call: its rollback fails."""
     try:
         raise SystemExit(code)
     except SystemExit:
