@@ -172,7 +172,7 @@ def _read_only(search: _Search) -> Iterator[None]:
 
 
 _DISTURBANCES = {"data gone": _gone, "disk full": _full, "folder read-only": _read_only}
-"""What happens to a search, by name."""
+"""Each disturbance by name."""
 
 
 def _events(search: _Search) -> Iterator[tuple[str, int | None, list[str]]]:
