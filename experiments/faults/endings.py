@@ -56,7 +56,7 @@ _DISTURBED_SECONDS = 5.0
 _LIMIT_SECONDS = 12
 """Time limit of ``timeout``, from the first trial on."""
 
-_TOLD = re.compile(r"^nars: |does not answer|are gone|Traceback")
+_TOLD = re.compile(r"^nars: |does not answer|are gone|workers wait|Traceback")
 """Lines that say something about an event."""
 
 

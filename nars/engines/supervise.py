@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,6 +38,9 @@ _MOST_DEATHS = 8
 
 _WRITE_SECONDS = 10.0
 """Seconds until the results are written again to a disk that has refused them."""
+
+_LEAST_FREE = 1e5
+"""Bytes below which a disk is full."""
 
 _STOP_SECONDS = 20
 """Seconds that workers have to return their trials and exit before they are killed."""
@@ -92,6 +97,7 @@ class _Supervision:
         self._deaths = 0
         """Deaths since a trial was finished last."""
         self._finished = self._written = _finished(study)
+        self._obstacle: str | None = None
         self._write_again = 0.0
         """When to write the results after that has failed; 0 if it has not."""
         self._buried_at: int | None = None
@@ -103,6 +109,7 @@ class _Supervision:
             time.sleep(POLL_SECONDS)
             if self._watch is not None:
                 self._watch(self._study)
+            self._look_at_folder()
             self._take_stock()
             ends = [member.end() for member in self._team]
             for number, end in enumerate(ends):
@@ -112,6 +119,13 @@ class _Supervision:
                 self._buried_at = len(self._study.get_trials(deepcopy=False))
             if self._is_done(ends):
                 return
+
+    def _look_at_folder(self) -> None:
+        """Say once that the run folder cannot be written; workers can only say it in a file there."""
+        obstacle = _obstacle(self._run.folder)
+        if obstacle != self._obstacle and obstacle is not None:
+            logger.warning("%s %s; workers wait for it, trainings go on", self._run.folder, obstacle)
+        self._obstacle = obstacle
 
     def _take_stock(self) -> None:
         """Write the results if there are more than there were, and the disk takes them."""
@@ -164,6 +178,15 @@ class _Supervision:
             (self._team[number],) = self._start([number])
             return False
         return _is_over(self._study, self._witness)
+
+
+def _obstacle(folder: Path) -> str | None:
+    """Return why a folder cannot be written; None if it can."""
+    if not folder.exists():
+        return "is gone"
+    if not os.access(folder, os.W_OK):
+        return "cannot be written"
+    return "is on a full disk" if shutil.disk_usage(folder).free < _LEAST_FREE else None
 
 
 def _is_over(study: Study, witness: Witness) -> bool:

@@ -273,6 +273,21 @@ def test_a_trial_without_a_worker_is_made_up_for_though_all_others_had_ended(
     assert (tmp_path / "starts").read_text() == "xx"
 
 
+def test_a_folder_that_cannot_be_written_is_said_once(
+    fake: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervising, "_LEAST_FREE", 1e18)
+    launch(fake("import time; time.sleep(0.5)"), 1)
+    assert caplog.text.count("is on a full disk; workers wait for it, trainings go on") == 1
+
+
+def test_what_a_folder_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert supervising._obstacle(tmp_path) is None
+    assert supervising._obstacle(tmp_path / "away") == "is gone"
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert supervising._obstacle(tmp_path) == "cannot be written"
+
+
 def test_results_that_cannot_be_written_end_no_search(
     fake: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
