@@ -15,7 +15,7 @@ from nars.artifacts.store import Store
 from nars.engines.assignment import Assignment
 from nars.engines.base import End, Engine, Member, Start
 from nars.engines.stopping import stoppable
-from nars.errors import EngineAwayError, RunError
+from nars.errors import EngineAwayError, RunError, StorageAwayError
 from nars.networks.latency import latency_domain
 from nars.runs.run import Run
 from nars.searching.results import write_results
@@ -33,6 +33,9 @@ POLL_SECONDS = 0.5
 
 _MOST_DEATHS = 8
 """Deaths of workers, with no trial finished in between, at which a search gives up."""
+
+_WRITE_SECONDS = 10.0
+"""Seconds until the results are written again to a disk that has refused them."""
 
 _STOP_SECONDS = 20
 """Seconds that workers have to return their trials and exit before they are killed."""
@@ -88,7 +91,11 @@ class _Supervision:
         self._witness = Witness()
         self._deaths = 0
         """Deaths since a trial was finished last."""
-        self._finished = _finished(study)
+        self._finished = self._written = _finished(study)
+        self._write_again = 0.0
+        """When to write the results after that has failed; 0 if it has not."""
+        self._buried_at: int | None = None
+        """Trials that there were when one was found to have no worker, until another is sent for it."""
 
     def follow(self) -> None:
         """Watch until nothing is left to do."""
@@ -101,16 +108,28 @@ class _Supervision:
             for number, end in enumerate(ends):
                 if end is not None and end.code != 0 and not end.cancelled:
                     self._replace(number, end)
-            roll_call(self._study, self._run.config.space, self._witness)
+            if roll_call(self._study, self._run.config.space, self._witness):
+                self._buried_at = len(self._study.get_trials(deepcopy=False))
             if self._is_done(ends):
                 return
 
     def _take_stock(self) -> None:
-        """Write the results if there are more than there were."""
+        """Write the results if there are more than there were, and the disk takes them."""
         if (finished := _finished(self._study)) != self._finished:
             self._finished, self._deaths = finished, 0
+        if self._written == finished or time.monotonic() < self._write_again:
+            return
+        try:
             write_results(self._run, self._study)
             prune(self._study, self._run.config, self._store)
+        except StorageAwayError:
+            raise
+        except RunError as error:
+            if self._write_again == 0.0:
+                logger.warning("%s; the search goes on, its results are written later", error)
+            self._write_again = time.monotonic() + _WRITE_SECONDS
+        else:
+            self._written, self._write_again = finished, 0.0
 
     def _replace(self, number: int, end: End) -> None:
         """Queue the trial of a worker that died unprompted, and start another worker."""
@@ -137,12 +156,14 @@ class _Supervision:
             ended or member.waits for ended, member in zip(has_ended, self._team, strict=True)
         ):
             return False
-        if _is_over(self._study, self._witness):
-            return True
-        if _is_queued(self._study):  # by this process, after its workers found nothing left to do
+        # This process may have found, after its workers found nothing left to do, that one had died.
+        is_unnoticed = self._buried_at == len(self._study.get_trials(deepcopy=False))
+        if _is_queued(self._study) or is_unnoticed:
+            self._buried_at = None
             number = has_ended.index(True)
             (self._team[number],) = self._start([number])
-        return False
+            return False
+        return _is_over(self._study, self._witness)
 
 
 def _is_over(study: Study, witness: Witness) -> bool:
