@@ -89,12 +89,14 @@ def split_tables(root: Path, files: Mapping[str, Path], *, drop_bad: bool = Fals
 
 
 def names_pictures(file: Path) -> bool:
-    """Whether the first line of a CSV has a column of pictures, or a picture; True of other tables."""
+    """Whether a CSV begins with a picture, or with columns of pictures and classes; True of other tables."""
     if file.suffix.lower() != ".csv":
         return True
     head = re.split(r"[,;\t]", read_text(file).partition("\n")[0])
     names = [name.strip(' "\r') for name in head]
-    return any(_plain(name) in _PATH for name in names) or is_file(file.parent / names[0])
+    plain = [_plain(name) for name in names]
+    has_classes = len(plain) > 2 or not set(plain).isdisjoint(_LABEL)
+    return (has_classes and not set(plain).isdisjoint(_PATH)) or is_file(file.parent / names[0])
 
 
 class _Row(NamedTuple):
