@@ -18,6 +18,7 @@ from nars.engines.base import Engine
 from nars.engines.local import Local
 from nars.engines.supervise import supervise
 from nars.errors import RunError, UsageError
+from nars.files import saying_once
 from nars.report import page, plots
 from nars.runs.code import code_version
 from nars.runs.config import SearchConfig
@@ -79,6 +80,7 @@ class SearchResult:
         return page.write_report(self.run, self.study)
 
 
+@saying_once()
 def search(
     request: SearchRequest | SearchConfig | None = None,
     run: str | Path | None = None,

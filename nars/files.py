@@ -1,15 +1,21 @@
-"""Writes files whole or not at all, hashes them, and names the cache folder."""
+"""Writes files whole or not at all, hashes them, names the cache folder, and notes what has been said."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nars.errors import RunError
 
-__all__ = ["cache_folder", "sha256_of", "write_whole"]
+__all__ = ["cache_folder", "is_first_to_say", "saying_once", "sha256_of", "write_whole"]
+
+_SAID = "NARS_SAID"
+"""Environment variable with the folder in which the processes of a search note what one of them has said."""
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:
@@ -50,3 +56,36 @@ def cache_folder() -> Path:
     if named := os.environ.get("NARS_CACHE"):
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nars"
+
+
+@contextmanager
+def saying_once() -> Iterator[None]:
+    """Let this process and those that it starts in the body say a thing once; see `is_first_to_say`."""
+    before = os.environ.get(_SAID)
+    with tempfile.TemporaryDirectory(prefix="nars-said-", ignore_cleanup_errors=True) as folder:
+        os.environ[_SAID] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[_SAID]
+            else:
+                os.environ[_SAID] = before
+
+
+def is_first_to_say(text: str) -> bool:
+    """Whether no process within `saying_once` has asked for this text before.
+
+    It is always True outside of that, and on a machine that lacks its folder.
+    """
+    folder = os.environ.get(_SAID)
+    if folder is None:
+        return True
+    name = hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+    try:
+        os.close(os.open(Path(folder) / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -15,6 +15,7 @@ import re
 import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from torch import Tensor
 from nars.errors import WeightsError
 from nars.files import write_whole
 from nars.foreign.limits import MOST_INFLATED, MOST_TENSORS, check_inflated
+from nars.foreign.names import printable
 from nars.foreign.paths import read_bytes
 
 __all__ = ["FileFormat", "damage_named", "fingerprint", "format_of", "read_tensors", "write_tensors"]
@@ -41,6 +43,10 @@ _COMMANDS = {"nars.weights": ("a classifier", "nars"), "nars.detector": ("a dete
 
 _OUR_FORMATS = "nars."
 """Start of the name of every `FileFormat`."""
+
+
+_BROKEN_ARCHIVE = (ValueError, OSError, EOFError, RuntimeError, struct.error, zipfile.BadZipFile, zlib.error)
+"""Exceptions that `zipfile` raises on damaged files; of encrypted ones, and of unknown methods, too."""
 
 
 def read_tensors(path: str | Path) -> Any:
@@ -178,16 +184,26 @@ def _check_dense(content: Any, most: int, path: Path) -> None:
 
 
 def _check_archive(data: bytes) -> None:
-    """Check the sizes that an archive states. Raises `ValueError`; other files are no archives."""
-    if data.startswith(b"PK"):
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            check_inflated(archive.infolist(), len(data))
+    """Check the sizes and sums that an archive states; `torch.load` looks at no sum.
+
+    Other files are no archives. Raises `ValueError`, and what `zipfile` raises.
+    """
+    if not data.startswith(b"PK"):
+        return
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        entries = archive.infolist()
+        check_inflated(entries, len(data))
+        if not any(entry.CRC for entry in entries):
+            return  # as written under `torch.serialization.set_crc32_options(False)`
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"{printable(damaged)} inside it is damaged")
 
 
 def _read_torch(data: bytes, path: Path) -> Any:
     try:
         _check_archive(data)
-    except (ValueError, OSError, zipfile.BadZipFile, NotImplementedError, struct.error) as error:
+    except _BROKEN_ARCHIVE as error:
         reason = str(error) if isinstance(error, ValueError) else "cut short, or not written by torch.save"
         raise WeightsError(f"{path}: not a whole checkpoint: {reason}") from None
     try:

@@ -34,6 +34,7 @@ __all__ = [
     "artifact_of",
     "check",
     "counts",
+    "is_interrupted",
     "labels",
     "place",
     "write",
@@ -259,6 +260,11 @@ def counts(trial: FrozenTrial) -> bool:
     return trial.state != TrialState.WAITING and not trial.user_attrs.get("void")
 
 
+def is_interrupted(trial: FrozenTrial) -> bool:
+    """Whether a trial ended before its training did."""
+    return trial.user_attrs.get("void") == INTERRUPTED
+
+
 def place(trials: Sequence[FrozenTrial], number: int) -> int:
     """Count the proposals that came before the trial with this number.
 
@@ -266,7 +272,7 @@ def place(trials: Sequence[FrozenTrial], number: int) -> int:
     uninterrupted one.
     """
     earlier = (trial for trial in trials if trial.number < number and trial.state != TrialState.WAITING)
-    return sum(trial.user_attrs.get("void") != INTERRUPTED for trial in earlier)
+    return sum(not is_interrupted(trial) for trial in earlier)
 
 
 def labels(study: Study, trial: FrozenTrial) -> list[float] | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from nars.foreign.parts import Part
 
 Document = dict[str, Any]
 
@@ -45,3 +47,19 @@ def coco(folder: Path, spoil: Callable[[Document], object] = lambda document: No
             spoil(content)
         (folder / split / "annotations.json").write_text(json.dumps(content))
     return folder
+
+
+def part_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The lines that a terminal shows of the ``parts`` in a command's JSON."""
+    return [
+        Part(
+            row["part"],
+            row["images"],
+            tuple(row["classes"]),
+            row["layout"],
+            row["boxes"],
+            tuple(row["notes"]),
+            row["passed_over"],
+        ).line()
+        for row in rows
+    ]

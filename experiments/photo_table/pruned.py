@@ -1,10 +1,12 @@
 """EfficientNet-Lite0 pruned to a limit by other people's tools, before its final training.
 
-``pip install torch-pruning nvidia-modelopt``; neither is needed by the other rows.
+``pip install torch-pruning nvidia-modelopt torchprofile``; neither is needed by the other rows.
 """
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +18,7 @@ from experiments.photo_table.networks import stock
 from experiments.photo_table.rows import Row
 from nars.data import ImageData
 from nars.device import seeded
+from nars.networks.blocks import SameConv2d
 from nars.networks.build import build
 from nars.parents.parent import Parent
 from nars.parents.sources import parent
@@ -88,11 +91,12 @@ def _fastnas(model: nn.Module, limit: float, data: ImageData) -> nn.Module:
     def score(network: nn.Module) -> float:
         return evaluate(network, data, "val", resolution=_RESOLUTION, device=_CPU).accuracy
 
+    more = macs_of(_swapped(model, _plain)) / macs_of(model)  # the zeros of larger kernels count there
     found: nn.Module
     found, _ = mtp.prune(
-        model=model,
+        model=_swapped(model, _plain),
         mode="fastnas",
-        constraints={"flops": limit},
+        constraints={"flops": 2 * limit * more},  # a multiply-accumulate is two there
         dummy_input=torch.zeros(1, 3, _RESOLUTION, _RESOLUTION),
         config={
             "data_loader": list(loader()),
@@ -101,4 +105,59 @@ def _fastnas(model: nn.Module, limit: float, data: ImageData) -> nn.Module:
             "max_iter_data_loader": 16,
         },
     )
-    return found
+    return _swapped(found, _same)
+
+
+def _swapped(model: nn.Module, swap: Callable[[nn.Conv2d], nn.Conv2d | None]) -> nn.Module:
+    """A copy of a network with other convolutions, those that `swap` returns."""
+    model = copy.deepcopy(model)
+    for owner in list(model.modules()):
+        for name, child in list(owner.named_children()):
+            if isinstance(child, nn.Conv2d) and (other := swap(child)) is not None:
+                setattr(owner, name, other)
+    return model
+
+
+def _plain(conv: nn.Conv2d) -> nn.Conv2d | None:
+    """A convolution of PyTorch's own that does the same, since the tool traces no other.
+
+    TensorFlow's padding at stride 2 is one more at the bottom and right of a map with an even side. So is
+    that of a kernel with one more row above and column on the left, which are zero.
+    """
+    if type(conv) is nn.Conv2d:
+        return None
+    side = conv.kernel_size[0]
+    shift = int(conv.padding == "same" and conv.stride == (2, 2))
+    plain = nn.Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        side + shift,
+        conv.stride[0],
+        side // 2,
+        groups=conv.groups,
+        bias=conv.bias is not None,
+    )
+    with torch.no_grad():
+        plain.weight.zero_()[:, :, shift:, shift:] = conv.weight
+    if conv.bias is not None:
+        plain.bias = conv.bias
+    return plain
+
+
+def _same(conv: nn.Conv2d) -> nn.Conv2d | None:
+    """The convolution that `_plain` made plain, if it was given another row and column."""
+    side = conv.kernel_size[0]
+    if side % 2:
+        return None
+    same = SameConv2d(
+        conv.in_channels,
+        conv.out_channels,
+        side - 1,
+        conv.stride[0],
+        groups=conv.groups,
+        bias=conv.bias is not None,
+    )
+    same.weight = nn.Parameter(conv.weight.detach()[:, :, 1:, 1:].clone())
+    if conv.bias is not None:
+        same.bias = conv.bias
+    return same

@@ -52,8 +52,9 @@ class Costs:
     @classmethod
     def of(cls, storage: str, table: pd.DataFrame) -> Costs:
         rows = table[table.storage == storage].sort_values("trials")
-        columns = [rows[name].to_numpy(float) for name in ("trials", "propose", "again", "write", "news")]
-        return cls(*columns, serial=storage == "journal")
+        names = ("trials", "propose", "again", "write", "news")
+        trials, propose, again, write, news = (rows[name].to_numpy(float) for name in names)
+        return cls(trials, propose, again, write, news, serial=storage == "journal")
 
     def at(self, trials: int) -> tuple[float, float, float, float]:
         """Seconds of a proposal, another one, the writes of a trial, and the reading of a new trial."""

@@ -8,6 +8,7 @@ import click
 
 from nars.cli.options.requests import request_options, requested, say, say_default_data
 from nars.cli.options.values import json_option, to_json
+from nars.foreign.parts import Part
 
 _FIELDS = (
     "data",
@@ -59,9 +60,11 @@ def proxy_check_command(
     from nars.searching.configure import configure
 
     about_space: list[str] = []
-    config = configure(request, say=about_space.append)
+    parts: list[Part] = []
+    config = configure(request, None, about_space.append, parts.extend)
     say_default_data(fields, request)
     say(*about_space)
     count = workers or Local().default_workers(config.device, config.space.most_pixels)
     check = proxy.proxy_check(config, candidates=candidates, factor=factor, workers=count)
-    click.echo(to_json(check.to_dict()) if as_json else str(check))
+    numbers = check.to_dict() | {"parts": [part.row() for part in parts]}
+    click.echo(to_json(numbers) if as_json else str(check))

@@ -1,4 +1,4 @@
-"""Finds images of one split that are images of another one, by their content."""
+"""Finds images that are copies of another one, by their content."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from nars.data.pictures import Picture
 
-__all__ = ["shared_pictures"]
+__all__ = ["known_digest", "shared_pictures"]
 
 _ORDER = ("train", "val", "test")
 """The splits; images of a later one should be in no earlier one."""
@@ -15,12 +15,17 @@ _UNKNOWN = ("", "unreadable")
 """Digests of pictures whose content is not known."""
 
 
+def known_digest(picture: Picture) -> str | None:
+    """The digest of a picture's content, None if that is not known."""
+    return None if picture.digest in _UNKNOWN else picture.digest
+
+
 def shared_pictures(splits: Mapping[str, Sequence[Picture]]) -> dict[str, str]:
     """A note for each split with pictures that are, byte for byte, those of a split before it."""
     seen: dict[str, tuple[str, str]] = {}
     notes = {}
     for split in _ORDER:
-        pictures = [picture for picture in splits.get(split, ()) if picture.digest not in _UNKNOWN]
+        pictures = [picture for picture in splits.get(split, ()) if known_digest(picture)]
         copies = [picture for picture in pictures if picture.digest in seen]
         if copies:
             original, name = seen[copies[0].digest]

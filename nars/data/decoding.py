@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from nars.data.cache import shared
-from nars.data.copies import shared_pictures
+from nars.data.copies import known_digest, shared_pictures
 from nars.data.images import ImageData
-from nars.data.pictures import Fit, Picture, read_square, reading_threads, with_remedy
+from nars.data.pictures import Fit, Picture, in_threads, read_square, with_remedy
 from nars.data.splits import MEMORY_LIMIT, DiskSplit, MemorySplit, Split
 from nars.data.splitting import cut
 from nars.errors import DataError
@@ -175,7 +175,7 @@ class Squares:
         return self._made[fit]
 
     def _make(self, fit: Fit) -> Split:
-        pictures = [picture._replace(fit=fit) for picture in self.pictures]
+        pictures = [picture if picture.fit == fit else picture._replace(fit=fit) for picture in self.pictures]
         size = len(pictures) * 3 * self._side**2
         if size > MEMORY_LIMIT:
             return DiskSplit(pictures, side=self._median, drop_bad=self.drop_bad)
@@ -189,17 +189,24 @@ class Squares:
         return MemorySplit(pixels, disk.labels, finer, side=self._median, identity=identity)
 
     def _decode(self, pictures: Sequence[Picture]) -> dict[str, Tensor]:
-        """The pixels of the pictures that can be read, and their numbers."""
-        pixels = torch.empty(len(pictures), 3, self._side, self._side, dtype=torch.uint8)
-        good: list[int] = []
-        with reading_threads() as pool:
-            for number, image in enumerate(pool.map(partial(read_square, side=self._side), pictures)):
-                if isinstance(image, Tensor):
-                    pixels[len(good)] = image
-                    good.append(number)
-                elif not self.drop_bad:
-                    raise with_remedy(image)
-        pixels = _without_copies(pixels[: len(good)])
+        """The pixels of the pictures that can be read, and their numbers; copies of a file are read once."""
+        contents = [known_digest(picture) or str(number) for number, picture in enumerate(pictures)]
+        first = dict(zip(reversed(contents), reversed(pictures), strict=True))
+        distinct = list(dict.fromkeys(contents))
+        pixels = torch.empty(len(distinct), 3, self._side, self._side, dtype=torch.uint8)
+        places: dict[str, int] = {}
+        read = partial(read_square, side=self._side)
+        images = in_threads(read, [first[content] for content in distinct], "decoding pictures")
+        for content, image in zip(distinct, images, strict=True):
+            if isinstance(image, Tensor):
+                pixels[len(places)] = image
+                places[content] = len(places)
+            elif not self.drop_bad:
+                raise with_remedy(image)
+        good = [number for number, content in enumerate(contents) if content in places]
+        pixels = _without_copies(pixels[: len(places)])
+        if len(good) > len(places):
+            pixels = pixels[[places[contents[number]] for number in good]]
         return {"pixels": pixels, "good": torch.tensor(good, dtype=torch.int64)}
 
     def _drop(self, picture: Picture) -> None:

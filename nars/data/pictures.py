@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +25,7 @@ __all__ = [
     "SUFFIXES",
     "Fit",
     "Picture",
+    "in_threads",
     "read_rgb",
     "read_square",
     "reading_threads",
@@ -32,6 +35,11 @@ __all__ = [
     "with_remedy",
 ]
 
+logger = logging.getLogger(__name__)
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
 Fit = Literal["crop", "squash", "letterbox"]
 """Ways in which a picture becomes a square; see `square`."""
 
@@ -40,6 +48,12 @@ READERS = min(16, os.cpu_count() or 1)
 
 _STRIP = 2**20
 """Pixels that are converted at a time, so that a large picture is not in memory in several modes."""
+
+_PORTION = 64
+"""Items that a thread takes at a time: passing on a small picture takes longer than decoding it."""
+
+_SILENT = 10.0
+"""Seconds between two lines about how far a reading is."""
 
 PAD = (114, 114, 114)
 """Grey level of the bars of a letterbox: that of YOLOv5, close to the mean of ImageNet."""
@@ -125,6 +139,26 @@ def reading_threads(count: int = READERS) -> ThreadPoolExecutor:
     PyTorch would divide the work of each of them among all cores again.
     """
     return ThreadPoolExecutor(count, initializer=_alone)
+
+
+def in_threads(read: Callable[[_Item], _Result], items: Sequence[_Item], doing: str) -> Iterator[_Result]:
+    """Yield `read` of each item in order, and log from time to time how far that is, as ``reading ...``.
+
+    `doing` says in words what is done, and with what.
+    """
+
+    def some(start: int) -> list[_Result]:
+        return [read(item) for item in items[start : start + _PORTION]]
+
+    started = told = time.monotonic()
+    starts = range(0, len(items), _PORTION)
+    with reading_threads() as pool:
+        for start, results in zip(starts, pool.map(some, starts), strict=True):
+            yield from results
+            now, done = time.monotonic(), start + len(results)
+            if now - told > _SILENT:
+                told, left = now, (now - started) * (len(items) / done - 1)
+                logger.warning("%s: %d of %d, about %d s left", doing, done, len(items), left)
 
 
 def _alone() -> None:

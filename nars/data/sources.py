@@ -8,7 +8,7 @@ from nars.data.arrays import digits, npz
 from nars.data.images import ImageData
 from nars.data.readers.folder import folder
 from nars.data.readers.hub import hub
-from nars.data.readers.table import TABLES, split_tables, table
+from nars.data.readers.table import TABLES, names_pictures, split_tables, table
 from nars.data.readers.torchvision_sets import SETS, torchvision_set
 from nars.errors import DataError, closest
 from nars.foreign.files import folders
@@ -78,6 +78,12 @@ def _tables_by_split(path: Path) -> dict[str, Path]:
 
 
 def _table_in(path: Path) -> Path | None:
-    """The only table of a folder that has at most one folder, for its pictures."""
+    """The only table of a folder that has at most one folder, for its pictures.
+
+    One that has no column for pictures is only taken if there is no folder.
+    """
     tables = [file for file in path.iterdir() if file.suffix.lower() in TABLES and not is_leftover(file.name)]
-    return tables[0] if len(tables) == 1 and len(folders(path)) < 2 else None
+    inside = folders(path)
+    if len(tables) != 1 or len(inside) > 1 or (inside and not names_pictures(tables[0])):
+        return None
+    return tables[0]

@@ -17,6 +17,7 @@ from nars.data.cache import shared
 from nars.data.crops import cut_out, cut_out_on_gpu, pixels_needed
 from nars.data.pictures import READERS, Fit, Picture, read_square, reading_threads, with_remedy
 from nars.errors import DataError
+from nars.files import is_first_to_say
 
 __all__ = ["MEMORY_LIMIT", "DiskSplit", "ImageSize", "MemorySplit", "Split"]
 
@@ -86,7 +87,7 @@ class DiskSplit(Split):
     """Images that are decoded again for each use, by threads that work ahead.
 
     An image that cannot be read raises `DataError` with its name or, with `drop_bad`, is left out
-    of its batch and logged.
+    of its batch and logged, once in a search.
     """
 
     def __init__(
@@ -141,7 +142,8 @@ class DiskSplit(Split):
                 raise with_remedy(image)
             elif self.pictures[number].name not in self._reported:
                 self._reported.add(self.pictures[number].name)
-                logger.warning("left out: %s", image)
+                if is_first_to_say(f"left out: {image}"):
+                    logger.warning("left out: %s", image)
         return torch.stack(images) if images else torch.empty(0), kept
 
     def summary(self) -> dict[str, Any]:

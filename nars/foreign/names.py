@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from urllib.parse import parse_qs, unquote, urlsplit
 
 __all__ = ["folded", "is_leftover", "one_line", "parts_of", "printable", "split_of"]
@@ -32,6 +33,7 @@ _LONGEST_LINE = 900
 """Characters of a message that is shown whole."""
 
 
+@lru_cache(1024)  # a table has the word of each of its rows
 def split_of(name: str) -> str | None:
     """The split that a folder or file is called by: train, val, test, or None."""
     word = name.strip().casefold()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -52,17 +53,22 @@ def impatient() -> Iterator[None]:
 
 def is_outage(error: BaseException) -> bool:
     """Whether an error of a storage is likely to pass: no connection, no space, no answer in time."""
-    cause = error.__cause__ or error
-    if isinstance(cause, sql.DBAPIError):
-        return isinstance(cause, sql.OperationalError | sql.InterfaceError) or cause.connection_invalidated
-    if isinstance(cause, sql.TimeoutError | OSError):
+    return _is_away(error) or (error.__cause__ is not None and _is_away(error.__cause__))
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether an error itself, whatever its cause, is likely to pass."""
+    if isinstance(error, sql.DBAPIError):
+        return isinstance(error, sql.OperationalError | sql.InterfaceError) or error.connection_invalidated
+    # A pending rollback is that of a connection which was cut while its results were read.
+    if isinstance(error, sql.PendingRollbackError | sql.TimeoutError | OSError):
         return True
-    return _grpc_code(cause) in _AWAY_CODES
+    return _grpc_code(error) in _AWAY_CODES
 
 
 def reason_of(error: BaseException) -> str:
     """Return the first line of what a driver says, without the wrapping of other libraries."""
-    cause = error.__cause__ or error
+    cause = error if error.__cause__ is None or _is_away(error) else error.__cause__
     if isinstance(cause, sql.DBAPIError) and cause.orig is not None:
         cause = cause.orig
     if isinstance(cause, OSError) and cause.strerror:
@@ -78,6 +84,19 @@ def _grpc_code(error: BaseException) -> str | None:
     if not type(error).__module__.startswith("grpc") or not callable(code):
         return None
     return str(getattr(code(), "name", ""))
+
+
+def _interruption_in(error: BaseException, handled: BaseException | None) -> BaseException | None:
+    """Return the signal that an error took the place of, if it came after the one that is `handled`.
+
+    What ends a call of a database that is away rolls back, which fails and hides it.
+    """
+    context = error.__context__
+    while context is not None and context is not handled:
+        if isinstance(context, KeyboardInterrupt | SystemExit):
+            return context
+        context = context.__context__
+    return None
 
 
 class Outage:
@@ -97,12 +116,14 @@ class Outage:
         Raises `StorageAwayError` if the storage is away for longer than an hour, or at all if this thread is
         `impatient`.
         """
-        began, pause = time.monotonic(), _FIRST_PAUSE
+        began, pause, handled = time.monotonic(), _FIRST_PAUSE, sys.exception()
         while True:
             self._refuse_if_known()
             try:
                 result = call()
             except Exception as error:  # each driver raises its own
+                if (signal := _interruption_in(error, handled)) is not None:
+                    raise signal from None
                 if not is_outage(error):
                     raise
                 self._began(reason_of(error))

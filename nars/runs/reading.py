@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from nars.foreign.paths import open_file, read_bytes
 from nars.runs.journal import read_journal
 from nars.runs.storage import open_storage
 
-__all__ = ["check_complete", "open_to_read"]
+__all__ = ["check_complete", "listed_trials", "open_to_read"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +55,13 @@ def open_to_read(storage: str, opener: Callable[[str], BaseStorage] = open_stora
     return opener(f"{_SQLITE}file:{quote(file)}?mode=ro&uri=true")
 
 
-def check_complete(folder: Path, study: Study) -> None:
-    """Compare a study with the table of trials in its run folder, which lists those before a loss.
+def check_complete(folder: Path, study: Study, listed: Sequence[tuple[str, str]]) -> None:
+    """Compare a study with the `listed_trials` of its run folder, which are those before a loss.
 
-    Fewer trials, or some that are no longer finished, are logged; none at all raise `RunError`.
+    Fewer trials, or some that are no longer finished, are logged; none at all raise `RunError`. The list has
+    to be read before the study, for a search that runs adds to both.
     """
-    listed, trials = _listed(folder / "trials.csv"), study.get_trials(deepcopy=False)
+    trials = study.get_trials(deepcopy=False)
     if listed and not trials:
         raise RunError(
             f"the study of {folder} has no trial, but trials.csv lists {len(listed)}: it was cut off"
@@ -74,10 +75,13 @@ def check_complete(folder: Path, study: Study) -> None:
         logger.warning("%s, trial %s as finished, which it is no more: it was cut off", table, lost[0])
 
 
-def _listed(table: Path) -> list[tuple[str, str]]:
-    """Read the numbers and states in a table of trials; none if there is no table, or if it is damaged."""
+def listed_trials(folder: Path) -> list[tuple[str, str]]:
+    """Read the numbers and states of the trials that a run folder lists.
+
+    There are none without ``trials.csv``, or if it is damaged.
+    """
     try:
-        rows = csv.DictReader(io.StringIO(read_bytes(table).decode()), restval="")
+        rows = csv.DictReader(io.StringIO(read_bytes(folder / "trials.csv").decode()), restval="")
         return [(row.get("trial", ""), row.get("state", "")) for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error):
         return []

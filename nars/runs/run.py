@@ -35,7 +35,7 @@ from nars.runs.config import SearchConfig
 from nars.runs.journal import read_journal
 from nars.runs.location import absolute, check_exists, located
 from nars.runs.passwords import complete, is_given, without_password
-from nars.runs.reading import check_complete, open_to_read
+from nars.runs.reading import check_complete, listed_trials, open_to_read
 from nars.runs.storage import open_storage
 from nars.studies import config_text, write_config_text
 from nars.trials import check
@@ -79,6 +79,7 @@ class Run:
         if storage.suffix == ".journal" and storage.exists():
             for _ in read_journal(storage):
                 pass  # a damaged one is refused before it is written to
+        listed = listed_trials(self.folder)
         study = optuna.create_study(
             storage=open_storage(complete(self.permitted())),
             study_name=self.name,
@@ -89,7 +90,7 @@ class Run:
         config = self.config.to_yaml()
         self._check_is_own(study)
         self._check_trials(study)
-        check_complete(self.folder, study)
+        check_complete(self.folder, study, listed)
         if config_text(study) != config:  # new, or the budget has grown
             write_config_text(study, config)
             with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
@@ -103,6 +104,7 @@ class Run:
         """
         where = self.permitted()
         check_exists(where, str(self.folder))
+        listed = listed_trials(self.folder)
         storage = open_to_read(complete(where))
         try:
             study = optuna.load_study(
@@ -112,7 +114,7 @@ class Run:
             raise RunError(f"{self.folder}: {self.storage} has no study {self.name!r}") from None
         self._check_is_own(study)
         self._check_trials(study)
-        check_complete(self.folder, study)
+        check_complete(self.folder, study, listed)
         return study
 
     @property

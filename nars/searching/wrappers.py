@@ -22,7 +22,7 @@ from nars.searching.samplers import make_sampler
 from nars.space import feasible, genotypes
 from nars.space.feasible import Limits, Reservoir
 from nars.space.genotypes import Domain, Genotype, Matrix
-from nars.trials import Record, place, write
+from nars.trials import Record, is_interrupted, place, write
 
 __all__ = ["SearchSampler"]
 
@@ -46,9 +46,10 @@ class SearchSampler(BaseSampler):
     """Proposes complete, feasible genotypes of `space` with any `inner` sampler.
 
     If `inner` proposes an infeasible candidate, it is asked again; after `tries` such proposals the
-    last one is replaced by the nearest candidate of a random feasible sample. In the last part of the
-    budget the best candidates are repeated instead (see `nars.searching.confirm`). Every trial has
-    the `signature` in its record from the start: who trains it, and how much budget it may take.
+    last one is replaced by the nearest candidate of a random feasible sample. After an interruption it is
+    also asked again for a candidate that another trial has. In the last part of the budget the best
+    candidates are repeated instead (see `nars.searching.confirm`). Every trial has the `signature` in its
+    record from the start: who trains it, and how much budget it may take.
     """
 
     def __init__(
@@ -118,11 +119,18 @@ class SearchSampler(BaseSampler):
             best = next_to_confirm(others, study.directions)
             if best is not None:
                 return best.params
+        taken = _taken(others)
         for _ in range(self.tries):
             proposal = self._propose(study, trial)
+            if proposal in taken:
+                taken = [
+                    genotype for genotype in taken if genotype != proposal
+                ]  # proposed again, it is meant
+                continue
             matrix = genotypes.from_genotypes(self.space, [proposal])
             if feasible.feasible(self.space, matrix, self.limits)[0]:
                 return proposal
+        matrix = genotypes.from_genotypes(self.space, [proposal])
         return self._nearest(matrix, np.random.default_rng([self.seed, place(others, trial.number)]))
 
     def _others(self, study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
@@ -173,3 +181,18 @@ class SearchSampler(BaseSampler):
 
     def reseed_rng(self) -> None:
         self.inner.reseed_rng()
+
+
+def _taken(others: Sequence[FrozenTrial]) -> list[Genotype]:
+    """Return the genotypes that are, or will be, trained, if a trial was interrupted; otherwise none.
+
+    Samplers are seeded with a trial's place, and an interruption moves the places of the trials after it, so
+    a later one may be given the genotype of an earlier one. Without it they repeat what they mean to repeat.
+    """
+    if not any(map(is_interrupted, others)):
+        return []
+    return [
+        {**other.system_attrs.get("fixed_params", {}), **other.params}
+        for other in others
+        if not is_interrupted(other)
+    ]

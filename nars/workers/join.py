@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _PARENT_SECONDS = 0.5
 """Seconds between two checks whether the process that started a worker is still there, or the data."""
 
-_READERS = ("nars.data.decoding", "detector.data.check")
+_READERS = ("nars.data.decoding", "nars.data.pictures", "detector.data.check")
 """Loggers that say what is left out of data when they are read."""
 
 _DATA_SECONDS = 3600.0

@@ -3,12 +3,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from nars.errors import RunError
-from nars.files import cache_folder, sha256_of, write_whole
+from nars.files import cache_folder, is_first_to_say, saying_once, sha256_of, write_whole
 
 
 @pytest.mark.parametrize(("content", "expected"), [("käse\n", "käse\n".encode()), (b"\x00\xff", b"\x00\xff")])
@@ -82,3 +84,20 @@ def test_the_hash_of_a_file(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "abc").startswith("ba7816bf8f01cfea")  # FIPS 180-2, appendix B.1
     with pytest.raises(FileNotFoundError):
         sha256_of(tmp_path / "gone")
+
+
+def test_the_processes_of_a_search_say_a_thing_once() -> None:
+    assert is_first_to_say("x")
+    assert is_first_to_say("x")
+    asking = "from nars.files import is_first_to_say as first; print(first('x'), first('y'), first('y'))"
+    with saying_once():
+        assert is_first_to_say("x")
+        assert not is_first_to_say("x")
+        said = subprocess.run(
+            [sys.executable, "-c", asking], capture_output=True, text=True, check=True
+        ).stdout
+    assert said == "False True False\n"
+    with saying_once():
+        assert is_first_to_say("x")
+    assert is_first_to_say("x")
+    assert is_first_to_say("x")

@@ -184,3 +184,28 @@ def test_a_sparse_tensor_is_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(3).to_sparse()}, tmp_path / "a.pt")
     with pytest.raises(WeightsError, match="are not dense"):
         read_tensors(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("part", ["data", "name"])
+def test_an_archive_whose_sums_are_wrong_is_refused(part: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    torch.save({"a": torch.full((4,), 7.0)}, path)
+    whole = path.read_bytes()
+    wanted = torch.full((4,), 7.0).numpy().tobytes() if part == "data" else b"data/0"
+    at = whole.index(wanted)
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    assert torch.load(path, weights_only=True)["a"].shape == (4,)  # PyTorch takes it without a word
+    with pytest.raises(
+        WeightsError, match=r"not a whole checkpoint: (a/data/0 inside it is damaged|cut short)"
+    ):
+        read_tensors(path)
+
+
+def test_an_archive_that_has_no_sums_is_read(tmp_path: Path) -> None:
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"a": torch.full((4,), 7.0)}, tmp_path / "a.pt")
+    finally:
+        torch.serialization.set_crc32_options(before)
+    assert read_tensors(tmp_path / "a.pt")["a"].tolist() == [7.0] * 4

@@ -3,6 +3,7 @@
     DIR/CLASS/...                   no split: they are cut from the images
     DIR/SPLIT/CLASS/...             train, Training, val, valid, Validation, dev, test, Testing, ...
     DIR/CLASS/SPLIT/...             the splits inside of each class
+    DIR/train/CLASS/..., DIR/val/   with a list of the pictures in val and their classes
 
 A word for a split is never a class, unless folders with other names are beside it: train beside bus and car.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nars.data.pictures import SUFFIXES
+from nars.data.readers.listed import listed_classes
 from nars.errors import DataError, closest
 from nars.foreign.files import folders, listing
 from nars.foreign.names import split_of
@@ -23,6 +25,10 @@ __all__ = ["ClassFolders", "class_folders"]
 
 _SPLITS = ("train", "val", "test")
 """The splits in the order in which they count."""
+
+
+_OF_LABELS = ("Annotations", "ImageSets")
+"""Folders that ILSVRC has beside that of its pictures."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class ClassFolders:
     """The folder of each class, by split and by class."""
     layout: str
     notes: tuple[str, ...] = ()
+    listed: Mapping[str, Mapping[Path, str]] = field(default_factory=dict)
+    """The class of each picture of a split that has no class folders but a list."""
     passed: Counter[str] = field(default_factory=Counter)
 
 
@@ -55,23 +63,27 @@ def class_folders(root: Path, *, whole: bool = False) -> ClassFolders:
     within = _within_classes(inner, top) if not named else None
     if within is not None:
         return ClassFolders(
-            dict.fromkeys(within, inner), within, "class folders with a folder per split", notes, passed
+            dict.fromkeys(within, inner),
+            within,
+            "class folders with a folder per split",
+            notes,
+            passed=passed,
         )
     if whole and len(top) == 1 and named and folders(top[0]):
         said = (*notes, f"{top[0].name} alone")
         return ClassFolders(
-            {"train": top[0]}, {"train": _named(folders(top[0]))}, "class folders", said, passed
+            {"train": top[0]}, {"train": _named(folders(top[0]))}, "class folders", said, passed=passed
         )
     if named and _are_splits(named, top):
         return _by_split(root, inner, words, notes, passed)
-    return ClassFolders({"train": inner}, {"train": _named(top)}, "class folders", notes, passed)
+    return ClassFolders({"train": inner}, {"train": _named(top)}, "class folders", notes, passed=passed)
 
 
 def _unpacked(root: Path) -> Path:
     """The folder that an archive was unpacked into: that of several folders, if each above holds only one."""
     inner = root
     for _ in range(3):
-        inside = folders(inner)
+        inside = [path for path in folders(inner) if path.name not in _OF_LABELS]
         if len(inside) != 1 or _loose(inner, "") or split_of(inside[0].name):
             return inner
         if len(folders(inside[0])) < 1:
@@ -100,22 +112,49 @@ def _by_split(
             raise DataError(f"{roots[split]} and {path} both are {split}: put their classes into one folder")
         else:
             roots[split] = path
-    for path in roots.values():
-        passed += Counter(_loose(path, f"pictures in {path.name} that are in no class folder"))
-        if not folders(path):
-            raise DataError(f"{path} is a split without class folders: expected {path.name}/CLASS/*.jpg")
     if "train" not in roots:
         there = ", ".join(path.name for path in roots.values())
         raise DataError(f"{root} has {there} and nothing to train on: expected a folder called train")
+    listed, said_of_lists = _listed(root, roots, passed)
     spelt = [path.name for split, path in roots.items() if path.name != split]
     said = (f"{', '.join(spelt)} taken for {', '.join(s for s in roots if roots[s].name != s)}",)
     return ClassFolders(
         {split: roots[split] for split in _SPLITS if split in roots},
         {split: _named(folders(roots[split])) for split in _SPLITS if split in roots},
         "class folders by split",
-        notes + (said if spelt else ()),
+        notes + (said if spelt else ()) + said_of_lists,
+        listed,
         passed,
     )
+
+
+def _listed(
+    root: Path, roots: dict[str, Path], passed: Counter[str]
+) -> tuple[dict[str, dict[Path, str]], tuple[str, ...]]:
+    """The classes of splits without class folders, by their lists, and what is said of those.
+
+    A test split without a list leaves `roots`, since its classes may be secret; of others that is an error.
+    Raises `DataError`.
+    """
+    found: dict[str, dict[Path, str]] = {}
+    said = []
+    classes = [path.name for path in folders(roots["train"])]
+    for split, path in list(roots.items()):
+        loose = _loose(path, f"pictures in {path.name} that are in no class folder")
+        if folders(path):
+            passed.update(loose)
+            continue
+        by_list = listed_classes(path, (path, path.parent, root), classes) if classes else None
+        if by_list is not None:
+            file, found[split] = by_list
+            said.append(f"classes of {path.name} by {file.name}")
+        elif split == "test" and loose:
+            passed.update(loose)
+            del roots[split]
+        else:
+            remedy = f"expected {path.name}/CLASS/*.jpg, or a list beside it, NAME CLASS in each line"
+            raise DataError(f"{path} is a split without class folders: {remedy}")
+    return found, tuple(said)
 
 
 def _within_classes(inner: Path, top: Sequence[Path]) -> dict[str, dict[str, Path]] | None:

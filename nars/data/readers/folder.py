@@ -39,8 +39,10 @@ def folder(root: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageD
     splits: dict[str, list[Picture]] = {}
     passed = {"train": layout.passed.copy()}
     for split, places in layout.classes.items():
-        splits[split] = _pictures(
-            layout.roots[split], places, classes, passed.setdefault(split, Counter[str]())
+        listed, own = layout.listed.get(split), passed.setdefault(split, Counter[str]())
+        root_of = layout.roots[split]
+        splits[split] = (
+            _pictures(root_of, places, classes, own) if listed is None else _listed(listed, classes)
         )
     content, sizes = [], []
     for split, pictures in splits.items():
@@ -86,6 +88,12 @@ def _pictures(
             Picture(file.relative_to(root).as_posix(), label, partial(_open, file)) for file in found.files
         ]
     return pictures
+
+
+def _listed(classes_of: Mapping[Path, str], classes: Sequence[str]) -> list[Picture]:
+    """Pictures of a folder without class folders, named by their files."""
+    labels = {title: label for label, title in enumerate(classes)}
+    return [Picture(file.name, labels[title], partial(_open, file)) for file, title in classes_of.items()]
 
 
 def _open(path: Path, side: int) -> Image.Image:

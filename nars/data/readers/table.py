@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +24,7 @@ from nars.foreign.names import split_of
 from nars.foreign.paths import inside, is_file
 from nars.foreign.text import read_text
 
-__all__ = ["TABLES", "named_classes", "split_tables", "table"]
+__all__ = ["TABLES", "named_classes", "names_pictures", "split_tables", "table"]
 
 TABLES = (".csv", ".parquet")
 """Suffixes of the files that are taken for tables."""
@@ -49,6 +51,8 @@ class _Column(NamedTuple):
     def text(self, number: int) -> str:
         """The value of a row as text, a whole number without a fraction. Raises `DataError`."""
         value = self.values[number]
+        if isinstance(value, str) and (text := value.strip()):
+            return text
         if isinstance(value, Mapping | bytes | list):
             what = f"expected text, got {type(value).__name__} (hf:FOLDER takes images inside of tables)"
             raise DataError(f"{self.place(number)}: {what}")
@@ -87,6 +91,15 @@ def split_tables(root: Path, files: Mapping[str, Path], *, drop_bad: bool = Fals
     return _data(root, rows, drop_bad=drop_bad, reading=Reading(f"tables, {first.relative_to(root)}"))
 
 
+def names_pictures(file: Path) -> bool:
+    """Whether the first line of a CSV has a column of pictures, or a picture; True of other tables."""
+    if file.suffix.lower() != ".csv":
+        return True
+    head = re.split(r"[,;\t]", read_text(file).partition("\n")[0])
+    names = [name.strip(' "\r') for name in head]
+    return any(name.lower() in _PATH for name in names) or is_file(file.parent / names[0])
+
+
 class _Row(NamedTuple):
     """A row of a table: the picture's name and file, its label and its split."""
 
@@ -117,9 +130,11 @@ def _data(file: Path, rows: Sequence[_Row], *, drop_bad: bool, reading: Reading)
         raise DataError(f"{file} has {what}; a classifier needs two or more classes")
     numbers = {title: number for number, title in enumerate(classes)}
     splits: dict[str, list[Picture]] = {"train": []}
-    digests = hashes([row.file for row in rows], file if file.is_dir() else file.parent)
+    files = [row.file for row in rows]
+    digests = hashes(files, file if file.is_dir() else file.parent)
+    opens = {path: partial(_open, path) for path in set(files)}
     for row, digest in zip(rows, digests, strict=True):
-        picture = Picture(row.name, numbers[row.label], partial(_open, row.file), digest=digest)
+        picture = Picture(row.name, numbers[row.label], opens[row.file], digest=digest)
         splits.setdefault(row.split, []).append(picture)
     if not splits["train"]:
         raise DataError(f"{file}, column split: no row is for train")
@@ -134,8 +149,10 @@ def _data(file: Path, rows: Sequence[_Row], *, drop_bad: bool, reading: Reading)
 def _files(folder: Path, names: Sequence[str], column: _Column) -> list[Path]:
     """The file of each row. Raises `DataError` for one that is not there, or outside of the data set."""
     finder = Finder(folder, SUFFIXES)
-    files = []
+    found_of: dict[str, Path] = {}
     for number, name in enumerate(names):
+        if name in found_of:
+            continue
         file = folder / name
         if not is_file(file):
             found = finder.find(name)
@@ -144,8 +161,8 @@ def _files(folder: Path, names: Sequence[str], column: _Column) -> list[Path]:
                 hint = f"; {near}" if near else ""
                 raise DataError(f"{column.place(number)}: there is no file {file}{hint}")
             file = folder / found
-        files.append(inside(file, folder))
-    return files
+        found_of[name] = inside(file, folder)
+    return [found_of[name] for name in names]
 
 
 def _one_of(file: Path, columns: Mapping[str, _Column], path: _Column) -> _Column | None:
@@ -195,19 +212,20 @@ def _csv(file: Path) -> dict[str, list[Any]]:
     head = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=head.count), strict=True)
     names = next(rows, [])
-    lines = [row for row in rows if row]
+    lines: Iterable[list[str]] = filter(None, rows)
     if 2 <= len(names) <= 3 and is_file(file.parent / names[0].strip()):
-        lines.insert(0, names)
+        lines = chain([names], lines)
         names = ["path", "label", "split"][: len(names)]
     repeated = next((name for name in names if name.strip() and names.count(name) > 1), None)
     if repeated is not None:
         raise ValueError(f"two columns are called {repeated}")
     columns: dict[str, list[Any]] = {name: [] for name in names}
+    adds = [columns[name].append for name in names]
     for number, row in enumerate(lines, start=1):
         if len(row) > len(names):
             raise ValueError(f"row {number} has {len(row)} values for {len(names)} columns")
-        for name, value in zip(names, [*row, *[""] * (len(names) - len(row))], strict=True):
-            columns[name].append(value)
+        for add, value in zip(adds, chain(row, repeat("")), strict=False):
+            add(value)
     return columns
 
 

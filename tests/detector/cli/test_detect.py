@@ -110,6 +110,7 @@ def test_train_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "of the recipe, mixup have no meaning for a detector" in captured.err
     assert "epoch 2/2: loss" in captured.err
     assert "best epoch" in captured.out
+    said = [line for line in captured.err.splitlines() if line.startswith(("train: ", "val: "))]
     saved = load_detector("out/weights/best.pt")
     assert saved.settings.shortest == (48,)
     assert saved.settings.box_samples == 64  # as always on a CPU
@@ -121,12 +122,14 @@ def test_train_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main([*command, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert [(part["part"], part["boxes"] > 0) for part in again["parts"]] == [("train", True), ("val", True)]
+    assert folders.part_lines(again["parts"]) == said
     assert again["epochs"] == 2
 
     arguments = ["out/weights/last.pt", "--data", "squares", "-o", "measured", "--latency", "--json"]
     assert main(["detect", "evaluate", *arguments]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["ap"] == again["ap"]
+    assert found["parts"] == again["parts"]
     assert set(found["per_class"]) == set(toys.CLASSES)
     assert found["macs"] > 0
     assert found["latency"] > 0

@@ -24,7 +24,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_files_are_read_once_until_they_change(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     original = contents._hash
-    monkeypatch.setattr(contents, "_hash", lambda file: read.append(file.name) or original(file))
+    monkeypatch.setattr(contents, "_hash", lambda file: read.append(Path(file).name) or original(file))
     root = files[0].parent
     first = hashes(files, root)
     assert len(set(first)) == 3

@@ -24,6 +24,7 @@ from nars.data import (
 from nars.data.readers import torchvision_sets
 from nars.data.splitting import SHARE, cut
 from nars.errors import DataError
+from nars.files import saying_once
 
 CPU = torch.device("cpu")
 
@@ -254,6 +255,15 @@ def test_large_folder_is_read_batch_by_batch(
     with caplog.at_level(logging.WARNING):
         labels = torch.cat([y for _, y in lenient.train.batches(8, CPU, torch.arange(12).split(5))])
     assert labels.tolist() == [0] * 6
+    assert caplog.text.count("left out") == 6
+    caplog.clear()
+    with caplog.at_level(logging.WARNING), saying_once():  # as the workers of a search do
+        for train in (
+            load(folder, drop_bad=True).train,
+            load(folder, drop_bad=True).train,
+            load(folder, drop_bad=True).train,
+        ):
+            list(train.batches(8, CPU, torch.arange(12).split(5)))
     assert caplog.text.count("left out") == 6
     with pytest.raises(DataError, match="none of the 12 images can be read"):
         list(lenient.train.batches(8, CPU, [torch.arange(6, 12)]))

@@ -24,16 +24,50 @@ def database_error(cause: Exception) -> StorageInternalError:
     return error
 
 
-AWAY = sql.OperationalError("select 1", {}, Exception("the database system is starting up\nmore"))
+def away() -> sql.OperationalError:
+    return sql.OperationalError("select 1", {}, Exception("the database system is starting up\nmore"))
+
+
+AWAY = away()
 CUT = sql.DBAPIError("select 1", {}, Exception("connection lost"), connection_invalidated=True)
+ROLLBACK = sql.PendingRollbackError("Can't reconnect until invalid transaction is rolled back.")
 WRONG = sql.DataError("insert", {}, Exception("value too long"))
 
 
 @pytest.mark.parametrize(
-    "error", [AWAY, CUT, database_error(AWAY), OSError(28, "No space left"), TimeoutError()]
+    "error",
+    [AWAY, CUT, database_error(AWAY), database_error(ROLLBACK), OSError(28, "No space left"), TimeoutError()],
 )
 def test_what_passes(error: Exception) -> None:
     assert is_outage(error)
+
+
+def test_an_error_of_the_database_passes_whatever_its_driver_says() -> None:
+    error = sql.OperationalError("select 1", {}, Exception("consuming input failed"))
+    error.__cause__ = RuntimeError("of the driver")
+    assert is_outage(error)
+    assert reason_of(error) == "consuming input failed"
+
+
+def ended_by_signal(code: int) -> None:
+    """What a database does that is away when a signal ends a call: its rollback fails."""
+    try:
+        raise SystemExit(code)
+    except SystemExit:
+        raise away() from None
+
+
+def test_a_signal_ends_a_call_though_the_rollback_after_it_fails() -> None:
+    with pytest.raises(SystemExit) as ended:
+        Outage("storage x").outlast(lambda: ended_by_signal(143))
+    assert ended.value.code == 143
+
+
+def test_a_signal_that_is_being_handled_ends_no_call(pauses: list[float]) -> None:
+    try:
+        raise SystemExit(143)
+    except SystemExit:
+        assert Outage("storage x").outlast(failing(3)) == "answer"
 
 
 @pytest.mark.parametrize("error", [WRONG, database_error(WRONG), KeyError("x"), ValueError("y")])
@@ -67,7 +101,7 @@ def failing(times: int) -> Any:
     def call() -> str:
         left[0] -= 1
         if left[0] >= 0:
-            raise AWAY
+            raise away()
         return "answer"
 
     return call
@@ -114,7 +148,7 @@ class Flaky(InMemoryStorage):
         done = super().set_trial_state_values(*arguments, **named)
         if self.cut:
             self.cut = False
-            raise AWAY
+            raise away()
         return done
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from optuna.storages import BaseStorage
 from studies import config, space
 
 from nars.errors import RunError
+from nars.runs import reading
+from nars.runs import run as runs
 from nars.runs.run import open_run, start_run
 from nars.runs.storage import JournalLock
 from nars.space import genotypes
@@ -112,6 +115,19 @@ def test_trials_that_are_gone_are_missed(folder: Path, caplog: pytest.LogCapture
     journal.write_bytes(b"".join(line for line in lines if json.loads(line)["op_code"] < 4))
     with pytest.raises(RunError, match=r"has no trial, but trials\.csv lists 5"):
         open_run(folder).read()
+
+
+def test_nothing_is_missed_if_the_search_goes_on_while_it_is_read(
+    folder: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(storage: str) -> BaseStorage:
+        snapshot = reading.open_to_read(storage)
+        (folder / "trials.csv").write_text("trial,state\n" + "0,complete\n" * 4)
+        return snapshot
+
+    monkeypatch.setattr(runs, "open_to_read", opened)
+    assert len(open_run(folder).read().trials) == 3
+    assert not caplog.text
 
 
 def test_trials_that_are_no_longer_finished_are_missed_also_if_the_search_continues(

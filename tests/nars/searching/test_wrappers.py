@@ -21,7 +21,7 @@ from nars.space import genotypes
 from nars.space.feasible import feasible, smallest
 from nars.space.genotypes import Genotype
 from nars.space.values import extremes
-from nars.trials import Record
+from nars.trials import INTERRUPTED, Record
 
 LEAST = float(SPACE.statistics(smallest(SPACE, "macs")[None])["macs"][0])
 LIMITS: dict[str, dict[str, float]] = {
@@ -192,3 +192,19 @@ def test_nobody_waits_for_the_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wrappers, "PATIENCE_SECONDS", 0)
     monkeypatch.setattr(wrappers.time, "sleep", lambda seconds: pytest.fail("waited"))
     run(study, "random", 2, {})
+
+
+@pytest.mark.parametrize("name", ["random", "tpe", "nars"])
+def test_no_candidate_is_proposed_twice_if_a_worker_died_while_it_proposed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wrappers, "PATIENCE_SECONDS", 0.0)
+    study = new(name)
+    run(study, name, 3, {})
+    dead = study.ask()  # has no genotype yet, but a place
+    run(study, name, 2, {})
+    dead.set_user_attr("void", INTERRUPTED)
+    study.tell(dead, state=TrialState.FAIL)
+    found = [params for params in run(study, name, 2, {}) if params]
+    assert len(found) == 7
+    assert len({str(params) for params in found}) == 7
