@@ -21,8 +21,8 @@ def annotation_findings(subset: Subset) -> Iterator[Finding]:
     categories = {category.id for category in subset.categories}
     for index, annotation in enumerate(subset.annotations):
         image = records.get(annotation.image_id)
-        file = str(subset.source if image is None else subset.path(image))
         for code, message in _annotation_faults(annotation, image, categories):
+            file = str(subset.source if image is None else subset.path(image))
             yield Finding(code, subset.name, file, message, annotation.id, index)
 
 

@@ -32,8 +32,10 @@ def subset_findings(subset: Subset) -> Iterator[Finding]:
         if annotation.image_id not in files:
             continue
         key = annotation.image_id, annotation.category_id, annotation.box
-        faults: list[tuple[str, str] | None] = [_corner_fault(annotation)]
-        if index not in corners:
+        faults: list[tuple[str, str] | None] = []
+        if index in corners:
+            faults = [_corner_fault(annotation)]
+        else:
             faults = [_area_fault(annotation), _small_fault(annotation, sizes[annotation.image_id])]
             faults += [("box-duplicate", "the same box of the same category again")] if key in seen else []
         seen.add(key)

@@ -29,14 +29,15 @@ _WORDS = 3
 """Words of a command before the arguments of nars: Python, and the module that it runs."""
 
 
-_NEW_UTS = 0x04000000
-"""Flag of Linux for a host name of one's own. Source: unshare(2)."""
+_NEW_UTS, _NEW_NET = 0x04000000, 0x40000000
+"""Flags of Linux for a host name and for a network of one's own. Source: unshare(2)."""
 
 
 def forked(command: Sequence[str], log: Path | None = None, host: str | None = None) -> ForkProcess:
     """Start a command of nars as a copy of this process; what it prints is appended to `log`, or lost.
 
-    With a name for its `host`, which takes root, it has that name, so that others cannot look up its process.
+    With a name for its `host`, which takes root, it has that name, so that others cannot look up its process;
+    it is in the network namespace of that name, if there is one.
     """
     process = get_context("fork").Process(target=_run, args=(list(command[_WORDS:]), log, host))
     process.start()
@@ -46,9 +47,7 @@ def forked(command: Sequence[str], log: Path | None = None, host: str | None = N
 def _run(arguments: list[str], log: Path | None, host: str | None) -> None:
     os.setsid()
     if host is not None:
-        if ctypes.CDLL(None, use_errno=True).unshare(_NEW_UTS):
-            raise OSError(ctypes.get_errno(), "no host name of one's own: not root?")
-        socket.sethostname(host)
+        _move_to(host)
     with (log or Path(os.devnull)).open("ab") as output:
         for stream in (1, 2):
             os.dup2(output.fileno(), stream)
@@ -58,6 +57,18 @@ def _run(arguments: list[str], log: Path | None, host: str | None) -> None:
     code = run_nars(arguments)
     sys.stdout.flush()
     os._exit(code)
+
+
+def _move_to(host: str) -> None:
+    """Give this process a host name, and the network namespace that ``ip netns add`` made with it."""
+    linux, network = ctypes.CDLL(None, use_errno=True), Path("/var/run/netns", host)
+    failed = linux.unshare(_NEW_UTS)
+    if not failed and network.exists():
+        with network.open() as file:
+            failed = linux.setns(file.fileno(), _NEW_NET)
+    if failed:
+        raise OSError(ctypes.get_errno(), "no host of one's own: not root?")
+    socket.sethostname(host)
 
 
 class _Forking(Engine):

@@ -78,16 +78,19 @@ def main() -> None:
     storage = "journal" if options.storage is None else options.storage.partition(":")[0]
     key = {"engine": options.engine, "storage": storage, "seed": options.seed}
     for number in range(options.rounds):
-        rows: list[Any] = pd.read_csv(_ROWS).to_dict("records") if _ROWS.exists() else []
-        if any(all(row[name] == value for name, value in (key | {"round": number}).items()) for row in rows):
+        this = key | {"round": number}
+        if any(this.items() <= row.items() for row in _rows()):
             continue
         with tempfile.TemporaryDirectory() as folder:
             found = _round(Path(folder) / f"faults-{options.engine}-{options.seed}-{number}", number, options)
         print(f"{options.engine}, {storage}, round {number}: {found}", flush=True)
-        rows.append(key | {"round": number} | asdict(found))
-        table = pd.DataFrame(rows).sort_values([*key, "round"], kind="stable")
+        table = pd.DataFrame([*_rows(), this | asdict(found)]).sort_values([*key, "round"], kind="stable")
         table.to_csv(_ROWS, index=False, float_format="%.0f")
     _show(pd.read_csv(_ROWS))
+
+
+def _rows() -> list[Any]:
+    return pd.read_csv(_ROWS).to_dict("records") if _ROWS.exists() else []
 
 
 def _show(table: pd.DataFrame) -> None:

@@ -48,6 +48,8 @@ class Waiting(Task):
 
     @classmethod
     def open(cls, source: str | Path, device: torch.device, *, drop_bad: bool = False) -> Self:
+        if "/" in str(source) and not Path(source).is_dir():
+            raise DataError(f"no data at {source}: not a folder")
         return cls(device, Path(source))
 
     @property

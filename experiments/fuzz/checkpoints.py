@@ -56,11 +56,26 @@ def _content(draw: st.DrawFn, make: Callable[[], Any]) -> Any:
         state = content.get("state", content)
         names = [name for name, value in state.items() if isinstance(value, torch.Tensor)]
         if names:
-            state[draw(st.sampled_from(names))] = draw(tensors)
+            name = draw(st.sampled_from(names))
+            state[name] = draw(st.one_of(tensors, _stored_otherwise(state[name])))
     if change == "document" and any(name in content for name in _DOCUMENTS):
         name = draw(st.sampled_from([name for name in _DOCUMENTS if name in content]))
         content[name] = draw(_document(content[name]))
     return content
+
+
+def _stored_otherwise(tensor: torch.Tensor) -> Any:
+    """The tensor in its own shape, but kept in another way than a network's are, or with other values."""
+    return st.sampled_from(
+        [
+            torch.Tensor.to_sparse,
+            torch.Tensor.double,
+            lambda own: own.to("meta"),
+            lambda own: torch.zeros((), dtype=own.dtype).expand(own.shape),
+            lambda own: own.to(torch.complex64),
+            lambda own: torch.full_like(own, float("nan")) if own.is_floating_point() else own,
+        ]
+    ).map(lambda change: change(tensor))
 
 
 @st.composite

@@ -132,10 +132,10 @@ MUTANTS = (
     Mutant("the curve of a training is believed", ("training",), {"nars.training.checkpoint._plain": dict}),
     Mutant(
         "the sizes of a network are believed",
-        ("network",),
+        ("network", "checkpoint"),
         _named(("nars.spec.architecture.check_network", "detector.model.parts.check_network"), _nothing),
     ),
-    Mutant("wrong values are shown whole", ("recipe", "network"), {"nars.documents._shown": repr}),
+    Mutant("wrong values are shown whole", ("recipe", "space"), {"nars.documents._shown": repr}),
     Mutant("records of trials are believed", ("journal",), {"nars.runs.run.check": _nothing}),
     Mutant("a shorter journal is not mentioned", ("journal",), {"nars.runs.run.check_complete": _nothing}),
     Mutant(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +17,7 @@ from nars.artifacts.store import Store
 from nars.engines.assignment import Assignment
 from nars.engines.base import End, Engine, Member, Start
 from nars.engines.stopping import stoppable
-from nars.errors import EngineAwayError, RunError
+from nars.errors import EngineAwayError, RunError, StorageAwayError
 from nars.networks.latency import latency_domain
 from nars.runs.run import Run
 from nars.searching.results import write_results
@@ -33,6 +35,12 @@ POLL_SECONDS = 0.5
 
 _MOST_DEATHS = 8
 """Deaths of workers, with no trial finished in between, at which a search gives up."""
+
+_WRITE_SECONDS = 10.0
+"""Seconds until the results are written again to a disk that has refused them."""
+
+_LEAST_FREE = 1e5
+"""Bytes below which a disk is full."""
 
 _STOP_SECONDS = 20
 """Seconds that workers have to return their trials and exit before they are killed."""
@@ -88,7 +96,12 @@ class _Supervision:
         self._witness = Witness()
         self._deaths = 0
         """Deaths since a trial was finished last."""
-        self._finished = _finished(study)
+        self._finished = self._written = _finished(study)
+        self._obstacle: str | None = None
+        self._write_again = 0.0
+        """When to write the results after that has failed; 0 if it has not."""
+        self._buried_at: int | None = None
+        """Trials that there were when one was found to have no worker, until another is sent for it."""
 
     def follow(self) -> None:
         """Watch until nothing is left to do."""
@@ -96,21 +109,41 @@ class _Supervision:
             time.sleep(POLL_SECONDS)
             if self._watch is not None:
                 self._watch(self._study)
+            self._look_at_folder()
             self._take_stock()
             ends = [member.end() for member in self._team]
             for number, end in enumerate(ends):
                 if end is not None and end.code != 0 and not end.cancelled:
                     self._replace(number, end)
-            roll_call(self._study, self._run.config.space, self._witness)
+            if roll_call(self._study, self._run.config.space, self._witness):
+                self._buried_at = len(self._study.get_trials(deepcopy=False))
             if self._is_done(ends):
                 return
 
+    def _look_at_folder(self) -> None:
+        """Say once that the run folder cannot be written; workers can only say it in a file there."""
+        obstacle = _obstacle(self._run.folder)
+        if obstacle != self._obstacle and obstacle is not None:
+            logger.warning("%s %s; workers wait for it, trainings go on", self._run.folder, obstacle)
+        self._obstacle = obstacle
+
     def _take_stock(self) -> None:
-        """Write the results if there are more than there were."""
+        """Write the results if there are more than there were, and the disk takes them."""
         if (finished := _finished(self._study)) != self._finished:
             self._finished, self._deaths = finished, 0
+        if self._written == finished or time.monotonic() < self._write_again:
+            return
+        try:
             write_results(self._run, self._study)
             prune(self._study, self._run.config, self._store)
+        except StorageAwayError:
+            raise
+        except RunError as error:
+            if self._write_again == 0.0:
+                logger.warning("%s; the search goes on, its results are written later", error)
+            self._write_again = time.monotonic() + _WRITE_SECONDS
+        else:
+            self._written, self._write_again = finished, 0.0
 
     def _replace(self, number: int, end: End) -> None:
         """Queue the trial of a worker that died unprompted, and start another worker."""
@@ -137,12 +170,23 @@ class _Supervision:
             ended or member.waits for ended, member in zip(has_ended, self._team, strict=True)
         ):
             return False
-        if _is_over(self._study, self._witness):
-            return True
-        if _is_queued(self._study):  # by this process, after its workers found nothing left to do
+        # This process may have found, after its workers found nothing left to do, that one had died.
+        is_unnoticed = self._buried_at == len(self._study.get_trials(deepcopy=False))
+        if _is_queued(self._study) or is_unnoticed:
+            self._buried_at = None
             number = has_ended.index(True)
             (self._team[number],) = self._start([number])
-        return False
+            return False
+        return _is_over(self._study, self._witness)
+
+
+def _obstacle(folder: Path) -> str | None:
+    """Return why a folder cannot be written; None if it can."""
+    if not folder.exists():
+        return "is gone"
+    if not os.access(folder, os.W_OK):
+        return "cannot be written"
+    return "is on a full disk" if shutil.disk_usage(folder).free < _LEAST_FREE else None
 
 
 def _is_over(study: Study, witness: Witness) -> bool:

@@ -15,6 +15,8 @@ _LARGEST = 2**63
 
 def whole(value: object, name: str) -> int:
     """A whole number from a number or text. Raises `ValueError` that names it as `name`."""
+    if type(value) is int and -_LARGEST < value < _LARGEST:
+        return value  # as nearly all are, of which there may be millions
     number: int | None = None
     if isinstance(value, int) and not isinstance(value, bool):
         number = value
@@ -34,6 +36,8 @@ def real(value: object, name: str) -> float:
 
     NaN and infinities pass, since what they mean depends on the field.
     """
+    if type(value) is float:
+        return value  # as nearly all are, of which there may be millions
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{name} is {_shown(value)}, not a number")
     try:

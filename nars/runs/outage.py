@@ -71,6 +71,8 @@ def reason_of(error: BaseException) -> str:
     cause = error if error.__cause__ is None or _is_away(error) else error.__cause__
     if isinstance(cause, sql.DBAPIError) and cause.orig is not None:
         cause = cause.orig
+    if isinstance(cause, sql.PendingRollbackError):
+        return "its connection was cut"
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     details = getattr(cause, "details", None)

@@ -21,6 +21,12 @@ from optuna.trial import FrozenTrial, TrialState
 from nars.errors import UsageError
 from nars.internals import note_constraints
 from nars.predictors import Predictor, PredictorName
+from nars.sampling.parameters.arguments import (
+    checked_constraints,
+    checked_limits,
+    checked_names,
+    checked_seed,
+)
 from nars.sampling.parameters.costs import CostsFunction
 from nars.sampling.parameters.domain import Parameters
 from nars.sampling.parameters.source import Declared, only_value, source_of
@@ -73,20 +79,22 @@ class NarsSampler(BaseSampler):
         seed: int | None = None,
         strategy: Strategy | None = None,
     ) -> None:
-        if seed is not None and seed < 0:
-            raise UsageError(f"the seed of NarsSampler must not be negative, got {seed}")
-        self.limits = dict(limits or {})
-        self.objectives = None if objectives is None else tuple(objectives)
-        self.seed = seed
+        self.limits = checked_limits(limits)
+        self.objectives = checked_names(objectives)
+        self.seed = checked_seed(seed)
         self._source = source_of(space, costs, self.limits)
         declared = isinstance(self._source, Declared)
         self.strategy = strategy or (Strategy() if declared else Strategy(search=evolve_and_refine))
         if not declared and (self.strategy.knowledge is not None or not isinstance(predictor, str)):
             raise UsageError("a predictor or knowledge of your own needs a domain: NarsSampler(space, ...)")
         self._predictor = predictor
-        self._constraints_func = constraints_func
+        self._constraints_func = checked_constraints(constraints_func)
         self._proposer: Proposer | None = None
         self._said: set[str] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the caches, which a copy or another process makes anew from its study."""
+        return self.__dict__ | {"_proposer": None}
 
     def reseed_rng(self) -> None:
         """Do nothing: another process has other trials, and draws depend on their numbers."""
@@ -125,10 +133,7 @@ class NarsSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         if self._constraints_func is not None:
-            try:
-                note_constraints(self._constraints_func, study, trial, state)
-            except Exception as error:  # whatever a user's function may raise
-                raise UsageError(f"constraints_func of NarsSampler, trial {trial.number}: {error}") from error
+            note_constraints(self._constraints_func, study, trial, state)
 
     def proposer(self, study: Study, search_space: Mapping[str, BaseDistribution] | None = None) -> Proposer:
         """The maker of proposals in a study, by default of all parameters that are known."""

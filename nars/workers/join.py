@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -64,7 +65,7 @@ def join(
     config = config_of(study)
     check_repeated(config.metric, metric, f"study {name}")
     store = store_of_worker(study, storage, artifacts)
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _terminate if parent is not None else _terminate_aloud)
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
         for name_of in _READERS:  # the process that started this one has read the same data
@@ -117,6 +118,12 @@ def _terminate(number: int, frame: object) -> None:
     """Exit on a signal; later ones are ignored, so the trial is returned exactly once."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)
+
+
+def _terminate_aloud(number: int, frame: object) -> None:
+    """Say that this worker exits, whom nobody supervises, and exit."""
+    print("nars: stopping; the same command goes on from here", file=sys.stderr, flush=True)
+    _terminate(number, frame)
 
 
 def _end_with(parent: int) -> None:

@@ -47,6 +47,7 @@ _SIGNS = (
     _Sign((".csv",), ("region_shape_attributes",), "VIA's CSV", "export as COCO format in VIA"),
     _Sign((".csv",), ("LabelName", "XMin"), "Open Images' CSV", _CONVERT),
     _Sign((".csv",), ("xmin", "ymax"), "a table of boxes (TensorFlow's CSV)", "export as COCO in Roboflow"),
+    _Sign((".csv",), ("image_id", "bbox"), "a table of boxes (as on Kaggle)", _CONVERT),
     _Sign((".xml",), ("<annotations>",), "CVAT's own XML of all images", _CVAT),
 )
 """Formats by what is in their files."""
@@ -63,7 +64,7 @@ def named(folder: Path) -> str | None:
                 return f"{file.relative_to(folder)} is {sign.what}, which is not read: {sign.remedy}"
     if any(part.name == "labelTxt" for part in folders(folder)):
         return "labelTxt is DOTA's format, which is not read: convert it to YOLO, as Ultralytics does"
-    if any(part.name == "label_2" for part in folders(folder)):
+    if any(part.name == "label_2" for place in (folder, *folders(folder)) for part in folders(place)):
         return f"label_2 is KITTI's format, which is not read: {_CONVERT}"
     return None
 

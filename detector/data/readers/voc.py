@@ -228,7 +228,7 @@ def _pages(split: str, files: Iterable[Path], pictures: _Pictures, report: Findi
 def _image(root: ElementTree.Element, number: int, path: Path, pictures: _Pictures) -> ImageRecord:
     """The image of an XML file, with the size that it states or, without one, that of the picture."""
     file = pictures.of(path, root.findtext("filename") or path.stem)
-    width, height = (int(_number(root, f"size/{side}", 0)) for side in ("width", "height"))
+    width, height = (int(_number(root.find("size"), side, f"size/{side}", 0)) for side in ("width", "height"))
     if width <= 0 or height <= 0:
         width, height = images.shown_size(pictures.folder / file)
     return ImageRecord(number, file.as_posix(), width, height)
@@ -241,8 +241,9 @@ def _objects(root: ElementTree.Element, split: str, path: Path, report: FindingH
             name = (element.findtext("name") or "").strip()
             if not name:
                 raise ValueError("no name")
+            corners = element.find("bndbox")
             left, top, right, bottom = (
-                _number(element, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")
+                _number(corners, side, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")
             )
         except ValueError as error:
             report(Finding("record-malformed", split, str(path), f"object {position}: {error}"))
@@ -252,8 +253,9 @@ def _objects(root: ElementTree.Element, split: str, path: Path, report: FindingH
     return boxes
 
 
-def _number(element: ElementTree.Element, path: str, default: float | None = None) -> float:
-    text = element.findtext(path)
+def _number(parent: ElementTree.Element | None, tag: str, path: str, default: float | None = None) -> float:
+    """The number in a child of `parent`; messages name it by its `path`. Raises `ValueError`."""
+    text = None if parent is None else parent.findtext(tag)
     if text is None and default is None:
         raise ValueError(f"no {path}")
     return real(text or 0, path)

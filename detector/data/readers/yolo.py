@@ -25,6 +25,7 @@ from detector.data.readers.yolo_layouts import Layout, find
 from detector.data.records import Annotation, Category, ImageRecord, Segmentation, Subset
 from nars.data.pictures import READERS
 from nars.errors import DataError
+from nars.foreign.names import is_leftover
 from nars.foreign.numbers import real, whole
 from nars.foreign.paths import is_file, is_there
 from nars.foreign.text import lines, read_text
@@ -166,6 +167,8 @@ def _report_strays(
     stems = {file.stem for file in files}
     for folder in sorted({path.parent for path in expected}):
         for path in sorted(folder.glob("*.txt")):
+            if is_leftover(path.name):
+                continue
             if path not in known and path.stem not in stems and path.name.lower() not in _NO_LABELS:
                 known.add(path)
                 report(Finding("annotation-without-image", split, str(path), "labels without an image"))

@@ -29,16 +29,13 @@ __all__ = ["TABLES", "named_classes", "names_pictures", "split_tables", "table"]
 TABLES = (".csv", ".parquet")
 """Suffixes of the files that are taken for tables."""
 
-_PATH = (
-    *("path", "file", "filename", "image", "file_name", "filepath", "file_path", "image_path"),
-    *("image_name", "img", "image_id", "id"),
-)
+_PATH = ("path", "file", "filename", "image", "filepath", "imagepath", "imagename", "img", "imageid", "id")
 _LABEL = (
-    *("label", "class", "labels", "category", "class_name", "label_name", "class_id", "target"),
+    *("label", "class", "labels", "category", "classname", "labelname", "classlabel", "classid", "target"),
     "choice",
 )
-_SPLIT = ("split", "set", "subset", "partition", "data_split")
-"""Names of the columns, in order of preference; a message names the first ones."""
+_SPLIT = ("split", "set", "subset", "partition", "datasplit")
+"""Names of the columns as `_plain` makes them, in order of preference; a message names the first ones."""
 
 
 class _Column(NamedTuple):
@@ -92,12 +89,14 @@ def split_tables(root: Path, files: Mapping[str, Path], *, drop_bad: bool = Fals
 
 
 def names_pictures(file: Path) -> bool:
-    """Whether the first line of a CSV has a column of pictures, or a picture; True of other tables."""
+    """Whether a CSV begins with a picture, or with columns of pictures and classes; True of other tables."""
     if file.suffix.lower() != ".csv":
         return True
     head = re.split(r"[,;\t]", read_text(file).partition("\n")[0])
     names = [name.strip(' "\r') for name in head]
-    return any(name.lower() in _PATH for name in names) or is_file(file.parent / names[0])
+    plain = [_plain(name) for name in names]
+    has_classes = len(plain) > 2 or not set(plain).isdisjoint(_LABEL)
+    return (has_classes and not set(plain).isdisjoint(_PATH)) or is_file(file.parent / names[0])
 
 
 class _Row(NamedTuple):
@@ -113,7 +112,7 @@ def _rows(file: Path) -> list[_Row]:
     columns = _read(file)
     path = _find(file, columns, _PATH)
     label = _one_of(file, columns, path) or _find(file, columns, _LABEL)
-    splits_of = next((columns[name] for name in _SPLIT if name in columns), None)
+    splits_of = _named(columns, _SPLIT)
     names = [path.text(number) for number in range(len(path.values))]
     labels = [label.text(number) for number in range(len(path.values))]
     files = _files(file.parent, names, path)
@@ -170,9 +169,9 @@ def _one_of(file: Path, columns: Mapping[str, _Column], path: _Column) -> _Colum
 
     Raises `DataError` for a row with several classes or none.
     """
-    if any(name in columns for name in _LABEL):
+    if _named(columns, _LABEL) is not None:
         return None
-    rest = [column for name, column in columns.items() if column is not path and name not in _SPLIT]
+    rest = [column for name, column in columns.items() if column is not path and _plain(name) not in _SPLIT]
     values = [[str(value).strip() for value in column.values] for column in rest]
     if len(rest) < 2 or any(value not in ("0", "1") for column in values for value in column):
         return None
@@ -231,13 +230,24 @@ def _csv(file: Path) -> dict[str, list[Any]]:
 
 def _find(file: Path, columns: Mapping[str, _Column], names: Sequence[str]) -> _Column:
     """The first of the columns with these names. Raises `DataError`."""
-    for name in names:
-        if name in columns:
-            return columns[name]
+    column = _named(columns, names)
+    if column is not None:
+        return column
     there = ", ".join(column.name for column in columns.values()) or "none"
     raise DataError(
         f"{file} has no column {' or '.join(names[: 4 if names is _PATH else 2])}; its columns: {there}"
     )
+
+
+def _named(columns: Mapping[str, _Column], names: Sequence[str]) -> _Column | None:
+    """The first of the columns with these names, however they are written."""
+    plain = {_plain(name): column for name, column in reversed(list(columns.items()))}
+    return next((plain[name] for name in names if name in plain), None)
+
+
+def _plain(name: str) -> str:
+    """The name of a column without what tools write differently: ``Class Label``, ``class_label``."""
+    return re.sub(r"[\W_]+", "", name).lower()
 
 
 def _split(column: _Column | None, number: int) -> str:

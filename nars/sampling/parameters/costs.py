@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from nars.errors import UsageError
+from nars.sampling.parameters.arguments import in_a_line
 from nars.space.genotypes import Matrix
 
 __all__ = ["CostsFunction", "KnownCosts", "each"]
@@ -38,30 +39,53 @@ class KnownCosts:
         values = {name: np.full(n, value) for name, value in self.constants.items()}
         columns = zip(distributions.items(), matrix.T, strict=True)
         values |= {name: _external(dist, column) for (name, dist), column in columns}
+        given = {name: column.copy() for name, column in values.items()}  # the function may change them
         try:
-            costs = self.function(values)
+            costs = self.function(given)
+        except UsageError:
+            raise
         except Exception as error:  # whatever a user's function may raise
             raise UsageError(
-                f"costs= of NarsSampler failed: {type(error).__name__}: {error}; it gets an array for every "
+                f"costs= of NarsSampler failed: {in_a_line(error)}; it gets an array for every "
                 "parameter; wrap a function of single values: costs=nars.each(function)"
             ) from error
-        if not isinstance(costs, Mapping):
-            raise UsageError(f"costs= of NarsSampler must return costs by name, got {type(costs).__name__}")
-        return {name: _checked(name, cost, values, n) for name, cost in costs.items()}
+        return {name: _checked(name, cost, values, n) for name, cost in _by_name(costs).items()}
 
 
 def each(function: CostsFunction) -> CostsFunction:
     """A costs function from one of a single candidate's parameters, called for one after the other."""
+    return _OneByOne(function)
 
-    def costs(values: dict[str, Any]) -> dict[str, NDArray[np.float64]]:
+
+@dataclass(frozen=True)
+class _OneByOne:
+    """A class, because a study whose sampler holds a local function cannot be sent to another process."""
+
+    function: CostsFunction
+
+    def __call__(self, values: dict[str, Any]) -> dict[str, Any]:
         lists = {name: column.tolist() for name, column in values.items()}
-        rows = [function(dict(zip(lists, row, strict=True))) for row in zip(*lists.values(), strict=True)]
-        return (
-            {name: np.array([row[name] for row in rows], dtype=np.float64) for name in rows[0]}
-            if rows
-            else {}
-        )
+        rows = [self._costs(dict(zip(lists, row, strict=True))) for row in zip(*lists.values(), strict=True)]
+        for row in rows:
+            if row.keys() != rows[0].keys():
+                raise UsageError(
+                    "costs= of NarsSampler must return the same costs for every candidate, "
+                    f"got {list(rows[0])} and {list(row)}"
+                )
+        return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
 
+    def _costs(self, params: dict[str, Any]) -> Mapping[str, Any]:
+        try:
+            return _by_name(self.function(params))
+        except UsageError:
+            raise
+        except Exception as error:  # whatever a user's function may raise
+            raise UsageError(f"costs= of NarsSampler failed: {in_a_line(error)}, for {params}") from error
+
+
+def _by_name(costs: object) -> Mapping[str, Any]:
+    if not isinstance(costs, Mapping):
+        raise UsageError(f"costs= of NarsSampler must return costs by name, got {type(costs).__name__}")
     return costs
 
 
@@ -81,15 +105,24 @@ def _external(dist: BaseDistribution, column: NDArray[np.float64]) -> NDArray[An
 
 
 def _checked(name: str, cost: Any, values: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.float64]:
-    """One finite number for each candidate."""
+    """One finite number for each candidate; one for all of them is a function that is not of arrays."""
     try:
-        numbers = np.broadcast_to(np.asarray(cost, dtype=np.float64), n)
+        numbers = np.asarray(cost, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise UsageError(
-            f"costs= of NarsSampler: {name!r} must be {n} numbers, one a candidate, got {np.shape(cost)}"
+            f"costs= of NarsSampler: {name!r} must be {n} numbers, one a candidate, got {_brief(cost)}"
         ) from error
+    if numbers.shape != (n,):
+        raise UsageError(
+            f"costs= of NarsSampler: {name!r} must be {n} numbers, one a candidate, got {_brief(cost)} "
+            f"of shape {numbers.shape}; wrap a function of single values: costs=nars.each(function)"
+        )
     if np.isfinite(numbers).all():
         return numbers
     at = int(np.flatnonzero(~np.isfinite(numbers))[0])
     candidate = ", ".join(f"{key}={column[at]!s}" for key, column in values.items())
     raise UsageError(f"costs= of NarsSampler: {name!r} is {numbers[at]} for {candidate}; it must be finite")
+
+
+def _brief(cost: object) -> str:
+    return " ".join(f"{cost!r:.60}".split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
@@ -74,7 +75,7 @@ class Given:
         constants = {name: only_value(dist) for name, dist in distributions.items() if dist.single()}
         self._costs = None if costs is None else KnownCosts(costs, constants)
         empty = Parameters(self._open, costs=self._costs)
-        empty.statistics(middle(empty.dimensions)[None])
+        empty.statistics(np.repeat(middle(empty.dimensions)[None], 2, axis=0))
         check_known(empty, limits)
 
     def search_space(self, trials: Sequence[FrozenTrial]) -> Distributions:
@@ -127,7 +128,14 @@ def source_of(space: object, costs: CostsFunction | None, limits: Limits) -> Sou
                 "distributions, NarsSampler({'x': FloatDistribution(0, 1)}, costs=..., limits=...)"
             )
         return Unknown()
+    if costs is not None and not callable(costs):
+        raise UsageError(f"costs= of NarsSampler is a function of the parameters, got {costs!r:.80}")
     if isinstance(space, Mapping):
+        if limits and costs is None:
+            raise UsageError(
+                f"no limit on {next(iter(limits))!r} without costs= of NarsSampler, a function that tells it "
+                "from the parameters; what only a trial tells is a constraint: trial.set_constraint"
+            )
         return Given(space, costs, limits)
     if not all(hasattr(space, name) for name in ("distributions", "dimensions", "canonical", "statistics")):
         raise UsageError(

@@ -375,6 +375,7 @@ def test_originals_are_read_as_they_come(tmp_path: Path, export: Callable[[Path]
 def test_labels_of_no_part_are_found_once(tmp_path: Path) -> None:
     listed_yolo(tmp_path)
     _text(tmp_path / "labels" / "z.txt", LABEL)
+    _text(tmp_path / "labels" / "._z.txt", "a Mac's")
     strays = [finding for finding in check(tmp_path) if finding.code == "annotation-without-image"]
     assert [Path(finding.file).name for finding in strays] == ["z.txt"]
 
@@ -390,6 +391,8 @@ def test_labels_of_no_part_are_found_once(tmp_path: Path) -> None:
         ("x.ndjson", '{"file": "a.jpg", "annotations": {}}', "Ultralytics HUB.*as YOLO"),
         ("output.manifest", '{"source-ref": "s3://b/a.jpg"}', "SageMaker Ground Truth"),
         ("labels.csv", "TRAIN,gs://b/a.jpg,cat,0.1,0.1,,,0.4,0.4,,", "Vertex AI"),
+        ("train.csv", "image_id,width,height,bbox,source\n", r"table of boxes \(as on Kaggle\)"),
+        ("training/label_2/000000.txt", "Car 0.00 0 -1.58 5 6 20 22", "label_2 is KITTI's format"),
         ("labelTxt/a.txt", "4 4 24 4 24 24 4 24 plane 0", "DOTA's format.*convert it to YOLO"),
         ("export.ndjson", '{"data_row": {}}', "Labelbox"),
         ("ds/ann/a.json", '{"objects": [{"classTitle": "cat"}]}', "Supervisely.*Export to COCO"),

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from slurm_cluster import Cluster, cluster
+from slurm_cluster import cluster
 
 from experiments.faults import search_command
+from experiments.faults.clusters import SlurmCluster
 from nars.engines import queue as queues
 from nars.engines.queue import Queue
 from nars.engines.slurm import Slurm, minutes
@@ -63,12 +64,12 @@ def test_a_job_ends_by_what_the_queue_says(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.fixture
-def slurm(tmp_path: Path) -> Iterator[Cluster]:
+def slurm(tmp_path: Path) -> Iterator[SlurmCluster]:
     pytest.importorskip("submitit")
     yield from cluster(tmp_path / "cluster")
 
 
-def start(slurm: Cluster, folder: Path, budget: int, *more: str) -> subprocess.Popen[str]:
+def start(slurm: SlurmCluster, folder: Path, budget: int, *more: str) -> subprocess.Popen[str]:
     command = [*search_command(folder, budget, 2, None, "slurm"), *more]
     environment = {**slurm.environment, "NARS_STORAGE": ""}
     return subprocess.Popen(
@@ -76,7 +77,7 @@ def start(slurm: Cluster, folder: Path, budget: int, *more: str) -> subprocess.P
     )
 
 
-def wait_for_state(slurm: Cluster, state: str) -> list[str]:
+def wait_for_state(slurm: SlurmCluster, state: str) -> list[str]:
     """Wait until jobs are in a state, and return them."""
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
@@ -88,7 +89,7 @@ def wait_for_state(slurm: Cluster, state: str) -> list[str]:
 
 
 @pytest.mark.cluster
-def test_a_search_outlives_its_head_and_is_cancelled_cleanly(slurm: Cluster, tmp_path: Path) -> None:
+def test_a_search_outlives_its_head_and_is_cancelled_cleanly(slurm: SlurmCluster, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     head = start(slurm, folder, 500)
     jobs = wait_for_state(slurm, "RUNNING")
@@ -116,7 +117,9 @@ def test_a_search_outlives_its_head_and_is_cancelled_cleanly(slurm: Cluster, tmp
 
 
 @pytest.mark.cluster
-def test_a_job_is_requeued_at_its_time_limit_and_the_budget_is_met(slurm: Cluster, tmp_path: Path) -> None:
+def test_a_job_is_requeued_at_its_time_limit_and_the_budget_is_met(
+    slurm: SlurmCluster, tmp_path: Path
+) -> None:
     folder = tmp_path / "run"
     head = start(slurm, folder, 120, "--worker-option", "time=2")
     wait_for_state(slurm, "RUNNING")

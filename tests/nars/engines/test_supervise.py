@@ -29,6 +29,7 @@ from nars.runs.request import SearchRequest
 from nars.runs.run import Run, open_run, start_run
 from nars.searching.configure import configure
 from nars.trials import INTERRUPTED, Record, counts
+from nars.workers import liveness
 
 QUICK = TINY.replace("epochs: {low: 2, high: 5}", "epochs: 1").replace("low: 8, high: 16", "low: 8, high: 12")
 LONG = TINY.replace("epochs: {low: 2, high: 5}", "epochs: 60")
@@ -259,6 +260,53 @@ def test_a_search_that_ends_with_an_error_leaves_no_worker(fake: Callable[[str],
         launch(run, 2, fail)
     assert {child.pid for child in psutil.Process().children()} <= children
     assert time.monotonic() - started < 15
+
+
+def test_a_trial_without_a_worker_is_made_up_for_though_all_others_had_ended(
+    fake: Callable[[str], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that is killed before it has signed its trial leaves nothing to repeat."""
+    monkeypatch.setattr(liveness, "_UNSIGNED_SECONDS", 0.5)
+    run = fake(f"open({str(tmp_path / 'starts')!r}, 'a').write('x')")
+    run.study().ask()
+    launch(run, 1)
+    assert (tmp_path / "starts").read_text() == "xx"
+
+
+def test_a_folder_that_cannot_be_written_is_said_once(
+    fake: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(supervising, "_LEAST_FREE", 1e18)
+    launch(fake("import time; time.sleep(0.5)"), 1)
+    assert caplog.text.count("is on a full disk; workers wait for it, trainings go on") == 1
+
+
+def test_what_a_folder_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert supervising._obstacle(tmp_path) is None
+    assert supervising._obstacle(tmp_path / "away") == "is gone"
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert supervising._obstacle(tmp_path) == "cannot be written"
+
+
+def test_results_that_cannot_be_written_end_no_search(
+    fake: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, tried = fake("import time; time.sleep(1)"), list[int]()
+
+    def write_results(run: Run, study: Study) -> None:
+        tried.append(len(study.trials))
+        if len(tried) < 3:
+            raise RunError("cannot write trials.csv: No space left on device")
+
+    def finish_one(study: Study) -> None:
+        if not study.trials:
+            study.tell(study.ask(), state=TrialState.FAIL)
+
+    monkeypatch.setattr(supervising, "_WRITE_SECONDS", 0.05)
+    monkeypatch.setattr(supervising, "write_results", write_results)
+    launch(run, 1, finish_one)
+    assert tried == [1, 1, 1]
+    assert caplog.text.count("No space left on device; the search goes on") == 1
 
 
 def test_only_the_trial_of_the_worker_that_died_is_taken_from_it(fake: Callable[[str], Run]) -> None:

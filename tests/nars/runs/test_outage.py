@@ -50,7 +50,7 @@ def test_an_error_of_the_database_passes_whatever_its_driver_says() -> None:
 
 
 def ended_by_signal(code: int) -> None:
-    """What a database does that is away when a signal ends a call: its rollback fails."""
+    """Fail as a database does that is away when a signal ends a call: its rollback fails."""
     try:
         raise SystemExit(code)
     except SystemExit:
@@ -77,6 +77,7 @@ def test_what_does_not(error: Exception) -> None:
 
 def test_the_reason_is_the_drivers_first_line() -> None:
     assert reason_of(database_error(AWAY)) == "the database system is starting up"
+    assert reason_of(database_error(ROLLBACK)) == "its connection was cut"
     assert reason_of(OSError(28, "No space left")) == "No space left"
     assert reason_of(TimeoutError()) == "TimeoutError"
 

@@ -2,82 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+from experiments.faults.servers import Postgres, postgres_programs
 from nars.errors import RunError
 from nars.runs.storage import open_storage
 
 pytestmark = pytest.mark.cluster
 
 
-def _programs() -> Path | None:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    on_path = shutil.which("initdb")
-    return Path(on_path).parent if on_path else found[-1] if found else None
-
-
-class Server:
-    """A server of its own, in a folder and at a port of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        programs = _programs()
-        if programs is None:
-            pytest.skip("needs PostgreSQL: apt-get install postgresql")
-        self.programs, self.folder = programs, folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"postgresql://nars@127.0.0.1:{self.port}/postgres"
-        if os.geteuid() == 0:  # which the server refuses to be
-            folder.mkdir(mode=0o755)
-            for parent in folder.parents:
-                parent.chmod(parent.stat().st_mode | 0o011)
-            shutil.chown(folder, "postgres")
-        self.run("initdb", "-D", str(folder / "data"), "-A", "trust", "-U", "nars")
-        self.start()
-
-    def run(self, program: str, *arguments: str) -> None:
-        user = {"user": "postgres"} if os.geteuid() == 0 else {}
-        with self.folder.with_suffix(".log").open("ab") as log:
-            command = [str(self.programs / program), *arguments]
-            subprocess.run(command, check=True, stdout=log, stderr=log, cwd="/", **user)  # type: ignore[call-overload]
-
-    def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
-        self.run(
-            "pg_ctl",
-            "-w",
-            "-D",
-            str(self.folder / "data"),
-            "-o",
-            options,
-            "-l",
-            str(self.folder / "log"),
-            "start",
-        )
-
-    def stop(self) -> None:
-        self.run("pg_ctl", "-w", "-D", str(self.folder / "data"), "-m", "immediate", "stop")
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     pytest.importorskip("psycopg")
-    made = Server(tmp_path_factory.mktemp("cluster") / "server")
-    yield made
-    made.stop()
+    if postgres_programs() is None:
+        pytest.skip("needs PostgreSQL: apt-get install postgresql")
+    with Postgres.running(tmp_path_factory.mktemp("cluster") / "server") as made:
+        yield made
 
 
 def study(url: str, name: str) -> optuna.Study:
@@ -96,7 +45,7 @@ def tell_some(url: str, name: str, count: int, seconds: float = 0.0) -> None:
         found.tell(trial, value)
 
 
-def test_three_restarts_in_the_middle_lose_nothing(server: Server) -> None:
+def test_three_restarts_in_the_middle_lose_nothing(server: Postgres) -> None:
     """A write whose connection broke may leave a trial that nobody owns; every told result is there."""
     study(server.url, "restarts")
     workers = [threading.Thread(target=tell_some, args=(server.url, "restarts", 30, 0.1)) for _ in range(3)]
@@ -113,7 +62,7 @@ def test_three_restarts_in_the_middle_lose_nothing(server: Server) -> None:
     assert sorted(trial.value for trial in done) == sorted(3 * [float(value) for value in range(30)])
 
 
-def test_connections_that_are_cut_are_made_anew(server: Server) -> None:
+def test_connections_that_are_cut_are_made_anew(server: Postgres) -> None:
     import psycopg
 
     found = study(server.url, "cut")
@@ -135,7 +84,7 @@ def test_a_server_that_is_not_there_is_said_at_once() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_proxy_in_front_of_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_in_front_of_it(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("grpc")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
+import pickle
 import warnings
 from typing import Any
 
@@ -14,9 +16,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import PartialFixedSampler, RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 from stub_task import SPACE
 
+import nars
 from nars.errors import InfeasibleError, UsageError
 from nars.sampling.sampler import NarsSampler
 from nars.sampling.strategy import Strategy
@@ -297,6 +300,23 @@ def test_workers_at_the_same_time() -> None:
     assert distinct(study) == 16
 
 
+def identity(params: dict[str, Any]) -> dict[str, Any]:
+    return {"x": params["x"]}
+
+
+def first_only(trial: FrozenTrial) -> list[float]:
+    return [trial.params["x"] - 0.9]
+
+
+def test_a_sampler_can_be_sent_to_another_process_after_its_use() -> None:
+    study = study_of(BOWL, costs=nars.each(identity), limits={"x": 0.8}, constraints_func=first_only)
+    study.optimize(bowl, n_trials=8)
+    sent, copied = pickle.loads(pickle.dumps(study)), copy.deepcopy(study)
+    for other in (study, sent, copied):
+        other.optimize(bowl, n_trials=1)
+    assert sent.trials[8].params == copied.trials[8].params == study.trials[8].params
+
+
 def test_hyperband_hides_most_of_a_study() -> None:
     def objective(trial: Trial) -> float:
         value = bowl(trial)
@@ -343,6 +363,19 @@ def test_ten_thousand_trials_and_a_proposal() -> None:
         (BOWL, {"limits": {"macs": 1}}, "no limit on 'macs'"),
         (BOWL, {"costs": lambda p: {"area": p["x"]}, "limits": {"aria": 1}}, "did you mean 'area'"),
         (None, {"seed": -1}, "seed of NarsSampler must not be negative"),
+        (None, {"seed": "1"}, "the seed of NarsSampler is an integer or None, got '1'"),
+        (None, {"seed": 1.5}, r"the seed of NarsSampler is an integer or None, got 1\.5"),
+        (None, {"objectives": "loss"}, "objectives= of NarsSampler is a list of names, .* got 'loss'"),
+        (None, {"objectives": ("loss", "loss")}, "has a name twice: loss, loss"),
+        (BOWL, {"limits": [1]}, r"limits= of NarsSampler are numbers by name, got \[1\]"),
+        (BOWL, {"limits": {"area": "1"}}, "limits= of NarsSampler: 'area' must be a number, got '1'"),
+        (BOWL, {"limits": {"area": (0, 1)}}, r"'area' must be a number, got \(0, 1\)"),
+        (BOWL, {"limits": {"area": math.nan}}, "'area' must be a number, got nan"),
+        (
+            None,
+            {"constraints_func": [1.0]},
+            r"constraints_func= of NarsSampler is a function",
+        ),
         (None, {"strategy": Strategy(knowledge=lambda matrix: matrix)}, "needs a domain"),
     ],
 )

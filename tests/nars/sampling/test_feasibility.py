@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import optuna
@@ -121,15 +122,27 @@ def broken(trial: FrozenTrial) -> list[float]:
             lambda trial: (math.nan,),
             "constraints_func of NarsSampler, trial 0: Constraint values cannot be NaN",
         ),
-        (broken, "constraints_func of NarsSampler, trial 0: division by zero"),
+        (broken, "constraints_func of NarsSampler, trial 0: ZeroDivisionError: division by zero"),
+        (lambda trial: trial.user_attrs["c"], "constraints_func of NarsSampler, trial 0: KeyError: 'c'"),
+        (excess, "trial 0: must return a list of numbers, got [-0-9.]+$"),
+        (lambda trial: None, "trial 0: must return a list of numbers, got None"),
+        (lambda trial: ["a"], r"trial 0: must return a list of numbers, got \['a'\]"),
+        (lambda trial: "12", "trial 0: must return a list of numbers, got '12'"),
     ],
 )
-def test_a_function_of_constraints_that_fails(
-    function: Callable[[FrozenTrial], list[float]], message: str
-) -> None:
+def test_a_function_of_constraints_that_fails(function: Callable[[FrozenTrial], Any], message: str) -> None:
     study = optuna.create_study(sampler=NarsSampler(constraints_func=function))
     with pytest.raises(UsageError, match=message):
         study.optimize(objective, n_trials=1)
+
+
+def test_arrays_of_constraints_are_kept_as_numbers() -> None:
+    def function(trial: FrozenTrial) -> Any:
+        return np.array([excess(trial) > 0, 2.0], dtype=object)
+
+    study = optuna.create_study(sampler=NarsSampler(constraints_func=function))
+    study.optimize(objective, n_trials=1)
+    assert [type(value) for value in study.trials[0].constraints.values()] == [float, float]
 
 
 def test_failed_trials_tell_where_constraints_hold() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +25,22 @@ def test_joining_by_storage_and_name(stub: type[StubTask], tmp_path: Path) -> No
     join(run.storage, "run", data=None, device="cpu", parent=None)
     assert len(stub.trained) == 4
     assert config_of(run.study()).budget == "4"
+
+
+def test_a_worker_that_nobody_supervises_says_that_it_stops(
+    stub: type[StubTask], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = start_run(tmp_path / "run", config("4", sampler="random"), None)
+    run.study()
+    stub.hook = lambda *ignored: os.kill(os.getpid(), signal.SIGTERM)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            join(run.storage, "run", data=None, device="cpu", parent=None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143
+    assert capfd.readouterr().err.endswith("nars: stopping; the same command goes on from here\n")
 
 
 def test_joining_a_search_that_an_older_version_began(

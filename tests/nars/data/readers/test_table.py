@@ -191,3 +191,18 @@ def test_a_table_in_the_folder_of_each_split(tmp_path: Path) -> None:
     assert data.classes == ("cat", "dog")
     assert [len(data.split(name)) for name in ("train", "val", "test")] == [12, 4, 4]
     assert data.parts[0].layout == "tables, train/_classes.csv"
+
+
+HEADS = ["Image_ID\tClass Label\tData-Split", "imagePath\tClassName\tSET", "File Name\tlabel-name\tsubset"]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_names_of_columns_may_be_written_otherwise(head: str, folder: Path) -> None:
+    """A spreadsheet's text of UTF-16 with paths of Windows."""
+    splits = ["Train"] * 12 + ["Valid"] * 4 + ["TEST"] * 4
+    lines = [f"{path}\t{title}\t{split}" for (path, title), split in zip(ROWS, splits, strict=True)]
+    text = "\r\n".join([head, *lines]).replace("/", "\\")
+    (folder / "t.csv").write_bytes(f"\ufeff{text}\r\n".encode("utf-16-le"))
+    (folder / "photos" / "._0.png").write_bytes(b"\0\5\x16\7")
+    data = load(folder)
+    assert reds(data) == {"train": [*range(12)], "val": [*range(12, 16)], "test": [*range(16, 20)]}

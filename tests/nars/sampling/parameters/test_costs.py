@@ -68,13 +68,38 @@ def test_a_function_of_single_values_is_wrapped() -> None:
         (lambda p: {"weights": p["widht"]}, "costs= of NarsSampler failed: KeyError: 'widht'"),
         (lambda p: {"weights": p["width"] * math.nan}, "'weights' is nan for .*width=.*; it must be finite"),
         (lambda p: {"weights": [1, 2, 3]}, r"'weights' must be \d+ numbers, one a candidate"),
-        (lambda p: {"weights": p["kind"]}, "'weights' must be"),
+        (lambda p: {"weights": p["kind"]}, "'weights' must be .* got .*(thin|wide)"),
+        (lambda p: {"weights": max(p["width"])}, r"'weights' must be .* of shape \(\); wrap a function"),
+        (nars.each(lambda p: {"weights": p["widht"]}), "failed: KeyError: 'widht', for {.*'width'"),
+        (nars.each(lambda p: p["width"]), "must return costs by name, got int"),
+        (nars.each(lambda p: {"weights": 1, p["width"]: 2}), "the same costs for every candidate, got"),
+        ({"weights": 1}, r"costs= of NarsSampler is a function of the parameters, got {'weights': 1}"),
+        (None, "no limit on 'weights' without costs= of NarsSampler"),
         (lambda p: p["width"], "must return costs by name, got ndarray"),
     ],
 )
 def test_mistakes_of_the_function(function: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         optuna.create_study(sampler=NarsSampler(SPACE, costs=function, limits={"weights": 99})).ask(SPACE)
+
+
+def test_a_failure_of_several_lines_is_told_in_one() -> None:
+    def function(params: dict[str, Any]) -> dict[str, Any]:
+        raise ValueError("first\n  second")
+
+    for costs in (function, nars.each(function)):
+        with pytest.raises(UsageError, match=r"failed: ValueError: first second[^\n]*\Z"):
+            NarsSampler(SPACE, costs=costs)
+
+
+def test_a_function_may_change_what_it_is_given() -> None:
+    def changing(params: dict[str, Any]) -> dict[str, Any]:
+        params["rate"] *= 1000
+        return {"milli": params["rate"]}
+
+    study = optuna.create_study(sampler=NarsSampler(SPACE, costs=changing, limits={"milli": 20.0}, seed=0))
+    study.optimize(objective, n_trials=9)
+    assert max(trial.params["rate"] for trial in study.trials) <= 0.02
 
 
 def test_costs_are_asked_for_many_at_a_time() -> None:
