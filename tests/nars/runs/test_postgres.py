@@ -36,8 +36,11 @@ def study(url: str, name: str) -> optuna.Study:
     )
 
 
-def tell_some(url: str, name: str, count: int, seconds: float = 0.0) -> None:
-    found = study(url, name)
+def tell_some(url: str, name: str, count: int) -> None:
+    tell(study(url, name), count)
+
+
+def tell(found: optuna.Study, count: int, seconds: float = 0.0) -> None:
     for value in range(count):
         trial = found.ask()
         trial.suggest_int("x", 0, 9)
@@ -47,8 +50,8 @@ def tell_some(url: str, name: str, count: int, seconds: float = 0.0) -> None:
 
 def test_three_restarts_in_the_middle_lose_nothing(server: Postgres) -> None:
     """A write whose connection broke may leave a trial that nobody owns; every told result is there."""
-    study(server.url, "restarts")
-    workers = [threading.Thread(target=tell_some, args=(server.url, "restarts", 30, 0.1)) for _ in range(3)]
+    opened = [study(server.url, "restarts") for _ in range(3)]  # before the first restart
+    workers = [threading.Thread(target=tell, args=(found, 30, 0.1)) for found in opened]
     for worker in workers:
         worker.start()
     for _ in range(3):
