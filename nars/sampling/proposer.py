@@ -187,7 +187,9 @@ class Proposer:
             row = exclusions.first_new(pool)
         if row is None:
             if not self._repeats:
-                logger.warning("every candidate was tried: from now on they are tried again, at random")
+                logger.warning(
+                    "no candidate that was not tried is left: some are tried again, drawn at random"
+                )
             self._repeats = True
             row = pool[0]
         return row
