@@ -82,7 +82,7 @@ def depthwise_conv2d(
     elif _is_small(images, weight, stride, padding):
         result = _ByTaps.apply(images, weight, list(stride), list(padding))
     else:
-        return F.conv2d(images, weight, bias, stride, padding, 1, len(weight))
+        return F.conv2d(images, weight, bias, stride, padding, 1, weight.shape[0])
     return result if bias is None else result + bias.to(result.dtype)[:, None, None]
 
 
@@ -109,7 +109,7 @@ class _Native(Function):
         ctx.save_for_backward(images, weight)
         ctx.shape = stride, padding
         with torch.backends.cudnn.flags(enabled=False), torch.autocast("cuda", enabled=False):
-            return F.conv2d(images, weight, None, stride, padding, 1, len(weight))
+            return F.conv2d(images, weight, None, stride, padding, 1, weight.shape[0])
 
     @staticmethod
     @once_differentiable
@@ -131,7 +131,7 @@ class _ByTaps(Function):
     def forward(ctx: Any, images: Tensor, weight: Tensor, stride: list[int], padding: list[int]) -> Tensor:
         ctx.save_for_backward(images, weight)
         ctx.shape = stride, padding
-        return F.conv2d(images, weight, None, stride, padding, 1, len(weight))
+        return F.conv2d(images, weight, None, stride, padding, 1, weight.shape[0])
 
     @staticmethod
     @once_differentiable
