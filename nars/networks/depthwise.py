@@ -1,12 +1,18 @@
-"""Depthwise convolutions, on a GPU by the kernels that suit the length of a training.
+"""Depthwise convolutions, by the kernels that suit the device, the maps and the length of a training.
 
-cuDNN compiles kernels for new shapes of a depthwise convolution on small maps: a second for each pass, ten
-seconds for a network that a search has not seen yet. PyTorch's kernels are there from the start, and slower
-on large maps and batches; see `nars.device.kernels_for`.
+On a GPU, cuDNN compiles kernels for new shapes of a depthwise convolution on small maps: a second for each
+pass, ten seconds for a network that a search has not seen yet. PyTorch's kernels are there from the start,
+and slower on large maps and batches; see `nars.device.kernels_for`.
+
+On a CPU, oneDNN takes long for the gradient of the weights on small maps: 13 ms for 1152 channels, 32 images
+and a kernel of 5x5 on maps of 2x2, .5 ms as a sum for each tap of the kernel, on one core of an AMD EPYC.
+`experiments/depthwise_speed.py` measures both.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import Any
 
 import torch
@@ -18,6 +24,19 @@ from torch.autograd.function import once_differentiable
 from nars.device import compiles
 
 __all__ = ["DepthwiseConv2d", "depthwise_conv2d"]
+
+
+_CHANNELS = 64
+"""Fewest channels for which sums over taps are faster; measured as in `experiments/depthwise_speed.py`."""
+
+_LARGE_KERNEL = 5
+"""Taps on a side of kernels for which oneDNN 3.12 has no fast gradient of the weights."""
+
+_PLACES = 25
+"""Most places of the output map for which sums are faster with such kernels."""
+
+_FEW_PLACES = 4
+"""The same with smaller kernels."""
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -55,13 +74,31 @@ def depthwise_conv2d(
     padding: tuple[int, ...],
 ) -> Tensor:
     """Convolve each channel of [N, C, H, W] with its own kernel of `weight` [C, 1, kH, kW]."""
-    if not images.is_cuda or compiles():
-        return F.conv2d(images, weight, bias, stride, padding, 1, len(weight))
-    if torch.is_autocast_enabled("cuda"):
-        dtype = torch.get_autocast_dtype("cuda")
-        images, weight = images.to(dtype), weight.to(dtype)
-    result: Tensor = _Native.apply(images, weight, list(stride), list(padding))
+    if images.is_cuda and not compiles():
+        if torch.is_autocast_enabled("cuda"):
+            dtype = torch.get_autocast_dtype("cuda")
+            images, weight = images.to(dtype), weight.to(dtype)
+        result: Tensor = _Native.apply(images, weight, list(stride), list(padding))
+    elif _is_small(images, weight, stride, padding):
+        result = _ByTaps.apply(images, weight, list(stride), list(padding))
+    else:
+        return F.conv2d(images, weight, bias, stride, padding, 1, weight.shape[0])
     return result if bias is None else result + bias.to(result.dtype)[:, None, None]
+
+
+def _is_small(images: Tensor, weight: Tensor, stride: tuple[int, ...], padding: tuple[int, ...]) -> bool:
+    """Whether a gradient of `weight` is to come from a CPU, and a sum for each tap is its faster way."""
+    if images.device.type != "cpu" or not (torch.is_grad_enabled() and weight.requires_grad):
+        return False
+    if torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
+    kernel, sides = weight.shape[2:], images.shape[2:]
+    places = math.prod(
+        (side + 2 * pad - taps) // step + 1
+        for side, taps, step, pad in zip(sides, kernel, stride, padding, strict=True)
+    )
+    few = _FEW_PLACES if min(kernel) < _LARGE_KERNEL else _PLACES
+    return len(weight) >= _CHANNELS and places <= few
 
 
 class _Native(Function):
@@ -72,7 +109,7 @@ class _Native(Function):
         ctx.save_for_backward(images, weight)
         ctx.shape = stride, padding
         with torch.backends.cudnn.flags(enabled=False), torch.autocast("cuda", enabled=False):
-            return F.conv2d(images, weight, None, stride, padding, 1, len(weight))
+            return F.conv2d(images, weight, None, stride, padding, 1, weight.shape[0])
 
     @staticmethod
     @once_differentiable
@@ -85,3 +122,48 @@ class _Native(Function):
                 grad, images, weight, None, stride, padding, [1, 1], False, [0, 0], len(weight), needed
             )
         return to_images, to_weight, None, None
+
+
+class _ByTaps(Function):
+    """A depthwise convolution whose weights get their gradients by a sum for each tap of the kernel."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor, stride: list[int], padding: list[int]) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        ctx.shape = stride, padding
+        return F.conv2d(images, weight, None, stride, padding, 1, weight.shape[0])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
+        images, weight = ctx.saved_tensors
+        stride, padding = ctx.shape
+        needed = [ctx.needs_input_grad[0], False, False]
+        to_images, _, _ = torch.ops.aten.convolution_backward(
+            grad, images, weight, None, stride, padding, [1, 1], False, [0, 0], len(weight), needed
+        )
+        return to_images, _to_weight(images, grad, weight, stride, padding), None, None
+
+
+def _to_weight(images: Tensor, grad: Tensor, weight: Tensor, stride: list[int], padding: list[int]) -> Tensor:
+    """The gradient of `weight` [C, 1, kH, kW]: what each tap saw, times the gradient of where it was seen."""
+    kernel = weight.shape[2:]
+    seen, wanted = images.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)  # channels last, as they are stored
+    result = images.new_zeros(*kernel, len(weight))
+    for row, column in itertools.product(*map(range, kernel)):
+        rows, down = _met(row - padding[0], stride[0], seen.shape[1], wanted.shape[1])
+        columns, across = _met(column - padding[1], stride[1], seen.shape[2], wanted.shape[2])
+        product = seen[:, rows, columns] * wanted[:, down, across]
+        torch.sum(product, (0, 1, 2), out=result[row, column])
+    return result.permute(2, 0, 1)[:, None]
+
+
+def _met(shift: int, stride: int, side: int, places: int) -> tuple[slice, slice]:
+    """The pixels of a side that a tap of the kernel meets, and the places of the output where it does.
+
+    The tap is `shift` pixels behind the first of the pixels that a place begins with.
+    """
+    first = max(0, -(shift // stride))
+    end = max(first, min(places, (side - 1 - shift) // stride + 1))
+    start = first * stride + shift
+    return slice(start, start + (end - first) * stride, stride), slice(first, end)

@@ -11,12 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 from nars.errors import UsageError
 from nars.space.genotypes import Domain, Matrix
 
-__all__ = ["LabelScale", "check_labels", "check_matrix"]
+__all__ = ["LabelScale", "check_labels", "check_matrix", "is_finite"]
 
 _TAIL = 3.0
 """Robust standard deviations from the median; beyond them the scale is logarithmic."""
 
+_INFINITE = 1e100
+"""Larger numbers count as infinite: what is computed from them may not fit into float64."""
+
 Floats = NDArray[np.float64]
+
+
+def is_finite(values: ArrayLike) -> NDArray[np.bool_]:
+    """Whether each of the values is a number to compute with: not NaN, not infinite, and not beyond 1e100."""
+    return np.asarray(np.abs(values) <= _INFINITE)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from scipy.special import ndtr
 from sklearn.base import clone
 
 from nars.predictors import Fitted, Predictor
-from nars.predictors.scores import LabelScale
+from nars.predictors.scores import LabelScale, is_finite
 from nars.space.genotypes import Matrix
 
 __all__ = ["Feasibility"]
@@ -65,6 +65,6 @@ class Feasibility:
 
 def _finite(values: Floats) -> Floats:
     """Infinite values, drawn in to twice the largest finite one."""
-    finite = np.abs(values[np.isfinite(values)])
+    finite = np.abs(values[is_finite(values)])
     most = 2 * float(finite.max(initial=0.5))
     return np.asarray(np.clip(values, -most, most))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nars.predictors.scores import is_finite
 from nars.sampling.memo import Memo
 from nars.sampling.parameters.domain import middle
 from nars.space import genotypes
@@ -89,8 +90,8 @@ class History:
     def values(self, study: Study, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
         """The objectives [n, k] of trials to learn from; infinite ones become the furthest finite ones."""
         values = np.array([self._values(study, trial) for trial in trials], dtype=np.float64)
-        for column in values.T if not np.isfinite(values).all() else ():
-            finite = column[np.isfinite(column)] if np.isfinite(column).any() else np.zeros(1)
+        for column in values.T if not is_finite(values).all() else ():
+            finite = column[is_finite(column)] if is_finite(column).any() else np.zeros(1)
             column[:] = np.clip(column, finite.min(), finite.max())
         return values
 

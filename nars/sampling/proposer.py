@@ -15,6 +15,7 @@ variants that each lack one part.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,8 @@ from nars.space.genotypes import Domain, Genotype, Matrix
 from nars.trials import Record, write
 
 __all__ = ["Proposer", "Settings"]
+
+logger = logging.getLogger(__name__)
 
 _SPARE = 16
 """Candidates chosen beyond a round's own, for workers that propose at the same time."""
@@ -83,6 +86,8 @@ class Proposer:
         self._reservoir = Reservoir(domain, settings.limits, settings.seed)
         self._batch: tuple[_RoundKey, Matrix] | None = None
         self._predictions: tuple[_RoundKey, Predictions] | None = None
+        self._repeats = False
+        """Whether it was said that candidates are tried again."""
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -180,7 +185,13 @@ class Proposer:
         if row is None:
             pool = self._reservoir.draw(_POOL, np.random.default_rng([self.settings.seed, place]))
             row = exclusions.first_new(pool)
-            row = pool[0] if row is None else row  # everything was tried: once more, then
+        if row is None:
+            if not self._repeats:
+                logger.warning(
+                    "no candidate that was not tried is left: some are tried again, drawn at random"
+                )
+            self._repeats = True
+            row = pool[0]
         return row
 
     def _note_prediction(

@@ -138,5 +138,6 @@ def _compared(dist: BaseDistribution) -> list[float]:
         return [float(index) for index in range(len(dist.choices))]
     if not isinstance(dist, IntDistribution) or dist.log:
         return [np.nan]
-    values = range(dist.low, dist.high + 1, dist.step)
-    return [np.nan, *(float(value) for value in values[1:])] if 2 < len(values) <= STEPS else [np.nan]
+    if not 2 < (dist.high - dist.low) // dist.step + 1 <= STEPS:
+        return [np.nan]
+    return [np.nan, *map(float, range(dist.low + dist.step, dist.high + 1, dist.step))]

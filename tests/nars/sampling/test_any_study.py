@@ -209,6 +209,32 @@ def test_infinite_and_nan_objectives() -> None:
     assert distinct(study) == 25
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("huge", [1e300, -1e308, 1.7e308])
+def test_objectives_and_constraints_beyond_what_can_be_computed_with(huge: float) -> None:
+    def objective(trial: Trial) -> float:
+        value = bowl(trial)
+        trial.set_constraint("high", abs(huge) if trial.params["y"] > 0.9 else -1.0)
+        return huge if trial.params["x"] > 0.8 else value
+
+    study = study_of()
+    study.optimize(objective, n_trials=25)
+    assert distinct(study) == 25
+
+
+def test_a_whole_number_of_any_size() -> None:
+    study = study_of()
+    study.optimize(lambda trial: trial.suggest_int("x", 0, 2**63 - 1) / 2**63, n_trials=15)
+    assert study.best_value < 0.05
+
+
+def test_candidates_that_are_tried_again_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    study = study_of()
+    study.optimize(lambda trial: trial.suggest_int("x", 0, 4), n_trials=9)
+    assert distinct(study) == 5
+    assert sum("no candidate that was not tried is left" in text for text in caplog.messages) == 1
+
+
 @pytest.mark.parametrize("value", [math.inf, -math.inf])
 def test_only_infinite_objectives(value: float) -> None:
     study = study_of()
