@@ -13,6 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars.predictors.scores import is_finite
+from nars.sampling.feasibility import FAILS
 from nars.sampling.memo import Memo
 from nars.sampling.parameters.domain import middle
 from nars.space import genotypes
@@ -22,9 +23,6 @@ from nars.space.values import contains
 from nars.trials import REFUSED, Record, counts, labels
 
 __all__ = ["Exclusions", "History"]
-
-_FAILS = "nars: fails"
-"""The constraint that a failed trial breaks."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ class History:
         In a plain study one of them is not to fail: where many trials fail, few are worth a try.
         """
         known = {name: value for name, value in trial.constraints.items() if name not in self.limits}
-        return known | {_FAILS: 1.0 if trial.state == TrialState.FAIL else -1.0} if self.plain else known
+        return known | {FAILS: 1.0 if trial.state == TrialState.FAIL else -1.0} if self.plain else known
 
     def exclusions(self, trials: Sequence[FrozenTrial]) -> Exclusions:
         """Genotypes that must not be proposed if there are these trials."""

@@ -169,3 +169,18 @@ def test_probabilities_follow_the_measurements() -> None:
 
 def test_without_constraints_everything_is_feasible() -> None:
     np.testing.assert_array_equal(Feasibility()(ROWS), np.ones(11))
+
+
+def test_where_trials_fail_is_left_alone() -> None:
+    """Half of a line fails, which the predictor of the objective does not know: it hopes for the best there."""
+
+    def half(trial: Trial) -> float:
+        x, choice = trial.suggest_float("x", -5, 5), trial.suggest_categorical("choice", "abc")
+        if x < 0:
+            raise ValueError("negative")
+        return (x - 1) ** 2 + "abc".index(choice) / 2
+
+    study = optuna.create_study(sampler=NarsSampler(seed=0))
+    study.optimize(half, n_trials=25, catch=ValueError)
+    assert sum(trial.state == TrialState.FAIL for trial in study.trials) <= 9
+    assert study.best_value < 0.01
