@@ -172,7 +172,7 @@ def test_without_constraints_everything_is_feasible() -> None:
 
 
 def test_where_trials_fail_is_left_alone() -> None:
-    """Half of a line fails, which the predictor of the objective does not know: it hopes for the best there."""
+    """Half of a line fails, which the objective's predictor does not know: it hopes for the best there."""
 
     def half(trial: Trial) -> float:
         x, choice = trial.suggest_float("x", -5, 5), trial.suggest_categorical("choice", "abc")
