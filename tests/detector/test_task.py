@@ -111,7 +111,7 @@ def test_candidates_inherit_from_a_detector(tmp_path: Path) -> None:
     own = heir.suited(heir.space_of_parent(max_macs=2e6)).for_classes(3)
     assert own.sides == [32, 64]
     reference = heir.reference(own, None)
-    assert (reference.resolution, reference.epochs) == (32, 24)
+    assert (reference.resolution, reference.epochs) == (32, 48)
     candidate = heir.reference_candidate(reference.for_epochs(2))
     assert isinstance(candidate, DetectorCandidate)
     assert (candidate.settings.shortest, candidate.settings.anchor_ratios) == ((32,), (1.0,))
