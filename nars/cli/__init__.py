@@ -7,6 +7,7 @@ what is heavy is imported by the function that needs it: ``nars --help`` imports
 from __future__ import annotations
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ import click
 
 from nars.cli.commands import StoppedError, Table
 from nars.errors import EngineAwayError, NarsError, StorageAwayError
-from nars.foreign.names import one_line
+from nars.foreign.names import one_line, printable
 
 __all__ = ["main"]
 
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     terminated says so in a line; its code is 130 or 143, as a shell's.
     """
     _escape_what_is_lacking()
+    if logging.lastResort is not None:  # which prints the warnings of the library
+        logging.lastResort.setFormatter(_Printable())
     with _terminations() as terminated:
         return _run(arguments, terminated)
 
@@ -118,6 +121,13 @@ def _escape_what_is_lacking() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
+
+
+class _Printable(logging.Formatter):
+    """Formats what is logged as it is printed elsewhere: names of users move no cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(printable, super().format(record).split("\n")))
 
 
 def _fail(message: str, exit_code: int = 2) -> int:

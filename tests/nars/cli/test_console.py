@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 from rich.table import Table
 
+from nars.cli import main
 from nars.cli.console import plain_console
 
 
@@ -17,3 +20,11 @@ def test_names_are_printed_as_they_are_and_move_no_cursor(capsys: pytest.Capture
     assert r"cat \x1b[31m:smile: [bold]\u202e" in shown
     assert r"set of \x1b[2J[red]" in shown
     assert "line one \\x07\nline two\n" in shown
+
+
+def test_a_warning_prints_no_control_characters(capfd: pytest.CaptureFixture[str]) -> None:
+    """Nobody else handles it, so that the last resort does, as on the command line."""
+    assert main(["spaces"]) == 0
+    logger = logging.Logger("alone")
+    logger.warning("left out: %s", "a\x1b[2J\x07.png")
+    assert "left out: a\\x1b[2J\\x07.png\n" in capfd.readouterr().err
