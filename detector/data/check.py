@@ -142,7 +142,8 @@ def _refusal(errors: Sequence[Finding], *, droppable: bool) -> str:
 
 def _refuse_empty(data: CocoData, needs: Sequence[str]) -> None:
     for subset in data.subsets:
-        if subset.name in needs and not (subset.images and subset.annotations):
+        useful = subset.images and not all(annotation.crowd for annotation in subset.annotations)
+        if subset.name in needs and not useful:
             raise DataError(f"{subset.source}: nothing to {subset.name} on is left without the bad records")
 
 

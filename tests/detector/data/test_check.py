@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import folders
 import pytest
@@ -268,6 +269,19 @@ def test_evaluation_needs_only_its_own_split(tmp_path: Path) -> None:
     assert len(usable(folder, needs=("val",)).val.images) == 2
     with pytest.raises(DataError, match="box-empty"):
         usable(folder, needs=("train",))
+
+
+def test_a_copy_without_boxes_but_crowds_is_not_written(tmp_path: Path) -> None:
+    def only_crowds(document: Any) -> None:
+        crowd = document["annotations"][0] | {"id": 99, "iscrowd": 1}
+        for annotation in document["annotations"]:
+            annotation["bbox"] = [5, 5, 0, 0]
+        document["annotations"].append(crowd)
+
+    folder = folders.coco(tmp_path, only_crowds)
+    with pytest.raises(DataError, match="nothing to train on is left"):
+        fix(folder, tmp_path / "fixed")
+    assert not (tmp_path / "fixed").exists()
 
 
 def test_dropping_everything_is_refused(tmp_path: Path) -> None:
