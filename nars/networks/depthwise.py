@@ -4,9 +4,9 @@ On a GPU, cuDNN compiles kernels for new shapes of a depthwise convolution on sm
 pass, ten seconds for a network that a search has not seen yet. PyTorch's kernels are there from the start,
 and slower on large maps and batches; see `nars.device.kernels_for`.
 
-On a CPU, oneDNN takes long for the gradient of the weights on small maps: 13 ms for 1152 channels, 32 images
-and a kernel of 5x5 on maps of 2x2, .5 ms as a sum for each tap of the kernel, on one core of an AMD EPYC.
-`experiments/depthwise_speed.py` measures both.
+On a CPU, oneDNN takes long for the gradient of the weights on small maps: 7 ms for both gradients of 1152
+channels, 32 images and a kernel of 5x5 on maps of 2x2, .8 ms with a sum for each tap of the kernel, on one core
+of an AMD EPYC. Source: `experiments/depthwise_speed.py`.
 """
 
 from __future__ import annotations
