@@ -5,8 +5,8 @@ pass, ten seconds for a network that a search has not seen yet. PyTorch's kernel
 and slower on large maps and batches; see `nars.device.kernels_for`.
 
 On a CPU, oneDNN takes long for the gradient of the weights on small maps: 7 ms for both gradients of 1152
-channels, 32 images and a kernel of 5x5 on maps of 2x2, .8 ms with a sum for each tap of the kernel, on one core
-of an AMD EPYC. Source: `experiments/depthwise_speed.py`.
+channels, 32 images and a kernel of 5x5 on maps of 2x2, .8 ms with a sum for each tap of the kernel, on a
+core of an AMD EPYC. Source: `experiments/depthwise_speed.py`.
 """
 
 from __future__ import annotations
