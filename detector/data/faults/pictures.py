@@ -18,7 +18,7 @@ from nars.foreign.paths import is_there
 __all__ = ["Probed", "Prober", "findings", "probe", "probe_all", "sized"]
 
 Probed = images.Probe | str
-"""What is known of an image file, or why it cannot be read."""
+"""Facts about an image file, or the reason why it cannot be read."""
 
 Prober = Callable[[Path], Probed]
 """Looks at an image file."""
