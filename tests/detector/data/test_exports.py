@@ -12,7 +12,7 @@ import pytest
 from detector.data.check import check, fix, read
 from detector.data.findings import summary
 from detector.data.layouts import load
-from detector.data.records import CocoData
+from detector.data.records import Annotation, CocoData
 from nars.errors import DataError
 
 LABEL = "0 0.5 0.5 0.5 0.5\n1 0.25 0.25 0.25 0.25\n"
@@ -258,6 +258,18 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
         ],
         "box-corners",
     ),
+    "fractions": (
+        lambda document: [
+            row.update(
+                bbox=[left / 64, top / 48, width / 64, height / 48],
+                area=width * height / 64 / 48,
+                segmentation=[[left / 64, top / 48, (left + width) / 64, top / 48, left / 64, 0.9]],
+            )
+            for row in document["annotations"]
+            for left, top, width, height in [row["bbox"]]
+        ],
+        "box-fractions",
+    ),
 }  # fmt: skip
 
 
@@ -268,6 +280,21 @@ def test_what_the_doctor_finds_is_mended(tmp_path: Path, name: str) -> None:
     assert set(summary(check(folder))) == {code}
     assert fix(folder, tmp_path / "new")
     assert check(tmp_path / "new") == []
+
+
+def test_fractions_of_images_become_pixels(tmp_path: Path) -> None:
+    whole, folder = folders.coco(tmp_path / "pixels"), folders.coco(tmp_path / "data", FAULTS["fractions"][0])
+    fix(folder, tmp_path / "new")
+    expected, mended = load(whole).train.annotations, load(tmp_path / "new").train.annotations
+    for one, other in zip(expected, mended, strict=True):
+        assert other.box == pytest.approx(one.box)
+        assert other.area == pytest.approx(one.area)
+    assert mended[0].segmentation == [pytest.approx([*_corner(mended[0]), mended[0].box[0], 0.9 * 48])]
+
+
+def _corner(annotation: Annotation) -> list[float]:
+    left, top, width, _ = annotation.box
+    return [left, top, left + width, top]
 
 
 @pytest.mark.parametrize(
