@@ -1,4 +1,4 @@
-"""Faults of whole data sets that no record shows alone: corners or fractions for sizes, copies, equal names."""
+"""Faults of whole sets that no record shows alone: corners or fractions for sizes, copies, equal names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def subset_findings(subset: Subset) -> Iterator[Finding]:
     sizes = {image.id: (image.width, image.height) for image in subset.images}
     files = {image.id: str(subset.path(image)) for image in subset.images}
     corners = _corners(subset, sizes)
-    fractions = _are_fractions(subset, sizes)
+    fractions = _fractions(subset, sizes)
     seen: set[tuple[int, int, tuple[float, float, float, float]]] = set()
     for index, annotation in enumerate(subset.annotations):
         if annotation.image_id not in files:
@@ -36,7 +36,7 @@ def subset_findings(subset: Subset) -> Iterator[Finding]:
         faults: list[tuple[str, str] | None] = []
         if index in corners:
             faults = [_corner_fault(annotation)]
-        elif fractions:
+        elif index in fractions:
             faults = [_fraction_fault(annotation)]
         else:
             faults = [_area_fault(annotation), _small_fault(annotation, sizes[annotation.image_id])]
@@ -80,22 +80,21 @@ def _corners(subset: Subset, sizes: dict[int, tuple[int, int]]) -> set[int]:
     return set(range(count)) if likely else set()
 
 
-def _are_fractions(subset: Subset, sizes: dict[int, tuple[int, int]]) -> bool:
-    """Whether all boxes of a part lie inside of their images' first pixel, so that 1 is the whole side.
+def _fractions(subset: Subset, sizes: dict[int, tuple[int, int]]) -> set[int]:
+    """Positions of boxes that are fractions of their images: all of a part that have an area, or none.
 
-    Azure's data labeling writes such boxes, unless it is asked for absolute coordinates.
+    Azure's data labeling writes such boxes, unless it is asked for absolute coordinates. All lie in the
+    first pixel of their images then.
     """
-    boxes = [annotation.box for annotation in subset.annotations]
+    boxes = {index: annotation.box for index, annotation in enumerate(subset.annotations)}
+    found = {index for index, (_, _, width, height) in boxes.items() if width > 0 and height > 0}
+    if len(found) < 2 or min(map(min, sizes.values()), default=0) <= 1:
+        return set()
     largest = 1 + _TOLERANCE
-    return (
-        len(boxes) > 1
-        and min(map(min, sizes.values()), default=0) > 1
-        and all(
-            min(box) >= 0 and left + width <= largest and top + height <= largest
-            for box in boxes
-            for left, top, width, height in (box,)
-        )
-    )
+    for left, top, width, height in map(boxes.__getitem__, found):
+        if not (0 <= left <= left + width <= largest and 0 <= top <= top + height <= largest):
+            return set()
+    return found
 
 
 def _fraction_fault(annotation: Annotation) -> tuple[str, str]:
