@@ -43,7 +43,7 @@ def test_an_address_at_which_nobody_listens_is_said_at_once(scheme: str) -> None
         free.bind(("127.0.0.1", 0))
         address = f"{scheme}127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(EngineAwayError, match=f"no Ray at {address}: Connection refused; start one there"):
-        Ray(address).default_workers("cpu")
+        Ray(address).default_workers("cpu", 1)
 
 
 def running_workers(ancestor: int) -> list[psutil.Process]:
