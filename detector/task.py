@@ -28,6 +28,7 @@ from detector.training.loop import Outputs, train
 from detector.training.plan import plan, shorter_side
 from detector.training.progress import Epoch
 from detector.training.start import started
+from detector.training.trainer import Trainer
 from detector.weights.inherited import check_trunk
 from detector.weights.parents import DetectorParent, parent_called, parent_in
 from detector.weights.saved import save_detector
@@ -190,6 +191,15 @@ class Detection(Task):
             if isinstance(error, DataError) and not isinstance(candidate, DetectorCandidate):
                 raise  # no classifier of the search would fit the data
             raise TrialError(f"{candidate.title} makes no detector: {error}") from None
+
+    def rehearse(self, candidate: Trainable) -> Callable[[], object]:
+        model, training = self._fresh()._built(candidate, seed=0)
+        with memory_errors("training a detector"):
+            trainer = Trainer(model, self.data, training, self.device, seed=0)
+            trainer.batches.start(0, 0)
+            trainer.model.train()
+            inputs = next(iter(trainer.feed))
+        return lambda: trainer.step(inputs, 0.5)
 
     def run(
         self,

@@ -24,12 +24,11 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from optuna.trial import TrialState
 from PIL import Image
 from torch import Tensor
 
-import nars
 from experiments.bare_loops import seconds_of
+from experiments.search_rate import report_search
 from nars.data import ImageData, load
 from nars.data.arrays import from_arrays
 from nars.data.pictures import READERS, Picture, read_rgb
@@ -58,7 +57,9 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="a folder of photos")
     parser.add_argument("--init", default="auto", help="weights that the search on photos starts from")
     parser.add_argument("--budget", default="90s", help="time of a search")
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 4, 8], help="those of each search")
+    parser.add_argument(
+        "--workers", type=int, nargs="*", default=[1, 0], help="those of each search; 0: as it chooses"
+    )
     parser.add_argument("parts", nargs="*", default=list(parts), choices=list(parts))
     options = parser.parse_args()
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}", flush=True)
@@ -211,26 +212,7 @@ def photo_search(options: argparse.Namespace) -> None:
 def _searches(options: argparse.Namespace, source: Path, settings: dict[str, Any]) -> None:
     """Search with each number of workers, and count the candidates that were trained in full."""
     for workers in options.workers:
-        with tempfile.TemporaryDirectory() as folder:
-            began = time.perf_counter()
-            result = nars.search(
-                run=Path(folder) / "run",
-                data=str(source),
-                budget=options.budget,
-                device="cuda",
-                workers=workers,
-                **settings,
-            )
-            whole = time.perf_counter() - began
-            trials = result.study.get_trials(deepcopy=False)
-        ends = [each.datetime_complete for each in trials if each.state == TrialState.COMPLETE]
-        starts = [each.datetime_start for each in trials if each.datetime_start is not None]
-        minutes = (max(filter(None, ends)) - min(starts)).total_seconds() / 60
-        print(
-            f"  {source.name}, {workers} workers: {len(ends)} of {len(trials)} candidates in full, "
-            f"{len(ends) / minutes:.1f} a minute from the first start to the last end; {whole:.0f} s in all",
-            flush=True,
-        )
+        report_search(source.name, workers, data=str(source), budget=options.budget, **settings)
 
 
 def rate(

@@ -11,17 +11,14 @@ to six minutes on an H100. The parts can be chosen by name: steps, waits, train,
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 import warnings
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-import nars
 from detector.data.check import usable
 from detector.data.records import CocoData
 from detector.model.batched.slots import Batch
@@ -31,6 +28,7 @@ from detector.training.loop import Outputs, train
 from detector.training.plan import plan
 from detector.training.trainer import Trainer
 from experiments.bare_loops import seconds_of
+from experiments.search_rate import report_search
 from nars.training.progress import Step
 
 CUDA = torch.device("cuda")
@@ -44,10 +42,14 @@ def main() -> None:
     parser.add_argument("--arch", default="fbnetv3a_dsmask_c4", help="a published detector")
     parser.add_argument("--batch", type=int, default=16, help="images a step")
     parser.add_argument("--epochs", type=int, default=16)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2], help="those of whole trainings")
+    parser.add_argument("--device", default="cuda", help="that of whole trainings")
+    parser.add_argument("--budget", default="90s", help="time of the search")
+    parser.add_argument("--workers", type=int, default=0, help="those of the search; 0: as it chooses")
     parser.add_argument("parts", nargs="*", default=list(parts), choices=list(parts))
     options = parser.parse_args()
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {options.arch}", flush=True)
+    card = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    print(f"{card}, torch {torch.__version__}, {options.arch}", flush=True)
     data = usable(options.data, drop_bad=True)
     for name in options.parts:
         began = time.perf_counter()
@@ -140,10 +142,11 @@ def waits(options: argparse.Namespace, data: CocoData) -> None:
 
 def trained(options: argparse.Namespace, data: CocoData) -> None:
     """Seconds and AP of whole trainings that are measured after every epoch."""
-    for seed in range(options.seeds):
+    device = torch.device(options.device)
+    for seed in options.seeds:
         began = time.perf_counter()
         model = detector(options, data, seed)
-        result = train(model, data, recipe(options), device=CUDA, seed=seed)
+        result = train(model, data, recipe(options), device=device, seed=seed)
         seconds = time.perf_counter() - began
         scores = result.evaluation.boxes
         losses = result.history[-1].losses["loss"]
@@ -155,13 +158,8 @@ def trained(options: argparse.Namespace, data: CocoData) -> None:
 
 
 def search(options: argparse.Namespace, _: CocoData) -> None:
-    """Candidates in a search by AP of 90 seconds."""
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        result = nars.search(
-            run=Path(folder) / "run", task="detection", data=options.data, budget="90s", device="cuda"
-        )
-        print(f"  {time.perf_counter() - began:.0f} s: {result.summary.to_dict()}", flush=True)
+    """Candidates a minute in a search by AP."""
+    report_search("by AP", options.workers, task="detection", data=options.data, budget=options.budget)
 
 
 if __name__ == "__main__":

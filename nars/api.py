@@ -117,7 +117,7 @@ def search(
     folder = None if run is None else Path(run)
     config = _configured(request, settings, folder)
     if workers is None and engine is not None:
-        workers = engine.default_workers(config.device, config.space.most_pixels)
+        workers = engine.default_workers(config)
     opened = start_run(folder or default_folder(config), config, storage)
     study = opened.study()
     write_code_version(study, code_version())

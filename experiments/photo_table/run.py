@@ -33,6 +33,7 @@ def main() -> None:
         "--share", type=float, default=1, help="of the time of two cores that a search has; .05 on a GPU"
     )
     parser.add_argument("--only-search", action="store_true", help="leave the final trainings to later")
+    parser.add_argument("--only-final", action="store_true", help="leave out the rows that need a search yet")
     parser.add_argument("--resplits", type=int, nargs="*", default=list(RESPLITS))
     parser.add_argument("--rows", nargs="*", help="names such as searched-32M; by default all")
     given = parser.parse_args()
@@ -40,8 +41,11 @@ def main() -> None:
         rows = [
             row for row in ROWS if seed in row.resplits and (not given.rows or name_of(row) in given.rows)
         ]
-        for row in rows:
-            if row.search and not _file(row, seed).exists():
+        searched = [row for row in rows if row.search and not _file(row, seed).exists()]
+        if given.only_final:
+            rows = [row for row in rows if row not in searched or _has_winner(row, seed, given.work)]
+        else:
+            for row in searched:
                 _search(row, seed, given)
         if given.only_search:
             continue
@@ -62,6 +66,10 @@ def _file(row: Row, seed: int) -> Path:
 
 def _files(seed: int) -> Iterator[Path]:
     return (_file(row, seed) for row in ROWS)
+
+
+def _has_winner(row: Row, seed: int, work: Path) -> bool:
+    return (run_folder(row, seed, work) / "best.yaml").exists()
 
 
 def _search(row: Row, seed: int, given: argparse.Namespace) -> None:

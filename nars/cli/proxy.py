@@ -64,7 +64,7 @@ def proxy_check_command(
     config = configure(request, None, about_space.append, parts.extend)
     say_default_data(fields, request)
     say(*about_space)
-    count = workers or Local().default_workers(config.device, config.space.most_pixels)
+    count = workers or Local().default_workers(config)
     check = proxy.proxy_check(config, candidates=candidates, factor=factor, workers=count)
     numbers = check.to_dict() | {"parts": [part.row() for part in parts]}
     click.echo(to_json(numbers) if as_json else str(check))

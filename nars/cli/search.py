@@ -137,7 +137,7 @@ def search_command(
 
     from nars.api import search
 
-    count = workers or engine.default_workers(config.device, config.space.most_pixels)
+    count = workers or engine.default_workers(config)
     with display.progress(config, quiet=as_json) as watch:
         result = search(
             config,

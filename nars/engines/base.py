@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nars.engines.assignment import Assignment
+from nars.runs.config import SearchConfig
 
 __all__ = ["End", "Engine", "Member", "Start", "manner_of"]
 
@@ -64,11 +65,10 @@ class Engine(ABC):
     """Its name on the command line."""
 
     @abstractmethod
-    def default_workers(self, device: str, pixels: int) -> int:
-        """How many workers to start if nobody says so.
+    def default_workers(self, config: SearchConfig) -> int:
+        """How many workers to start for a search if nobody says so.
 
-        `pixels` are those of the largest step of a candidate, all images of its batch together. Raises
-        `UsageError` if the number cannot be known.
+        Raises `UsageError` if the number cannot be known, and `EngineAwayError` if the engine is gone.
         """
 
     @abstractmethod

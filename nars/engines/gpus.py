@@ -16,8 +16,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import psutil
+
+from nars.engines.assignment import THREADS, last_error
+from nars.runs.config import SearchConfig
 
 __all__ = ["shared_gpus", "workers_on_gpus"]
 
@@ -29,14 +33,15 @@ _SERVICE = "nvidia-cuda-mps-control"
 _PIPES = "CUDA_MPS_PIPE_DIRECTORY"
 """The variable with the folder in which processes find their service."""
 
-_PIXELS = 2**22
-"""Pixels in the steps that train side by side on one GPU, all together.
-
-Through MPS, twelve workers of six searches trained 50 candidates on one H200 in 72 s, in batches of 32 photos
-at up to 96 pixels. Source: `experiments/README.md`, gpu_classification."""
-
-_MOST = 8
+_MOST = 16
 """Workers on one GPU, at most."""
+
+_STREAMS = {"CUDA_DEVICE_MAX_CONNECTIONS": "32"}
+"""Lets more than eight streams of one process run side by side.
+Source: https://docs.nvidia.com/cuda/cuda-programming-guide/, environment variables."""
+
+_MEASURING_SECONDS = 180.0
+"""Seconds in which a process has to say how many workers share a GPU."""
 
 _PATIENCE_SECONDS = 20.0
 """Seconds in which the service has to answer."""
@@ -48,22 +53,49 @@ _PROBE = (
 """A program that opens the first GPU, without PyTorch, whose import takes seconds."""
 
 
-def workers_on_gpus(device: str, pixels: int) -> int:
-    """Return how many workers are to share the GPUs that `device` names; 0 if a search runs on the CPU.
+def workers_on_gpus(config: SearchConfig) -> int:
+    """Return how many workers are to share the GPUs that a search runs on; 0 if it runs on the CPU.
 
-    `pixels` are those of the largest step of a candidate, all images of its batch together. Large steps have
-    a GPU to themselves; so have small ones without MPS, as a GPU would run them one after the other.
+    As many share one as train faster together, which is measured (`nars.workers.neighbours`). Without MPS
+    each has one to itself, as a GPU would run their kernels one after the other.
     """
     import torch  # which takes seconds that a mistake on the command line need not wait for
 
-    if device not in ("auto", "cuda"):
-        gpus = 1 if device.startswith("cuda") else 0
+    if config.device not in ("auto", "cuda"):
+        gpus = 1 if config.device.startswith("cuda") else 0
     else:
         gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if not gpus or not _has_service():
         return gpus
     cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else gpus
-    return gpus * max(1, min(_MOST, _PIXELS // pixels, cores // gpus))
+    most = min(_MOST, cores // gpus)
+    return gpus * (_measured(config, most) if most > 1 else 1)
+
+
+def _measured(config: SearchConfig, most: int) -> int:
+    """The number of workers on one GPU, from a process that measures it; 1 if it fails or hangs."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "search.yaml"
+        file.write_text(config.to_yaml(), encoding="utf-8")
+        try:
+            measured = subprocess.run(
+                [sys.executable, "-m", "nars.workers.neighbours", str(file), str(most)],
+                env={**os.environ, **THREADS, **_STREAMS},
+                capture_output=True,
+                text=True,
+                timeout=_MEASURING_SECONDS,
+                check=True,
+            )
+            workers = int(measured.stdout.split()[-1])
+        except (subprocess.SubprocessError, ValueError, IndexError) as error:
+            logger.warning(
+                "one worker per GPU (--workers N sets another number), as what a candidate leaves unused "
+                "could not be measured: %s",
+                last_error(getattr(error, "stderr", None) or "") or error,
+            )
+            return 1
+    logger.info("%d workers on a GPU: so many candidates train faster than fewer do", workers)
+    return workers
 
 
 @contextlib.contextmanager
@@ -121,6 +153,7 @@ def _answers(service: subprocess.Popen[bytes], variables: Mapping[str, str]) -> 
                 check=False,
             )
             if probe.returncode == 0:
+                logger.info("workers share the GPU through NVIDIA's Multi-Process Service")
                 return True
         time.sleep(0.2)
     logger.info("NVIDIA's Multi-Process Service does not answer: the workers on a GPU take turns")

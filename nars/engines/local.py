@@ -14,6 +14,7 @@ import psutil
 from nars.engines.assignment import THREADS, Assignment, last_error
 from nars.engines.base import End, Engine, Member, Start, manner_of
 from nars.engines.gpus import shared_gpus, workers_on_gpus
+from nars.runs.config import SearchConfig
 
 __all__ = ["Local"]
 
@@ -23,10 +24,10 @@ class Local(Engine):
 
     name = "local"
 
-    def default_workers(self, device: str, pixels: int) -> int:
+    def default_workers(self, config: SearchConfig) -> int:
         """Return some workers per GPU if the search runs on GPUs, else one per core."""
-        if gpus := workers_on_gpus(device, pixels):
-            return gpus
+        if workers := workers_on_gpus(config):
+            return workers
         if hasattr(psutil.Process, "cpu_affinity"):
             return len(psutil.Process().cpu_affinity())
         return os.cpu_count() or 1

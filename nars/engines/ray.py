@@ -24,6 +24,7 @@ from nars.engines.base import End, Engine, Member, Start
 from nars.engines.nanny import Nanny
 from nars.engines.pulse import Pulse
 from nars.errors import EngineAwayError, UsageError
+from nars.runs.config import SearchConfig
 from nars.runs.passwords import secrets
 
 __all__ = ["Ray"]
@@ -57,11 +58,11 @@ class Ray(Engine):
     resources: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """Resources that the cluster has names for, and ``memory`` in bytes."""
 
-    def default_workers(self, device: str, pixels: int) -> int:
+    def default_workers(self, config: SearchConfig) -> int:
         """Return how many workers the resources of the cluster suffice for."""
         ray = self._connected()
         have = ray.cluster_resources()
-        needs = {"CPU": self.cpus, "GPU": self._gpus(device), **self.resources}
+        needs = {"CPU": self.cpus, "GPU": self._gpus(config.device), **self.resources}
         return max(1, int(min(have.get(name, 0) / need for name, need in needs.items() if need)))
 
     @contextlib.contextmanager

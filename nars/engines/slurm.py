@@ -24,6 +24,7 @@ from nars.engines.base import End, Engine, Member, Start
 from nars.engines.nanny import Nanny
 from nars.engines.queue import WAITING, Queue
 from nars.errors import EngineAwayError, UsageError
+from nars.runs.config import SearchConfig
 
 __all__ = ["Job", "Slurm", "minutes"]
 
@@ -79,7 +80,7 @@ class Slurm(Engine):
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Options of sbatch for each job by their long names, such as partition, time, mem, gres."""
 
-    def default_workers(self, device: str, pixels: int) -> int:
+    def default_workers(self, config: SearchConfig) -> int:
         raise UsageError("--engine slurm needs --workers, the number of jobs")
 
     @contextlib.contextmanager

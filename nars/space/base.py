@@ -134,11 +134,6 @@ class SearchSpace(Document):
         """The longest training of a candidate."""
         return self._most("epochs")
 
-    @property
-    def most_pixels(self) -> int:
-        """Pixels of the largest step of a training: those of all images of a batch."""
-        return self._most("batch_size") * max(self.sides) ** 2
-
     def _most(self, field: str) -> int:
         """The largest value of a field of the recipe."""
         name = f"recipe.{field}"

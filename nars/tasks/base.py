@@ -175,6 +175,13 @@ class Task(ABC):
         """The same task with another score. Raises `UsageError` if the task or its data have none such."""
         raise UsageError(f"the task {self.name} is scored by {self.metric}, got {metric.name!r}")
 
+    def rehearse(self, candidate: Trainable) -> Callable[[], object] | None:
+        """A function that makes one training step of `candidate`, the same each time, and waits for nothing.
+
+        None if the task has no such thing. Raises `TrialError` if this candidate cannot be trained.
+        """
+        return None
+
     def foretell(self, candidate: Trainable) -> float | None:
         """Measure what is known of a candidate before it is trained: larger is better.
 

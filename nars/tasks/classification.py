@@ -23,6 +23,7 @@ from nars.tasks.base import Outcome, Task
 from nars.training.evaluation import check_metric, evaluate
 from nars.training.loop import Outputs, Progress, Trained, train
 from nars.training.metrics import ACCURACY, Metric
+from nars.training.rehearsal import rehearsal
 from nars.trials import SCORES
 
 __all__ = ["Classification"]
@@ -133,6 +134,14 @@ class Classification(Task):
             start(model, architecture, origin, self.data, self.device)
             child = answers(model, self.data, resolution=architecture.resolution, device=self.device)
             return echo(child, self._parents_answers)
+
+    def rehearse(self, candidate: Trainable) -> Callable[[], object]:
+        candidate = _classifier(candidate)
+        side, recipe = candidate.architecture.resolution, candidate.recipe
+        with memory_errors(f"training at {side} px in batches of {recipe.batch_size}"):
+            model = build(candidate.architecture, self.num_classes, recipe)
+            data = self.data.fitted(recipe.fit)
+            return rehearsal(model, data, recipe, resolution=side, device=self.device, teacher=self.teacher)
 
     def run(
         self,

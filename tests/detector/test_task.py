@@ -63,6 +63,15 @@ def test_better_recipes_score_higher() -> None:
     assert good.score > bad.score + 0.1
 
 
+def test_a_detector_rehearses_its_training_step() -> None:
+    architecture = Architecture(name="toy", resolution=16, stages=(*PARTS.trunk, PARTS.box))
+    recipe = Recipe(epochs=8, lr=0.1, batch_size=2)
+    step = Detection(squares(), CPU).rehearse(Candidate(architecture=architecture, recipe=recipe))
+    logged = [step() for _ in range(6)]
+    assert all(isinstance(values, torch.Tensor) and values.isfinite().all() for values in logged)
+    assert not torch.equal(logged[0], logged[-1])  # it learns the same batch again and again
+
+
 def test_an_architecture_that_makes_no_detector_fails_as_a_trial() -> None:
     flat = Architecture(name="flat", resolution=8, stages=((Block(op="conv", channels=8, kernel=3),),))
     with pytest.raises(TrialError, match=r"flat makes no detector: .* 2 downsamplings or more"):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import torch
+from stub_task import config
 
 from nars.engines import gpus
 from nars.engines.gpus import shared_gpus, workers_on_gpus
@@ -78,23 +82,45 @@ def test_a_service_that_does_not_answer_is_given_up(started: Path, monkeypatch: 
     assert Path(f"{started}.quit").exists()
 
 
+def _answers_with(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Let the process that measures be a program of a line."""
+    real = subprocess.run
+
+    def run(command: list[str], **options: Any) -> Any:
+        return real([sys.executable, "-c", program, *command[-2:]], **options)
+
+    monkeypatch.setattr(gpus.subprocess, "run", run)
+
+
 @pytest.mark.parametrize(
-    ("pixels", "count", "expected"),
-    [(64 * 24**2, 1, 8), (64 * 96**2, 1, 7), (64 * 224**2, 1, 1), (32 * 160**2, 2, 10), (10**9, 2, 2)],
+    ("device", "count", "cores", "expected"),
+    [("auto", 1, 64, 16), ("cuda:0", 1, 3, 3), ("auto", 2, 8, 8), ("cuda", 2, 2, 2), ("cpu", 2, 64, 0)],
 )
-def test_small_steps_share_a_gpu(
-    started: Path, monkeypatch: pytest.MonkeyPatch, pixels: int, count: int, expected: int
+def test_as_many_workers_as_are_measured_within_the_cores(
+    started: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    count: int,
+    cores: int,
+    expected: int,
 ) -> None:
     _pretend(monkeypatch, count)
-    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda _: range(64), raising=False)
-    assert workers_on_gpus("auto", pixels) == expected
+    _answers_with(monkeypatch, "import sys; open(sys.argv[1]).close(); print(sys.argv[2])")
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda _: range(cores), raising=False)
+    assert workers_on_gpus(config("4").replace(device=device)) == expected
 
 
-def test_each_worker_has_a_core(started: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda _: range(3), raising=False)
-    assert workers_on_gpus("cuda:0", 100) == 3
+@pytest.mark.parametrize("program", ["exit(1)", "print('none')", "pass", "import time; time.sleep(60)"])
+def test_what_cannot_be_measured_is_one_worker_and_a_line(
+    started: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, program: str
+) -> None:
+    monkeypatch.setattr(gpus, "_MEASURING_SECONDS", 1.0)
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda _: range(8), raising=False)
+    _answers_with(monkeypatch, program)
+    assert workers_on_gpus(config("4").replace(device="auto")) == 1
+    assert "one worker per GPU (--workers N sets another number)" in caplog.text
 
 
 def test_without_the_service_a_gpu_has_one_worker(started: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert workers_on_gpus("auto", 100) == 1
+    assert workers_on_gpus(config("4").replace(device="auto")) == 1

@@ -75,4 +75,4 @@ def test_workers_by_default(
     cores = (
         len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count()
     )
-    assert Local().default_workers(device, 1) == (expected or cores)
+    assert Local().default_workers(config("4").replace(device=device)) == (expected or cores)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from stub_task import config
 
 from experiments.faults import search_command
 from nars.engines.ray import Ray, _check_storage
@@ -43,7 +44,7 @@ def test_an_address_at_which_nobody_listens_is_said_at_once(scheme: str) -> None
         free.bind(("127.0.0.1", 0))
         address = f"{scheme}127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(EngineAwayError, match=f"no Ray at {address}: Connection refused; start one there"):
-        Ray(address).default_workers("cpu", 1)
+        Ray(address).default_workers(config("4"))
 
 
 def running_workers(ancestor: int) -> list[psutil.Process]:

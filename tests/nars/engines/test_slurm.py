@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from slurm_cluster import cluster
+from stub_task import config
 
 from experiments.faults import search_command
 from experiments.faults.clusters import SlurmCluster
@@ -34,7 +35,7 @@ def test_a_time_that_is_none_is_a_mistake() -> None:
     with pytest.raises(UsageError, match="time=4h: give minutes"):
         minutes("4h")
     with pytest.raises(UsageError, match="needs --workers"):
-        Slurm().default_workers("cpu", 1)
+        Slurm().default_workers(config("4"))
 
 
 def test_a_job_ends_by_what_the_queue_says(monkeypatch: pytest.MonkeyPatch) -> None:
