@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from nars.cli.console import plain_console
+from nars.cli.console import add_rows, plain_console
 from nars.cli.training import training_progress
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def show_scores(
     """Print AP by class, the means, the interval of the main AP, and what is to be known about them."""
     kinds = {"box": evaluation.boxes} | ({"mask": evaluation.masks} if evaluation.masks else {})
     table = Table("class", *(f"{kind} AP" for kind in kinds))
-    for name in evaluation.boxes.per_class:
-        table.add_row(name, *(_number(scores.per_class[name]) for scores in kinds.values()))
+    classes = list(evaluation.boxes.per_class)
+    add_rows(table, classes, lambda name: (_number(scores.per_class[name]) for scores in kinds.values()))
     console = plain_console(soft_wrap=True)
     console.print(table)
     for kind, scores in kinds.items():

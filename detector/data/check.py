@@ -11,20 +11,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
-from detector.data import copies, images, record_faults, whole_sets
 from detector.data.coco import write
+from detector.data.faults import copies, pictures, single, whole_sets
 from detector.data.findings import Finding, summary
 from detector.data.layouts import load
 from detector.data.mend import mend
 from detector.data.records import Annotation, CocoData, ImageRecord, Subset
-from nars.data.pictures import READERS, SUFFIXES
 from nars.errors import DataError
-from nars.foreign.files import Finder
-from nars.foreign.paths import is_there
 
 __all__ = ["check", "examine", "fix", "read", "usable"]
 
@@ -46,12 +42,17 @@ def check(source: str | Path, decode: bool = True) -> list[Finding]:
 
 def examine(data: CocoData, decode: bool = True) -> list[Finding]:
     """Do the same as `check` for data that has been read already."""
-    findings = [finding for subset in data.subsets if subset.images for finding in _subset_findings(subset)]
-    findings += [finding for subset in data.subsets for finding in whole_sets.subset_findings(subset)]
+    return _examined(data, partial(pictures.probe, decode=decode))
+
+
+def _examined(data: CocoData, probe: pictures.Prober) -> list[Finding]:
+    probes = {subset.name: pictures.probe_all(subset, probe) for subset in data.subsets}
+    sized = [pictures.sized(subset, probes[subset.name]) for subset in data.subsets]
+    findings = [finding for subset in sized if subset.images for finding in _subset_findings(subset)]
+    findings += [finding for subset in sized for finding in whole_sets.subset_findings(subset)]
     findings += whole_sets.alike(data)
-    probes = {subset.name: _probe_all(subset, decode) for subset in data.subsets}
     for subset in data.subsets:
-        findings += _image_findings(subset, probes[subset.name])
+        findings += pictures.findings(subset, probes[subset.name])
     findings += _category_findings(data)
     findings += copies.findings(data, probes)
     return list(_gravest(findings))
@@ -105,23 +106,36 @@ def fix(source: str | Path, out: str | Path) -> list[str]:
     Returns a line about each change. Raises `DataError` for what cannot be mended (an
     unreadable annotation file, a data set that is empty or would become so).
     """
-    data, findings = read(source, decode=True)
+    probe = cache(partial(pictures.probe, decode=True))  # no image is decoded twice
+    data, findings = _read(source, probe)
     fatal = [finding for finding in findings if finding.remedy == "refuse"]
     if fatal:
         raise DataError(_refusal(fatal, droppable=False))
-    data, changes = mend(data, findings, copies=True)
+    changes = _left_out(findings)
+    if data.test is not None:
+        changes.append(f"{data.test.source}: the part test is not in the copy")
+    while any(finding.remedy not in ("refuse", "keep") for finding in findings if finding.index is not None):
+        data, more = mend(data, findings, copies=True)  # what one change brings to light is the next one's
+        _refuse_empty(data, _SPLITS)
+        changes += more
+        findings = _examined(data, probe)
     _refuse_empty(data, _SPLITS)
     write(data, out)
-    left = [] if data.test is None else [f"{data.test.source}: the part test is not in the copy"]
-    return _left_out(findings) + changes + left
+    return changes
 
 
 def read(source: str | Path, decode: bool = True, whole: str | None = None) -> tuple[CocoData, list[Finding]]:
     """Return a data set with everything wrong with it; see `check` and `detector.data.layouts.load`."""
+    return _read(source, partial(pictures.probe, decode=decode), whole)
+
+
+def _read(
+    source: str | Path, probe: pictures.Prober, whole: str | None = None
+) -> tuple[CocoData, list[Finding]]:
     findings: list[Finding] = []
     data = load(source, report=findings.append, whole=whole)
     unread = {finding.split for finding in findings if finding.code == "file-unreadable"}
-    others = examine(data, decode)
+    others = _examined(data, probe)
     others = [finding for finding in others if finding.code != "data-empty" or finding.split not in unread]
     return data, findings + others
 
@@ -147,42 +161,6 @@ def _refuse_empty(data: CocoData, needs: Sequence[str]) -> None:
             raise DataError(f"{subset.source}: nothing to {subset.name} on is left without the bad records")
 
 
-def _probe_all(subset: Subset, decode: bool) -> list[images.Probe | str]:
-    """Probe every image, or say why it cannot be read. Threads help, because Pillow frees the lock."""
-    if subset.pixels is not None:
-        shapes = (subset.pixels[image.id].shape for image in subset.images)
-        return [images.Probe(width, height, 1, None) for height, width, _ in shapes]
-    with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(partial(_probe, decode=decode), map(subset.path, subset.images)))
-
-
-def _probe(path: Path, decode: bool) -> images.Probe | str:
-    try:
-        return images.probe(path, decode)
-    except DataError as error:
-        return str(error).removeprefix(f"{path}: ")
-
-
-def _image_findings(subset: Subset, probes: Sequence[images.Probe | str]) -> Iterator[Finding]:
-    finder = Finder(subset.root, SUFFIXES)
-    for index, (image, probe) in enumerate(zip(subset.images, probes, strict=True)):
-        path = subset.path(image)
-
-        def finding(code: str, message: str, path: Path = path, index: int = index) -> Finding:
-            return Finding(code, subset.name, str(path), message, subset.images[index].id, index)
-
-        if isinstance(probe, str):
-            near = None if is_there(path) else finder.near(image.file)
-            code = "image-unreadable" if is_there(path) else "image-missing"
-            yield finding(code, f"{probe}; {near}" if near else probe)
-        elif not probe.fits(image.width, image.height):
-            stated = f"{image.width}x{image.height}" if image.width else "none"
-            yield finding("size-mismatch", f"the image is {probe.width}x{probe.height}, stated is {stated}")
-        elif probe.orientation > 1 and probe.shown == (probe.width, probe.height):
-            message = f"EXIF orientation {probe.orientation} does not show in the size; taken as it is stored"
-            yield finding("orientation", message)
-
-
 def _subset_findings(subset: Subset) -> Iterator[Finding]:
     yield from _duplicates("image-id-duplicate", subset, subset.images)
     yield from _duplicates("annotation-id-duplicate", subset, subset.annotations)
@@ -190,7 +168,7 @@ def _subset_findings(subset: Subset) -> Iterator[Finding]:
         if not subset.by_image[image.id]:
             path = str(subset.path(image))
             yield Finding("image-without-boxes", subset.name, path, "kept as background", image.id, index)
-    yield from record_faults.annotation_findings(subset)
+    yield from single.findings(subset)
 
 
 def _duplicates(code: str, subset: Subset, records: Sequence[ImageRecord | Annotation]) -> Iterator[Finding]:

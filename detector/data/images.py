@@ -27,7 +27,7 @@ from nars.errors import DataError
 from nars.foreign.paths import read_bytes
 from nars.foreign.pictures import DAMAGE, open_picture, reason, turn
 
-__all__ = ["Probe", "load", "probe", "read", "shown_size"]
+__all__ = ["Probe", "load", "probe", "read", "restated", "shown_size"]
 
 _ORIENTATION = 0x0112
 """The EXIF tag of the orientation; values 5 to 8 exchange width and height, 2 to 4 do not."""
@@ -112,6 +112,22 @@ def probe(path: Path, decode: bool = True) -> Probe:
         except DAMAGE as error:
             raise DataError(f"{path}: the image cannot be decoded ({reason(error)})") from None
     return probed
+
+
+def restated(subset: Subset, image: ImageRecord, probed: Probe) -> ImageRecord | None:
+    """Return the image with its real size, or None if its boxes may belong to another size.
+
+    The correction is safe if there are no boxes, and also if no size or the transposed one was stated and
+    every box ends inside the real image.
+    """
+    boxes = [annotation.box for annotation in subset.by_image[image.id]]
+    fits = all(
+        left + width <= probed.width + 1 and top + height <= probed.height + 1
+        for left, top, width, height in boxes
+    )
+    if boxes and not (fits and (image.width, image.height) in {(0, 0), (probed.height, probed.width)}):
+        return None
+    return image._replace(width=probed.width, height=probed.height)
 
 
 def shown_size(path: Path) -> tuple[int, int]:

@@ -112,24 +112,11 @@ def _mend_images(
 
 
 def _restate(subset: Subset, image: ImageRecord) -> ImageRecord | None:
-    """Return the image with its real size, or None if its boxes may belong to another size.
-
-    The correction is safe if there are no boxes, and also if no size or the transposed one was stated and
-    every box is inside the real image.
-    """
+    """Return the image with its real size, or None if it has none or may be another image's."""
     try:
-        probe = images.probe(subset.path(image), decode=False)
+        return images.restated(subset, image, images.probe(subset.path(image), decode=False))
     except DataError:
         return None
-    boxes = [annotation.box for annotation in subset.by_image[image.id]]
-    fits = all(
-        left + width <= probe.width + 1 and top + height <= probe.height + 1
-        for left, top, width, height in boxes
-    )
-    stated = (image.width, image.height)
-    if boxes and not (fits and stated in {(0, 0), (probe.height, probe.width)}):
-        return None
-    return image._replace(width=probe.width, height=probe.height)
 
 
 def _clip(annotation: Annotation, image: ImageRecord) -> Annotation:

@@ -6,8 +6,8 @@ import math
 
 from optuna.distributions import CategoricalDistribution
 
+from detector.data.faults.small_boxes import FINEST, side_that_shows, unseen
 from detector.data.records import Annotation, CocoData, ImageRecord
-from detector.data.small_boxes import FINEST, side_that_shows, unseen
 from detector.space.decoding import longest
 from detector.space.space import DetectorSpace
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import torch
 from torch import Tensor
@@ -179,8 +179,8 @@ def _layers(state: Mapping[str, Tensor]) -> list[Layer]:
 def _state(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tensor], bool]:
     """The tensors of a checkpoint, and whether averages are among them; these replace the others."""
     plain = next((content[key] for key in (*_PLAIN, "state") if isinstance(content.get(key), dict)), None)
-    averages = next((content[key] for key in _AVERAGED if content.get(key)), None)
-    if isinstance(averages, dict) and isinstance(averages.get("state"), dict):
+    averages = next((value for key in _AVERAGED if _holds_tensors(value := content.get(key))), None)
+    if averages is not None and isinstance(averages.get("state"), dict):
         averages = averages["state"]
     if plain is None and averages is None:
         plain = content
@@ -190,3 +190,8 @@ def _state(content: Mapping[str, Any], source: str) -> tuple[dict[str, Tensor], 
         reason = "it is empty" if wrong is None else f"{wrong!r} is not a tensor"
         raise WeightsError(f"{source}: no state of a network in it: {reason}")
     return state, averages is not None
+
+
+def _holds_tensors(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether a field is a state; under the same names others keep a decay, or a whole module."""
+    return isinstance(value, dict) and bool(value)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from experiments.fuzz import valid
 from experiments.fuzz.archives import archives, pickles, tensors
-from experiments.fuzz.hostile import as_json, as_yaml, damaged, hostile, mutated, renumbered
+from experiments.fuzz.hostile import as_json, as_yaml, damaged, enlarged, hostile, mutated, renumbered
 from experiments.fuzz.judge import Case, Kind, command
 from experiments.fuzz.pictures import picture
 
@@ -80,7 +80,7 @@ def _stored_otherwise(tensor: torch.Tensor) -> Any:
 
 @st.composite
 def _document(draw: st.DrawFn, document: Any) -> Any:
-    change = draw(st.sampled_from([mutated, renumbered, renumbered]))
+    change = draw(st.sampled_from([mutated, renumbered, renumbered, enlarged]))
     if not isinstance(document, str):
         return draw(change(document))
     return as_yaml(draw(change(yaml.safe_load(document)))).decode(errors="replace")
@@ -165,7 +165,7 @@ def _safetensors(draw: st.DrawFn) -> Case:
 @st.composite
 def _text(draw: st.DrawFn, text: str) -> str:
     """The YAML or JSON text with changes."""
-    change = draw(st.sampled_from([mutated, renumbered]))
+    change = draw(st.sampled_from([mutated, renumbered, enlarged]))
     return as_json(draw(change(yaml.safe_load(text)))).decode(errors="replace")
 
 

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import strategies as st
 
 from experiments.fuzz import valid
-from experiments.fuzz.hostile import as_yaml, damaged, mutated, renumbered
+from experiments.fuzz.hostile import as_yaml, damaged, enlarged, mutated, renumbered
 from experiments.fuzz.judge import Case, Kind, command
 
 __all__ = ["KINDS", "aliases", "written"]
@@ -44,15 +44,16 @@ def aliases() -> bytes:
     return "\n".join(lines).encode()
 
 
+_CHANGES = {"number": renumbered, "size": enlarged, "tree": mutated}
+"""Changes of what a document says."""
+
+
 @st.composite
 def written(draw: st.DrawFn, document: str) -> bytes:
     """The YAML of a document with changes in its values, its text or its bytes."""
-    change = draw(st.sampled_from(["number", "number", "number", "tree", "tree", "tag", "alias", "none"]))
+    change = draw(st.sampled_from([*["number"] * 3, "tree", "tree", "size", "tag", "alias", "none"]))
     tree = yaml.safe_load(document)
-    if change in ("number", "tree"):
-        content = as_yaml(draw(renumbered(tree) if change == "number" else mutated(tree)))
-    else:
-        content = document.encode()
+    content = as_yaml(draw(_CHANGES[change](tree))) if change in _CHANGES else document.encode()
     if change == "tag":
         lines = content.splitlines()
         at = draw(st.integers(0, len(lines) - 1))

@@ -11,7 +11,17 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-__all__ = ["OUTSIDE", "as_json", "as_yaml", "damaged", "hostile", "mutated", "renumbered", "spelled"]
+__all__ = [
+    "OUTSIDE",
+    "as_json",
+    "as_yaml",
+    "damaged",
+    "enlarged",
+    "hostile",
+    "mutated",
+    "renumbered",
+    "spelled",
+]
 
 OUTSIDE = "@OUTSIDE@"
 """Stands for the absolute path of a folder that no reader may use."""
@@ -135,6 +145,22 @@ def renumbered(draw: st.DrawFn, tree: Any) -> Any:
     for _ in range(draw(st.integers(1, 2)) if places else 0):
         node, key = draw(st.sampled_from(places))
         node[key] = draw(st.sampled_from(_SIZES))
+    return tree
+
+
+_MOST = {"channels": 2**14, "resolution": 2**13, "expansion": 2**6, "repeats": 2**7}
+"""Sizes of a network, and how large each of them may be as far as itself is concerned."""
+
+
+@st.composite
+def enlarged(draw: st.DrawFn, tree: Any) -> Any:
+    """The tree with some of its sizes as large as each may be, which together may be too much."""
+    tree = copy.deepcopy(tree)
+    names = draw(st.lists(st.sampled_from(list(_MOST)), min_size=1, max_size=3, unique=True))
+    share = draw(st.sampled_from([1, 2, 4, 16]))
+    for node, key in _places(tree):
+        if key in names and isinstance(node[key], int | float) and draw(st.integers(0, 3)):
+            node[key] = _MOST[key] // share
     return tree
 
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from nars.foreign.names import printable
 
-__all__ = ["plain_console"]
+__all__ = ["add_rows", "plain_console"]
+
+_MOST_ROWS = 1000
+"""Classes of a table: a terminal keeps no more lines, and a million would take minutes."""
 
 
 def plain_console(*, stderr: bool = False, soft_wrap: bool = False, quiet: bool = False) -> Console:
     """A console on stdout or `stderr` that prints text and cells of tables without reading markup in them."""
     return _Plain(stderr=stderr, soft_wrap=soft_wrap, quiet=quiet, highlight=False, markup=False, emoji=False)
+
+
+def add_rows(table: Table, classes: Sequence[str], cells: Callable[[str], Iterable[str]]) -> None:
+    """Add a row with the cells of each class and, if there are too many, one that says so."""
+    for name in classes[:_MOST_ROWS]:
+        table.add_row(name, *cells(name))
+    if len(classes) > _MOST_ROWS:
+        table.add_row(f"and {len(classes) - _MOST_ROWS} more; --json has all")
 
 
 class _Plain(Console):

@@ -30,6 +30,20 @@ def _image(**fields: object) -> Spoil:
     return lambda document: document["images"][0].update(fields)
 
 
+def _resized(width: int, height: int, **fields: object) -> Spoil:
+    """State another size of the first image, and other fields of its first box."""
+
+    def spoil(document: folders.Document) -> None:
+        document["images"][0].update(width=width, height=height)
+        document["annotations"][0].update(fields)
+
+    return spoil
+
+
+def _unsized(**fields: object) -> Spoil:
+    return _resized(0, 0, **fields)
+
+
 def _without(key: str, image_id: int) -> Spoil:
     return lambda document: document.update(
         {key: [row for row in document[key] if row.get("image_id", row["id"]) != image_id]}
@@ -71,6 +85,31 @@ SPOILED: dict[str, tuple[Spoil, dict[str, int], int | None]] = {
     "other size": (_image(width=128), {"size-mismatch": 1}, 1),
     "transposed size": (_image(width=48, height=64), {"size-mismatch": 1}, 1),
     "no size": (lambda document: document["images"][0].pop("width"), {"size-mismatch": 1}, 1),
+    "no size, and a box left of its image": (
+        _unsized(bbox=[-30, 5, 20, 5]),
+        {"size-mismatch": 1, "box-outside": 1},
+        1,
+    ),
+    "no size, and a box over the border": (
+        _unsized(bbox=[-5, 5, 20, 5]),
+        {"size-mismatch": 1, "box-overhang": 1},
+        1,
+    ),
+    "no size, and a mask of half a size": (
+        _unsized(segmentation={"size": [48], "counts": [48 * 64]}),
+        {"size-mismatch": 1, "mask-malformed": 1},
+        1,
+    ),
+    "transposed size, and a mask of it": (
+        _resized(48, 64, segmentation={"size": [64, 48], "counts": [48 * 64]}),
+        {"size-mismatch": 1, "mask-malformed": 1},
+        1,
+    ),
+    "transposed size, and a mask of the image": (
+        _resized(48, 64, segmentation={"size": [48, 64], "counts": [48 * 64]}),
+        {"size-mismatch": 1},
+        1,
+    ),
     "image without boxes": (_without("annotations", 1), {"image-without-boxes": 1}, 1),
     "unused category": (
         lambda document: document["categories"].append({"id": 8, "name": "fork"}),
@@ -184,6 +223,21 @@ def test_a_transposed_size_is_mended_only_if_the_boxes_fit(tmp_path: Path) -> No
     assert [image[0] for image in data.train.images] == [2, 3, 4]
     assert data.train.images[0][2:] == (64, 48)
     assert len(data.train.annotations) == 6
+
+
+def test_what_a_change_brings_to_light_is_mended_too(tmp_path: Path) -> None:
+    def spoil(document: folders.Document) -> None:
+        first, second = (image["id"] for image in document["images"][:2])
+        boxes = [row for row in document["annotations"] if row["image_id"] == first]
+        others = [row for row in document["annotations"] if row["image_id"] not in (first, second)]
+        twice = [row | {"id": 100 + n, "image_id": second} for n, row in enumerate([*boxes, *boxes])]
+        document["annotations"] = [*boxes, *twice, *others]
+
+    folder = folders.coco(tmp_path / "data", spoil)
+    first, second = json.loads((folder / "train/annotations.json").read_text())["images"][:2]
+    (folder / "train" / second["file_name"]).write_bytes((folder / "train" / first["file_name"]).read_bytes())
+    fix(folder, tmp_path / "mended")  # without boxes that are there twice, one image is a copy of the other
+    assert not [finding for finding in check(tmp_path / "mended") if finding.remedy != "keep"]
 
 
 def test_clipped_boxes_end_at_the_border(tmp_path: Path) -> None:

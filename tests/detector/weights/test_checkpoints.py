@@ -68,6 +68,8 @@ def averaged(good: dict[str, Tensor], bad: dict[str, Tensor], model: nn.Module) 
         },
         "alone": {"ema_state": params_first},
         "plain": {"model": good, "ema_state": {}, "optimizer": {"state": {}}},
+        "a decay for averages": {"model": good, "model_ema": 0.9998},
+        "a tensor for averages": {"model": good, "ema_state": torch.ones(3)},
         "state_dict": {"state_dict": good},
         "bare": good,
         "parallel": {"model": {f"module.{name}": each for name, each in good.items()}},

@@ -6,7 +6,7 @@ import pytest
 from rich.table import Table
 
 from nars.cli import main
-from nars.cli.console import plain_console
+from nars.cli.console import add_rows, plain_console
 
 
 def test_names_are_printed_as_they_are_and_move_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,3 +28,12 @@ def test_a_warning_prints_no_control_characters(capfd: pytest.CaptureFixture[str
     logger = logging.Logger("alone")
     logger.warning("left out: %s", "a\x1b[2J\x07.png")
     assert "left out: a\\x1b[2J\\x07.png\n" in capfd.readouterr().err
+
+
+def test_the_table_of_a_million_classes_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("class", "images")
+    add_rows(table, [f"c{number}" for number in range(10**6)], lambda name: [name[1:]])
+    plain_console().print(table)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < 1010
+    assert any("and 999000 more; --json has all" in line for line in lines)

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from math import isfinite
 
+from detector.data.faults.small_boxes import FINEST, is_seen
 from detector.data.findings import Finding
 from detector.data.records import Annotation, CocoData, Subset
-from detector.data.small_boxes import FINEST, is_seen
 
 __all__ = ["alike", "subset_findings"]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import toys
 
-from detector.data.small_boxes import is_seen, side_that_shows, unseen
+from detector.data.faults.small_boxes import is_seen, side_that_shows, unseen
 
 
 def longest(side: int) -> int:

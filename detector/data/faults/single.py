@@ -9,13 +9,13 @@ from detector.data import masks
 from detector.data.findings import Finding
 from detector.data.records import Annotation, ImageRecord, Subset
 
-__all__ = ["annotation_findings"]
+__all__ = ["findings"]
 
 _OVERHANG = 1.0
 """Pixels by which a box may reach over the border, because many tools round."""
 
 
-def annotation_findings(subset: Subset) -> Iterator[Finding]:
+def findings(subset: Subset) -> Iterator[Finding]:
     """The faults of the annotations of a part, one by one."""
     records = {image.id: image for image in subset.images}
     categories = {category.id for category in subset.categories}

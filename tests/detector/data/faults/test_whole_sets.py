@@ -7,8 +7,8 @@ import folders
 import numpy as np
 import pytest
 
-from detector.data import small_boxes, whole_sets
 from detector.data.check import check
+from detector.data.faults import small_boxes, whole_sets
 from detector.data.findings import summary
 from detector.space.spaces import space
 from nars.space.genotypes import sample, to_genotypes
