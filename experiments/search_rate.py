@@ -27,13 +27,13 @@ def report_search(name: str, workers: int, **settings: Any) -> None:
             run=Path(folder) / "run", device="cuda", workers=workers or None, engine=Local(), **settings
         )
         whole = time.perf_counter() - began
-        trials = result.study.get_trials(deepcopy=False)
+        trials, best = result.study.get_trials(deepcopy=False), result.summary.to_dict()["best"]
     ends = [each.datetime_complete for each in trials if each.state == TrialState.COMPLETE]
     starts = [each.datetime_start for each in trials if each.datetime_start is not None]
     minutes = (max(filter(None, ends)) - min(starts)).total_seconds() / 60
     print(
         f"  {name}, {workers or 'chosen'} workers: {len(ends)} of {len(trials)} candidates in full, "
         f"{len(ends) / minutes:.1f} a minute from the first start to the last end; {whole:.0f} s in all; "
-        f"best {result.summary.to_dict()}",
+        f"best {best}",
         flush=True,
     )

@@ -56,7 +56,7 @@ _DISTURBED_SECONDS = 5.0
 _LIMIT_SECONDS = 12
 """Time limit of ``timeout``, from the first trial on."""
 
-_TOLD = re.compile(r"^nars: |does not answer|are gone|workers wait|Traceback")
+_TOLD = re.compile(r"^nars: |does not answer|are gone|workers wait|has requeued|Traceback")
 """Lines that say something about an event."""
 
 
@@ -131,7 +131,7 @@ class _Search:
             lines += text[self._read.get(log, 0) :].splitlines()
             self._read[log] = len(text)
         plain = [
-            re.sub(r"^.*?(nars: |storage /|the data at )", r"\1", line)
+            re.sub(r"^.*?(nars: |storage /|the data at |Slurm has )", r"\1", line)
             for line in lines
             if _TOLD.search(line)
         ]

@@ -22,6 +22,7 @@ from experiments.faults.waiting import run_nars
 from nars.engines import local
 from nars.engines.assignment import Assignment
 from nars.engines.base import End, Engine, Member, Start, manner_of
+from nars.runs.config import SearchConfig
 
 __all__ = ["forked"]
 
@@ -76,7 +77,7 @@ class _Forking(Engine):
 
     name: ClassVar[str] = "local"
 
-    def default_workers(self, device: str, pixels: int) -> int:
+    def default_workers(self, config: SearchConfig) -> int:
         return len(os.sched_getaffinity(0))
 
     @contextlib.contextmanager

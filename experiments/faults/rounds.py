@@ -137,7 +137,9 @@ class _Head:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
         code = self.wait(_PATIENCE_SECONDS)
-        assert code == (os.EX_TEMPFAIL if servers and victims == "head" else -signal.SIGKILL), code
+        # Without Ray's head, workers go on until the search notices, and may spend the budget before that.
+        expected = (os.EX_TEMPFAIL, 0) if servers and victims == "head" else (-signal.SIGKILL,)
+        assert code in expected, code
         return True
 
 

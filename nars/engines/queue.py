@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 __all__ = ["WAITING", "Queue"]
 
@@ -90,5 +90,15 @@ class Queue:
             self._looked = self._clock()
             return
         lines = map(str.split, done.stdout.splitlines())
-        self._states = {words[0]: words[1] for words in lines}
+        before, self._states = self._states, {words[0]: words[1] for words in lines}
         self._looked = self._clock()
+        self._say_requeued(before)
+
+    def _say_requeued(self, before: Mapping[str, str]) -> None:
+        """Say in one line which watched jobs were at work at the last look, and wait again now."""
+        jobs = [job for job in self._seen if before.get(job) in _WORKING and self._states.get(job) in WAITING]
+        if jobs:
+            names = ", ".join(jobs)
+            logger.warning(
+                "Slurm has requeued %s, whose time was up or place was taken; trials continue", names
+            )

@@ -64,6 +64,25 @@ def test_a_job_ends_by_what_the_queue_says(monkeypatch: pytest.MonkeyPatch) -> N
     assert ended(70, "") == "no longer listed"
 
 
+def test_jobs_that_wait_again_are_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now, listing = [0.0], [""]
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 0, listing[0])
+
+    monkeypatch.setattr(queues.subprocess, "run", run)
+    queue = Queue("nars-x", lambda: now[0])
+    queue.watch(["7_0", "7_1", "7_2"])
+    for text in ("PENDING", "RUNNING", "COMPLETING", "PENDING", "PENDING", "RUNNING"):
+        listing[0] = f"7_0 {text}\n7_1 {text}\n7_2 RUNNING\n8_0 {text}\n"
+        assert queue.ended("7_0") is None
+        now[0] += 5
+    assert [record.getMessage().partition(",")[0] for record in caplog.records] == ["Slurm has requeued 7_0"]
+    assert "requeued 7_0, 7_1, whose time was up" in caplog.text
+
+
 @pytest.fixture
 def slurm(tmp_path: Path) -> Iterator[SlurmCluster]:
     pytest.importorskip("submitit")

@@ -1,0 +1,103 @@
+"""What the doctor finds in COCO files, and mends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import folders
+import pytest
+from label_tools import text_file
+
+from detector.data.check import check, fix
+from detector.data.findings import summary
+from detector.data.layouts import load
+
+Spoil = Callable[[folders.Document], object]
+
+
+FAULTS: dict[str, tuple[Spoil, str]] = {
+    "negative area": (lambda document: document["annotations"][0].update(area=-200.0), "box-area"),
+    "area of another box": (lambda document: document["annotations"][0].update(area=50.0), "box-area"),
+    "box twice": (
+        lambda document: document["annotations"].append(document["annotations"][0] | {"id": 99}),
+        "box-duplicate",
+    ),
+    "the same file again": (
+        lambda document: [
+            document["images"].append(document["images"][0] | {"id": 99}),
+            *(
+                document["annotations"].append(row | {"id": 90 + row["id"], "image_id": 99})
+                for row in document["annotations"][:2]
+            ),
+        ],
+        "file-duplicate",
+    ),
+    "corners": (
+        lambda document: [
+            row.update(bbox=[left, top, left + 20, top + 10], area=200)
+            for row in document["annotations"]
+            for left, top, *_ in [row["bbox"]]
+        ],
+        "box-corners",
+    ),
+    "fractions": (
+        lambda document: [
+            row.update(
+                bbox=[left / 64, top / 48, width / 64, height / 48],
+                area=width * height / 64 / 48,
+                segmentation=[[left / 64, top / 48, (left + width) / 64, top / 48, left / 64, 0.9]],
+            )
+            for row in document["annotations"]
+            for left, top, width, height in [row["bbox"]]
+        ],
+        "box-fractions",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_the_doctor_finds_is_mended(tmp_path: Path, name: str) -> None:
+    spoil, code = FAULTS[name]
+    folder = folders.coco(tmp_path / "data", spoil)
+    assert set(summary(check(folder))) == {code}
+    assert fix(folder, tmp_path / "new")
+    assert check(tmp_path / "new") == []
+
+
+def test_fractions_of_images_become_pixels(tmp_path: Path) -> None:
+    whole, folder = folders.coco(tmp_path / "pixels"), folders.coco(tmp_path / "data", FAULTS["fractions"][0])
+    fix(folder, tmp_path / "new")
+    expected, mended = load(whole).train.annotations, load(tmp_path / "new").train.annotations
+    for one, other in zip(expected, mended, strict=True):
+        assert other.box == pytest.approx(one.box)
+        assert other.area == pytest.approx(one.area)
+    left, top, width, _ = mended[0].box
+    assert mended[0].segmentation == [pytest.approx([left, top, left + width, top, left, 0.9 * 48])]
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        (("Cup", "cup"), "category-alike"),
+        (("cup", "cup"), "category-alike"),
+        (("traffic light", "Traffic_Light"), "category-alike"),
+        (("cup", "spoon"), None),
+    ],
+)
+def test_names_that_are_alike(tmp_path: Path, names: tuple[str, str], code: str | None) -> None:
+    for split, count in (("train", 4), ("val", 2)):
+        content = folders.document(count)
+        for row, title in zip(content["categories"], names, strict=True):
+            row["name"] = title
+        for number in range(1, count + 1):
+            folders.picture(tmp_path / split / f"{number}.png", 64, 48, seed=number + 10 * count)
+        text_file(tmp_path / split / "annotations.json", json.dumps(content))
+    assert set(summary(check(tmp_path))) == ({code} if code else set())
+
+
+def test_no_categories_is_one_finding(tmp_path: Path) -> None:
+    folder = folders.coco(tmp_path, lambda document: document.pop("categories"))
+    assert summary(check(folder))["categories-missing"] == 1
+    assert "category-unknown" not in summary(check(folder))
