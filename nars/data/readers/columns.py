@@ -53,10 +53,13 @@ class Column(NamedTuple):
         return f"{self.file}, row {number + 1}, column {self.name}"
 
 
-def read_columns(file: Path) -> dict[str, Column]:
-    """The columns of a table by their names in small letters. Raises `DataError`."""
+def read_columns(file: Path, names: Sequence[str] | None = None) -> dict[str, Column]:
+    """The columns of a table by their names in small letters; `names` are those of a CSV without a head.
+
+    Raises `DataError`.
+    """
     try:
-        content = _csv(file) if file.suffix.lower() == ".csv" else parquet_columns(file)
+        content = _csv(file, names) if file.suffix.lower() == ".csv" else parquet_columns(file)
     except ImportError:
         raise DataError(f"{file} needs pyarrow (pip install 'nars[parquet]'), or write it as CSV") from None
     except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
@@ -70,17 +73,18 @@ def head_of(file: Path) -> list[str]:
     return [name.strip(' "\r') for name in re.split(r"[,;\t]", line)]
 
 
-def _csv(file: Path) -> dict[str, list[Any]]:
+def _csv(file: Path, given: Sequence[str] | None) -> dict[str, list[Any]]:
     """The columns of a file whose values are separated by commas, semicolons or tabs.
 
-    Without a head, whose place then has a file that is there, they are called path, label and split.
+    Without a head, whose place then has a file that is there, they are called path, label and split, unless
+    other names are `given`.
     """
     text = read_text(file)
     head = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=head.count), strict=True)
-    names = next(rows, [])
+    names = list(given) if given is not None else next(rows, [])
     lines: Iterable[list[str]] = filter(None, rows)
-    if 2 <= len(names) <= 3 and is_file(file.parent / names[0].strip()):
+    if given is None and 2 <= len(names) <= 3 and is_file(file.parent / names[0].strip()):
         lines = chain([names], lines)
         names = ["path", "label", "split"][: len(names)]
     repeated = next((name for name in names if name.strip() and names.count(name) > 1), None)
