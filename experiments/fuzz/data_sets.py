@@ -64,6 +64,9 @@ def _coco(draw: st.DrawFn) -> Case:
     if draw(st.integers(0, 4)) == 0:
         annotation = draw(st.sampled_from(tree["annotations"]))
         annotation |= draw(renumbered({"segmentation": annotation["segmentation"]}))
+    if draw(st.integers(0, 9)) == 0:
+        for annotation in tree["annotations"]:
+            annotation |= {"bbox": [side / 24 for side in annotation["bbox"]], "area": 94.5 / 576}
     changed = draw(mutated(tree)) if draw(st.integers(0, 2)) else tree
     annotations = draw(damaged(as_json(changed)))
     return {"train/annotations.json": annotations} | {f"train/{n}.png": picture() for n in range(4)}
