@@ -40,9 +40,10 @@ def _spread(  # type: ignore[no-untyped-def]
     PLACES: tl.constexpr,
     CHANNELS: tl.constexpr,
 ):
-    """Each place of `result` [N, H', W', C] from those of `source` [N, H, W, C] that a tap of `weight` reaches.
+    """Each place of `result` [N, H', W', C] from those of `source` [N, H, W, C] that `weight` reaches.
 
-    `weight` is [K², C]. ``BACK`` runs the convolution backwards: `source` is then the gradient of its output.
+    `weight` is [K², C], a row for each tap. ``BACK`` runs the convolution backwards: `source` is then the
+    gradient of its output.
     """
     place = tl.program_id(0) * PLACES + tl.arange(0, PLACES)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
