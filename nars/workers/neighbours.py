@@ -13,7 +13,6 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 
 import numpy as np
 import torch
@@ -118,11 +117,10 @@ def typical(config: SearchConfig) -> Trainable:
 
 def main() -> None:
     """Measure for the configuration in a file, and print the number."""
-    config = SearchConfig.load(sys.argv[1])
-    with ExitStack() as during:
-        task = config.open_task()
-        during.enter_context(torch.cuda.device(task.device))
-        print(neighbours(task, typical(config), int(sys.argv[2])))
+    config, most = SearchConfig.load(sys.argv[1]), int(sys.argv[2])
+    task = config.open_task()
+    with torch.cuda.device(task.device):
+        print(neighbours(task, typical(config), most))
 
 
 if __name__ == "__main__":
