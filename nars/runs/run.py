@@ -179,7 +179,7 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
         if storage is None:
             run.permitted()
         elif absolute(storage) != absolute(run.storage):
-            raise RunError(f"{folder} is stored in {run.storage}, not in {storage}")
+            raise RunError(f"{folder} is stored in {_cut(run.storage)}, not in {_cut(storage)}")
         storage, name = run.storage, run.name
     elif folder.exists() and any(map(_is_foreign, folder.iterdir())):
         raise RunError(f"{folder} is not empty and holds no search")
