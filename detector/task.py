@@ -33,7 +33,7 @@ from detector.weights.inherited import check_trunk
 from detector.weights.parents import DetectorParent, parent_called, parent_in
 from detector.weights.saved import save_detector
 from nars.data import ImageSize
-from nars.device import memory_errors
+from nars.device import kernels_for, memory_errors
 from nars.errors import DataError, SpecError, TrialError, UsageError
 from nars.foreign.parts import Part
 from nars.networks.latency import Latency
@@ -199,7 +199,12 @@ class Detection(Task):
             trainer.batches.start(0, 0)
             trainer.model.train()
             inputs = next(iter(trainer.feed))
-        return lambda: trainer.step(inputs, 0.5)
+
+        def step() -> object:
+            with kernels_for(trainer.pixels):
+                return trainer.step(inputs, 0.5)
+
+        return step
 
     def run(
         self,

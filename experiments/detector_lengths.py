@@ -1,4 +1,4 @@
-"""How many passes does a detector's fine-tuning from weights need, if its images are few?
+"""How many passes, of which batches, does a detector's fine-tuning from weights need, if its images are few?
 
     OMP_NUM_THREADS=1 python -m experiments.detector_lengths --data-root ../shared/data     # resumable
     python -m experiments.detector_lengths --print
@@ -6,9 +6,9 @@
 EfficientNet-Lite0, cut as a detector, is fine-tuned by the recipe of a search's reference at 128 pixels
 (shorter side), with 16 regions of 4x4 cells an image. It learns from 50 or all of two thirds of the training
 images of ``raccoon`` and ``bccd``, and is measured on the last third of the *training* images; val is not
-opened. Every length is a training of its own, because the rate falls to zero at its end. Rows, a training
-each, go to ``detector_lengths.csv`` beside this file. One seed: folds are the repeats. Costs an hour of one
-core; the first half of the jobs is one fold.
+opened. Every length is a training of its own, because the rate falls to zero at its end; smaller batches make
+more steps of it, at a rate in proportion. Rows, a training each, go to ``detector_lengths.csv`` beside this
+file. One seed: folds are the repeats. Costs two hours of one core; the first half of the jobs is one fold.
 
 The rule that rests on it is `detector.space.lengths`; experiments/README.md has the table.
 """
@@ -28,7 +28,7 @@ import torch
 from detector.data.records import CocoData
 from detector.space.candidate import DetectorCandidate
 from detector.space.planned import plan_candidate
-from detector.space.reference import reference_candidate, reference_of
+from detector.space.reference import FINE_TUNING, reference_candidate, reference_of
 from detector.training.loop import train
 from detector.training.start import started
 from detector.weights.parents import DetectorParent, parent_called
@@ -44,32 +44,43 @@ SEEN = (300, 600, 1200, 2400)
 FEW = 50
 """Images of the smaller trainings."""
 
+BATCHES = {8: SEEN, 4: (1200, 2400)}
+"""Images of a step, and the lengths that are tried with it."""
+
 FOLDS = (0, 1)
 """Thirds of the training images that are measured on."""
 
 SIDE = 128
 """Shorter side of the images in pixels."""
 
-KEY = ("set", "images", "seen", "fold")
+KEY = ("set", "images", "seen", "fold", "batch")
 """Columns that tell a training from the others; 0 images are all of its fold."""
 
 CPU = torch.device("cpu")
 
 
-def jobs() -> list[tuple[str, int, int, int]]:
+def jobs() -> list[tuple[str, int, int, int, int]]:
     """The trainings, those of the first fold first, the short ones before the long."""
     sets = [(name, images) for images in (FEW, 0) for name in SETS]
-    return [(name, images, seen, fold) for fold in FOLDS for seen in SEEN for name, images in sets]
+    lengths = sorted((seen, batch) for batch, tried in BATCHES.items() for seen in tried)
+    return [
+        (name, images, seen, fold, batch)
+        for fold in FOLDS
+        for seen, batch in lengths
+        for name, images in sets
+    ]
 
 
-def small_detector(parent: DetectorParent, passes: int, images: int) -> DetectorCandidate:
-    """The reference of a search, on smaller images and regions."""
+def small_detector(parent: DetectorParent, passes: int, images: int, batch: int) -> DetectorCandidate:
+    """The reference of a search, on smaller images and regions; its average spans as many images."""
     candidate = reference_candidate(parent, reference_of(SIDE, images, 0.5, epochs=passes))
     settings = candidate.settings.replace(pooler_resolution=4, box_samples=16, test_proposals=20)
-    return candidate.replace(settings=settings, recipe=candidate.recipe.replace(evaluate_every=passes))
+    decay = FINE_TUNING.ema_decay ** (batch / FINE_TUNING.batch_size)
+    recipe = candidate.recipe.replace(evaluate_every=passes, batch_size=batch, ema_decay=decay)
+    return candidate.replace(settings=settings, recipe=recipe)
 
 
-def fine_tuned(root: Path, name: str, images: int, seen: int, fold: int) -> list[dict[str, Any]]:
+def fine_tuned(root: Path, name: str, images: int, seen: int, fold: int, batch: int) -> list[dict[str, Any]]:
     """Train once; return the row."""
     torch.set_num_threads(1)
     parent = parent_called("efficientnet_lite0")
@@ -77,18 +88,20 @@ def fine_tuned(root: Path, name: str, images: int, seen: int, fold: int) -> list
     data: CocoData = fold_of(training_images(root, name), fold, images or None)
     count = len(data.train.images)
     passes = math.ceil(seen / count)
-    candidate = small_detector(parent, passes, count)
+    candidate = small_detector(parent, passes, count, batch)
     began = time.perf_counter()
     model = started(plan_candidate(candidate, data, CPU, parent=parent), data, CPU, 0)
     scores = train(model, data, candidate.recipe, device=CPU, seed=0).evaluation.boxes
-    row = {"set": name, "images": images, "seen": seen, "fold": fold, "passes": passes}
+    row = {"set": name, "images": images, "seen": seen, "fold": fold, "batch": batch, "passes": passes}
     return [row | {"ap": scores.ap, "ap50": scores.ap50, "seconds": time.perf_counter() - began}]
 
 
 def show() -> None:
     """Print the AP of every length, the mean over folds."""
     rows = pd.read_csv(RESULTS)
-    table = rows.pivot_table(index=["set", "images"], columns="seen", values="ap", aggfunc=["mean", "count"])
+    table = rows.pivot_table(
+        index=["set", "images"], columns=["seen", "batch"], values="ap", aggfunc=["mean", "count"]
+    )
     print(table.round(3).to_string())
 
 

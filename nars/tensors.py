@@ -30,7 +30,7 @@ from torch import Tensor
 from nars.errors import WeightsError
 from nars.files import write_whole
 from nars.foreign.limits import MOST_INFLATED, MOST_TENSORS, check_inflated
-from nars.foreign.names import printable
+from nars.foreign.names import one_line, printable
 from nars.foreign.paths import read_bytes
 
 __all__ = ["FileFormat", "damage_named", "fingerprint", "format_of", "read_tensors", "write_tensors"]
@@ -97,8 +97,7 @@ def damage_named(source: str) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-        reason, _, _ = str(error).partition("\n")
-        raise WeightsError(f"{source}: damaged: {reason}") from None
+        raise WeightsError(f"{source}: damaged: {_reason(error)}") from None
 
 
 @dataclass(frozen=True)
@@ -217,16 +216,20 @@ def _read_torch(data: bytes, path: Path) -> Any:
         raise WeightsError(f"{path}: refused: {rule}: {what}; {remedy}") from None
     except Exception as error:  # a broken file can make the reader fail in any way
         told = isinstance(error, RuntimeError) and bool(str(error))  # other kinds name a byte, or nothing
-        reason = str(error).splitlines()[0] if told else "cut short, or not written by torch.save"
+        reason = _reason(error) if told else "cut short, or not written by torch.save"
         raise WeightsError(f"{path}: not a whole checkpoint: {reason}") from None
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a message, cut if it quotes what is too long to read."""
+    return one_line(str(error).partition("\n")[0])
 
 
 def _read_safetensors(data: bytes, path: Path) -> dict[str, Any]:
     try:
         tensors = safetensors.torch.load(data)
     except SafetensorError as error:
-        reason, _, _ = str(error).partition("\n")
-        raise WeightsError(f"{path}: not a whole safetensors file: {reason}") from None
+        raise WeightsError(f"{path}: not a whole safetensors file: {_reason(error)}") from None
     except KeyError as error:
         raise WeightsError(f"{path}: has tensors of type {error.args[0]}, which PyTorch lacks") from None
     try:

@@ -7,12 +7,18 @@ spells their keys; all other code reads and writes a `Record`. `nars.studies` is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import numpy as np
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import TypeAdapter, ValidationError
@@ -180,11 +186,13 @@ _ADAPTER = TypeAdapter(Record)
 """Checks the types of a record's fields."""
 
 
-def check(trial: FrozenTrial, objectives: int, dimensions: Iterable[str] = ()) -> None:
+def check(
+    trial: FrozenTrial, objectives: int, dimensions: Mapping[str, BaseDistribution] = MappingProxyType({})
+) -> None:
     """Raise `RunError` that names the first attribute of a trial that is not as `write` wrote it.
 
-    Whoever opens a study of others calls it for each trial, with the number of objectives and the names of
-    the space's dimensions; a `Record` itself is not checked.
+    Whoever opens a study of others calls it for each trial, with the number of objectives and the space's
+    dimensions; a `Record` itself is not checked.
     """
     _check_own_fields(trial, objectives)
     _check_params(trial, dimensions)
@@ -220,18 +228,22 @@ def _check_own_fields(trial: FrozenTrial, objectives: int) -> None:
         raise RunError(f"trial {trial.number}: intermediate_values is damaged: expected steps and scores")
 
 
-def _check_params(trial: FrozenTrial, dimensions: Iterable[str]) -> None:
+def _check_params(trial: FrozenTrial, dimensions: Mapping[str, BaseDistribution]) -> None:
     """Raise `RunError` for a candidate that is not whole, or outside of its ranges."""
     if trial.params and trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
         missing = next((name for name in dimensions if name not in trial.params), None)
         if missing is not None:
             raise RunError(f"trial {trial.number}: params.{missing} is missing, so the study is damaged")
     for name, value in trial.params.items():
-        range_of = trial.distributions[name]
-        if isinstance(range_of, IntDistribution | FloatDistribution) and not (
-            _is_number(value) and range_of.low <= value <= range_of.high
-        ):
+        if not all(_holds(range_of, value) for range_of in (trial.distributions[name], dimensions.get(name))):
             raise RunError(f"trial {trial.number}: params.{name[:80]} is damaged: it is outside of its range")
+
+
+def _holds(range_of: BaseDistribution | None, value: Any) -> bool:
+    """Whether a range, if there is one, has a value."""
+    if isinstance(range_of, IntDistribution | FloatDistribution):
+        return _is_number(value) and range_of.low <= value <= range_of.high
+    return not isinstance(range_of, CategoricalDistribution) or value in range_of.choices
 
 
 def _is_number(value: Any) -> bool:

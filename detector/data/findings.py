@@ -23,6 +23,7 @@ Remedy = Literal[
     "renumber",
     "restate",
     "corners",
+    "fractions",
     "area",
     "keep",
     "leave out",
@@ -58,6 +59,7 @@ RULES: dict[str, Rule] = {
     "box-empty": Rule("error", "drop annotation"),  # a box without area
     "box-outside": Rule("error", "drop annotation"),  # a box entirely outside its image
     "box-corners": Rule("error", "corners"),  # two corners in the place of a corner and a size
+    "box-fractions": Rule("error", "fractions"),  # fractions of the image in the place of pixels
     "box-area": Rule("warning", "area"),  # a stated area that the box cannot have
     "box-duplicate": Rule("warning", "leave out"),  # the same box of the same category twice in an image
     "box-tiny": Rule("warning", "keep"),  # a box with a side below a pixel

@@ -1,4 +1,4 @@
-"""Loads a detection data set from its folder; Pascal VOC and YOLO are converted to COCO's records.
+"""Loads a detection data set from its folder; Pascal VOC, YOLO and tables are converted to COCO's records.
 
 COCO's annotation files are searched for at the paths below; images next to them, in
 ``images/``, ``images/train/`` or ``train/``, and else by name anywhere in the folder. The parts may be
@@ -24,7 +24,7 @@ from pathlib import Path
 from detector.data import scenes
 from detector.data.coco import is_coco, read_subset
 from detector.data.findings import Finding, FindingHandler, refuse
-from detector.data.readers import unsupported, voc, yolo
+from detector.data.readers import box_tables, unsupported, voc, yolo
 from detector.data.readers.own_ids import OwnIds
 from detector.data.records import CocoData, Subset, divide
 from nars.errors import DataError
@@ -68,7 +68,8 @@ def load(source: str | Path, report: FindingHandler = refuse, *, whole: str | No
         raise DataError(f"{folder}: no such folder (give a folder, or {scenes.NAME})")
     held: list[Finding] = []
     for place in _unpacked(folder):
-        read = _coco(place, held.append) or yolo.read(place, held.append) or voc.read(place, held.append)
+        readers = (_coco, yolo.read, voc.read, box_tables.read)
+        read = next((found for reader in readers if (found := reader(place, held.append))), None)
         if read is not None:
             break
     if read is None or not any(subset.annotations for subset in read.values()):
@@ -109,8 +110,8 @@ def _not_found(folder: Path) -> str:
     there = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     return (
         f"{folder}: no data set found; looked for COCO (train/*.json, instances_train.json, "
-        "annotations/instances_train.json), YOLO (data.yaml, classes.txt or obj.data) and Pascal VOC "
-        f"(*.xml); there {'are' if len(names) > 1 else 'is'} {there or 'nothing'}"
+        "annotations/instances_train.json), YOLO (data.yaml, classes.txt or obj.data), Pascal VOC (*.xml) "
+        f"and tables of boxes (*.csv); there {'are' if len(names) > 1 else 'is'} {there or 'nothing'}"
     )
 
 

@@ -71,6 +71,9 @@ def _mend_annotation(
     if index in todo["drop mask"]:
         changes.append(f"{todo['drop mask'][index]}; segmentation dropped, box kept")
         annotation = annotation._replace(segmentation=None)
+    if index in todo["fractions"]:
+        changes.append(f"{todo['fractions'][index]}; made pixels")
+        annotation = _pixels(annotation, sizes[annotation.image_id])
     if index in todo["area"]:
         changes.append(f"{todo['area'][index]}; area of the box taken")
         annotation = annotation._replace(area=annotation.box[2] * annotation.box[3])
@@ -117,6 +120,17 @@ def _restate(subset: Subset, image: ImageRecord) -> ImageRecord | None:
         return images.restated(subset, image, images.probe(subset.path(image), decode=False))
     except DataError:
         return None
+
+
+def _pixels(annotation: Annotation, image: ImageRecord) -> Annotation:
+    """The annotation in pixels, whose numbers are fractions of the image."""
+    left, top, width, height = annotation.box
+    box = (left * image.width, top * image.height, width * image.width, height * image.height)
+    masks = annotation.segmentation
+    if isinstance(masks, list):
+        sides = image.width, image.height
+        masks = [[number * sides[index % 2] for index, number in enumerate(polygon)] for polygon in masks]
+    return annotation._replace(box=box, area=annotation.area * image.width * image.height, segmentation=masks)
 
 
 def _clip(annotation: Annotation, image: ImageRecord) -> Annotation:

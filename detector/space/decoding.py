@@ -11,6 +11,8 @@ from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.declaration import Declaration
 from detector.training.hyperparameters import LR, Training
+from nars.errors import SpecError
+from nars.foreign.limits import MOST_ANCHORS
 from nars.space.rows import RowSpace
 from nars.spec import Block
 
@@ -46,7 +48,12 @@ def longest(shorter: int) -> int:
 
 
 def anchors(maps: int, sizes: int, ratios: int) -> dict[str, Any]:
-    """Default anchors of this number; those of one map lie within an octave if there are several."""
+    """Default anchors of this number; those of one map lie within an octave if there are several.
+
+    Raises `SpecError` for more than a detector may have.
+    """
+    if sizes * ratios > MOST_ANCHORS:
+        raise SpecError(f"there are {sizes * ratios} anchors at a cell, more than {MOST_ANCHORS}")
     spread = 2 if maps > 1 else 5
     first = _FINEST / 4 if maps > 1 else _FINEST
     of_map = [

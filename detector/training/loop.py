@@ -23,7 +23,7 @@ from detector.training.progress import Epoch, RunningMeans
 from detector.training.trainer import Trainer
 from detector.weights.saved import save_detector
 from nars import parallel
-from nars.device import memory_errors, seeded
+from nars.device import kernels_for, memory_errors, seeded
 from nars.errors import NonFiniteLossError, UsageError
 from nars.training.folder import TrainingFolder
 from nars.training.passes import widened
@@ -103,6 +103,7 @@ def train(
         stack.enter_context(seeded(seed, device))
         stack.enter_context(memory_errors(f"training in batches of {training.batch_size} images"))
         trainer = Trainer(model, data, training, device, seed, outputs.workers)
+        stack.enter_context(kernels_for(trainer.pixels))
         stack.enter_context(widened(model, device))  # the average, copied before, does not need this
         written = outputs.folder if parallel.is_first() else None
         folder = stack.enter_context(TrainingFolder.opened(written))

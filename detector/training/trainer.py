@@ -111,6 +111,12 @@ class Trainer:
         )
 
     @property
+    def pixels(self) -> int:
+        """Pixels of all images that the training passes, at most."""
+        sides = self.model.settings
+        return self.training.epochs * len(self.dataset) * max(sides.shortest) * sides.longest
+
+    @property
     def lr(self) -> float:
         """The learning rate of the last step."""
         return float(self.optimizer.param_groups[0]["lr"])

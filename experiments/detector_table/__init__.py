@@ -2,6 +2,8 @@
 
     OMP_NUM_THREADS=1 python -m experiments.detector_table.run --data-root ../shared/data        # resumable
     OMP_NUM_THREADS=1 python -m experiments.detector_table.run --rows b c --sets raccoon         # some rows
+    python -m experiments.detector_table.run --device cuda --budget 2min --only-search --rows a400
+    python -m experiments.detector_table.run --device cuda --processes 8 --only-final
     OMP_NUM_THREADS=1 python -m experiments.detector_table.report --data-root ../shared/data
 
 | row | way |
@@ -18,6 +20,6 @@
 A search sees folds of the training images only; the val images are measured once, at the end of a final
 training. All final trainings see the training images equally often, those of a reference that a row inherits
 from included; three seeds each. A finished training is a file in ``rows/`` and its detections are kept below
-``--work``, from which the report computes intervals of differences. Costs about ten hours of two cores; a GPU
-trains with ``--device cuda``.
+``--work``, from which the report computes intervals of differences. Costs some twenty hours of two
+cores, or a quarter of an hour of a GPU (``--device cuda``) that several searches or trainings share.
 """

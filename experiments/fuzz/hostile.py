@@ -12,6 +12,8 @@ import yaml
 from hypothesis import strategies as st
 
 __all__ = [
+    "ELSEWHERE",
+    "NO_NAMES",
     "OUTSIDE",
     "as_json",
     "as_yaml",
@@ -25,6 +27,17 @@ __all__ = [
 
 OUTSIDE = "@OUTSIDE@"
 """Stands for the absolute path of a folder that no reader may use."""
+
+ELSEWHERE = (
+    "../../../outside/secret.png",
+    f"{OUTSIDE}/secret.png",
+    "../../outside/secret.png",
+    "/etc/passwd",
+)
+"""Names of files outside of a data set, seen from its parts or from itself."""
+
+NO_NAMES = ("a" * 300, "a" * 3000, "a/" * 3000, "a\0b", "-" * 2000)
+"""Names that no file can have."""
 
 _NUMBERS: tuple[Any, ...] = (
     *(0, -1, 1, 2, 3, 7, 1000, 10**6, 10**9, 2**31, 2**32, 2**63, 2**64, 10**400, -(10**400)),

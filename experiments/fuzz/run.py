@@ -10,12 +10,12 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from experiments.fuzz import checkpoints, data_sets, documents, pictures, runs
+from experiments.fuzz import box_sets, checkpoints, data_sets, documents, pictures, runs
 from experiments.fuzz.judge import Case, Kind, Verdict, judge
 
 __all__ = ["KINDS", "Tally", "tally"]
 
-_MODULES = (pictures, data_sets, checkpoints, documents, runs)
+_MODULES = (pictures, data_sets, box_sets, checkpoints, documents, runs)
 
 KINDS: dict[str, Kind] = {kind.name: kind for module in _MODULES for kind in module.KINDS}
 """Every kind by its name."""

@@ -32,8 +32,9 @@ def main() -> None:
     parser.add_argument(
         "--share", type=float, default=1, help="of the time of two cores that a search has; .05 on a GPU"
     )
-    parser.add_argument("--only-search", action="store_true", help="leave the final trainings to later")
-    parser.add_argument("--only-final", action="store_true", help="leave out the rows that need a search yet")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--only-search", action="store_true", help="leave the final trainings to later")
+    only.add_argument("--only-final", action="store_true", help="leave out the rows that need a search yet")
     parser.add_argument("--resplits", type=int, nargs="*", default=list(RESPLITS))
     parser.add_argument("--rows", nargs="*", help="names such as searched-32M; by default all")
     given = parser.parse_args()

@@ -26,6 +26,7 @@ _REMEDIES: Mapping[str, str] = {
     "renumber": "--fix or --drop-bad gives a new id",
     "restate": "--fix or --drop-bad states the real size or drops the image",
     "corners": "--fix or --drop-bad takes the boxes for corners",
+    "fractions": "--fix or --drop-bad makes pixels of them",
     "area": "the area of the box is taken",
     "leave out": "--fix leaves out the copy",
     "leave out image": "--fix leaves out the copy",

@@ -48,6 +48,9 @@ RUNS = Path("runs")
 _LEAST_FREE = 50e6
 """Bytes that have to be free for a journal, weights and checkpoints."""
 
+_LONGEST = 400
+"""Characters of the address of a storage in a message, which has it twice."""
+
 _STORAGE_FILE = "storage.txt"
 """File with the run's storage and study name; written first, so every run with a `config.yaml` has it."""
 
@@ -126,7 +129,8 @@ class Run:
         """Return the storage. Raises `RunError` if only the folder, which may be a stranger's, names it."""
         if self.is_given or is_given(self.storage) or self.is_within:
             return self.storage
-        raise RunError(f"{self.folder} is stored in {self.storage}: repeat --storage {self.storage}")
+        shown = _cut(self.storage)
+        raise RunError(f"{self.folder} is stored in {shown}: repeat --storage {shown}")
 
     def _check_is_own(self, study: Study) -> None:
         """Raise `RunError` if a study of this name is not that of this run."""
@@ -137,7 +141,7 @@ class Run:
 
     def _check_trials(self, study: Study) -> None:
         """Raise `RunError` if a trial records something else than nars does."""
-        dimensions = self.config.space.distributions.keys()
+        dimensions = self.config.space.distributions
         try:
             for trial in study.get_trials(deepcopy=False):
                 check(trial, len(self.config.objectives), dimensions)
@@ -175,7 +179,7 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
         if storage is None:
             run.permitted()
         elif absolute(storage) != absolute(run.storage):
-            raise RunError(f"{folder} is stored in {run.storage}, not in {storage}")
+            raise RunError(f"{folder} is stored in {_cut(run.storage)}, not in {_cut(storage)}")
         storage, name = run.storage, run.name
     elif folder.exists() and any(map(_is_foreign, folder.iterdir())):
         raise RunError(f"{folder} is not empty and holds no search")
@@ -217,7 +221,7 @@ def open_run(folder: Path, given: str | None = None) -> Run:
     storage = located(storage, folder)
     is_given = given is not None and absolute(given) == absolute(storage)
     if given is not None and not is_given and not _is_within(storage, folder):
-        raise RunError(f"{folder} is stored in {storage}, not in {given}")
+        raise RunError(f"{folder} is stored in {_cut(storage)}, not in {_cut(given)}")
     return Run(folder, config, storage, name or folder.resolve().name, is_given=is_given)
 
 
@@ -235,6 +239,10 @@ def _stored(folder: Path) -> tuple[str, str]:
         raise RunError(f"{file} is damaged: expected a storage and the name of a study, a line each")
     storage = without_password(lines[0]) if lines else ""  # older versions wrote it
     return storage, lines[1] if len(lines) > 1 else ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _is_within(storage: str, folder: Path) -> bool:

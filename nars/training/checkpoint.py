@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 
@@ -16,7 +17,12 @@ from nars.tensors import read_tensors, write_tensors
 
 __all__ = ["Stateful", "restore", "save"]
 
-_Entry = TypeVar("_Entry")
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+_Entry = TypeVar("_Entry", bound=_Dataclass)
 
 _DAMAGE = (RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
 """Exceptions that a file with other types or shapes than those of `save` raises."""
@@ -80,7 +86,7 @@ def restore(
     try:
         content = parallel.agreed(read_tensors(path) if parallel.is_first() else {})
         saved = dict(content["identity"])
-        curve = [read(_plain(entry)) for entry in content["curve"]]
+        curve = [_checked(read(_plain(entry))) for entry in content["curve"]]
         different = next((key for key in identity if not _is_same(key, saved, identity, earlier)), None)
     except (WeightsError, *_DAMAGE):
         raise RunError(f"{path} is not a checkpoint that can be read; delete it to start anew") from None
@@ -116,6 +122,16 @@ def _plain(entry: Any) -> dict[str, Any]:
     if any(isinstance(number, int) and abs(number) > MOST_NUMBER for number in numbers):
         raise OverflowError
     return dict(entry)
+
+
+def _checked(entry: _Entry) -> _Entry:
+    """Return an entry if its fields are numbers, or numbers by name, as it declares. Raises `TypeError`."""
+    for each in fields(entry):
+        value, declared = getattr(entry, each.name), str(each.type)
+        expected = Mapping if declared.startswith("Mapping") else int | float
+        if not isinstance(value, expected) and not (value is None and declared.endswith("None")):
+            raise TypeError
+    return entry
 
 
 def _short(value: Any) -> str:

@@ -13,7 +13,6 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 
 import numpy as np
 import torch
@@ -45,18 +44,21 @@ _FREE = 0.9
 _WARM, _SECONDS = 6, 0.2
 """Steps of each candidate before its steps are timed, in which they are recorded; seconds of timing."""
 
+_PATIENCE_SECONDS = 15.0
+"""Seconds after the first candidate was timed in which more are added; detectors take long to set up."""
+
 
 def neighbours(task: Task, candidate: Trainable, most: int) -> int:
     """Return how many trainings of `candidate` are worth running side by side on the task's GPU.
 
-    They are `most` at most. Doubles their number as long as that makes a fifth more steps in the same time
-    and memory suffices.
-    Returns 1 for a task that cannot rehearse. Raises `TrialError` if not even one fits.
+    They are `most` at most. Doubles their number as long as that makes a fifth more steps in the same time,
+    memory suffices, and it takes no longer than a user would wait. Returns 1 for a task that cannot rehearse.
+    Raises `TrialError` if not even one fits.
     """
     streams: list[torch.cuda.Stream] = []
     steps: list[Callable[[], object]] = []
-    count, rate = 1, 0.0
-    while count <= most:
+    count, rate, end = 1, 0.0, math.inf
+    while count <= most and time.monotonic() < end:
         try:
             for _ in range(count - len(steps)):
                 streams.append(torch.cuda.Stream(task.device))
@@ -71,7 +73,7 @@ def neighbours(task: Task, candidate: Trainable, most: int) -> int:
             break
         if count > 1 and now < _GAIN * rate:
             break
-        rate = now
+        rate, end = now, min(end, time.monotonic() + _PATIENCE_SECONDS)
         most = min(most, count + _rest(task.device, count))
         count *= 2
     return max(1, count // 2)
@@ -115,11 +117,10 @@ def typical(config: SearchConfig) -> Trainable:
 
 def main() -> None:
     """Measure for the configuration in a file, and print the number."""
-    config = SearchConfig.load(sys.argv[1])
-    with ExitStack() as during:
-        task = config.open_task()
-        during.enter_context(torch.cuda.device(task.device))
-        print(neighbours(task, typical(config), int(sys.argv[2])))
+    config, most = SearchConfig.load(sys.argv[1]), int(sys.argv[2])
+    task = config.open_task()
+    with torch.cuda.device(task.device):
+        print(neighbours(task, typical(config), most))
 
 
 if __name__ == "__main__":

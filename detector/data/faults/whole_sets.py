@@ -1,4 +1,4 @@
-"""Faults of whole data sets that no record shows alone: corners for sizes, copies, names that are alike."""
+"""Faults of whole sets that no record shows alone: corners or fractions for sizes, copies, equal names."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ _SHORTEST, _LONGEST = 320, 464
 
 
 def subset_findings(subset: Subset) -> Iterator[Finding]:
-    """Boxes that are corners, areas that boxes cannot have, copies, and boxes that are too small."""
+    """Boxes that are corners or fractions, areas that boxes cannot have, copies, and too small boxes."""
     sizes = {image.id: (image.width, image.height) for image in subset.images}
     files = {image.id: str(subset.path(image)) for image in subset.images}
     corners = _corners(subset, sizes)
+    fractions = _fractions(subset, sizes)
     seen: set[tuple[int, int, tuple[float, float, float, float]]] = set()
     for index, annotation in enumerate(subset.annotations):
         if annotation.image_id not in files:
@@ -35,6 +36,8 @@ def subset_findings(subset: Subset) -> Iterator[Finding]:
         faults: list[tuple[str, str] | None] = []
         if index in corners:
             faults = [_corner_fault(annotation)]
+        elif index in fractions:
+            faults = [_fraction_fault(annotation)]
         else:
             faults = [_area_fault(annotation), _small_fault(annotation, sizes[annotation.image_id])]
             faults += [("box-duplicate", "the same box of the same category again")] if key in seen else []
@@ -75,6 +78,28 @@ def _corners(subset: Subset, sizes: dict[int, tuple[int, int]]) -> set[int]:
     count = len(subset.annotations)
     likely = count > 1 and (by_area >= _CORNERS * count or leaving >= count / 2)
     return set(range(count)) if likely else set()
+
+
+def _fractions(subset: Subset, sizes: dict[int, tuple[int, int]]) -> set[int]:
+    """Positions of boxes that are fractions of their images: all of a part that have an area, or none.
+
+    Azure's data labeling writes such boxes, unless it is asked for absolute coordinates. All lie in the
+    first pixel of their images then.
+    """
+    boxes = {index: annotation.box for index, annotation in enumerate(subset.annotations)}
+    found = {index for index, (_, _, width, height) in boxes.items() if width > 0 and height > 0}
+    if len(found) < 2 or min(map(min, sizes.values()), default=0) <= 1:
+        return set()
+    largest = 1 + _TOLERANCE
+    for left, top, width, height in map(boxes.__getitem__, found):
+        if not (0 <= left <= left + width <= largest and 0 <= top <= top + height <= largest):
+            return set()
+    return found
+
+
+def _fraction_fault(annotation: Annotation) -> tuple[str, str]:
+    shown = ", ".join(f"{number:.3g}" for number in annotation.box)
+    return "box-fractions", f"box {shown}: a fraction of its image, as all others; expected pixels"
 
 
 def _corner_fault(annotation: Annotation) -> tuple[str, str]:

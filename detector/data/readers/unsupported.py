@@ -45,9 +45,6 @@ _SIGNS = (
     _Sign((".manifest",), ('"source-ref"',), "a manifest of SageMaker Ground Truth", _CONVERT),
     _Sign((".csv",), ("gs://",), "Vertex AI's CSV", _CONVERT),
     _Sign((".csv",), ("region_shape_attributes",), "VIA's CSV", "export as COCO format in VIA"),
-    _Sign((".csv",), ("LabelName", "XMin"), "Open Images' CSV", _CONVERT),
-    _Sign((".csv",), ("xmin", "ymax"), "a table of boxes (TensorFlow's CSV)", "export as COCO in Roboflow"),
-    _Sign((".csv",), ("image_id", "bbox"), "a table of boxes (as on Kaggle)", _CONVERT),
     _Sign((".xml",), ("<annotations>",), "CVAT's own XML of all images", _CVAT),
 )
 """Formats by what is in their files."""

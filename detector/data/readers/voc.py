@@ -11,7 +11,6 @@ evaluation. The categories are the names in the files, in alphabetical order.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -19,19 +18,18 @@ from xml.etree import ElementTree
 
 from detector.data import images
 from detector.data.findings import Finding, FindingHandler, refuse
+from detector.data.readers.voc_parts import xml_by_part
 from detector.data.records import Annotation, Category, ImageRecord, Subset
 from nars.data.pictures import SUFFIXES
 from nars.errors import DataError
 from nars.foreign.files import Finder, folders, listing
+from nars.foreign.limits import MOST_COORDINATE
 from nars.foreign.names import parts_of, split_of
 from nars.foreign.numbers import real
-from nars.foreign.paths import is_file, read_bytes
-from nars.foreign.text import read_lines, xml_text
+from nars.foreign.paths import read_bytes
+from nars.foreign.text import xml_text
 
 __all__ = ["read"]
-
-_MARK = re.compile(r"\s+-?[01]$")
-"""Behind the name in a list of a class: whether the image shows the class."""
 
 
 class _NamedBox(NamedTuple):
@@ -61,7 +59,7 @@ def read(folder: Path, report: FindingHandler = refuse) -> dict[str, Subset] | N
 
     Unusable XML goes to `report`, which by default raises `DataError`.
     """
-    parts = _listed(folder, report) or _in_folders(folder)
+    parts = xml_by_part(folder, report)
     if parts is None:
         return None
     pictures = _Pictures(folder)
@@ -69,100 +67,6 @@ def read(folder: Path, report: FindingHandler = refuse) -> dict[str, Subset] | N
     names = sorted({box.name for part in pages.values() for page in part for box in page.boxes})
     ids = {name: number for number, name in enumerate(names, start=1)}
     return {name: _subset(name, folder, part, ids) for name, part in pages.items()}
-
-
-def _listed(folder: Path, report: FindingHandler) -> dict[str, list[Path]] | None:
-    """The XML files that lists in ``ImageSets`` name for each part; None if there is no list for training.
-
-    With trainval and test alone, as in VOC 2007, test is for validation. A test part beside a train part
-    is neither trained on nor divided.
-    """
-    lists = _lists(folder)
-    pairs = (("train", "val"), ("trainval", "test"))
-    pair = next((pair for pair in pairs if all(word in lists for word in pair)), None)
-    if pair is not None:
-        words = dict(zip(("train", "val"), pair, strict=True))
-        words |= {"test": "test"} if pair == pairs[0] and "test" in lists else {}
-    else:
-        words = {split: split for split in ("train", "val", "test") if split in lists}
-        words |= next(({"train": word} for word in ("train", "trainval", "default") if word in lists), {})
-        words = {split: words[split] for split in ("train", "val", "test") if split in words}
-    if not words:
-        return None
-    annotations = _annotations(folder)
-    finder = Finder(annotations, {".xml"})
-    parts: dict[str, list[Path]] = {}
-    for name, word in words.items():
-        parts[name] = []
-        for source, line in ((file, line) for file in lists[word] for line in read_lines(file)):
-            path = _named_xml(line, annotations, finder)
-            if not is_file(path):
-                said = f"no such file, but {source.name} lists it"
-                report(Finding("record-malformed", name, str(path), said))
-            elif len(lists[word]) == 1 or path not in parts[name]:
-                parts[name].append(path)
-    return parts
-
-
-def _lists(folder: Path) -> dict[str, list[Path]]:
-    """The list of each part in a folder; those of single classes if there are no others, as VoTT writes."""
-    above = folder / "ImageSets"
-    lists: dict[str, list[Path]] = {}
-    of_classes: dict[str, list[Path]] = {}
-    for inner in (above / "Main", above, *(folders(above) if above.is_dir() else ())):
-        for path in sorted(inner.glob("*.txt")) if inner.is_dir() else ():
-            word = path.stem.lower()
-            split = word if word in ("trainval", "default") else split_of(word)
-            if split is not None:
-                lists.setdefault(split, [path])
-            part = _part_of_class(word)
-            if part is not None:
-                of_classes.setdefault(part, []).append(path)
-        if lists or of_classes:
-            break
-    return lists or of_classes
-
-
-def _part_of_class(word: str) -> str | None:
-    """The part of a list of one class: ``train`` of ``cat_train``."""
-    name, _, part = word.rpartition("_")
-    return (part if part == "trainval" else split_of(part)) if name else None
-
-
-def _named_xml(line: str, annotations: Path, finder: Finder) -> Path:
-    """The XML file that a line names: the whole line, or without a mark of presence or a suffix."""
-    bare = _MARK.sub("", line)
-    for name in dict.fromkeys((line, bare)):
-        path = annotations / f"{name}.xml"
-        if is_file(path) and ".." not in path.parts and not Path(name).is_absolute():
-            return path
-    parts = parts_of(bare) or ("",)
-    stem = Path(*parts).with_suffix("") if Path(parts[-1]).suffix.lower() in SUFFIXES else Path(*parts)
-    found = finder.find(f"{stem.as_posix()}.xml")
-    return annotations / (f"{bare}.xml" if found is None else found)
-
-
-def _annotations(folder: Path) -> Path:
-    return next((part for part in folders(folder) if part.name.lower() == "annotations"), folder)
-
-
-def _in_folders(folder: Path) -> dict[str, list[Path]] | None:
-    parts: dict[str, list[Path]] = {}
-    for part in folders(folder):
-        split = split_of(part.name)
-        files = _xml(part) if split else []
-        if split and files:
-            parts.setdefault(split, files)
-    if parts:
-        return {name: parts[name] for name in ("train", "val", "test") if name in parts}
-    files = _xml(folder)
-    return {"train": files} if files else None
-
-
-def _xml(folder: Path) -> list[Path]:
-    """XML files of annotations in a folder, or below its folder of annotations."""
-    annotations = _annotations(folder)
-    return listing(annotations, {".xml"}, deep=annotations != folder).files
 
 
 class _Pictures:
@@ -219,8 +123,11 @@ def _pages(split: str, files: Iterable[Path], pictures: _Pictures, report: Findi
                 Finding("record-malformed", split, str(path), f"cannot be read: {error.strerror or error}")
             )
             continue
-        except (DataError, ElementTree.ParseError, ValueError, LookupError) as error:
+        except (DataError, ElementTree.ParseError, LookupError) as error:
             report(Finding("record-malformed", split, str(path), f"is not XML, perhaps cut off: {error}"))
+            continue
+        except ValueError as error:
+            report(Finding("record-malformed", split, str(path), str(error)))
             continue
         yield _Page(image, _objects(root, split, path, report))
 
@@ -228,10 +135,18 @@ def _pages(split: str, files: Iterable[Path], pictures: _Pictures, report: Findi
 def _image(root: ElementTree.Element, number: int, path: Path, pictures: _Pictures) -> ImageRecord:
     """The image of an XML file, with the size that it states or, without one, that of the picture."""
     file = pictures.of(path, root.findtext("filename") or path.stem)
-    width, height = (int(_number(root.find("size"), side, f"size/{side}", 0)) for side in ("width", "height"))
+    width, height = (_side(root.find("size"), tag) for tag in ("width", "height"))
     if width <= 0 or height <= 0:
         width, height = images.shown_size(pictures.folder / file)
     return ImageRecord(number, file.as_posix(), width, height)
+
+
+def _side(size: ElementTree.Element | None, tag: str) -> int:
+    """Pixels of a side, 0 if none are stated. Raises `ValueError`."""
+    number = _number(size, tag, f"size/{tag}", 0)
+    if not abs(number) <= MOST_COORDINATE:  # NaN included
+        raise ValueError(f"size/{tag} is {number:g}, not a number of pixels")
+    return int(number)
 
 
 def _objects(root: ElementTree.Element, split: str, path: Path, report: FindingHandler) -> list[_NamedBox]:

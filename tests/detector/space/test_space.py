@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import toys
+import yaml
 
 from detector.model.catalogue import published, published_settings
 from detector.model.cost import count
@@ -139,6 +140,13 @@ def test_a_space_of_classifiers_becomes_one_of_detectors() -> None:
     known = made.statistics(matrix)
     for at, genotype in enumerate(to_genotypes(made, matrix)):
         assert count(built(made.decode(genotype))).macs == known["macs"][at]
+
+
+@pytest.mark.parametrize("changes", [{"sizes": {"low": 2, "high": 10**9}}, {"sizes": 90, "ratios": [1, 3]}])
+def test_anchors_are_counted_before_they_are_made(changes: dict[str, object]) -> None:
+    fields = yaml.safe_load(space("fbnetv3od").to_yaml()) | changes
+    with pytest.raises(SpecError, match="anchors at a cell, more than 256"):
+        DetectorSpace.from_yaml(yaml.safe_dump(fields))
 
 
 def test_a_space_without_two_downsamplings_makes_no_detector() -> None:

@@ -26,6 +26,7 @@ from detector.training.plan import plan
 from detector.training.progress import Epoch
 from detector.weights.saved import load_detector
 from nars import parallel
+from nars.device import compiles
 from nars.errors import NonFiniteLossError, RunError, UsageError
 from nars.spec import Architecture, Block, Recipe
 from nars.training.progress import Step
@@ -82,6 +83,13 @@ def test_learns_squares(data: CocoData) -> None:
     assert trained.history[-1].losses["loss"] < 0.6 * trained.history[0].losses["loss"]
     assert trained.best.ap == max(epoch.ap or 0 for epoch in trained.history)
     assert not trained.model.training
+
+
+def test_a_short_training_waits_for_no_kernels_to_be_compiled(data: CocoData) -> None:
+    compiled = set()
+    fit(data, TRAINING.replace(epochs=1), on_step=lambda _: compiled.add(compiles()))
+    assert compiled == {False}
+    assert compiles()
 
 
 @pytest.mark.slow

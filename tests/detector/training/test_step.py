@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from no_waiting import no_waiting
 from toys import TRAINING, model, squares
 
 from detector.data.records import CocoData
@@ -60,8 +61,5 @@ def test_a_gpu_need_not_wait_in_a_whole_step(data: CocoData) -> None:
     inputs = next(iter(trainer.feed))
     for _ in range(2):
         trainer.step(inputs, progress=0.5)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         trainer.step._learn(*inputs)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")

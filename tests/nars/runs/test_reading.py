@@ -189,6 +189,15 @@ def test_a_damaged_trial_is_one_line_that_names_the_field(
     assert "\n" not in str(raised.value)
 
 
+def test_a_trial_outside_of_the_configured_space_is_one_line(tmp_path: Path) -> None:
+    others = [name for name in ("sgd", "rmsprop", "adamw") if name != _PARAMS["recipe.optimizer"]]
+    narrow = space().replace(recipe={**space().recipe, "optimizer": others})
+    study = start_run(tmp_path / "first", config().replace(space=narrow), None).study()
+    study.add_trial(optuna.create_trial(value=0.5, params=_PARAMS, distributions=space().distributions))
+    with pytest.raises(RunError, match=r"params\.recipe\.optimizer is damaged: it is outside of its range"):
+        open_run(tmp_path / "first").read()
+
+
 def test_a_study_whose_config_is_no_text_is_one_line(folder: Path) -> None:
     journal = folder / "study.journal"
     lines = journal.read_bytes().splitlines(keepends=True)

@@ -112,6 +112,15 @@ def test_any_storage_and_no_other_later(folder: Path, tmp_path: Path) -> None:
         start_run(folder, config(), "other.journal")
 
 
+def test_a_message_has_no_more_than_the_beginning_of_a_long_storage(folder: Path) -> None:
+    start_run(folder, config(), None)
+    (folder / "storage.txt").write_text(f"sqlite:////{'x' * 3000}\nname\n")
+    for use in (open_run(folder).permitted, lambda: start_run(folder, config(), "other.journal")):
+        with pytest.raises(RunError, match="is stored in sqlite:////x") as caught:
+            use()
+        assert len(str(caught.value)) < 1000
+
+
 def test_two_folders_of_one_name_do_not_share_a_study(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     start_run(tmp_path / "a" / "same", config(), url).study()

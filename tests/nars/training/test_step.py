@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import torch
+from no_waiting import no_waiting
 from torch import Tensor, nn
 
 from nars.data import ImageData, augment, normalise, random_crops
@@ -84,10 +85,10 @@ def test_nothing_is_read_back(data: ImageData) -> None:
     mean, std = moments(model, data, device)
     groups = [torch.arange(16)] * 8
     crops = [random_crops(16, 0.5, generator) for _ in groups]
-    with _no_synchronization() as watch:
+    with ExitStack() as watched:
         for number, (images, labels) in enumerate(data.train.batches(SIDE, device, groups, crops)):
             if number == 6:  # recorded by now
-                watch()
+                watched.enter_context(no_waiting())
             images = augment(images, recipe.augmentation, generator)
             images = change(images, recipe.policy, recipe.magnitude, generator)
             images = erase(normalise(images, mean, std), recipe.erasing, generator)
@@ -127,11 +128,3 @@ def _step(
     optimizer, ema = updates.optimizer(model, recipe), updates.averaged(model, recipe)
     scaler = torch.amp.GradScaler("cuda", enabled=False)
     return Step(model, recipe, optimizer, scaler, device=device, ema=ema, teacher=teacher), model
-
-
-@contextmanager
-def _no_synchronization() -> Iterator[Callable[[], None]]:
-    try:
-        yield lambda: torch.cuda.set_sync_debug_mode("error")
-    finally:
-        torch.cuda.set_sync_debug_mode("default")

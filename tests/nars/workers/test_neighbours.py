@@ -81,6 +81,11 @@ def test_a_neighbour_that_does_not_fit_ends_it(gpu: dict[str, Any]) -> None:
         neighbours(_Rehearsed(room=0), None, 16)  # type: ignore[arg-type]
 
 
+def test_nobody_waits_for_long(gpu: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measured, "_PATIENCE_SECONDS", 0.0)
+    assert neighbours(_Rehearsed(), None, 16) == 1  # type: ignore[arg-type]
+
+
 def test_a_task_that_cannot_rehearse_has_one(gpu: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_Rehearsed, "rehearse", Task.rehearse)
     assert neighbours(_Rehearsed(), None, 16) == 1  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from label_tools import text_file
 
 from detector.data.check import check, fix
 from detector.data.findings import summary
+from detector.data.layouts import load
 
 Spoil = Callable[[folders.Document], object]
 
@@ -41,6 +42,18 @@ FAULTS: dict[str, tuple[Spoil, str]] = {
         ],
         "box-corners",
     ),
+    "fractions": (
+        lambda document: [
+            row.update(
+                bbox=[left / 64, top / 48, width / 64, height / 48],
+                area=width * height / 64 / 48,
+                segmentation=[[left / 64, top / 48, (left + width) / 64, top / 48, left / 64, 0.9]],
+            )
+            for row in document["annotations"]
+            for left, top, width, height in [row["bbox"]]
+        ],
+        "box-fractions",
+    ),
 }  # fmt: skip
 
 
@@ -51,6 +64,17 @@ def test_what_the_doctor_finds_is_mended(tmp_path: Path, name: str) -> None:
     assert set(summary(check(folder))) == {code}
     assert fix(folder, tmp_path / "new")
     assert check(tmp_path / "new") == []
+
+
+def test_fractions_of_images_become_pixels(tmp_path: Path) -> None:
+    whole, folder = folders.coco(tmp_path / "pixels"), folders.coco(tmp_path / "data", FAULTS["fractions"][0])
+    fix(folder, tmp_path / "new")
+    expected, mended = load(whole).train.annotations, load(tmp_path / "new").train.annotations
+    for one, other in zip(expected, mended, strict=True):
+        assert other.box == pytest.approx(one.box)
+        assert other.area == pytest.approx(one.area)
+    left, top, width, _ = mended[0].box
+    assert mended[0].segmentation == [pytest.approx([left, top, left + width, top, left, 0.9 * 48])]
 
 
 @pytest.mark.parametrize(

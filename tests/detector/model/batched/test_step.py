@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from no_waiting import no_waiting
 from small_detector import BATCH, TARGETS, quick
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -48,11 +49,8 @@ def test_a_gpu_need_not_wait_in_a_step(mask: bool) -> None:
     targets = [{name: each.cuda() for name, each in target.items()} for target in TARGETS]
     batch = model.batch([image.cuda() for image in BATCH], targets)
     sum(model(batch).values()).backward()  # what is made once per shape
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with no_waiting():
         sum(model(batch).values()).backward()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_losses_are_those_of_one_image_after_the_other() -> None:
