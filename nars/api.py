@@ -22,6 +22,7 @@ from nars.files import saying_once
 from nars.report import page, plots
 from nars.runs.code import code_version
 from nars.runs.config import SearchConfig
+from nars.runs.outage import impatient
 from nars.runs.request import SearchRequest
 from nars.runs.run import Run, default_folder, start_run
 from nars.searching.configure import configure
@@ -130,8 +131,8 @@ def search(
         else:
             log = opened.folder / "log.txt"
             supervise(opened, study, store, engine or Local(), workers, watch, log)
-    except BaseException:  # an interrupted search leaves its results so far
-        with suppress(RunError):
+    except BaseException:  # an interrupted search leaves its results so far, if its storage answers
+        with suppress(RunError), impatient():
             _leave_results(opened, study, store)
         raise
     _leave_results(opened, study, store)

@@ -47,14 +47,17 @@ _ENGINES = ("local", "worker", "ray", "slurm")
 _DISK_BYTES = 80_000_000
 """Size of the disk of a search, which needs 50 MB at its start."""
 
-_PATIENCE_SECONDS = 240.0
+_PATIENCE_SECONDS = 400.0
 """Longest wait for what is expected."""
 
 _DISTURBED_SECONDS = 5.0
 """How long a disturbance lasts after it was noticed."""
 
-_LIMIT_SECONDS = 12
-"""Time limit of ``timeout``, from the first trial on."""
+_LIMIT_SECONDS = 60
+"""Time limit of ``timeout``, in which a search begins even on busy cores."""
+
+_JOB_MINUTES = 2
+"""Time limit of Slurm's jobs, of which it may take a minute for its warning."""
 
 _TOLD = re.compile(r"^nars: |does not answer|are gone|workers wait|has requeued|Traceback")
 """Lines that say something about an event."""
@@ -105,9 +108,10 @@ class _Search:
         return code
 
     def goes_on(self) -> None:
-        """Wait until two more trials are finished."""
+        """Wait until two more trials are finished. Raises `RunError` if that does not happen."""
         before = len(self._finished())
-        _wait(lambda: len(self._finished()) >= before + 2)
+        if not _wait(lambda: len(self._finished()) >= before + 2):
+            raise RunError(f"{self.engine}: no trial was finished in {_PATIENCE_SECONDS:.0f} s")
 
     def lost(self) -> int:
         """Count the finished trials that are not there any more, or differ, since this was called last."""
@@ -207,23 +211,24 @@ def _events(search: _Search) -> Iterator[tuple[str, int | None, list[str]]]:
     search.goes_on()
     yield "SIGTERM", _ended(search, signal.SIGTERM), search.said()
     if search.engine == "slurm":
-        search.start("--worker-option", "time=1")
+        search.start("--worker-option", f"time={_JOB_MINUTES}")
         search.goes_on()
-        time.sleep(120)
+        lines = _told(search, "requeued")
         search.goes_on()
-        yield "time limit", search.code(), search.said()
+        yield "time limit", search.code(), lines + search.said()
         _ended(search, signal.SIGTERM)
         return
-    seconds = _LIMIT_SECONDS + (0 if search.engine == "worker" else 20)
-    search.start(before=("timeout", "--kill-after=30", f"{seconds}"))
+    search.start(before=("timeout", "--kill-after=30", f"{_LIMIT_SECONDS}"))
     yield "time limit", _code(search), search.said()
 
 
-def _told(search: _Search) -> list[str]:
-    """Wait until something is said, and return it."""
+def _told(search: _Search, word: str = "") -> list[str]:
+    """Return what is said until there is a line with this word."""
+    lines: list[str] = []
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not (lines := search.said()) and time.monotonic() < deadline:
+    while not any(word in line for line in lines) and time.monotonic() < deadline:
         time.sleep(0.5)
+        lines += search.said()
     return lines
 
 
@@ -233,17 +238,18 @@ def _ended(search: _Search, number: int) -> int:
 
 
 def _code(search: _Search) -> int:
-    _wait(lambda: search.code() is not None)
+    assert _wait(lambda: search.code() is not None), "it does not end"
     code = search.code()
     assert code is not None
     return code
 
 
-def _wait(condition: Callable[[], bool], seconds: float = _PATIENCE_SECONDS) -> None:
-    """Wait for a condition, or so long."""
+def _wait(condition: Callable[[], bool], seconds: float = _PATIENCE_SECONDS) -> bool:
+    """Wait for a condition, or so long; return whether it holds."""
     deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
+    while not (holds := condition()) and time.monotonic() < deadline:
         time.sleep(0.5)
+    return holds
 
 
 def _system(*command: str) -> None:

@@ -125,13 +125,13 @@ class _Head:
         """Kill ``one`` worker at random, the ``head``, or ``all`` processes; False if no worker is there."""
         head = psutil.Process(self._process.pid)
         family = head.children(recursive=True)
-        workers = [child for child in family if self._is_forked or "--study" in child.cmdline()]
+        workers = [child for child in family if self._is_forked or "--study" in _words(child)]
         if not workers:
             return False
         if victims == "one":
             workers[int(rng.integers(len(workers)))].kill()
             return True
-        servers = [child for child in family if child.name() == "gcs_server"]
+        servers = [child for child in family if "gcs_server" in _words(child)]
         chosen = [head, *workers] if victims == "all" else servers or [head]
         for member in chosen:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -141,6 +141,13 @@ class _Head:
         expected = (os.EX_TEMPFAIL, 0) if servers and victims == "head" else (-signal.SIGKILL,)
         assert code in expected, code
         return True
+
+
+def _words(process: psutil.Process) -> list[str]:
+    """Return the name and the arguments of a process; nothing if it has just ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [process.name(), *process.cmdline()]
+    return []
 
 
 def _round(folder: Path, number: int, options: argparse.Namespace) -> Round:

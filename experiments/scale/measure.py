@@ -9,12 +9,12 @@ trials of no duration with the real sampler, and appends their median times to c
 - ``propose``: the sampler, without the storage, in seconds of CPU, after others have told 64 trials, or a
   tenth of the size if that is less
 - ``again``: the same with nothing told since the last proposal of the same process
-- ``write``: all calls of the storage from the ask of a trial to its tell, with ten scores in between
+- ``write``: all calls of the storage from the ask of a trial to its tell, with ten scores in between, once
+  what others have told is read
 - ``news``: a second process reads one trial that was told since it last looked
 - ``join``: a new process reads the whole study
 
-Costs most of its time to fill the studies: minutes in memory, a quarter of an hour for 20 000 trials in a
-journal, 25 minutes for 10 000 on a server, which takes .15 s for each. Rows that are there are kept.
+Costs a quarter of an hour on one core, most of it to fill the journal. Rows that are there are kept.
 """
 
 from __future__ import annotations
@@ -33,21 +33,19 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
+from experiments.scale.filling import EPOCHS, fill, record
 from nars.internals import storage_of
 from nars.runs.patient import PatientStorage
 from nars.runs.storage import open_storage
 from nars.sampling.sampler import NarsSampler
-from nars.space import Space, genotypes
-from nars.trials import Record, write
+from nars.space import Space
+from nars.trials import write
 from search_spaces.spaces import space
 
 __all__ = ["COSTS"]
 
 COSTS = Path(__file__).parent / "costs.csv"
 """Median seconds by storage and trials."""
-
-_EPOCHS = 10
-"""Scores of a training."""
 
 _REPEATS = 5
 """Trials at each size."""
@@ -106,12 +104,13 @@ def _is_in(rows: list[dict[str, Any]], name: str, size: int) -> bool:
 def _measured(micro: Space, where: str | None, sizes: list[int]) -> Any:
     """Yield a row for each size of one study, which grows."""
     first = InMemoryStorage() if where is None else open_storage(where)
+    url = where if where is not None and "://" in where else None
     name = f"scale-{time.time_ns()}"
     sampler = NarsSampler(micro, limits=_LIMITS, seed=0)
     study = optuna.create_study(study_name=name, storage=Timed(first), direction="maximize", sampler=sampler)
     try:
         for size in sizes:
-            _fill(study, micro, size)
+            fill(study, micro, size, url)
             began = time.perf_counter()
             other = optuna.load_study(
                 study_name=name, storage=first if where is None else open_storage(where)
@@ -119,33 +118,14 @@ def _measured(micro: Space, where: str | None, sizes: list[int]) -> Any:
             other.get_trials(deepcopy=False)
             join = time.perf_counter() - began
             others = min(_OTHERS, size // 10)
-            times = [_trained(study, micro, other, others) for _ in range(_REPEATS)]
+            times = [_trained(study, micro, other, others, url) for _ in range(_REPEATS)]
             middle = {key: float(np.median([each[key] for each in times])) for key in times[0]}
             yield {"trials": size, **middle, "join": join}
     finally:
         optuna.delete_study(study_name=name, storage=first)
 
 
-def _fill(study: Study, micro: Space, size: int) -> None:
-    """Add finished random trials until there are so many."""
-    count = size - len(study.get_trials(deepcopy=False))
-    rng = np.random.default_rng(size)
-    drawn = genotypes.sample(micro, max(count, 0), rng, quasi=False)
-    macs = micro.statistics(drawn)["macs"]
-    scores = 0.1 * np.log10(macs / 1e4) + rng.normal(0, 0.01, len(drawn))
-    for params, score in zip(genotypes.to_genotypes(micro, drawn), scores, strict=True):
-        study.add_trial(
-            optuna.create_trial(
-                params=params,
-                distributions=dict(micro.distributions),
-                value=float(score),
-                user_attrs=_record().attributes,
-                intermediate_values=dict.fromkeys(range(_EPOCHS), float(score)),
-            )
-        )
-
-
-def _trained(study: Study, micro: Space, other: Study, others: int) -> dict[str, float]:
+def _trained(study: Study, micro: Space, other: Study, others: int, url: str | None) -> dict[str, float]:
     """Ask for a trial, report its scores and tell it, as a worker does, and let another process read it.
 
     So many `others` are told before.
@@ -153,11 +133,12 @@ def _trained(study: Study, micro: Space, other: Study, others: int) -> dict[str,
     storage = storage_of(study)
     assert isinstance(storage, Timed)
     other.get_trials(deepcopy=False)
-    _fill(study, micro, len(study.get_trials(deepcopy=False)) + others)
+    fill(study, micro, len(study.get_trials(deepcopy=False)) + others, url)
+    study.get_trials(deepcopy=False)  # what others told is read, which `news` counts
     before = storage.seconds
     propose, trial = _asked(study, micro)
-    write(study, trial, _record())
-    for step in range(_EPOCHS):
+    write(study, trial, record())
+    for step in range(EPOCHS):
         trial.report(0.5, step)
     study.tell(trial, 0.5)
     written = storage.seconds - before
@@ -181,10 +162,6 @@ def _seconds(call: Callable[[], object]) -> float:
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
-
-
-def _record() -> Record:
-    return Record(worker="host:1:1.0", epochs=_EPOCHS, seed=1, seconds=40.0, predicted=0.5, predicted_sd=0.1)
 
 
 def _parse() -> argparse.Namespace:

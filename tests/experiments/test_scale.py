@@ -1,11 +1,16 @@
-"""The simulation of many workers: bounds that hold whatever the costs are."""
+"""The simulation of many workers: bounds that hold whatever the costs are; studies filled at once."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import optuna
 import pytest
 
+from experiments.scale.filling import fill
 from experiments.scale.simulate import Costs, simulate
+from search_spaces.spaces import space
 
 SIZES = np.array([10.0, 1000.0])
 
@@ -49,3 +54,24 @@ def test_one_proposer_shares_its_fit_among_those_that_ask_together() -> None:
 def test_costs_grow_between_what_was_measured() -> None:
     grown = Costs(SIZES, np.array([1.0, 3.0]), *[np.zeros(2)] * 3, serial=False)
     assert [grown.at(trials)[0] for trials in (1, 10, 100, 1000, 9000)] == pytest.approx([1, 1, 2, 3, 3])
+
+
+def test_rows_written_at_once_are_those_that_optuna_writes(tmp_path: Path) -> None:
+    micro, url = space("micro").replace(num_classes=10), f"sqlite:///{tmp_path}/studies.db"
+    optuna.create_study(storage=url, study_name="other")
+    one, many = (optuna.create_study(storage=storage, study_name="filled") for storage in (None, url))
+    for study, where in ((one, None), (many, url)):
+        fill(study, micro, 2)
+        fill(study, micro, 5, where)
+        study.add_trial(optuna.create_trial(value=0.5))
+    for ours, theirs in zip(many.trials, one.trials, strict=True):
+        for name in (
+            "number",
+            "state",
+            "params",
+            "distributions",
+            "value",
+            "user_attrs",
+            "intermediate_values",
+        ):
+            assert getattr(ours, name) == getattr(theirs, name)

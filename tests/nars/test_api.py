@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,19 @@ def test_a_mistyped_storage_leaves_no_run_folder(stub: type[StubTask], tmp_path:
     with pytest.raises(RunError, match="cannot open storage"):
         nars.search(config("3"), tmp_path / "run", "sqlite:///nosuch/folder/q.db")
     assert not (tmp_path / "run").exists()
+
+
+def test_who_stops_a_search_without_its_storage_does_not_wait_for_that(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*arguments: object) -> None:
+        shutil.rmtree(tmp_path / "run")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nars.api.work", interrupted)
+    monkeypatch.setattr("nars.runs.outage.time.sleep", lambda seconds: pytest.fail("it waits"))
+    with pytest.raises(KeyboardInterrupt):
+        nars.search(config("3"), tmp_path / "run")
 
 
 def test_settings_may_be_text_as_on_the_command_line() -> None:

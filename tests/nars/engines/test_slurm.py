@@ -97,6 +97,17 @@ def start(slurm: SlurmCluster, folder: Path, budget: int, *more: str) -> subproc
     )
 
 
+def wait_for_line(head: subprocess.Popen[str], beginning: str) -> None:
+    """Read what a search prints up to a line with this beginning."""
+    assert head.stderr is not None
+    lines = []
+    for line in head.stderr:
+        lines.append(line)
+        if line.startswith(beginning):
+            return
+    raise AssertionError(f"no line begins with {beginning!r}: {''.join(lines)}")
+
+
 def wait_for_state(slurm: SlurmCluster, state: str) -> list[str]:
     """Wait until jobs are in a state, and return them."""
     deadline = time.monotonic() + 240
@@ -112,11 +123,12 @@ def wait_for_state(slurm: SlurmCluster, state: str) -> list[str]:
 def test_a_search_outlives_its_head_and_is_cancelled_cleanly(slurm: SlurmCluster, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     head = start(slurm, folder, 500)
+    wait_for_line(head, "trial ")
     jobs = wait_for_state(slurm, "RUNNING")
     head.kill()
     head.communicate()
     head = start(slurm, folder, 500)
-    time.sleep(20)
+    wait_for_line(head, "resuming after ")
     assert wait_for_state(slurm, "RUNNING") == jobs  # taken over, and no others
     head.send_signal(signal.SIGINT)
     _, said = head.communicate(timeout=60)
@@ -124,6 +136,7 @@ def test_a_search_outlives_its_head_and_is_cancelled_cleanly(slurm: SlurmCluster
     assert said.rstrip().endswith("nars: interrupted; the same command goes on from here")
     assert len(wait_for_state(slurm, "CANCELLED")) == 2
     head = start(slurm, folder, 500)
+    wait_for_line(head, "resuming after ")
     wait_for_state(slurm, "RUNNING")
     slurm.run("scancel", "--user=root")
     _, said = head.communicate(timeout=90)
@@ -146,5 +159,6 @@ def test_a_job_is_requeued_at_its_time_limit_and_the_budget_is_met(
     wait_for_state(slurm, "PENDING")  # again
     _, said = head.communicate(timeout=500)
     assert head.returncode == 0, said
+    assert "Slurm has requeued " in said
     trials = open_run(folder).study().trials
     assert sum(map(counts, trials)) == 120
