@@ -108,11 +108,23 @@ def _not_found(folder: Path) -> str:
     entries = sorted(entry for entry in folder.iterdir() if not is_leftover(entry.name))
     names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
     there = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    sets = [str(place) for place in _inside(folder)]
+    if sets:
+        return f"{folder}: no data set found, but {len(sets)} inside: give one of {', '.join(sets[:6])}"
     return (
         f"{folder}: no data set found; looked for COCO (train/*.json, instances_train.json, "
         "annotations/instances_train.json), YOLO (data.yaml, classes.txt or obj.data), Pascal VOC (*.xml) "
         f"and tables of boxes (*.csv); there {'are' if len(names) > 1 else 'is'} {there or 'nothing'}"
     )
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """Folders in a folder, two deep, that look like data sets of their own, as VOC2007 in VOCdevkit."""
+    places = folders(folder)
+    for place in [*places, *(inner for each in places for inner in folders(each))]:
+        entries = {entry.name.lower() for entry in place.iterdir()}
+        if entries & {"annotations", "labels", "data.yaml", "_annotations.coco.json"}:
+            yield place
 
 
 def _unpacked(folder: Path) -> Iterator[Path]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from nars.data.arrays import digits, npz
 from nars.data.images import ImageData
+from nars.data.readers.columns import names_pictures
 from nars.data.readers.folder import folder
 from nars.data.readers.hub import hub
-from nars.data.readers.table import TABLES, names_pictures, split_tables, table
+from nars.data.readers.table import TABLES, split_tables, table
 from nars.data.readers.torchvision_sets import SETS, torchvision_set
 from nars.errors import DataError, closest
 from nars.foreign.files import folders

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -71,6 +72,10 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
+"""Eight digits that Label Studio puts before the name of each picture that is uploaded."""
+
+
 class Finder:
     """Finds files below a folder by names that another system, machine or tool wrote."""
 
@@ -104,7 +109,8 @@ class Finder:
         parts = parts_of(name)
         if not parts:
             return None
-        keys = (folded(parts[-1]), folded(unquote(parts[-1])))
+        keys = [folded(parts[-1]), folded(unquote(parts[-1]))]
+        keys += [_PREFIX.sub("", key) for key in keys]
         options = next((self._by_name[key] for key in keys if key in self._by_name), [])
         if not options and not parts[-1].lower().endswith(tuple(self.suffixes)):
             options = self._by_stem.get(keys[0], [])

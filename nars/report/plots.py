@@ -143,16 +143,15 @@ def front(
     cost: str = "macs",
     others: Sequence[Point] = (),
 ) -> Figure:
-    """Draw score against `cost` of every candidate trained in full, with the nondominated front.
+    """Draw score against `cost` of every candidate trained in full that has one, with the nondominated front.
 
     Candidates with several runs are drawn at their mean, with one standard deviation.
     """
     unit, factor = _COSTS[cost]
     figure, axes = new_figure(unit, score_label(metric))
-    by_number = {trial.number: trial for trial in trials}
-    candidates = measured(trials)
-    first_runs = [Record.of(by_number[candidate.numbers[0]]) for candidate in candidates]
-    costs = factor * np.array([record.measured[cost] for record in first_runs])
+    known = {trial.number: Record.of(trial).measured for trial in trials}
+    candidates = [each for each in measured(trials) if cost in known[each.numbers[0]]]
+    costs = factor * np.array([known[each.numbers[0]][cost] for each in candidates])
     _draw_candidates(axes, costs, candidates)
     for index, point in enumerate(others):
         marker, color = "sP^vX"[index % 5], (ORANGE, RED, GREEN)[index % 3]

@@ -10,6 +10,7 @@ A word for a split is never a class, unless folders with other names are beside 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +20,16 @@ from nars.data.pictures import SUFFIXES
 from nars.data.readers.listed import listed_classes
 from nars.errors import DataError, closest
 from nars.foreign.files import folders, listing
-from nars.foreign.names import split_of
+from nars.foreign.names import is_leftover, split_of
 
 __all__ = ["ClassFolders", "class_folders"]
 
 _SPLITS = ("train", "val", "test")
 """The splits in the order in which they count."""
 
+
+_OF_SPLIT = re.compile(r"(^|[\W_])(train|val|valid|test|split)", re.IGNORECASE)
+"""A word in the name of a list of pictures by split, such as ``train_test_split.txt``."""
 
 _OF_LABELS = ("Annotations", "ImageSets")
 """Folders that ILSVRC has beside that of its pictures."""
@@ -52,11 +56,12 @@ def class_folders(root: Path, *, whole: bool = False) -> ClassFolders:
     With `whole`, one split alone, whichever it is, is all of the data.
     """
     inner = _unpacked(root)
-    notes = () if inner == root else (f"in its only folder, {inner.relative_to(root)}",)
+    notes: tuple[str, ...] = () if inner == root else (f"in its only folder, {inner.relative_to(root)}",)
     top = folders(inner)
     passed = Counter(_loose(inner, "pictures beside the folders"))
     if not top:
-        what = f"{root} is empty" if not passed else f"{root} holds pictures and no folders"
+        there = any(not is_leftover(entry.name) for entry in inner.iterdir())
+        what = f"{root} holds {'pictures and ' if passed else ''}no folders" if there else f"{root} is empty"
         raise DataError(f"{what}: expected folders of images, one per class")
     words = {path: split_of(path.name) for path in top}
     named = [path for path in top if words[path]]
@@ -76,6 +81,7 @@ def class_folders(root: Path, *, whole: bool = False) -> ClassFolders:
         )
     if named and _are_splits(named, top):
         return _by_split(root, inner, words, notes, passed)
+    notes += _unread_lists(root, inner)
     return ClassFolders({"train": inner}, {"train": _named(top)}, "class folders", notes, passed=passed)
 
 
@@ -170,6 +176,13 @@ def _within_classes(inner: Path, top: Sequence[Path]) -> dict[str, dict[str, Pat
     if len(top) < 2:
         return None
     return {split: found[split] for split in _SPLITS if split in found}
+
+
+def _unread_lists(*places: Path) -> tuple[str, ...]:
+    """A note about lists beside the class folders that may say which pictures are for which split."""
+    files = [file for place in dict.fromkeys(places) for file in sorted(place.iterdir())]
+    lists = [file.name for file in files if file.suffix in (".txt", ".csv") and _OF_SPLIT.search(file.stem)]
+    return (f"the splits in {', '.join(lists[:3])} are not read",) if lists else ()
 
 
 def _named(paths: Sequence[Path]) -> dict[str, Path]:

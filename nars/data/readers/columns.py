@@ -15,7 +15,18 @@ from nars.errors import DataError
 from nars.foreign.paths import is_file
 from nars.foreign.text import read_text
 
-__all__ = ["IMAGE", "LABEL", "SPLIT", "Column", "find", "head_of", "named", "plain", "read_columns"]
+__all__ = [
+    "IMAGE",
+    "LABEL",
+    "SPLIT",
+    "Column",
+    "find",
+    "head_of",
+    "named",
+    "names_pictures",
+    "plain",
+    "read_columns",
+]
 
 IMAGE = ("path", "file", "filename", "image", "filepath", "imagepath", "imagename", "img", "imageid", "id")
 LABEL = (
@@ -71,6 +82,16 @@ def head_of(file: Path) -> list[str]:
     """The values in the first line of a CSV."""
     line = read_text(file).partition("\n")[0]
     return [name.strip(' "\r') for name in re.split(r"[,;\t]", line)]
+
+
+def names_pictures(file: Path) -> bool:
+    """Whether a CSV begins with a picture, or with columns of pictures and classes; True of other tables."""
+    if file.suffix.lower() != ".csv":
+        return True
+    head = head_of(file)
+    names = set(map(plain, head))
+    has_classes = len(head) > 2 or not names.isdisjoint(LABEL)
+    return (has_classes and not names.isdisjoint(IMAGE)) or is_file(file.parent / head[0])
 
 
 def _csv(file: Path, given: Sequence[str] | None) -> dict[str, list[Any]]:

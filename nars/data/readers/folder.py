@@ -13,6 +13,7 @@ from nars.data.contents import hashes
 from nars.data.decoding import Reading, from_pictures
 from nars.data.images import ImageData
 from nars.data.pictures import SUFFIXES, Picture, read_rgb
+from nars.data.readers import unsupported
 from nars.data.readers.class_folders import class_folders
 from nars.errors import DataError, closest
 from nars.foreign.files import listing
@@ -28,13 +29,17 @@ def folder(root: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageD
     are searched to any depth, linked folders too; what is hidden or a leftover of a system, and files without
     the suffix of an image, are passed over and counted.
     """
-    layout = class_folders(root, whole=whole)
+    try:
+        layout = class_folders(root, whole=whole)
+    except DataError as error:
+        other = unsupported.named(root)
+        raise DataError(f"{error}; {other}" if other else str(error)) from None
     classes = tuple(layout.classes["train"])
     if len(classes) == 1:
         where = layout.roots["train"]
         raise DataError(
             f"{where} has one class, {classes[0]!r}; a classifier needs two or more, each in a folder of its "
-            f"own, or a table of paths and labels ({_other_files(root)})"
+            f"own, or a table of paths and labels ({unsupported.named(root) or _other_files(root)})"
         )
     splits: dict[str, list[Picture]] = {}
     passed = {"train": layout.passed.copy()}
@@ -61,11 +66,8 @@ def folder(root: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageD
 
 
 def _other_files(root: Path) -> str:
-    """Name the files of a folder, and the tables among them that could be given as the data."""
+    """Name the files of a folder."""
     names = [path.name for path in sorted(root.iterdir()) if path.is_file() and not is_leftover(path.name)]
-    tables = [name for name in names if name.lower().endswith((".csv", ".parquet"))]
-    if tables:
-        return f"one of these with --data: {', '.join(f'{root}/{name}' for name in tables[:4])}"
     return f"as CSV; there is {', '.join(names[:4])}" if names else "as CSV"
 
 

@@ -13,13 +13,15 @@ from nars.data.contents import hashes
 from nars.data.decoding import Reading, from_pictures
 from nars.data.images import ImageData
 from nars.data.pictures import SUFFIXES, Picture, read_rgb
-from nars.data.readers.columns import IMAGE, LABEL, SPLIT, Column, find, head_of, named, plain, read_columns
+from nars.data.readers.columns import IMAGE, LABEL, SPLIT, Column, find, named, plain, read_columns
 from nars.errors import DataError, closest
 from nars.foreign.files import Finder
 from nars.foreign.names import split_of
 from nars.foreign.paths import inside, is_file
 
-__all__ = ["TABLES", "named_classes", "names_pictures", "split_tables", "table"]
+__all__ = ["TABLES", "named_classes", "split_tables", "table"]
+
+_AS_TABLE = "write a CSV with the columns path, label and split"
 
 TABLES = (".csv", ".parquet")
 """Suffixes of the files that are taken for tables."""
@@ -49,16 +51,6 @@ def split_tables(root: Path, files: Mapping[str, Path], *, drop_bad: bool = Fals
     return _data(root, rows, drop_bad=drop_bad, reading=Reading(f"tables, {first.relative_to(root)}"))
 
 
-def names_pictures(file: Path) -> bool:
-    """Whether a CSV begins with a picture, or with columns of pictures and classes; True of other tables."""
-    if file.suffix.lower() != ".csv":
-        return True
-    head = head_of(file)
-    names = set(map(plain, head))
-    has_classes = len(head) > 2 or not names.isdisjoint(LABEL)
-    return (has_classes and not names.isdisjoint(IMAGE)) or is_file(file.parent / head[0])
-
-
 class _Row(NamedTuple):
     """A row of a table: the picture's name and file, its label and its split."""
 
@@ -70,8 +62,10 @@ class _Row(NamedTuple):
 
 def _rows(file: Path) -> list[_Row]:
     columns = read_columns(file)
+    if any(name.startswith("gs://") for name in columns):
+        raise DataError(f"{file} is Vertex AI's CSV, whose images are in a bucket: {_AS_TABLE}")
     path = find(file, columns, IMAGE)
-    label = _one_of(file, columns, path) or find(file, columns, LABEL)
+    label = _one_of(file, columns, path) or _other(columns, path) or find(file, columns, LABEL)
     splits_of = named(columns, SPLIT)
     names = [path.text(number) for number in range(len(path.values))]
     labels = [label.text(number) for number in range(len(path.values))]
@@ -122,6 +116,12 @@ def _files(folder: Path, names: Sequence[str], column: Column) -> list[Path]:
             file = folder / found
         found_of[name] = inside(file, folder)
     return [found_of[name] for name in names]
+
+
+def _other(columns: Mapping[str, Column], path: Column) -> Column | None:
+    """The column beside that of the pictures, whatever it is called, if there are only two."""
+    others = [column for column in columns.values() if column is not path]
+    return others[0] if len(others) == 1 else None
 
 
 def _one_of(file: Path, columns: Mapping[str, Column], path: Column) -> Column | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from label_tools import labelimg_yolo, text_file
+from label_tools import labelimg_voc, labelimg_yolo, text_file
 
 from detector.data.check import check
 from detector.data.layouts import load
@@ -16,6 +16,13 @@ from nars.errors import DataError
 def test_not_found_says_what_is_there(tmp_path: Path, name: str) -> None:
     text_file(tmp_path / name, "{}")
     with pytest.raises(DataError, match=f"no data set found.*there is {name}"):
+        load(tmp_path)
+
+
+def test_data_sets_inside_of_the_folder_are_named(tmp_path: Path) -> None:
+    for year in ("VOC2007", "VOC2012"):
+        labelimg_voc(tmp_path / "VOCdevkit" / year / "Annotations")
+    with pytest.raises(DataError, match=r"2 inside: give one of .*VOCdevkit/VOC2007, .*VOCdevkit/VOC2012"):
         load(tmp_path)
 
 
@@ -51,6 +58,13 @@ def test_lines_that_are_no_labels_are_named(tmp_path: Path, line: str, words: st
         ("labelTxt/a.txt", "4 4 24 4 24 24 4 24 plane 0", "DOTA's format.*convert it to YOLO"),
         ("export.ndjson", '{"data_row": {}}', "Labelbox"),
         ("ds/ann/a.json", '{"objects": [{"classTitle": "cat"}]}', "Supervisely.*Export to COCO"),
+        ("releases/a/annotations/a.json", '{"item": {"slots": []}, "annotations": []}', "V7.*export as COCO"),
+        ("a.png.json", '{"instances": [{"className": "a"}]}', "SuperAnnotate"),
+        ("labels/det_20/det_train.json", '[{"labels": [{"category": "a", "box2d": {}}]}]', "BDD100K.*coco"),
+        ("tasks.json", '[{"task_id": "5", "params": {"attachment": "s3://b/a.jpg"}}]', "Scale's format"),
+        ("annotation_train.odgt", '{"ID": "a", "gtboxes": []}', "CrowdHuman's format"),
+        ("split/wider_face_train_bbx_gt.txt", "0--Parade/a.jpg\n1\n5 6 15 20 0 0 0 0 0 0", "WIDER FACE"),
+        ("annotations/a.txt", "5,6,15,20,1,4,0,0", "VisDrone's format.*convert it to YOLO"),
         ("1.0.0/x.tfrecord-00000-of-00001", "x", "is a TFRecord"),
         ("annotations.xml", "<annotations><image/></annotations>", "CVAT's own XML"),
         (

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import io
 from pathlib import Path
 
@@ -72,6 +73,13 @@ def test_front_is_the_undominated_part_in_millions(trials: list[FrozenTrial]) ->
 @pytest.mark.parametrize(("cost", "unit"), [("params", "parameters (millions)"), ("latency", "latency (ms)")])
 def test_front_of_other_costs(trials: list[FrozenTrial], cost: str, unit: str) -> None:
     assert plots.front(trials, cost=cost).axes[0].get_xlabel() == unit
+
+
+def test_a_candidate_without_a_cost_is_not_in_the_front(trials: list[FrozenTrial]) -> None:
+    bare = copy.deepcopy(trials)
+    for trial in bare:
+        trial.user_attrs.pop("macs", None)  # as in a damaged study
+    assert not plots.front(bare).axes[0].lines
 
 
 def test_predicted_has_the_rank_correlation_of_unseen_trials(trials: list[FrozenTrial]) -> None:

@@ -105,7 +105,11 @@ def test_fingerprint_sees_rows_and_content(folder: Path) -> None:
             "where,label",
             r"t.csv has no column path or file or filename or image; its columns: where, l",
         ),
-        (ROWS, "path,kind", r"has no column label or class; its columns: path, kind"),
+        (
+            [[*row, "x"] for row in ROWS],
+            "path,kind,size",
+            r"has no column label or class; its columns: path, kind, size",
+        ),
         (
             [*ROWS, ["photos/x.png", "cat"]],
             "path,label",
