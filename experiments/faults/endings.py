@@ -135,7 +135,7 @@ class _Search:
             lines += text[self._read.get(log, 0) :].splitlines()
             self._read[log] = len(text)
         plain = [
-            re.sub(r"^.*?(nars: |storage /|the data at |Slurm has )", r"\1", line)
+            re.sub(r"^.*?(nars: |storage \S+ does|the data at |Slurm has )", r"\1", line)
             for line in lines
             if _TOLD.search(line)
         ]

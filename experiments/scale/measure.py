@@ -14,6 +14,9 @@ trials of no duration with the real sampler, and appends their median times to c
 - ``news``: a second process reads one trial that was told since it last looked
 - ``join``: a new process reads the whole study
 
+The last three are seconds of this process's CPU for a server, which says the same on cores that others keep
+busy, and leaves out the server's own; for the other storages, which are used in turn, they are seconds.
+
 Costs a quarter of an hour on one core, most of it to fill the journal. Rows that are there are kept.
 """
 
@@ -68,6 +71,10 @@ class Timed(PatientStorage):
         self.busy = 0.0
         """Seconds of CPU in them."""
 
+    def taken(self, url: str | None) -> float:
+        """Seconds of the storage so far: of CPU if it is a server's."""
+        return self.seconds if url is None else self.busy
+
     def _ask(self, method: Callable[..., T], *arguments: Any) -> T:
         began, busy = time.perf_counter(), time.process_time()
         try:
@@ -111,12 +118,13 @@ def _measured(micro: Space, where: str | None, sizes: list[int]) -> Any:
     try:
         for size in sizes:
             fill(study, micro, size, url)
-            began = time.perf_counter()
+            clock = _clock(url)
+            began = clock()
             other = optuna.load_study(
                 study_name=name, storage=first if where is None else open_storage(where)
             )
             other.get_trials(deepcopy=False)
-            join = time.perf_counter() - began
+            join = clock() - began
             others = min(_OTHERS, size // 10)
             times = [_trained(study, micro, other, others, url) for _ in range(_REPEATS)]
             middle = {key: float(np.median([each[key] for each in times])) for key in times[0]}
@@ -135,14 +143,14 @@ def _trained(study: Study, micro: Space, other: Study, others: int, url: str | N
     other.get_trials(deepcopy=False)
     fill(study, micro, len(study.get_trials(deepcopy=False)) + others, url)
     study.get_trials(deepcopy=False)  # what others told is read, which `news` counts
-    before = storage.seconds
+    before = storage.taken(url)
     propose, trial = _asked(study, micro)
     write(study, trial, record())
     for step in range(EPOCHS):
         trial.report(0.5, step)
     study.tell(trial, 0.5)
-    written = storage.seconds - before
-    news = _seconds(lambda: other.get_trials(deepcopy=False)) / (others + 1)
+    written = storage.taken(url) - before
+    news = _seconds(lambda: other.get_trials(deepcopy=False), _clock(url)) / (others + 1)
     for _ in range(2):  # the first one fits to what was told
         again, running = _asked(study, micro)
         study.tell(running, state=TrialState.FAIL)
@@ -158,10 +166,15 @@ def _asked(study: Study, micro: Space) -> tuple[float, Trial]:
     return time.process_time() - began - (storage.busy - before), trial
 
 
-def _seconds(call: Callable[[], object]) -> float:
-    began = time.perf_counter()
+def _clock(url: str | None) -> Callable[[], float]:
+    """Return what times a storage: the CPU of this process if there is a server, which serves all at once."""
+    return time.perf_counter if url is None else time.process_time
+
+
+def _seconds(call: Callable[[], object], clock: Callable[[], float]) -> float:
+    began = clock()
     call()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def _parse() -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -49,8 +50,12 @@ def test_an_address_at_which_nobody_listens_is_said_at_once(scheme: str) -> None
 
 def running_workers(ancestor: int) -> list[psutil.Process]:
     """The worker processes of a search, below the actors of the Ray that a process has started."""
-    family = psutil.Process(ancestor).children(recursive=True)
-    return [member for member in family if "worker" in member.cmdline() and "--study" in member.cmdline()]
+    workers = []
+    for member in psutil.Process(ancestor).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+            words = member.cmdline()
+            workers += [member] if "worker" in words and "--study" in words else []
+    return workers
 
 
 def wait_for_workers(ancestor: int, besides: set[int]) -> list[psutil.Process]:
