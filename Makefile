@@ -9,7 +9,7 @@ export OMP_NUM_THREADS := 1
 
 demo: .venv/ready
 	rm -rf $(DEMO)
-	$(BIN)/nars search --data clothing --budget 8 --max-macs 8M --reference-epochs 10 --run $(DEMO)/search
+	$(BIN)/nars search --data clothing --budget 6 --max-macs 8M --reference-epochs 10 --run $(DEMO)/search
 	$(BIN)/nars export best-arch --run $(DEMO)/search -o $(DEMO)/best.yaml
 	$(BIN)/nars train $(DEMO)/best.yaml --init $(DEMO)/search/weights/reference.pt -o $(DEMO)/best.pt
 	$(BIN)/nars report --run $(DEMO)/search

@@ -218,7 +218,7 @@ def _events(search: _Search) -> Iterator[tuple[str, int | None, list[str]]]:
         yield "time limit", search.code(), lines + search.said()
         _ended(search, signal.SIGTERM)
         return
-    search.start(before=("timeout", "--kill-after=30", f"{_LIMIT_SECONDS}"))
+    search.start(before=("timeout", "--kill-after=60", f"{_LIMIT_SECONDS}"))
     yield "time limit", _code(search), search.said()
 
 
