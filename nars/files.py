@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +13,21 @@ from pathlib import Path
 
 from nars.errors import RunError
 
-__all__ = ["cache_folder", "is_first_to_say", "saying_once", "sha256_of", "write_whole"]
+__all__ = ["cache_folder", "check_room", "is_first_to_say", "saying_once", "sha256_of", "write_whole"]
 
 _SAID = "NARS_SAID"
 """Environment variable with the folder in which the processes of a search note what one of them has said."""
+
+_LEAST_FREE = 50e6
+"""Bytes that have to be free for a journal, weights and checkpoints."""
+
+
+def check_room(folder: Path) -> None:
+    """Raise `RunError` if the disk of a folder is too full for a search to begin."""
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_FREE:
+        least = f"{_LEAST_FREE / 1e6:.0f}"
+        raise RunError(f"{folder}: only {free / 1e6:.0f} MB are free there, a search needs {least}")
 
 
 def write_whole(path: str | Path, content: str | bytes) -> None:

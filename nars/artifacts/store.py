@@ -12,6 +12,7 @@ from optuna.artifacts import Boto3ArtifactStore, FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from nars.errors import UsageError
+from nars.files import check_room
 
 __all__ = ["Store", "open_store", "reason_of"]
 
@@ -59,7 +60,7 @@ def open_store(location: str | Path, *, create: bool = False) -> Store:
     """Open the store at `location`: a folder, made if `create`, or ``s3://bucket/prefix``.
 
     Raises `UsageError` for another kind of location, for a folder that is not there, and without the
-    package that a bucket takes.
+    package that a bucket takes, and `RunError` for an empty folder on a full disk if `create`.
     """
     text = str(location)
     if text.startswith(_S3):
@@ -70,6 +71,8 @@ def open_store(location: str | Path, *, create: bool = False) -> Store:
     try:
         if create:
             folder.mkdir(parents=True, exist_ok=True)
+            if not any(folder.iterdir()):  # a search that begins
+                check_room(folder)
     except OSError as error:
         raise UsageError(f"--artifacts {text}: {error.strerror or error}") from None
     if not folder.is_dir():

@@ -33,5 +33,6 @@ def next_steps(
         train.extend(["--init", parent])
     if config.metric not in _OWN_METRICS:
         train.extend(["--metric", config.metric])
+    train.extend(["-o", "trained"])
     stored = () if storage is None else ("--storage", storage)
     return [command("nars", "export", "best-arch", "--run", run, *stored), command(*train)]

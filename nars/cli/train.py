@@ -106,7 +106,8 @@ def train_command(
     Example: nars train best.yaml --data photos/ -o trained
     """
     destination = Destination.of(output)  # a mistake is answered before torch is imported
-    candidate = _candidate(arch, data, recipe, given(Recipe, fields))
+    options = given(Recipe, fields)
+    candidate = _candidate(arch, data, recipe, options)
     if weights is not None and init != "none":
         raise click.UsageError("--init inherits what fits and --weights loads all: give one of the two")
 
@@ -121,6 +122,7 @@ def train_command(
     from nars.networks.build import build
     from nars.parents.beginning import Beginning
     from nars.training import loop
+    from nars.training.teacher import check_teacher
 
     assert candidate.data is not None
     with parallel.joined(device) as torch_device:
@@ -133,6 +135,10 @@ def train_command(
         images = beginning.as_seen(images)
         for split in ("val", "test"):
             check_metric(scored, images, split)
+        teacher = beginning.teacher(images.classes, torch_device)
+        if teacher is None and "distill" not in options:
+            candidate = _untaught(candidate, arch, quiet=quiet)
+        check_teacher(candidate.recipe, teacher)
         with seeded(seed, torch_device):
             model = build(candidate.architecture, len(images.classes), candidate.recipe)
         begun = beginning.begin(model, candidate.architecture, images, torch_device)
@@ -149,7 +155,7 @@ def train_command(
                     resolution=candidate.architecture.resolution,
                     device=torch_device,
                     seed=seed,
-                    teacher=beginning.teacher(images.classes, torch_device),
+                    teacher=teacher,
                     metric=scored,
                     outputs=loop.Outputs(
                         folder=destination.folder,
@@ -188,6 +194,16 @@ def _suitable(candidate: Candidate, images: ImageData, *, quiet: bool) -> Beginn
     if not quiet:
         click.echo(f"--init auto takes {choice.name}: {choice.reason}", err=True)
     return Beginning.of(choice.name, None)
+
+
+def _untaught(candidate: Candidate, arch: str, *, quiet: bool) -> Candidate:
+    """The candidate with a recipe that needs no teacher, and a line about it if it had another."""
+    if not candidate.recipe.distill:
+        return candidate
+    if not quiet:
+        remedy = "--init with weights for the same classes, such as RUN/weights/reference.pt of its search"
+        click.echo(f"{arch} is trained without a teacher, as there is none: {remedy} is one", err=True)
+    return candidate.replace(recipe=candidate.recipe.replace(distill=0.0))
 
 
 def _candidate(arch: str, data: str | None, recipe: str | None, options: dict[str, Any]) -> Candidate:

@@ -88,8 +88,8 @@ class SearchRequest(Frozen):
     torchvision:NAME, a .pt or .safetensors file, a run folder, none, or auto, which takes efficientnet_lite0
     for photos if it is installed."""
     reference_epochs: Annotated[int, Field(ge=0, le=MOST_EPOCHS)] | None = None
-    """Epochs in which the parent is fine-tuned on the data first, by default 6 and more if photos are few;
-    with 0, candidates inherit from it as it is."""
+    """Epochs in which the parent is fine-tuned on the data first, by default 6 and more if photos are few, as
+    those of candidates then are, too; with 0, candidates inherit from it as it is."""
 
     space: _Name = AUTO
     """auto, micro, tiny, mobile, fbnetv3, for detectors fbnetv3od, or a .yaml file of your own; auto takes

@@ -16,7 +16,6 @@ Files are written whole or not at all.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 
 from nars.errors import RunError, SpecError, UsageError
-from nars.files import write_whole
+from nars.files import check_room, write_whole
 from nars.foreign.limits import MOST_NOTE
 from nars.foreign.paths import one_part, read_bytes
 from nars.runs.config import SearchConfig
@@ -44,9 +43,6 @@ __all__ = ["RUNS", "Run", "config_of", "default_folder", "latest", "open_run", "
 
 RUNS = Path("runs")
 """Parent of the run folders of searches without ``--run``."""
-
-_LEAST_FREE = 50e6
-"""Bytes that have to be free for a journal, weights and checkpoints."""
 
 _LONGEST = 400
 """Characters of the address of a storage in a message, which has it twice."""
@@ -188,11 +184,7 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
         open_storage(complete(storage))  # a mistyped URL is refused before it is written down
     storage = without_password(storage or str(folder / "study.journal"))
     write_whole(folder / _STORAGE_FILE, f"{storage}\n{name}\n")
-    free = shutil.disk_usage(folder).free
-    if free < _LEAST_FREE:
-        raise RunError(
-            f"{folder}: only {free / 1e6:.0f} MB are free there, a search needs {_LEAST_FREE / 1e6:.0f}"
-        )
+    check_room(folder)
     write_whole(file, config.to_yaml())
     return Run(folder, config, storage, name, starts=True)
 

@@ -105,6 +105,11 @@ def _make(
     elif begun is None and request.init != "none" and request.reference_epochs is None:
         config, more = _long_enough(config, task, folder, chosen=known is None)
         lines += more
+    elif begun is None and request.init != "none" and (factor := stretch(task.examples)) > 1:
+        lines.append(
+            f"trainings have the usual epochs, as --reference-epochs says how long they are: without it they "
+            f"would have {factor} times as many, because {task.examples} images are few"
+        )
     return _Made(config, task, tuple(lines))
 
 
@@ -137,11 +142,12 @@ def _referenced(request: SearchRequest, config: SearchConfig, task: Task) -> tup
     space, epochs = config.space, request.reference_epochs
     if request.init != "none" and epochs != 0:
         return config.replace(reference=task.reference(space, epochs)), []
+    ignored = [] if not epochs else ["--reference-epochs changes nothing: there is no parent to fine-tune"]
     if space.recipe.get("distill", 0.0) == 0.0 or task.teaches:
-        return config, []
+        return config, ignored
     why = "knows other classes, and is not fine-tuned" if request.init != "none" else "has nothing to teach"
     config = config.replace(space=space.replace(recipe={**space.recipe, "distill": 0.0}))
-    return config, [f"recipe.distill is held at 0: --init {config.init} {why}"]
+    return config, [f"recipe.distill is held at 0: --init {config.init} {why}", *ignored]
 
 
 def _long_enough(

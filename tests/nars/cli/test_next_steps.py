@@ -22,14 +22,14 @@ def test_they_name_data_parent_and_metric() -> None:
     assert shlex.split(export) == ["nars", "export", "best-arch", "--run", "a run"]
     assert shlex.split(train) == [
         *("nars", "train", "a run/best.yaml", "--data", "my photos"),
-        *("--init", "a run/weights/reference.pt", "--metric", "macro_f1"),
+        *("--init", "a run/weights/reference.pt", "--metric", "macro_f1", "-o", "trained"),
     ]
 
 
 def test_a_search_for_ap_goes_on_with_a_detector() -> None:
     search = config(data="scenes", objectives=("ap",), task="detection", drop_bad=True)
     _, train = next_steps(search, Path("r"), Path("r/best.yaml"), "none")
-    assert train == "nars detect train r/best.yaml --data scenes --drop-bad"
+    assert train == "nars detect train r/best.yaml --data scenes --drop-bad -o trained"
 
 
 @pytest.mark.parametrize("storage", [[], ["--storage", "sqlite:///my trials.db"]], ids=["journal", "sqlite"])

@@ -243,3 +243,19 @@ def test_the_parent_may_be_left_to_the_images(capsys: pytest.CaptureFixture[str]
     assert "--init auto takes none: the images are grey" in capsys.readouterr().err
     assert main(["train", "small.yaml", "--epochs", "1", "-o", "plain.pt"]) == 0
     assert same("chosen.pt", "plain.pt")
+
+
+def test_a_recipe_that_was_taught_goes_on_without_a_teacher(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("taught.yaml").write_text(CANDIDATE.replace(recipe=Recipe(epochs=1, distill=0.7)).to_yaml())
+    assert main(["train", "taught.yaml", "-o", "out.pt"]) == 0
+    assert "taught.yaml is trained without a teacher" in capsys.readouterr().err
+    assert load_weights(Path("out.pt")).candidate.recipe.distill == 0
+
+
+def test_a_teacher_that_is_asked_for_is_missed_before_anything_is_done(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["train", "small.yaml", "--distill", "0.5", "-o", "out.pt"]) == 2
+    said = capsys.readouterr().err
+    assert "distill 0.5 needs a teacher: --init" in said
+    assert "training on" not in said

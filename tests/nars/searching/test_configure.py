@@ -314,3 +314,9 @@ def test_what_is_left_leaves_out_what_must_be_measured(stub: type[StubTask], tin
     assert 0 < share(max_macs=5e4, max_latency=1e-9) < 1
     with pytest.raises(InfeasibleError, match="no candidate meets macs <= 10: the smallest possible is macs"):
         share(max_macs=10)
+
+
+def test_epochs_of_a_reference_that_there_is_not_are_said(stub: type[StubTask], tiny: str) -> None:
+    said: list[str] = []
+    configure(SearchRequest(space=tiny, task="stub", init="none", reference_epochs=2), say=said.append)
+    assert "--reference-epochs changes nothing: there is no parent to fine-tune" in said

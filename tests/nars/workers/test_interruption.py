@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from stub_task import StubTask, config, hook_at, path, search, trials
 
 import nars
+from nars.artifacts.store import open_store
 from nars.errors import RunError, StorageAwayError
 from nars.runs import outage
 from nars.runs.run import open_run
@@ -163,7 +164,9 @@ def kill_workers_of(folder: Path) -> None:
 def test_a_disk_without_room_is_reported_before_anything_is_trained(
     stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nars.runs.run.shutil.disk_usage", lambda folder: SimpleNamespace(free=3e6))
+    monkeypatch.setattr("nars.files.shutil.disk_usage", lambda folder: SimpleNamespace(free=3e6))
     with pytest.raises(RunError, match="only 3 MB are free there, a search needs 50"):
         nars.search(config("2"), tmp_path / "run")
+    with pytest.raises(RunError, match="store: only 3 MB are free there"):
+        open_store(tmp_path / "store", create=True)
     assert stub.trained == []
