@@ -154,7 +154,7 @@ class FileFormat:
             raise WeightsError(f"{source}: not a file of {self.title}")
         schema = content.get("schema", self.schema)
         if str(schema) != str(self.schema):
-            raise WeightsError(f"{source}: schema is {schema!r}, this version reads {self.schema}")
+            raise WeightsError(one_line(f"{source}: schema is {schema!r}, this version reads {self.schema}"))
         with damage_named(source):
             fields = {name: content[name] for name in (*self.values, *self.documents, "state", "schema")}
             fields |= {name: content.get(name) for name in self.notes}

@@ -11,6 +11,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 
 from nars.errors import WeightsError
+from nars.foreign.names import one_line
 from nars.networks.build import build
 from nars.spec import Candidate
 from nars.tensors import FileFormat, damage_named, read_tensors
@@ -110,14 +111,14 @@ def check_state(own: Mapping[str, Tensor], state: Mapping[str, Tensor], source: 
         given = state[name]
         if given.shape != tensor.shape:
             shapes = f"shape {tuple(given.shape)}, the network's is {tuple(tensor.shape)}"
-            raise WeightsError(f"{source}: {name} has {shapes}")
+            raise WeightsError(one_line(f"{source}: {name} has {shapes}"))
         if given.is_floating_point() != tensor.is_floating_point():
             raise WeightsError(f"{source}: {name} is of {given.dtype}, the network's is of {tensor.dtype}")
         if not bool(given.isfinite().all()):
             raise WeightsError(f"{source}: {name} has values that are not finite")
     extra = next((name for name in state if name not in own), None)
     if extra is not None:
-        raise WeightsError(f"{source}: has {extra}, which the network has not")
+        raise WeightsError(one_line(f"{source}: has {extra}, which the network has not"))
 
 
 def measured(metrics: Mapping[str, float]) -> dict[str, float]:

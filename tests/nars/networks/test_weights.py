@@ -118,6 +118,7 @@ def test_weights_that_cannot_be_used_say_why(data: ImageData, tmp_path: Path) ->
             rf"{name} has shape \(1,\), the network's is \(8, 3, 3, 3\)",
         ),
         (content["state"] | {"more": torch.ones(1)}, "has more, which the network has not"),
+        (content["state"] | {"m" * 5000: torch.ones(1)}, r"has m+ \[...\] m+, which the network has not$"),
     ]
     for state, message in states:
         torch.save(content | {"state": state}, path)
