@@ -19,9 +19,13 @@ __all__ = ["work_through", "workers"]
 @contextmanager
 def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
     """A pool of processes. Ctrl-C discards their work and ends the experiment with exit code 130."""
-    ignored = (signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to every process
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(processes, spawn, initializer=signal.signal, initargs=ignored) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        # A terminal signals every process; the workers ignore it from their birth, as their parent does.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            pool.submit(int)  # starts all of them
+        finally:
+            signal.signal(signal.SIGINT, handler)
         try:
             yield pool
         except KeyboardInterrupt:

@@ -110,11 +110,14 @@ def _not_found(folder: Path) -> str:
     there = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     sets = [str(place) for place in _inside(folder)]
     if sets:
-        return f"{folder}: no data set found, but {len(sets)} inside: give one of {', '.join(sets[:6])}"
+        some = ", ".join(sets[:6])
+        return f"{folder}: no data set of boxes found, but {len(sets)} inside: give one of {some}"
+    classes = names and all(entry.is_dir() for entry in entries)
+    other = f"; folders of classes are described by `nars data --data {folder}`" if classes else ""
     return (
-        f"{folder}: no data set found; looked for COCO (train/*.json, instances_train.json, "
+        f"{folder}: no data set of boxes found; looked for COCO (train/*.json, instances_train.json, "
         "annotations/instances_train.json), YOLO (data.yaml, classes.txt or obj.data), Pascal VOC (*.xml) "
-        f"and tables of boxes (*.csv); there {'are' if len(names) > 1 else 'is'} {there or 'nothing'}"
+        f"and tables of boxes (*.csv); there {'are' if len(names) > 1 else 'is'} {there or 'nothing'}{other}"
     )
 
 

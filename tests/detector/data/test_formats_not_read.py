@@ -15,7 +15,7 @@ from nars.errors import DataError
 @pytest.mark.parametrize("name", ["predictions.json", "a.zip"])
 def test_not_found_says_what_is_there(tmp_path: Path, name: str) -> None:
     text_file(tmp_path / name, "{}")
-    with pytest.raises(DataError, match=f"no data set found.*there is {name}"):
+    with pytest.raises(DataError, match=f"no data set of boxes found.*there is {name}"):
         load(tmp_path)
 
 

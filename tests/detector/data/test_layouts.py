@@ -125,7 +125,7 @@ def test_malformed_files_are_refused_by_name(tmp_path: Path, content: bytes, wor
 @pytest.mark.parametrize("spoil", ["nothing there", "no such folder", "two files"])
 def test_folders_without_a_data_set(tmp_path: Path, spoil: str) -> None:
     words = {
-        "nothing there": "no data set found",
+        "nothing there": "no data set of boxes found",
         "no such folder": "no such folder",
         "two files": "keep one",
     }
