@@ -174,7 +174,7 @@ def _box(layout: _Layout, position: int) -> tuple[float, float, float, float] | 
         texts = texts[0].strip("[]() ").replace(",", " ").split()
         names *= len(texts)
     if len(texts) != 4:
-        raise ValueError(f"row {position + 1}: {names[0]} has {len(texts)} numbers, not 4")
+        raise ValueError(f"row {position + 1}: {layout.box[0].name} has {len(texts)} numbers, not 4")
     left, top, right, bottom = (
         real(text, f"row {position + 1}: {name}") for text, name in zip(texts, names, strict=True)
     )

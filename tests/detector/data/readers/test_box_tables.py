@@ -145,3 +145,11 @@ def test_a_name_that_leads_outside_is_refused(tmp_path: Path) -> None:
     text_file(tmp_path / "some" / "data" / "x.csv", HEAD + rows)
     with pytest.raises(DataError, match="--also-from"):
         load(tmp_path / "some" / "data")
+
+
+@pytest.mark.parametrize(("box", "count"), [("[ ]", 0), ("[1 2 3]", 3)])
+def test_a_box_of_another_number_of_numbers_is_named(tmp_path: Path, box: str, count: int) -> None:
+    pictures(tmp_path, "a.png")
+    text_file(tmp_path / "x.csv", f"image_id,bbox,width,height\na.png,{box},24,24\n")
+    with pytest.raises(DataError, match=rf"row 1: bbox has {count} numbers, not 4"):
+        load(tmp_path)
