@@ -23,7 +23,8 @@ def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
         # A terminal signals every process; the workers ignore it from their birth, as their parent does.
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            pool.submit(int)  # starts all of them
+            for _ in range(processes):
+                pool.submit(int)  # starts one of them each, as none has work done so soon
         finally:
             signal.signal(signal.SIGINT, handler)
         try:
