@@ -20,7 +20,7 @@ def main() -> None:
         results = []
         for convolve in (
             lambda x, w: F.conv2d(x, w, None, stride, kernel // 2, 1, channels),  # noqa: B023 - used at once
-            lambda x, w: DepthwiseTriton.apply(x, w, stride),  # noqa: B023
+            lambda x, w: DepthwiseTriton.apply(x, w, stride),  # noqa: B023 - likewise
         ):
             result = convolve(images, weight)
             grads = torch.autograd.grad(result.sin().sum(), [images, weight])

@@ -77,10 +77,9 @@ def main() -> None:
 
 def _first_and_later(shape: tuple[int, ...], way: str) -> str:
     n, channels, side, kernel, stride = shape
-    half = {"device": "cuda", "dtype": torch.bfloat16}
-    images = torch.randn(n, channels, side, side, **half)  # type: ignore[call-overload]
+    images = torch.randn(n, channels, side, side, device="cuda", dtype=torch.bfloat16)
     images = images.to(memory_format=torch.channels_last).requires_grad_()
-    weight = torch.randn(channels, 1, kernel, kernel, **half).requires_grad_()  # type: ignore[call-overload]
+    weight = torch.randn(channels, 1, kernel, kernel, device="cuda", dtype=torch.bfloat16).requires_grad_()
     strides, padding = (stride, stride), (kernel // 2, kernel // 2)
 
     def work() -> None:
