@@ -7,7 +7,7 @@ from typing import NamedTuple
 from nars.data import ImageSize
 from nars.errors import WeightsError
 from nars.parents.alignment import streams
-from nars.parents.lite import has_lite
+from nars.parents.published.lite import has_lite
 from nars.parents.sources import parent
 from nars.spec import Architecture
 
