@@ -115,6 +115,7 @@ def search_command(
     request = requested(fields)  # a mistake is answered before the imports
 
     from nars.cli import display
+    from nars.runs.continuing import check_continues
     from nars.runs.passwords import given
     from nars.runs.run import default_folder
     from nars.searching.configure import configure, what_is_left
@@ -128,6 +129,7 @@ def search_command(
     folder = folder or default_folder(config)
     if resume and not (folder / "config.yaml").exists():
         raise click.UsageError(f"nothing to resume: {folder} holds no search")
+    check_continues(config, folder)
     remaining = what_is_left(config)
     say_default_data(fields, request)
     say(*about_space)
