@@ -115,13 +115,16 @@ def search_command(
     request = requested(fields)  # a mistake is answered before the imports
 
     from nars.cli import display
-    from nars.runs.passwords import given
+    from nars.runs.passwords import complete, given
     from nars.runs.run import default_folder
+    from nars.runs.storage import check_server
     from nars.searching.configure import configure, what_is_left
 
     quiet_optuna()
     storage = given(storage)
     engine = engine_named(engine_name, address, worker_options)
+    if storage is not None and not dry_run:
+        check_server(complete(storage))  # before minutes of reading data
     about_space: list[str] = []
     parts: list[Part] = []
     config = configure(request, folder, about_space.append, parts.extend)

@@ -58,6 +58,10 @@ def test_joining_what_is_not_there_or_with_other_data(stub: type[StubTask], tmp_
     run.study()
     with pytest.raises(UsageError, match=r"no study 'runn' in .*study\.journal; there: run"):
         join(run.storage, "runn", data=None, device="cpu", parent=None)
+    missing = tmp_path / "nosuch.journal"
+    with pytest.raises(RunError, match=r"study run: its storage .*nosuch\.journal is not there"):
+        join(str(missing), "run", data=None, device="cpu", parent=None)
+    assert not missing.exists()
     with pytest.raises(RunError, match="the data at elsewhere are not those of study run"):
         join(run.storage, "run", data="elsewhere", device="cpu", parent=None)
     assert stub.trained == []
