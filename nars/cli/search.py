@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,7 @@ def worker_command(
 
     Example: nars worker --storage runs/first/study.journal --study first
     """
+    from nars.cli.console import telling
     from nars.runs.passwords import given
     from nars.workers.join import join
 
@@ -201,4 +203,5 @@ def worker_command(
     storage = given(storage)
     if storage is None:
         raise click.UsageError("Missing option '--storage', or NARS_STORAGE.")
-    join(storage, name, data=data, device=device, parent=parent, artifacts=artifacts, metric=metric)
+    with nullcontext() if parent is not None else telling():  # a search tells for its own workers
+        join(storage, name, data=data, device=device, parent=parent, artifacts=artifacts, metric=metric)

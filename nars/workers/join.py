@@ -74,6 +74,8 @@ def join(
         for name_of in _READERS:  # the process that started this one has read the same data
             logging.getLogger(name_of).setLevel(logging.ERROR)
     _check_code(study)
+    spent = config.total.progress(study.get_trials(deepcopy=False))
+    logger.info("joined %s; %.0f%% of its budget of %s is spent", name, 100 * spent, config.total)
     source = data or config.data
     is_file = Path(source).exists()
     while True:
