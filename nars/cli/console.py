@@ -27,15 +27,17 @@ def plain_console(*, stderr: bool = False, soft_wrap: bool = False, quiet: bool 
 @contextmanager
 def telling() -> Iterator[None]:
     """Print what the library logs about its progress within the block, not only its warnings."""
-    loggers = [logging.getLogger("nars"), *filter(None, [logging.lastResort])]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.INFO)
+    sources: list[logging.Logger | logging.Handler] = [logging.getLogger("nars")]
+    if logging.lastResort is not None:
+        sources.append(logging.lastResort)
+    levels = [source.level for source in sources]
+    for source in sources:
+        source.setLevel(logging.INFO)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
+        for source, level in zip(sources, levels, strict=True):
+            source.setLevel(level)
 
 
 def add_rows(table: Table, classes: Sequence[str], cells: Callable[[str], Iterable[str]]) -> None:
