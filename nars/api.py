@@ -23,6 +23,7 @@ from nars.report import page, plots
 from nars.runs.code import code_version
 from nars.runs.config import SearchConfig
 from nars.runs.outage import impatient
+from nars.runs.passwords import kept
 from nars.runs.request import SearchRequest
 from nars.runs.run import Run, default_folder, start_run
 from nars.searching.configure import configure
@@ -116,6 +117,7 @@ def search(
     _check(request, run, workers, settings)
     epochs = _epochs(finish)
     folder = None if run is None else Path(run)
+    storage = None if storage is None else kept(storage)
     config = _configured(request, settings, folder)
     if workers is None and engine is not None:
         workers = engine.default_workers(config)

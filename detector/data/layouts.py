@@ -22,9 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from detector.data import scenes
-from detector.data.coco import is_coco, read_subset
 from detector.data.findings import Finding, FindingHandler, refuse
 from detector.data.readers import box_tables, unsupported, voc, yolo
+from detector.data.readers.coco import is_coco, read_subset
 from detector.data.readers.own_ids import OwnIds
 from detector.data.records import CocoData, Subset, divide
 from nars.errors import DataError

@@ -30,8 +30,8 @@ _USEFUL_MACS = 3.0
 """Larger sides are left out if the parent has more MACs there than this factor times the limit: a search has
 better use for its trainings than detectors of which less than a third is left."""
 
-_FEWEST_PROPOSALS = 10
-"""The least number of proposals of the space."""
+_PROPOSALS = 10
+"""Proposals that sides are judged with: few, so that no side is left out which some candidate can use."""
 
 FROZEN: Value = Range(low=0, high=2)
 """How many stages of the trunk, from the first, a training leaves as they are."""
@@ -40,10 +40,10 @@ _RECIPE: dict[str, Any] = {
     "optimizer": "sgd",
     "lr": {"low": 0.01, "high": 0.12, "log": True},
     "weight_decay": {"low": 1e-5, "high": 1e-3, "log": True},
-    "batch_size": 8,
+    "batch_size": 4,
     "warmup_epochs": 0.5,
     "ema": True,
-    "ema_decay": {"low": 0.9, "high": 0.99},
+    "ema_decay": {"low": 0.95, "high": 0.995},
     "flip": 0.5,
     "jitter": {"low": 0.0, "high": 0.4},
     "photometric": {"low": 0.0, "high": 0.6},
@@ -107,6 +107,6 @@ def _is_useful(parts: Parts, side: int, max_macs: float | None, data: CocoData) 
         return True
     maps = 1 if parts.fpn is None else len(parts.trunk)
     settings = Settings(
-        shortest=(side,), longest=longest(side), test_proposals=_FEWEST_PROPOSALS, **anchors(maps, 5, 3)
+        shortest=(side,), longest=longest(side), test_proposals=_PROPOSALS, **anchors(maps, 5, 3)
     )
     return count_parts(parts, settings, len(data.classes)).macs <= _USEFUL_MACS * max_macs

@@ -16,7 +16,7 @@ from nars.tasks.reference import FineTuning
 
 __all__ = ["FINE_TUNING", "DetectorReference", "reference_candidate", "reference_of"]
 
-FINE_TUNING = Training(lr=0.04, batch_size=8, warmup_epochs=0.5, ema_decay=0.97, jitter=(0.8, 1.2))
+FINE_TUNING = Training(lr=0.04, batch_size=4, warmup_epochs=0.5, ema_decay=0.985, jitter=(0.8, 1.2))
 """The recipe of every fine-tuning of a detector; its epochs depend on the number of images."""
 
 _SIZES, _RATIOS = 5, 3

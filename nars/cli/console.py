@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +13,7 @@ from rich.text import Text
 
 from nars.foreign.names import printable
 
-__all__ = ["add_rows", "plain_console"]
+__all__ = ["add_rows", "plain_console", "telling"]
 
 _MOST_ROWS = 1000
 """Classes of a table: a terminal keeps no more lines, and a million would take minutes."""
@@ -20,6 +22,22 @@ _MOST_ROWS = 1000
 def plain_console(*, stderr: bool = False, soft_wrap: bool = False, quiet: bool = False) -> Console:
     """A console on stdout or `stderr` that prints text and cells of tables without reading markup in them."""
     return _Plain(stderr=stderr, soft_wrap=soft_wrap, quiet=quiet, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Print what the library logs about its progress within the block, not only its warnings."""
+    sources: list[logging.Logger | logging.Handler] = [logging.getLogger("nars")]
+    if logging.lastResort is not None:
+        sources.append(logging.lastResort)
+    levels = [source.level for source in sources]
+    for source in sources:
+        source.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for source, level in zip(sources, levels, strict=True):
+            source.setLevel(level)
 
 
 def add_rows(table: Table, classes: Sequence[str], cells: Callable[[str], Iterable[str]]) -> None:

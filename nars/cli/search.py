@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -116,13 +117,16 @@ def search_command(
 
     from nars.cli import display
     from nars.runs.continuing import check_continues
-    from nars.runs.passwords import given
+    from nars.runs.passwords import complete, given
     from nars.runs.run import default_folder
+    from nars.runs.storage import check_server
     from nars.searching.configure import configure, what_is_left
 
     quiet_optuna()
     storage = given(storage)
     engine = engine_named(engine_name, address, worker_options)
+    if storage is not None and not dry_run:
+        check_server(complete(storage))  # before minutes of reading data
     about_space: list[str] = []
     parts: list[Part] = []
     config = configure(request, folder, about_space.append, parts.extend)
@@ -193,6 +197,7 @@ def worker_command(
 
     Example: nars worker --storage runs/first/study.journal --study first
     """
+    from nars.cli.console import telling
     from nars.runs.passwords import given
     from nars.workers.join import join
 
@@ -200,4 +205,5 @@ def worker_command(
     storage = given(storage)
     if storage is None:
         raise click.UsageError("Missing option '--storage', or NARS_STORAGE.")
-    join(storage, name, data=data, device=device, parent=parent, artifacts=artifacts, metric=metric)
+    with nullcontext() if parent is not None else telling():  # a search tells for its own workers
+        join(storage, name, data=data, device=device, parent=parent, artifacts=artifacts, metric=metric)

@@ -35,6 +35,8 @@ class Queue:
         self._name = name
         self._clock = clock
         self._looked: float | None = None
+        self._is_away = False
+        """Whether Slurm did not answer at the last look, which is said once."""
         self._states: dict[str, str] = {}
         self._seen: dict[str, float] = {}
         """When each watched job was in the queue last."""
@@ -83,12 +85,14 @@ class Queue:
                 [*command, "--format=%i %T"], capture_output=True, text=True, check=True, timeout=30
             )
         except (OSError, subprocess.SubprocessError) as error:
-            reason = getattr(error, "stderr", None) or str(error)
-            logger.warning("Slurm does not answer: %s", str(reason).strip().partition("\n")[0])
+            if not self._is_away:
+                logger.warning("Slurm does not answer: %s", _reason(error))
+            self._is_away = True
             for job in self._seen:  # nobody is lost while nobody can look
                 self._seen[job] = self._clock()
             self._looked = self._clock()
             return
+        self._is_away = False
         lines = map(str.split, done.stdout.splitlines())
         before, self._states = self._states, {words[0]: words[1] for words in lines}
         self._looked = self._clock()
@@ -102,3 +106,10 @@ class Queue:
             logger.warning(
                 "Slurm has requeued %s, whose time was up or place was taken; trials continue", names
             )
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of what a command has printed before it failed, or of the error itself."""
+    printed = getattr(error, "stderr", None) or str(error)
+    text = printed.decode(errors="replace") if isinstance(printed, bytes) else printed  # bytes: out of time
+    return text.strip().partition("\n")[0]

@@ -7,6 +7,7 @@ search that was killed leaves its jobs at work; the same command takes them over
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import re
@@ -96,7 +97,8 @@ class Slurm(Engine):
             adopted = _left_over(folder, queue) if len(numbers) > 1 or not queue.ids else []
             jobs = adopted[: len(numbers)]
             if new := numbers[len(jobs) :]:
-                jobs += _submitted(executor, [Job(assignment, Path.cwd(), number) for number in new])
+                functions = [Job(assignment, Path.cwd(), number) for number in new]
+                jobs += _submitted(executor, functions, self.options)
             queue.watch(job.job_id for job in jobs)
             return [_Member(job, queue) for job in jobs]
 
@@ -165,19 +167,23 @@ class _Member(Member):
         return End(1, f"failed ({str(result).strip().splitlines()[-1]})", where=self._where)
 
 
-def _submitted(executor: Any, functions: Sequence[Job]) -> list[Any]:
-    """Submit jobs as one array. Raises `UsageError` with what sbatch says, or `EngineAwayError`."""
+def _submitted(executor: Any, functions: Sequence[Job], options: Mapping[str, str]) -> list[Any]:
+    """Submit jobs as one array. Raises `UsageError` with what sbatch says, or `EngineAwayError`.
+
+    The `options` for sbatch are named then, because sbatch itself often does not say which one it means.
+    """
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
     try:
-        with executor.batch():
+        with contextlib.redirect_stderr(io.StringIO()), executor.batch():  # submitit prints the error as well
             return [executor.submit(function) for function in functions]
     except (FailedJobError, FailedSubmissionError, subprocess.SubprocessError) as error:
         lines = [line for line in str(error).splitlines() if "error" in line.lower()] or [str(error)]
-        why = lines[-1].removeprefix("sbatch: ").strip()
+        why = lines[-1].removeprefix("sbatch: ").removeprefix("error: ").strip()
         if re.search(r"contact|connect|communication", why, re.IGNORECASE):
             raise EngineAwayError(f"Slurm is away: {why}") from None
-        raise UsageError(f"sbatch refuses the jobs: {why}") from None
+        given = "; you gave --worker-option " + " ".join(map("=".join, options.items())) if options else ""
+        raise UsageError(f"sbatch refuses the jobs: {why}{given}") from None
 
 
 def _left_over(folder: Path, queue: Queue) -> list[Any]:

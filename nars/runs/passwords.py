@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -19,7 +20,17 @@ from nars.errors import UsageError
 from nars.foreign.limits import MOST_NOTE
 from nars.foreign.paths import read_bytes
 
-__all__ = ["VARIABLE", "complete", "given", "is_given", "secrets", "without_password"]
+__all__ = [
+    "REMEDY",
+    "VARIABLE",
+    "complete",
+    "given",
+    "is_given",
+    "kept",
+    "secrets",
+    "spelled",
+    "without_password",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +40,8 @@ VARIABLE = "NARS_STORAGE"
 _DRIVER = ("PGPASSWORD",)
 """Variables in which the drivers of databases look for a password."""
 
-_REMEDY = f"give the URL in {VARIABLE} or --storage @FILE, or the password in PGPASSWORD or ~/.pgpass"
+REMEDY = f"give the URL in {VARIABLE} or --storage @FILE, or the password in PGPASSWORD or ~/.pgpass"
+"""The ways to give a password that show it to nobody."""
 
 
 def given(option: str | None) -> str | None:
@@ -43,11 +55,16 @@ def given(option: str | None) -> str | None:
         return None
     if url.startswith("@"):
         url = _from_file(Path(url[1:]))
-    elif option is not None and without_password(option) != option:
-        logger.warning("other users of this machine can see the password on the command line; %s", _REMEDY)
-    clean = without_password(url)
-    if clean != url:
-        os.environ[VARIABLE] = url
+    elif option is not None and without_password(option) != spelled(option):
+        logger.warning("other users of this machine can see the password on the command line; %s", REMEDY)
+    return kept(url)
+
+
+def kept(storage: str) -> str:
+    """Return a storage without its password, which is kept in the environment of this process."""
+    clean = without_password(storage)
+    if clean != spelled(storage):
+        os.environ[VARIABLE] = storage
     return clean
 
 
@@ -68,7 +85,8 @@ def secrets() -> dict[str, str]:
 
 
 def without_password(storage: str) -> str:
-    """Return the URL of a storage without its password; paths and other text stay as they are."""
+    """Return the URL of a storage, `spelled`, without its password; paths and other text stay as they are."""
+    storage = spelled(storage)
     if "://" not in storage or storage.startswith("sqlite"):
         return storage
     try:
@@ -80,6 +98,11 @@ def without_password(storage: str) -> str:
     if url.password is None and len(query) == len(url.query):
         return storage
     return url._replace(password=None, query=query).render_as_string(hide_password=False)  # type: ignore[arg-type]
+
+
+def spelled(storage: str) -> str:
+    """Return the URL of a storage as SQLAlchemy spells it; libpq also takes ``postgres://``."""
+    return re.sub(r"^postgres(?=\+\w+://|://)", "postgresql", storage)
 
 
 def _from_file(file: Path) -> str:

@@ -7,6 +7,7 @@ database seconds. The journal survives any kill.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,17 +20,21 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from nars.errors import RunError, UsageError
+from nars.errors import RunError, UsageError, closest
 from nars.runs.outage import Outage, is_outage, reason_of
+from nars.runs.passwords import REMEDY, spelled
 from nars.runs.patient import PatientStorage
 
-__all__ = ["PROXY", "JournalLock", "open_storage", "shown"]
+__all__ = ["PROXY", "JournalLock", "check_server", "open_storage", "shown"]
 
 PROXY = "grpc://"
 """Start of the address of a proxy, which ``nars storage`` runs in front of a database."""
 
 _POSTGRES = "postgresql"
 """Scheme of PostgreSQL."""
+
+_DATABASES = (_POSTGRES, "mysql", "mariadb", "sqlite", "mssql", "oracle")
+"""Databases that SQLAlchemy knows, by their schemes."""
 
 _CONNECTION = {
     "connect_timeout": 10,
@@ -82,7 +87,7 @@ class JournalLock(JournalFileOpenLock):
 def open_storage(where: str | Path, *, patient: bool = False) -> BaseStorage:
     """Open a ``.journal`` file, a proxy at ``grpc://host:port``, or the storage at an Optuna URL.
 
-    Raises `RunError`, and `UsageError` without a package that it takes. A storage that is away is an error at
+    Raises `RunError`, and `UsageError` without a package that it needs. A storage that is away is an error at
     once, unless this call is `patient`; calls of the storage that is returned always are.
     """
     text = str(where)
@@ -93,7 +98,8 @@ def open_storage(where: str | Path, *, patient: bool = False) -> BaseStorage:
         raise
     except Exception as error:  # each database driver raises its own exceptions
         reason = reason_of(error) if is_outage(error) else str(error).partition("\n")[0]
-        raise RunError(f"cannot open {name}: {reason or type(error).__name__}") from None
+        reason = reason or type(error).__name__
+        raise RunError(f"cannot open {name}: {reason}{_remedy(reason)}") from None
     return PatientStorage(inner, name)
 
 
@@ -107,13 +113,33 @@ def shown(where: str) -> str:
         return where.partition("://")[0] + "://..."
 
 
+def check_server(where: str) -> None:
+    """Raise what `open_storage` does if a storage is on a server that does not answer; leave files alone."""
+    if "://" in where and not where.startswith("sqlite"):
+        open_storage(where)
+
+
+def _remedy(reason: str) -> str:
+    """Return a clause with what to do about an error of a database, if that is known."""
+    if "password" in reason:
+        return f"; {REMEDY}"
+    if match := re.search(r'database "([^"]+)" does not exist', reason):
+        return f"; create it there: createdb {match[1]}"
+    return ""
+
+
 def _opened(where: str) -> BaseStorage:
+    where = spelled(where)
     if where.endswith(".journal"):
         return JournalStorage(JournalFileBackend(where, lock_obj=JournalLock(Path(where))))
     if where.startswith(PROXY):
         return _proxy(where)
-    scheme, _, rest = where.partition("://")
-    if scheme.partition("+")[0] != _POSTGRES:
+    scheme, mark, rest = where.partition("://")
+    if not mark:
+        raise ValueError(_about_path(Path(where)))
+    if (kind := scheme.partition("+")[0]) not in _DATABASES:
+        raise ValueError(f"{kind!r} is no database; {closest(kind, _DATABASES)}")
+    if kind != _POSTGRES:
         return get_storage(where)
     if scheme == _POSTGRES:
         if find_spec("psycopg") is None:
@@ -121,6 +147,15 @@ def _opened(where: str) -> BaseStorage:
         scheme = f"{_POSTGRES}+psycopg"
     engine = {"pool_pre_ping": True, "connect_args": _CONNECTION}
     return get_storage(RDBStorage(f"{scheme}://{rest}", engine_kwargs=engine))
+
+
+def _about_path(path: Path) -> str:
+    """Say why a path that is no journal is no storage, and which storage may be meant."""
+    for file in (path / "study.journal", path / "storage.txt"):
+        if file.exists():
+            which = f"is {file}" if file.suffix == ".journal" else f"is in the first line of {file}"
+            return f"it is a run folder, whose storage {which}"
+    return "give the path of a .journal file, or a URL such as postgresql://USER@HOST/NAME"
 
 
 def _proxy(where: str) -> BaseStorage:

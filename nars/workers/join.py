@@ -16,6 +16,7 @@ from optuna.study import Study
 from nars.artifacts.location import store_of_worker
 from nars.errors import DataError, RunError, StorageAwayError, UsageError
 from nars.runs.code import code_version
+from nars.runs.location import check_exists
 from nars.runs.passwords import complete
 from nars.runs.run import config_of
 from nars.runs.storage import open_storage
@@ -56,6 +57,8 @@ def join(
     number), the work ends when that process does. A search that is scored by a user's function needs its
     name as `metric`, since only then is its code run. Raises `UsageError`, `DataError`, `RunError`.
     """
+    if parent is None:  # that of a search was there, and may be away
+        check_exists(storage, f"study {name}")
     opened = open_storage(complete(storage), patient=parent is not None)
     try:
         study = optuna.load_study(study_name=name, storage=opened, sampler=optuna.samplers.RandomSampler())
@@ -71,6 +74,8 @@ def join(
         for name_of in _READERS:  # the process that started this one has read the same data
             logging.getLogger(name_of).setLevel(logging.ERROR)
     _check_code(study)
+    spent = config.total.progress(study.get_trials(deepcopy=False))
+    logger.info("joined %s; %.0f%% of its budget of %s is spent", name, 100 * spent, config.total)
     source = data or config.data
     is_file = Path(source).exists()
     while True:

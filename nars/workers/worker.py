@@ -57,6 +57,7 @@ def work(search: Search, study: Study, *, alone: bool = True) -> None:
         refusals = refusals + 1 if ending.record.void else 0
         if refusals >= MOST_REFUSED:
             raise InfeasibleError(_why_nothing_fits(study.get_trials(deepcopy=False)))
+    logger.info("the budget of %s is spent, and no trial is left to train again", search.budget)
 
 
 def _goes_on(search: Search, study: Study, witness: Witness | None) -> bool:
@@ -80,6 +81,7 @@ def _one_trial(search: Search, study: Study, witness: Witness | None) -> Ending:
     stopwatch = Stopwatch()
     with returned_if_interrupted(study, search.space):
         trial = study.ask(search.distributions)
+        logger.info("trial %d begins", trial.number)
         ending = attempt(search, study, trial, _heartbeat(search, study, trial, stopwatch, witness))
         try:
             write(study, trial, replace(ending.record, worked=round(stopwatch.seconds, 3)))
@@ -88,8 +90,20 @@ def _one_trial(search: Search, study: Study, witness: Witness | None) -> Ending:
             if study.get_trials(deepcopy=False)[trial.number].state == TrialState.RUNNING:
                 raise
             logger.warning("trial %d was given to another worker meanwhile", trial.number)
+        else:
+            _log_ending(search, trial, ending)
         discard_checkpoint(search.store, trial)
     return ending
+
+
+def _log_ending(search: Search, trial: Trial, ending: Ending) -> None:
+    """Log how a trial ended, unless it failed, which is logged with the error."""
+    if ending.values is not None:
+        logger.info("trial %d: %s %.4g", trial.number, search.config.objectives[0], ending.values[0])
+    elif ending.record.void:
+        logger.info("trial %d is not trained: %s", trial.number, ending.record.reason)
+    elif ending.state == TrialState.PRUNED:
+        logger.info("trial %d: %s", trial.number, ending.record.reason)
 
 
 def _heartbeat(

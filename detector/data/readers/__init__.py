@@ -1,3 +1,3 @@
-"""Readers of detection data in formats other than COCO's, and of ids that are texts."""
+"""Readers of detection data in COCO's and other formats, and of ids that are texts."""
 
 from __future__ import annotations

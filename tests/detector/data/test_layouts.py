@@ -12,7 +12,8 @@ from pycocotools.coco import COCO
 
 from detector.data import images, masks
 from detector.data import layouts as coco
-from detector.data.coco import read_subset, to_dict, write
+from detector.data.coco import to_dict, write
+from detector.data.readers.coco import read_subset
 from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset, divide
 from nars.errors import DataError
 

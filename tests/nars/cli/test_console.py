@@ -6,7 +6,7 @@ import pytest
 from rich.table import Table
 
 from nars.cli import main
-from nars.cli.console import add_rows, plain_console
+from nars.cli.console import add_rows, plain_console, telling
 
 
 def test_names_are_printed_as_they_are_and_move_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,3 +37,18 @@ def test_the_table_of_a_million_classes_is_cut(capsys: pytest.CaptureFixture[str
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 1010
     assert any("and 999000 more; --json has all" in line for line in lines)
+
+
+def test_progress_is_printed_while_a_command_tells_it(capfd: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("nars.anything")
+    handlers, root = logging.root.handlers[:], logging.root
+    root.handlers.clear()  # those of pytest
+    try:
+        logger.info("before")
+        with telling():
+            logger.info("within")
+            logging.getLogger("other").info("of others")
+        logger.info("after")
+    finally:
+        root.handlers.extend(handlers)
+    assert capfd.readouterr().err == "within\n"

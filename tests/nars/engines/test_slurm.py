@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -16,6 +17,7 @@ from stub_task import config
 from experiments.faults import search_command
 from experiments.faults.clusters import SlurmCluster
 from nars.engines import queue as queues
+from nars.engines.assignment import Assignment
 from nars.engines.queue import Queue
 from nars.engines.slurm import Slurm, minutes
 from nars.errors import UsageError
@@ -81,6 +83,50 @@ def test_jobs_that_wait_again_are_said_once(
         now[0] += 5
     assert [record.getMessage().partition(",")[0] for record in caplog.records] == ["Slurm has requeued 7_0"]
     assert "requeued 7_0, 7_1, whose time was up" in caplog.text
+
+
+def test_slurm_that_is_away_is_said_once_as_text(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now, is_away = [0.0], [True]
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        if is_away[0]:
+            raise subprocess.TimeoutExpired(command, 30, stderr=b"squeue: error: no configuration\nmore\n")
+        return subprocess.CompletedProcess(command, 0, "")
+
+    monkeypatch.setattr(queues.subprocess, "run", run)
+    queue = Queue("nars-x", lambda: now[0])
+    for away in (True, True, False, True):
+        is_away[0] = away
+        queue.alive()
+        now[0] += 5
+    said = "Slurm does not answer: squeue: error: no configuration"
+    assert [record.getMessage() for record in caplog.records] == [said, said]
+
+
+def test_options_that_sbatch_refuses_are_named_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("submitit")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, script in (
+        ("sbatch", "echo sbatch: error: invalid partition specified >&2; exit 1"),
+        ("srun", "true"),
+        ("squeue", "true"),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    assignment = Assignment("postgresql://me@db/x", "s", "cpu", "s3://x/y", None, tmp_path)
+    refused = "refuses the jobs: invalid partition specified; you gave --worker-option partition=gpu$"
+    with (
+        Slurm({"partition": "gpu"}).opened(assignment, 2) as start,
+        pytest.raises(UsageError, match=refused),
+    ):
+        start(range(2))
+    assert capfd.readouterr().err == ""
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
         ("postgresql://db/name?user=me&password=hunter2", "postgresql://db/name?user=me"),
         ("redis://:hunter2@host:6379/0", "redis://@host:6379/0"),
         (CLEAN, CLEAN),
+        ("postgres://me:hunter2@db/name", CLEAN),
+        ("postgres://me@db/name", CLEAN),
         ("sqlite:////a/b.db", "sqlite:////a/b.db"),
         ("runs/x/study.journal", "runs/x/study.journal"),
     ],
@@ -37,6 +39,13 @@ def test_a_password_on_the_command_line_works_and_warns(caplog: pytest.LogCaptur
     assert complete(CLEAN) == SECRET
     assert "PGPASSWORD" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize("url", [CLEAN, "postgres://me@db/name"])
+def test_a_url_without_a_password_is_not_warned_of(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert given(url) == CLEAN
+    assert caplog.text == ""
+    assert complete(CLEAN) == CLEAN
 
 
 def test_the_environment_and_a_file_name_a_storage_silently(

@@ -12,9 +12,11 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.storages import JournalStorage
+from sqlalchemy.exc import OperationalError
 
 from nars.errors import RunError
-from nars.runs.storage import JournalLock, open_storage
+from nars.runs import storage
+from nars.runs.storage import JournalLock, check_server, open_storage
 
 
 def study(journal: Path) -> optuna.Study:
@@ -126,3 +128,46 @@ def test_a_storage_that_cannot_be_opened(where: str) -> None:
     with pytest.raises(RunError, match=f"cannot open storage {where}: ") as caught:
         open_storage(where)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_storage_is_said_with_what_may_be_meant(tmp_path: Path) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    for folder, file in ((run, "study.journal"), (elsewhere, "storage.txt")):
+        folder.mkdir()
+        (folder / file).touch()
+    with pytest.raises(RunError, match=f"it is a run folder, whose storage is {run}/study.journal$"):
+        open_storage(run)
+    with pytest.raises(RunError, match=f"whose storage is in the first line of {elsewhere}/storage.txt$"):
+        open_storage(elsewhere)
+    with pytest.raises(RunError, match=r"give the path of a \.journal file, or a URL"):
+        open_storage("runs/none")
+    with pytest.raises(RunError, match="'postgresq' is no database; did you mean 'postgresql'"):
+        open_storage("postgresq://me@db/x")
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("connection failed: fe_sendauth: no password supplied", "PGPASSWORD"),
+        ('FATAL:  password authentication failed for user "me"', "PGPASSWORD"),
+        ('FATAL:  database "x" does not exist', "createdb x$"),
+    ],
+)
+def test_what_a_database_refuses_has_a_remedy(
+    said: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(url: str, engine_kwargs: object) -> None:
+        raise OperationalError("connect", {}, Exception(said))
+
+    monkeypatch.setattr(storage, "RDBStorage", refuse)
+    with pytest.raises(RunError, match=f"{said}; .*{remedy}"):
+        open_storage("postgresql://me@db/x")
+
+
+def test_only_a_server_is_asked_beforehand(tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    check_server(f"sqlite:///{file}")
+    check_server(str(tmp_path / "study.journal"))
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(RunError, match="cannot open storage"):
+        check_server("grpc://localhost:9")

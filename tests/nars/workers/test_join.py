@@ -12,7 +12,7 @@ import pytest
 from stub_task import StubTask, config, trials
 
 import nars
-from nars.errors import RunError, UsageError
+from nars.errors import RunError, TrialError, UsageError
 from nars.runs.run import config_of, start_run
 from nars.studies import write_code_version
 from nars.trials import INTERRUPTED, Record
@@ -25,6 +25,30 @@ def test_joining_by_storage_and_name(stub: type[StubTask], tmp_path: Path) -> No
     join(run.storage, "run", data=None, device="cpu", parent=None)
     assert len(stub.trained) == 4
     assert config_of(run.study()).budget == "4"
+
+
+def test_a_worker_logs_what_it_does(
+    stub: type[StubTask], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = start_run(tmp_path / "run", config("2", sampler="random"), None)
+    run.study()
+
+    def fail_second(training: int, epoch: int) -> None:
+        if training == 1:
+            raise TrialError("too large")
+
+    stub.hook = fail_second
+    with caplog.at_level("INFO", "nars.workers"):
+        join(run.storage, "run", data=None, device="cpu", parent=None)
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("nars.")]
+    assert said[0] == "joined run; 0% of its budget of 2 trials is spent"
+    assert said[1] == "trial 0 begins"
+    assert said[2].startswith("trial 0: accuracy 0.")
+    assert said[3:] == [
+        "trial 1 begins",
+        "trial 1 failed: too large",
+        "the budget of 2 trials is spent, and no trial is left to train again",
+    ]
 
 
 def test_a_worker_that_nobody_supervises_says_that_it_stops(
@@ -58,6 +82,10 @@ def test_joining_what_is_not_there_or_with_other_data(stub: type[StubTask], tmp_
     run.study()
     with pytest.raises(UsageError, match=r"no study 'runn' in .*study\.journal; there: run"):
         join(run.storage, "runn", data=None, device="cpu", parent=None)
+    missing = tmp_path / "nosuch.journal"
+    with pytest.raises(RunError, match=r"study run: its storage .*nosuch\.journal is not there"):
+        join(str(missing), "run", data=None, device="cpu", parent=None)
+    assert not missing.exists()
     with pytest.raises(RunError, match="the data at elsewhere are not those of study run"):
         join(run.storage, "run", data="elsewhere", device="cpu", parent=None)
     assert stub.trained == []
