@@ -158,7 +158,7 @@ def search_command(
     numbers = result.summary.to_dict() | {"parts": [part.row() for part in parts]}
     if not as_json:
         outside = None if result.run.is_within else result.run.storage
-        display.show_summary(result.summary, config, outside)
+        display.show_summary(result.summary, config, outside, finishing=finish is not None)
     if finish is not None:
         from nars.workers.finish import finish as finish_winner
 

@@ -37,6 +37,9 @@ def parent(name: str) -> Parent | None:
     library, _, model = name.partition(":")
     if name == "none":
         return None
+    if name == "auto":
+        why = "auto is chosen by the images of a search or a training"
+        raise UsageError(f"{why}: name a parent, such as efficientnet_lite0")
     if name in LITES:
         return lite(name)
     if library == "timm" and model in TIMM:
