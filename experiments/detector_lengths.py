@@ -1,14 +1,15 @@
-"""How many passes, of which batches, does a detector's fine-tuning from weights need, if its images are few?
+"""How many passes, batches and regions does the fine-tuning of a detector need, if its images are few?
 
     OMP_NUM_THREADS=1 python -m experiments.detector_lengths --data-root ../shared/data     # resumable
     python -m experiments.detector_lengths --print
 
-EfficientNet-Lite0, cut as a detector, is fine-tuned by the recipe of a search's reference at 128 pixels
-(shorter side), with 16 regions of 4x4 cells an image. It learns from 50 or all of two thirds of the training
-images of ``raccoon`` and ``bccd``, and is measured on the last third of the *training* images; val is not
-opened. Every length is a training of its own, because the rate falls to zero at its end; smaller batches make
-more steps of it, at a rate in proportion. Rows, a training each, go to ``detector_lengths.csv`` beside this
-file. One seed: folds are the repeats. Costs two hours of one core; the first half of the jobs is one fold.
+EfficientNet-Lite0, cut as a detector, is fine-tuned by the recipe of a search's reference at 160 pixels
+(shorter side). It learns from 50 or all of two thirds of the training images of ``raccoon`` and ``bccd``, and
+is measured on the last third of the *training* images; val is not opened. Every length is a training of its
+own, because the rate falls to zero at its end; smaller batches make more steps of it, at a rate in
+proportion. The box head learns from 32 regions of an image, or from 16 or 64. Rows, a training each, go to
+``detector_lengths.csv`` beside this file. One seed: folds are the repeats. Costs an hour of one core for each
+fold and number of images.
 
 The rule that rests on it is `detector.space.lengths`; experiments/README.md has the table.
 """
@@ -38,49 +39,50 @@ from experiments.resumable import work_through
 RESULTS = Path(__file__).with_suffix(".csv")
 """A row per training."""
 
-SEEN = (300, 600, 1200, 2400)
-"""Images that a training sees; its passes are that over its images."""
+WAYS = {(4, 32): (600, 1200, 2400), (8, 32): (1200,), (4, 64): (600,), (4, 16): (600,)}
+"""Images of a step and regions of each that the box head learns from, and how many images such trainings see;
+passes are that over a fold's images."""
 
 FEW = 50
 """Images of the smaller trainings."""
 
-BATCHES = {8: SEEN, 4: (1200, 2400)}
-"""Images of a step, and the lengths that are tried with it."""
-
 FOLDS = (0, 1)
 """Thirds of the training images that are measured on."""
 
-SIDE = 128
+SIDE = 160
 """Shorter side of the images in pixels."""
 
-KEY = ("set", "images", "seen", "fold", "batch")
+KEY = ("set", "images", "seen", "fold", "batch", "regions")
 """Columns that tell a training from the others; 0 images are all of its fold."""
 
 CPU = torch.device("cpu")
 
 
-def jobs() -> list[tuple[str, int, int, int, int]]:
-    """The trainings, those of the first fold first, the short ones before the long."""
-    sets = [(name, images) for images in (FEW, 0) for name in SETS]
-    lengths = sorted((seen, batch) for batch, tried in BATCHES.items() for seen in tried)
+def jobs() -> list[tuple[str, int, int, int, int, int]]:
+    """The trainings: of the first fold first, then those on all its images, in the order of `WAYS`."""
+    lengths = [(seen, *way) for way, tried in WAYS.items() for seen in tried]
     return [
-        (name, images, seen, fold, batch)
+        (name, images, seen, fold, batch, regions)
         for fold in FOLDS
-        for seen, batch in lengths
-        for name, images in sets
+        for images in (0, FEW)
+        for seen, batch, regions in lengths
+        for name in SETS
     ]
 
 
-def small_detector(parent: DetectorParent, passes: int, images: int, batch: int) -> DetectorCandidate:
-    """The reference of a search, on smaller images and regions; its average spans as many images."""
+def reference(
+    parent: DetectorParent, passes: int, images: int, batch: int, regions: int
+) -> DetectorCandidate:
+    """The reference of a search; its average spans as many images with every batch size."""
     candidate = reference_candidate(parent, reference_of(SIDE, images, 0.5, epochs=passes))
-    settings = candidate.settings.replace(pooler_resolution=4, box_samples=16, test_proposals=20)
     decay = FINE_TUNING.ema_decay ** (batch / FINE_TUNING.batch_size)
     recipe = candidate.recipe.replace(evaluate_every=passes, batch_size=batch, ema_decay=decay)
-    return candidate.replace(settings=settings, recipe=recipe)
+    return candidate.replace(recipe=recipe, settings=candidate.settings.replace(box_samples=regions))
 
 
-def fine_tuned(root: Path, name: str, images: int, seen: int, fold: int, batch: int) -> list[dict[str, Any]]:
+def fine_tuned(
+    root: Path, name: str, images: int, seen: int, fold: int, batch: int, regions: int
+) -> list[dict[str, Any]]:
     """Train once; return the row."""
     torch.set_num_threads(1)
     parent = parent_called("efficientnet_lite0")
@@ -88,19 +90,20 @@ def fine_tuned(root: Path, name: str, images: int, seen: int, fold: int, batch: 
     data: CocoData = fold_of(training_images(root, name), fold, images or None)
     count = len(data.train.images)
     passes = math.ceil(seen / count)
-    candidate = small_detector(parent, passes, count, batch)
+    candidate = reference(parent, passes, count, batch, regions)
     began = time.perf_counter()
     model = started(plan_candidate(candidate, data, CPU, parent=parent), data, CPU, 0)
     scores = train(model, data, candidate.recipe, device=CPU, seed=0).evaluation.boxes
-    row = {"set": name, "images": images, "seen": seen, "fold": fold, "batch": batch, "passes": passes}
-    return [row | {"ap": scores.ap, "ap50": scores.ap50, "seconds": time.perf_counter() - began}]
+    key = dict(zip(KEY, (name, images, seen, fold, batch, regions), strict=True))
+    row = {"passes": passes, "ap": scores.ap, "ap50": scores.ap50}
+    return [key | row | {"seconds": round(time.perf_counter() - began, 1)}]
 
 
 def show() -> None:
     """Print the AP of every length, the mean over folds."""
     rows = pd.read_csv(RESULTS)
     table = rows.pivot_table(
-        index=["set", "images"], columns=["seen", "batch"], values="ap", aggfunc=["mean", "count"]
+        index=["set", "images"], columns=["seen", "batch", "regions"], values="ap", aggfunc=["mean", "count"]
     )
     print(table.round(3).to_string())
 

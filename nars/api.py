@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 from optuna.study import Study
 
@@ -40,6 +42,8 @@ from nars.workers.weights import prune, write_weights
 from nars.workers.worker import work
 
 __all__ = ["SearchResult", "search"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,9 @@ def search(
     do not exist and for arguments of another type, `DataError`, `RunError` if the folder holds another
     search, and `InfeasibleError` if no candidate meets the limits.
     """
-    _check(request, run, workers, settings)
+    _check(request, settings)
+    _check_places(run, storage, artifacts)
+    _check_work(workers, engine, watch)
     epochs = _epochs(finish)
     folder = None if run is None else Path(run)
     storage = None if storage is None else kept(storage)
@@ -128,11 +134,12 @@ def search(
     with opened.locked():
         reap(study, config.space)
     try:
-        if workers is None:
-            work(Search.of(study, config, config.open_task(), store), study)
-        else:
-            log = opened.folder / "log.txt"
-            supervise(opened, study, store, engine or Local(), workers, watch, log)
+        with _beside_another(opened.folder):
+            if workers is None:
+                work(Search.of(study, config, config.open_task(), store), study)
+            else:
+                log = opened.folder / "log.txt"
+                supervise(opened, study, store, engine or Local(), workers, watch, log)
     except BaseException:  # an interrupted search leaves its results so far, if its storage answers
         with suppress(RunError), impatient():
             _leave_results(opened, study, store)
@@ -140,6 +147,20 @@ def search(
     _leave_results(opened, study, store)
     finished = finishing.finish(opened, study, epochs) if finish is not False else None
     return SearchResult(opened, study, finished)
+
+
+@contextmanager
+def _beside_another(folder: Path) -> Iterator[None]:
+    """Say in a line if another search works on the run folder, too: both train until the budget is spent."""
+    lock = FileLock(folder / ".search")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        logger.warning("%s: another search works on it; this one joins in until the budget is spent", folder)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _epochs(finish: Any) -> int | None:
@@ -158,14 +179,30 @@ def _leave_results(run: Run, study: Study, store: Store) -> None:
     prune(study, run.config, store)
 
 
-def _check(request: Any, run: Any, workers: Any, settings: dict[str, Any]) -> None:
-    """Raise `UsageError` for arguments that are not what `search` takes."""
+def _check(request: Any, settings: dict[str, Any]) -> None:
+    """Raise `UsageError` for a configuration that is not what `search` takes."""
     if not isinstance(request, SearchRequest | SearchConfig | None):
         raise UsageError(f"search() takes its settings by name, such as data=..., got {request!r}")
     if isinstance(request, SearchConfig) and settings.keys() - {"metric"}:
         raise UsageError(f"a configured search takes no further settings, got {', '.join(settings)}")
+
+
+def _check_places(run: Any, storage: Any, artifacts: Any) -> None:
+    """Raise `UsageError` for what names no place."""
     if not isinstance(run, str | Path | None):
         raise UsageError(f"run is the path of a folder, got {run!r}")
+    if not isinstance(storage, str | None):
+        raise UsageError(f"storage is an Optuna storage URL as text, got {storage!r}")
+    if not isinstance(artifacts, str | Path | None):
+        raise UsageError(f"artifacts is a folder or s3://..., got {artifacts!r}")
+
+
+def _check_work(workers: Any, engine: Any, watch: Any) -> None:
+    """Raise `UsageError` for what cannot run or watch a search."""
+    if not isinstance(engine, Engine | None):
+        raise UsageError(f"engine is one of nars.engines, such as nars.engines.local.Local(), got {engine!r}")
+    if watch is not None and not callable(watch):
+        raise UsageError(f"watch is a function of the study, got {watch!r}")
     if workers is not None and (not isinstance(workers, int) or workers < 1):
         raise UsageError(f"workers is a number of processes from 1, or None, got {workers!r}")
 

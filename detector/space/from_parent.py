@@ -16,6 +16,7 @@ from detector.model.parts import Parts, by_stages
 from detector.model.settings import Settings
 from detector.space.decoding import anchors, longest
 from detector.space.lengths import epochs
+from detector.space.reference import BOX_SAMPLES
 from detector.space.space import DetectorSpace
 from detector.weights.parents import DetectorParent
 from nars.parents.space import open_rows
@@ -48,7 +49,7 @@ _RECIPE: dict[str, Any] = {
     "jitter": {"low": 0.0, "high": 0.4},
     "photometric": {"low": 0.0, "high": 0.6},
     "mosaic": {"low": 0.0, "high": 0.3},
-    "box_samples": [32, 64],
+    "box_samples": BOX_SAMPLES,
     "box_iou": {"low": 0.4, "high": 0.6},
     "rpn_iou": {"low": 0.5, "high": 0.7},
     "freeze": FROZEN,

@@ -14,7 +14,7 @@ from detector.training.hyperparameters import Training
 from detector.weights.parents import DetectorParent
 from nars.tasks.reference import FineTuning
 
-__all__ = ["FINE_TUNING", "DetectorReference", "reference_candidate", "reference_of"]
+__all__ = ["BOX_SAMPLES", "FINE_TUNING", "DetectorReference", "reference_candidate", "reference_of"]
 
 FINE_TUNING = Training(lr=0.04, batch_size=4, warmup_epochs=0.5, ema_decay=0.985, jitter=(0.8, 1.2))
 """The recipe of every fine-tuning of a detector; its epochs depend on the number of images."""
@@ -22,7 +22,11 @@ FINE_TUNING = Training(lr=0.04, batch_size=4, warmup_epochs=0.5, ema_decay=0.985
 _SIZES, _RATIOS = 5, 3
 """Anchors of the reference, of which candidates have as many or fewer."""
 
-_OF_TRAINING: Mapping[str, Any] = {"resize_in_training": True, "freeze": 0}
+BOX_SAMPLES = 32
+"""Regions of an image that the box head learns from: with 64 a training took twice as long and was no better,
+with 16 it was somewhat worse. Source: ``experiments.detector_lengths``."""
+
+_OF_TRAINING: Mapping[str, Any] = {"resize_in_training": True, "freeze": 0, "box_samples": BOX_SAMPLES}
 """Settings that a trained parent has for its own training only."""
 
 

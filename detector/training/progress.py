@@ -45,7 +45,7 @@ class Epoch:
     @property
     def row(self) -> dict[str, float | int | None]:
         """The numbers of the epoch by the columns of ``results.csv``."""
-        head = {"epoch": self.epoch, "seconds": round(self.seconds, 1), "lr": self.lr}
+        head = {"epoch": self.epoch, "seconds": round(self.seconds, 1), "lr": float(f"{self.lr:.6g}")}
         return head | dict(self.losses) | dict(self.samples) | dict(self.scores or {})
 
 

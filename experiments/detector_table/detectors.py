@@ -9,10 +9,12 @@ from detector.model.parts import by_stages
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.decoding import anchors, longest
-from detector.space.reference import FINE_TUNING
+from detector.space.reference import BOX_SAMPLES, FINE_TUNING
 from detector.training.hyperparameters import Training
 from detector.weights.parents import DetectorParent, parent_called, parent_in
+from experiments.detector_table.accuracy import cut
 from experiments.detector_table.rows import PASSES, Row
+from nars.spec import Candidate
 
 __all__ = ["candidate_of", "lite0", "parent_of", "search_folder", "weights_file"]
 
@@ -37,9 +39,17 @@ def weights_file(work: Path, name: str, row: str, seed: int, passes: int) -> Pat
     return work / "weights" / f"{name}-{row}-{seed}-{passes}.pt"
 
 
-def candidate_of(row: Row, name: str, work: Path, passes: int) -> DetectorCandidate:
-    """The detector of a row with the recipe of its final training. Raises `SpecError` before its search."""
+def candidate_of(row: Row, name: str, work: Path, passes: int, classes: int) -> DetectorCandidate:
+    """The detector of a row for so many classes, with the recipe of its final training.
+
+    Raises `SpecError` before its search.
+    """
     searched = row.architecture_of or (row.name if row.max_macs else None)
+    if row.for_accuracy:
+        classifier = Candidate.load(search_folder(work, name, row.name) / "best.yaml")
+        assert row.max_macs is not None
+        found = cut(classifier, classes, row.max_macs)
+        return found.replace(recipe=_measured_once(found.recipe, passes))
     if searched is not None:
         found = DetectorCandidate.load(search_folder(work, name, searched) / "best.yaml")
         recipe = found.recipe if row.max_macs else _SCRATCH
@@ -52,7 +62,7 @@ def candidate_of(row: Row, name: str, work: Path, passes: int) -> DetectorCandid
         )
     parts = by_stages(lite0().parts)
     side = {"shortest": (row.shortest,), "longest": longest(row.shortest)}
-    settings = Settings(**anchors(1, 5, 3), **side, test_proposals=row.proposals)
+    settings = Settings(**anchors(1, 5, 3), **side, test_proposals=row.proposals, box_samples=BOX_SAMPLES)
     return DetectorCandidate(
         architecture=parts, settings=settings, recipe=_measured_once(FINE_TUNING, passes)
     )
@@ -60,8 +70,8 @@ def candidate_of(row: Row, name: str, work: Path, passes: int) -> DetectorCandid
 
 def parent_of(row: Row, name: str, work: Path, seed: int) -> DetectorParent | None:
     """The weights that a row starts from; None for random ones."""
-    if row.parent == "search":
-        return parent_in(search_folder(work, name, row.name) / "weights" / "reference.pt")
+    if row.parent is not None and row.inherits_reference:
+        return parent_in(search_folder(work, name, row.parent) / "weights" / "reference.pt")
     if row.parent is not None:
         return parent_in(weights_file(work, name, row.parent, seed, PASSES // 2))
     return lite0() if row.name == "b" else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LIMIT", "PASSES", "ROWS", "SEEDS", "Row"]
+__all__ = ["LIMIT", "PASSES", "ROWS", "SEEDS", "Row", "row_called"]
 
 SEEDS = (0, 1, 2)
 """Seeds of the final trainings."""
@@ -27,11 +27,14 @@ class Row:
     name: str
     sets: tuple[str, ...] = _BOTH
     parent: str | None = None
-    """The row that it inherits from after half of the passes, or ``search``: the reference of its search."""
+    """The row that it inherits from: the reference of that row's search, if it has one, else what that row is
+    after half of the passes."""
     architecture_of: str | None = None
     """The row whose search found its detector."""
     max_macs: float | None = None
     """Limit of its search; None for a row without one."""
+    for_accuracy: bool = False
+    """Whether its search is for accuracy on pictures of the objects, as many trials as that of its parent."""
     sampler: str = "nars"
     """Sampler of its search."""
     shortest: int = 224
@@ -39,17 +42,28 @@ class Row:
     proposals: int = 30
     """Regions that the box head sees, for detectors that are not searched."""
 
+    @property
+    def inherits_reference(self) -> bool:
+        """Whether it inherits from the reference of a search."""
+        return self.parent is not None and row_called(self.parent).max_macs is not None
+
+
+def row_called(name: str) -> Row:
+    """The row with this name."""
+    return next(row for row in ROWS if row.name == name)
+
 
 ROWS = (
     Row("b"),
     Row("c"),
-    Row("a400", parent="search", max_macs=LIMIT),
+    Row("a400", parent="a400", max_macs=LIMIT),
     Row("b2_160", parent="b", shortest=160, proposals=6),
     Row("b2_144", parent="b", shortest=144, proposals=8),
     Row("b2_128", parent="b", shortest=128, proposals=10),
     Row("e", architecture_of="a400"),
-    Row("f400", sets=("raccoon",), parent="search", max_macs=LIMIT, sampler="random"),
-    Row("a200", sets=("raccoon",), parent="search", max_macs=LIMIT / 2),
+    Row("f400", sets=("raccoon",), parent="f400", max_macs=LIMIT, sampler="random"),
+    Row("g400", sets=("raccoon",), parent="a400", max_macs=LIMIT, for_accuracy=True),
+    Row("a200", sets=("raccoon",), parent="a200", max_macs=LIMIT / 2),
     Row("d_faster"),
     Row("d_ssd"),
 )

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+from optuna.trial import TrialState
 
 import nars
 from detector.data.coco import write
+from detector.data.records import CocoData
 from experiments.detector_folds import SETS, fold_of, training_images
+from experiments.detector_table.accuracy import MOST_MACS, write_pictures
 from experiments.detector_table.detectors import search_folder, weights_file
-from experiments.detector_table.rows import PASSES, ROWS, SEEDS, Row
+from experiments.detector_table.rows import PASSES, ROWS, SEEDS, Row, row_called
 from experiments.detector_table.train import final, half_trained
 from experiments.resumable import workers
+from nars.runs.run import open_run
 
 RESULTS = Path(__file__).parent / "rows"
 """A file for every training that is done."""
@@ -60,14 +66,15 @@ def _make(row: Row, name: str, given: argparse.Namespace) -> None:
         if not (search_folder(given.work, name, searched) / "best.yaml").exists():
             return
     elif searched is not None:
-        _search(next(each for each in ROWS if each.name == searched), name, given)
+        for needed in dict.fromkeys((row.parent if row.for_accuracy else searched, searched)):
+            _search(row_called(needed or searched), name, given)
     if given.only_search:
         return
     seeds = [seed for seed in given.seeds if not _file(name, row, seed).exists()]
     how = (given.data_root, given.work, given.device)
     with workers(given.processes) as pool:
-        if row.parent not in (None, "search"):
-            parent = next(each for each in ROWS if each.name == row.parent)
+        if row.parent is not None and not row.inherits_reference:
+            parent = row_called(row.parent)
             for job in [
                 pool.submit(half_trained, parent, name, seed, *how)
                 for seed in _halves(row, name, seeds, given)
@@ -89,21 +96,27 @@ def _halves(row: Row, name: str, seeds: list[int], given: argparse.Namespace) ->
 
 def _search(row: Row, name: str, given: argparse.Namespace) -> None:
     """Search on a fold of the training images; a search that is finished only says so."""
-    folder = given.work / "data" / name
-    if not folder.exists():
-        write(fold_of(training_images(given.data_root, name), 0), folder)
-    result = nars.search(
-        run=search_folder(given.work, name, row.name),
-        workers=given.processes,
-        task="detection",
-        data=str(folder),
-        init="efficientnet_lite0",
-        max_macs=row.max_macs,
-        sampler=row.sampler,
-        device=given.device,
-        budget=given.budget,
-    )
+    fold = fold_of(training_images(given.data_root, name), 0)
+    run = search_folder(given.work, name, row.name)
+    how: dict[str, Any] = {"run": run, "init": "efficientnet_lite0", "sampler": row.sampler}
+    how |= {"workers": given.processes, "device": given.device}
+    if row.for_accuracy:
+        assert row.parent is not None
+        other = open_run(search_folder(given.work, name, row.parent))
+        trials = len(other.study().get_trials(states=(TrialState.COMPLETE,)))
+        data = _written(given.work / "pictures" / name, fold, write_pictures)
+        result = nars.search(data=data, max_macs=MOST_MACS, budget=trials, **how)
+    else:
+        data = _written(given.work / "data" / name, fold, write)
+        result = nars.search(task="detection", data=data, max_macs=row.max_macs, budget=given.budget, **how)
     print(result.summary.to_dict(), flush=True)
+
+
+def _written(folder: Path, data: CocoData, writer: Callable[[CocoData, Path], None]) -> str:
+    """The folder of a data set, written unless it is there."""
+    if not folder.exists():
+        writer(data, folder)
+    return str(folder)
 
 
 def _file(name: str, row: Row, seed: int) -> Path:

@@ -66,7 +66,8 @@ def _trained(
 ) -> tuple[dict[str, Any], Evaluation]:
     """Train for so many passes and write the detector; return its costs and its scores on val."""
     place = torch.device(device)
-    candidate, parent = candidate_of(row, name, work, passes), parent_of(row, name, work, seed)
+    candidate = candidate_of(row, name, work, passes, len(data.classes))
+    parent = parent_of(row, name, work, seed)
     model = started(plan_candidate(candidate, data, place, parent=parent), data, place, seed)
     result = train(model, data, candidate.recipe, device=place, seed=seed)
     weights = weights_file(work, name, row.name, seed, passes if row.name == "b" else PASSES)
@@ -78,8 +79,9 @@ def _trained(
 
 def _passes_before(row: Row, name: str, work: Path, images: int) -> int:
     """Passes over all training images that a row's parent had, in images seen."""
-    if row.parent == "search":
-        run = open_run(search_folder(work, name, row.name))
+    if row.inherits_reference:
+        assert row.parent is not None
+        run = open_run(search_folder(work, name, row.parent))
         record = reference_record(run.study())
         assert record is not None
         assert record.epochs is not None

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from nars.foreign.names import printable
 
-__all__ = ["add_rows", "plain_console", "telling"]
+__all__ = ["add_rows", "plain_console", "print_table", "telling"]
 
 _MOST_ROWS = 1000
 """Classes of a table: a terminal keeps no more lines, and a million would take minutes."""
@@ -46,6 +46,12 @@ def add_rows(table: Table, classes: Sequence[str], cells: Callable[[str], Iterab
         table.add_row(name, *cells(name))
     if len(classes) > _MOST_ROWS:
         table.add_row(f"and {len(classes) - _MOST_ROWS} more; --json has all")
+
+
+def print_table(console: Console, title: str, table: Table) -> None:
+    """Print a table below its title, which stays one line however narrow the table is."""
+    console.print(title, soft_wrap=True)
+    console.print(table)
 
 
 class _Plain(Console):

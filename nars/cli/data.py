@@ -58,7 +58,7 @@ def data_command(context: click.Context, source: str, drop_bad: bool, as_json: b
     from rich.table import Table
 
     from nars import data
-    from nars.cli.console import add_rows, plain_console
+    from nars.cli.console import add_rows, plain_console, print_table
 
     images = data.load(source, drop_bad=drop_bad)
     summary = images.summary()
@@ -67,12 +67,12 @@ def data_command(context: click.Context, source: str, drop_bad: bool, as_json: b
         return
     for part in images.parts:
         click.echo(part.line())
-    table = Table("class", *summary["splits"], title=summary["name"], title_justify="left")
+    table = Table("class", *summary["splits"])
     splits = summary["splits"].values()
     add_rows(table, summary["classes"], lambda name: (str(split["per_class"][name]) for split in splits))
     table.add_section()
     table.add_row("all", *(str(split["images"]) for split in splits))
-    plain_console().print(table)
+    print_table(plain_console(), summary["name"], table)
     for line in summary["dropped"]:
         click.echo(f"left out: {line}")
 

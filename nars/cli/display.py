@@ -20,8 +20,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from nars.cli.console import plain_console
+from nars.cli.console import plain_console, print_table
 from nars.cli.next_steps import next_steps
+from nars.foreign.parts import counted
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -53,17 +54,15 @@ def show_remaining(config: SearchConfig, remaining: FeasiblePart, *, quiet: bool
     if quiet:
         return
     console = plain_console(stderr=True)
-    table = Table(
-        title=f"space {config.space.name}: {_share(remaining.share)} of candidates are feasible",
-        title_justify="left",
-    )
+    table = Table()
     for column in ("", "smallest", "median", "largest", "limit"):
         table.add_column(column, justify="right" if column else "left")
     for name, values in remaining.quantiles.items():
         limit = config.limits.get(name)
         shown = _quantity(name, limit) if limit is not None else ""
         table.add_row(name, *(_quantity(name, value) for value in values), shown)
-    console.print(table)
+    title = f"space {config.space.name}: {_share(remaining.share)} of candidates are feasible"
+    print_table(console, title, table)
     if "latency" in config.limits:
         console.print(
             f"latency <= {_quantity('latency', config.limits['latency'])}: measured for each candidate"
@@ -169,7 +168,7 @@ def _tuning(config: SearchConfig, epochs: int, study: Study) -> str:
         return ""
     scores = running[0].intermediate_values
     score = f", {config.objectives[0]} {scores[max(scores)]:.4f}" if scores else ""
-    return f"fine-tuning {config.init}: {len(scores)} of {epochs} epochs{score}"
+    return f"fine-tuning {config.init}: {len(scores)} of {counted(epochs, 'epoch')}{score}"
 
 
 def _outcome(config: SearchConfig, trial: FrozenTrial) -> str:
@@ -214,12 +213,18 @@ def show_finished(folder: Path, finished: Finished) -> None:
     """Print on stdout the scores of the winner after its full training."""
     test = "".join(f", test {name} {value:.4f}" for name, value in finished.test.items())
     scores = f"val {finished.metric} {finished.val:.4f}{test}"
-    epochs = f"{finished.epochs} epoch{'s' * (finished.epochs != 1)}"
-    click.echo(f"finished in {epochs}: {scores}; written to {folder / finished.file}")
+    click.echo(
+        f"finished in {counted(finished.epochs, 'epoch')}: {scores}; written to {folder / finished.file}"
+    )
 
 
-def show_summary(summary: Summary, config: SearchConfig, storage: str | None = None) -> None:
-    """Print on stdout what the search came to: the winner, and where its files are."""
+def show_summary(
+    summary: Summary, config: SearchConfig, storage: str | None = None, *, finishing: bool = False
+) -> None:
+    """Print on stdout what the search came to: the winner, where its files are, and what to do next.
+
+    If the same command is `finishing` it, the training of the winner is no step to do next.
+    """
     console = plain_console(soft_wrap=True)
     states = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
     console.print(f"{summary.run}: spent {summary.spent:g} of {summary.budget} ({states})")
@@ -244,5 +249,6 @@ def show_summary(summary: Summary, config: SearchConfig, storage: str | None = N
     kept = f"its weights: {weights}" if weights.exists() else "its weights were not kept"
     console.print(kept)
     console.print(f"written to {best.file}")
-    for step in next_steps(config, summary.run, best.file, parent, storage):
+    export, train = next_steps(config, summary.run, best.file, parent, storage)
+    for step in (export,) if finishing else (export, train):
         console.print(f"next: {step}")

@@ -37,6 +37,9 @@ _WHOLE = 10
 _SHOWN = 10
 """Classes and confusions that are shown if there are more."""
 
+_TITLES = {"balanced_accuracy": "balanced", "macro_f1": "macro F1", "auroc": "AUROC"}
+"""How metrics are called in the last line."""
+
 _NAME = 24
 """Characters of a class's name that are shown."""
 
@@ -150,15 +153,15 @@ def _in_order(trained: Weights, classes: tuple[str, ...]) -> nn.Module:
 
 
 def _show(metrics: Metrics, metric: str, classes: tuple[str, ...], title: str) -> None:
-    from nars.cli.console import plain_console
+    from nars.cli.console import plain_console, print_table
 
     console = plain_console()
-    console.print(_class_table(metrics, classes, title))
-    table = _matrix(metrics, classes) if len(classes) <= _WHOLE else _confusions(metrics, classes)
-    if table is not None:
-        console.print(table)
+    print_table(console, *_class_table(metrics, classes, title))
+    titled = _matrix(metrics, classes) if len(classes) <= _WHOLE else _confusions(metrics, classes)
+    if titled is not None:
+        print_table(console, *titled)
     shares = {
-        metric: metrics.score,
+        _TITLES.get(metric, metric): metrics.score,
         "accuracy": metrics.accuracy,
         "balanced": metrics.balanced_accuracy,
         "macro F1": metrics.macro_f1,
@@ -169,8 +172,8 @@ def _show(metrics: Metrics, metric: str, classes: tuple[str, ...], title: str) -
     click.echo(", ".join(f"{name} {value:.4f}" for name, value in shares.items() if value is not None))
 
 
-def _class_table(metrics: Metrics, classes: tuple[str, ...], title: str) -> Table:
-    """The scores of every class or, of many, of those with the lowest F1."""
+def _class_table(metrics: Metrics, classes: tuple[str, ...], title: str) -> tuple[str, Table]:
+    """The title and the scores of every class or, of many, of those with the lowest F1."""
     from rich.table import Table
 
     numbers = list(range(len(classes)))
@@ -178,7 +181,7 @@ def _class_table(metrics: Metrics, classes: tuple[str, ...], title: str) -> Tabl
         known = [number for number in numbers if metrics.f1[number] is not None]
         numbers = sorted(known, key=lambda number: metrics.f1[number] or 0.0)[:_SHOWN]
         title = f"{title}: the {len(numbers)} worst of {len(classes)} classes"
-    table = Table(title=title, title_justify="left")
+    table = Table()
     table.add_column("class")
     for name in ("images", "recall", "precision", "F1"):
         table.add_column(name, justify="right")
@@ -186,25 +189,25 @@ def _class_table(metrics: Metrics, classes: tuple[str, ...], title: str) -> Tabl
         shares = (metrics.recall[number], metrics.precision[number], metrics.f1[number])
         shown = ("" if share is None else f"{share:.4f}" for share in shares)
         table.add_row(_short(classes[number]), str(sum(metrics.confusion[number])), *shown)
-    return table
+    return title, table
 
 
-def _matrix(metrics: Metrics, classes: tuple[str, ...]) -> Table:
-    """The whole confusion matrix, its columns numbered like its rows."""
+def _matrix(metrics: Metrics, classes: tuple[str, ...]) -> tuple[str, Table]:
+    """The title and the whole confusion matrix, its columns numbered like its rows."""
     from rich.table import Table
 
-    table = Table(title="images by class (rows) and answer (columns)", title_justify="left", box=None)
+    table = Table(box=None)
     table.add_column("")
     for number in range(len(classes)):
         table.add_column(str(number + 1), justify="right")
     for number, row in enumerate(metrics.confusion):
         cells = (str(count) if count else "." for count in row)
         table.add_row(f"{number + 1} {_short(classes[number])}", *cells)
-    return table
+    return "images by class (rows) and answer (columns)", table
 
 
-def _confusions(metrics: Metrics, classes: tuple[str, ...]) -> Table | None:
-    """The most frequent mistakes; None without any."""
+def _confusions(metrics: Metrics, classes: tuple[str, ...]) -> tuple[str, Table] | None:
+    """The title and the most frequent mistakes; None without any."""
     from rich.table import Table
 
     from nars.training.confusion import most_confused
@@ -212,7 +215,7 @@ def _confusions(metrics: Metrics, classes: tuple[str, ...]) -> Table | None:
     mistakes = most_confused(metrics.confusion, _SHOWN)
     if not mistakes:
         return None
-    table = Table(title="most frequent mistakes", title_justify="left")
+    table = Table()
     table.add_column("class")
     table.add_column("answer")
     table.add_column("images", justify="right")
@@ -222,7 +225,7 @@ def _confusions(metrics: Metrics, classes: tuple[str, ...]) -> Table | None:
             _short(classes[answer]),
             f"{images} of {sum(metrics.confusion[label])}",
         )
-    return table
+    return "most frequent mistakes", table
 
 
 def _short(name: str) -> str:

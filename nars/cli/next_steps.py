@@ -20,10 +20,11 @@ def command(*words: str | Path) -> str:
 
 def next_steps(
     config: SearchConfig, run: Path, best: Path, parent: str | Path, storage: str | None = None
-) -> list[str]:
-    """Commands for the winner in the file `best` of a run, whose candidates inherited from `parent`.
+) -> tuple[str, str]:
+    """Two commands for the winner in the file `best` of a run: export it, and train it in full.
 
-    `storage` is that of the run, without a password, if it is outside of the run folder.
+    Its candidates inherited from `parent`. `storage` is that of the run, without a password, if it is outside
+    of the run folder.
     """
     train: list[str | Path] = ["nars", *(["detect"] if config.task == "detection" else []), "train", best]
     train.extend(["--data", config.data])
@@ -35,4 +36,4 @@ def next_steps(
         train.extend(["--metric", config.metric])
     train.extend(["-o", "trained"])
     stored = () if storage is None else ("--storage", storage)
-    return [command("nars", "export", "best-arch", "--run", run, *stored), command(*train)]
+    return command("nars", "export", "best-arch", "--run", run, *stored), command(*train)

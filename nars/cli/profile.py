@@ -49,6 +49,7 @@ def profile_command(
         _profile_detector(arch, classes, as_json)
         return
     architecture = candidate(arch).architecture
+    share = _inherited(architecture, classes, init)
 
     from nars.device import resolve
     from nars.networks import profile
@@ -59,13 +60,12 @@ def profile_command(
         num_classes=classes,
         latency_device=resolve(device) if latency else None,
     )
-    share = _inherited(architecture, classes, init)
     if as_json:
         click.echo(to_json(costs.to_dict() | ({} if share is None else {"inherited": share})))
         return
-    from nars.cli.console import plain_console
+    from nars.cli.console import plain_console, print_table
 
-    plain_console().print(costs.table())
+    print_table(plain_console(), costs.title, costs.table())
     if share is not None:
         click.echo(f"inherits {share:.1%} of its parameters from {init}")
 
@@ -94,8 +94,12 @@ def _profile_detector(arch: str, classes: int, as_json: bool) -> None:
 def _inherited(architecture: Architecture, classes: int, init: str) -> float | None:
     """The share of its parameters that a classifier would inherit from the parent `init`, if there is one."""
     from nars.networks.build import build
+    from nars.parents.choice import check_inherits
     from nars.parents.inherit import inherit
     from nars.parents.sources import parent
 
     origin = parent(init)
-    return None if origin is None else inherit(build(architecture, classes), architecture, origin).share
+    if origin is None:
+        return None
+    check_inherits(architecture, origin)
+    return inherit(build(architecture, classes), architecture, origin).share

@@ -116,6 +116,7 @@ def search_command(
     request = requested(fields)  # a mistake is answered before the imports
 
     from nars.cli import display
+    from nars.runs.continuing import check_continues
     from nars.runs.passwords import complete, given
     from nars.runs.run import default_folder
     from nars.runs.storage import check_server
@@ -132,6 +133,7 @@ def search_command(
     folder = folder or default_folder(config)
     if resume and not (folder / "config.yaml").exists():
         raise click.UsageError(f"nothing to resume: {folder} holds no search")
+    check_continues(config, folder)
     remaining = what_is_left(config)
     say_default_data(fields, request)
     say(*about_space)
@@ -156,7 +158,7 @@ def search_command(
     numbers = result.summary.to_dict() | {"parts": [part.row() for part in parts]}
     if not as_json:
         outside = None if result.run.is_within else result.run.storage
-        display.show_summary(result.summary, config, outside)
+        display.show_summary(result.summary, config, outside, finishing=finish is not None)
     if finish is not None:
         from nars.workers.finish import finish as finish_winner
 

@@ -129,6 +129,8 @@ def train_command(
         first = parallel.is_first()
         quiet = as_json or not first
         named_parent = Beginning.of(init, weights) if init != _AUTO else None
+        if named_parent is not None:
+            named_parent.check_inherits(candidate.architecture)
         with naming_source(data, arch):
             images = load(candidate.data, drop_bad=drop_bad).fitted(candidate.recipe.fit)
         beginning = named_parent or _suitable(candidate, images, quiet=not first)

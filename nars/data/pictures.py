@@ -99,11 +99,17 @@ def shown(image: Image.Image, side: int | None) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The image, of any mode, as eight-bit RGB. Raises `ValueError` for pixels that are floats."""
+    """The image, of any mode, as eight-bit RGB.
+
+    Raises `ValueError` for pixels whose black and white are not known: floats, and integers of a TIFF that
+    are neither of 8 nor of 16 bits, or have a sign.
+    """
     image.load()
+    if image.mode == "I" and image.format == "TIFF":
+        raise ValueError("pixels are integers of 32 bits or with a sign, expected 8 or 16 bits without")
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
-        raise ValueError("pixels are floats, expected integers")
+        raise ValueError("pixels are floats, expected integers of 8 or 16 bits")
     rows = max(1, _STRIP // image.width)
     if image.height <= rows:
         return _converted(image)

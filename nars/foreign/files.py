@@ -79,9 +79,11 @@ _PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 class Finder:
     """Finds files below a folder by names that another system, machine or tool wrote."""
 
-    def __init__(self, root: Path, suffixes: Collection[str]) -> None:
+    def __init__(self, root: Path, suffixes: Collection[str], named: Sequence[str] = ()) -> None:
+        """`named` are all names that the data set states: their files are meant by them, and by no other."""
         self.root = root
         self.suffixes = suffixes
+        self.named = named
 
     @cached_property
     def _by_name(self) -> dict[str, list[tuple[str, ...]]]:
@@ -99,6 +101,12 @@ class Finder:
         for name, options in self._by_name.items():
             index[name.rpartition(".")[0]] += options
         return index
+
+    @cached_property
+    def _unclaimed(self) -> list[str]:
+        """The names of files that nothing in the data set states."""
+        claimed = {folded(parts[-1]) for parts in map(parts_of, self.named) if parts}
+        return [name for name in self._by_name if name not in claimed]
 
     def find(self, name: str, below: Sequence[str] = ()) -> Path | None:
         """The file that `name` means, relative to the root; None if there is none, or if several fit.
@@ -122,7 +130,10 @@ class Finder:
         return Path(*options[0]) if len(options) == 1 else None
 
     def near(self, name: str) -> str | None:
-        """A sentence about files that `name` may mean: equal names, the same stem, or a similar name."""
+        """A sentence about files that `name` may mean: equal names, the same stem, or a similar name.
+
+        The latter two are files that no other name of the data set means.
+        """
         parts = parts_of(name)
         if not parts:
             return None
@@ -131,8 +142,8 @@ class Finder:
         if same:
             return f"{len(same)} files are called so: {', '.join('/'.join(option) for option in same[:2])}"
         stem = key.rpartition(".")[0] or key
-        close = [name for name in self._by_name if name.rpartition(".")[0] == stem]
-        close = close or get_close_matches(key, self._by_name, 1, 0.8)
+        close = [name for name in self._unclaimed if name.rpartition(".")[0] == stem]
+        close = close or get_close_matches(key, self._unclaimed, 1, 0.8)
         return f"there is {'/'.join(self._by_name[close[0]][0])}" if close else None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from nars.foreign.names import printable
 
-__all__ = ["Part", "passed_over"]
+__all__ = ["Part", "counted", "passed_over"]
 
 _NAMED = 6
 """Classes that a line names if there are more."""
@@ -33,12 +33,12 @@ class Part:
 
     def line(self) -> str:
         """The facts as a line of text."""
-        counts = [_count(self.images, "image")]
-        counts += [] if self.boxes is None else [_count(self.boxes, "box")]
+        counts = [counted(self.images, "image")]
+        counts += [] if self.boxes is None else [counted(self.boxes, "box")]
         names = ", ".join(printable(name) for name in self.classes[:_NAMED])
         more = len(self.classes) - _NAMED
         listed = f"{names}{f' and {more} more' if more > 0 else ''}"
-        counts.append(f"{_count(len(self.classes), 'class')}{f' ({listed})' if self.classes else ''}")
+        counts.append(f"{counted(len(self.classes), 'class')}{f' ({listed})' if self.classes else ''}")
         facts = [f"{self.name}: {', '.join(counts)}", printable(self.layout), *map(printable, self.notes)]
         if self.passed:
             facts.append(f"passed over: {passed_over(self.passed)}")
@@ -63,6 +63,7 @@ def passed_over(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {printable(reason)}" for reason, count in ordered)
 
 
-def _count(number: int, word: str) -> str:
+def counted(number: int, word: str) -> str:
+    """A number with the word for what is counted, in the singular of one."""
     plural = f"{word}es" if word.endswith(("s", "x")) else f"{word}s"
     return f"{number} {word if number == 1 else plural}"

@@ -70,11 +70,16 @@ class Profile:
             "stages": [stage.to_dict() for stage in self.stages],
         }
 
+    @property
+    def title(self) -> str:
+        """The network that was counted, in a few words."""
+        return f"{self.name} at {self.resolution} px, {self.num_classes} classes"
+
     def table(self) -> Table:
         """A table for a terminal: the stages, then the total under both countings."""
         from rich.table import Table
 
-        table = Table(title=f"{self.name} at {self.resolution} px, {self.num_classes} classes")
+        table = Table()
         table.add_column("stage")
         for column in ("output", "MACs", "parameters", *(["ms"] if self.latency else [])):
             table.add_column(column, justify="right")

@@ -12,6 +12,7 @@ from torch import nn
 from nars.data import ImageData
 from nars.networks.exact import load_exactly
 from nars.networks.weights import Weights, load_weights
+from nars.parents.choice import check_inherits
 from nars.parents.parent import Parent
 from nars.parents.sources import parent
 from nars.parents.start import as_seen_by, judged, start, teacher_of
@@ -39,6 +40,11 @@ class Beginning:
         """
         assert init == "none" or weights is None, (init, weights)
         return cls(parent(init), None if weights is None else load_weights(weights))
+
+    def check_inherits(self, architecture: Architecture) -> None:
+        """Raise `WeightsError`, with the remedy, if this architecture cannot inherit from the parent."""
+        if self.parent is not None:
+            check_inherits(architecture, self.parent)
 
     @property
     def fingerprint(self) -> str | None:

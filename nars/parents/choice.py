@@ -7,11 +7,12 @@ from typing import NamedTuple
 from nars.data import ImageSize
 from nars.errors import WeightsError
 from nars.parents.alignment import streams
-from nars.parents.lite import has_lite
+from nars.parents.parent import Parent
+from nars.parents.published.lite import has_lite
 from nars.parents.sources import parent
 from nars.spec import Architecture
 
-__all__ = ["AUTOMATIC", "ParentChoice", "choose_parent", "parent_for"]
+__all__ = ["AUTOMATIC", "ParentChoice", "check_inherits", "choose_parent", "parent_for"]
 
 AUTOMATIC = "efficientnet_lite0"
 """The parent of photos."""
@@ -44,9 +45,22 @@ def parent_for(architecture: Architecture, images: ImageSize) -> ParentChoice:
     """The parent that suits the images if a network of this architecture can inherit from it, else none."""
     choice = choose_parent(images)
     origin = parent(choice.name)
+    reason = None if origin is None else _obstacle(architecture, origin)
+    return choice if reason is None else ParentChoice("none", reason)
+
+
+def check_inherits(architecture: Architecture, origin: Parent) -> None:
+    """Raise `WeightsError`, with the remedy, if this architecture cannot inherit from a parent."""
+    reason = _obstacle(architecture, origin)
+    if reason is not None:
+        remedy = f"give --init none, or a network that a search with --init {origin.source} has found"
+        raise WeightsError(f"{reason}; {remedy}")
+
+
+def _obstacle(architecture: Architecture, origin: Parent) -> str | None:
+    """Why a network of this architecture cannot inherit from a parent; None if it can."""
     try:
-        if origin is not None:
-            streams(architecture, origin.architecture)
+        streams(architecture, origin.architecture)
     except WeightsError as error:
-        return ParentChoice("none", f"{architecture.name} cannot inherit from {choice.name}: {error}")
-    return choice
+        return f"{architecture.name} cannot inherit from {origin.source}: {error}"
+    return None

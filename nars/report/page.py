@@ -12,6 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars.files import write_whole
+from nars.foreign.parts import counted
 from nars.report import html, plots
 from nars.report.candidates import candidates_section
 from nars.report.confusion import classes_section
@@ -106,7 +107,7 @@ def _reference(study: Study, config: SearchConfig) -> list[tuple[str, str]]:
     tuned = FineTuned.of(study, config)
     if tuned is None:
         return []
-    pixels = f"{tuned.resolution} pixels, {tuned.epochs} epochs, {tuned.seconds:.0f} s"
+    pixels = f"{tuned.resolution} pixels, {counted(tuned.epochs, 'epoch')}, {tuned.seconds:.0f} s"
     score = f"val {tuned.metric} {tuned.score:.2%}, {tuned.costs['macs'] / 1e6:.1f} M MACs"
     return [("reference", f"{config.init}: {score} ({pixels})")]
 

@@ -51,7 +51,7 @@ class Budget:
         return cls(amount, "epochs" if suffix else "trials")
 
     def __str__(self) -> str:
-        return f"{self.amount:g} {self.unit}"
+        return f"{self.amount:g} {self.unit.removesuffix('s') if self.amount == 1 else self.unit}"
 
     def charged(self, seconds: float) -> Self:
         """Return the same budget with `seconds` spent before the first trial."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -184,7 +185,7 @@ def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
         elif name == "space":
             changes.append(space_difference(before, after))
         elif name == "data_fingerprint" and (old.data == new.data or _same_place("data", old.data, new.data)):
-            was_now = f"data_fingerprint was {before!r}, now {after!r}"
+            was_now = f"data_fingerprint was {_start(before)!r}, now {_start(after)!r}"
             changes.append(f"the content of {new.data} has changed, {was_now}")
         elif name == "warm_start":
             shown = [", ".join(map(str, runs)) or "nothing" for runs in (before, after)]
@@ -192,6 +193,11 @@ def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
         else:
             changes.append(f"{name} was {before!r}, now {after!r}")
     return changes
+
+
+def _start(fingerprint: str) -> str:
+    """A fingerprint with the start of its digest, which is enough to tell two apart."""
+    return re.sub(r"([0-9a-f]{8})[0-9a-f]{24,}", r"\1...", fingerprint)
 
 
 def _same_place(name: str, before: object, after: object) -> bool:

@@ -26,6 +26,7 @@ __all__ = [
     "SamplerName",
     "SearchRequest",
     "check_first_objective",
+    "metric_of",
 ]
 
 STATISTICS = ("macs", "params", "latency")
@@ -175,6 +176,11 @@ class SearchRequest(Frozen):
         """The limits asked for, by statistic; latency in seconds."""
         limits = {"macs": self.max_macs, "params": self.max_params, "latency": self.max_latency}
         return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def metric_of(task: str) -> str | None:
+    """The metric of a built-in task unless another is named; None of a user's task, which states its own."""
+    return _METRICS.get(task)
 
 
 def check_first_objective(task: str, metric: str, name: str) -> None:

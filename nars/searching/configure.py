@@ -14,6 +14,7 @@ from nars.errors import UsageError
 from nars.foreign.parts import Part
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.config import SearchConfig, space_difference
+from nars.runs.continuing import begun_in, check_data, check_settings, images_needed
 from nars.runs.request import AUTO, SearchRequest, check_first_objective
 from nars.runs.run import Run, default_folder, open_run
 from nars.searching import catalogue
@@ -50,7 +51,10 @@ def configure(
     the data. Raises `UsageError`, `SpecError`, `DataError`, `RunError`.
     """
     check_sampler(request.sampler, request.objectives)
-    continued = _continued(request, folder)
+    begun = begun_in(folder)
+    if begun is not None:
+        check_settings(request, begun)
+    continued = begun or next(map(open_run, request.warm_start), None)
     if request.init == AUTO and continued is not None:
         request = request.replace(init=continued.config.init)
     if request.init != AUTO:
@@ -82,14 +86,7 @@ def _make(
     known = known_space(request, continued)
     space = catalogue.fixed(known[0] if known else smallest(request.task), request.fix)
     warm_start = tuple(_earlier(run, space, request.score) for run in request.warm_start)
-    task = task or tasks.load(
-        request.task,
-        request.data,
-        request.device,
-        drop_bad=request.drop_bad,
-        init=request.init,
-        metric=request.score if is_metric(request.score) else None,
-    )
+    task = task or _opened(request, folder)
     config = as_begun(_config(request, suited(request, space, task), task, warm_start), task, folder)
     lines = []
     if request.space == AUTO:
@@ -99,7 +96,7 @@ def _make(
         check_inherits(config, task)
     config, more = _referenced(request, config, task)
     lines += more
-    begun = continued if folder is not None and (folder / "config.yaml").exists() else None
+    begun = begun_in(folder)
     if begun is not None and request.reference_epochs is None:
         config = config.replace(reference=begun.config.reference)
     elif begun is None and request.init != "none" and request.reference_epochs is None:
@@ -111,6 +108,22 @@ def _make(
             f"would have {factor} times as many, because {task.examples} images are few"
         )
     return _Made(config, task, tuple(lines))
+
+
+def _opened(request: SearchRequest, folder: Path | None) -> Task:
+    """The task on its data, with its parent; the data are checked first to be those of a begun search."""
+    begun = begun_in(folder)
+    with images_needed(begun):
+        task = tasks.load(
+            request.task,
+            request.data,
+            request.device,
+            drop_bad=request.drop_bad,
+            metric=request.score if is_metric(request.score) else None,
+        )
+    if begun is not None:
+        check_data(request, task, begun)
+    return tasks.with_parent(task, request.init)
 
 
 def _with_parent(request: SearchRequest, scratch: _Made, folder: Path | None) -> tuple[_Made, str]:
@@ -190,12 +203,6 @@ def _config(
         budget=request.budget,
         device=request.device,
     )
-
-
-def _continued(request: SearchRequest, folder: Path | None) -> Run | None:
-    """The run that a search continues, or else learns from."""
-    continued = [folder] if folder is not None and (folder / "config.yaml").exists() else []
-    return next((open_run(run) for run in (*continued, *request.warm_start)), None)
 
 
 def _earlier(folder: Path, space: SearchSpace, metric: str | None) -> EarlierSearch:

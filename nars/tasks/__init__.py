@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nars.tasks.base import Task
 
-__all__ = ["SPACES", "TASKS", "load", "reference_of", "space_of", "spaces_of"]
+__all__ = ["SPACES", "TASKS", "load", "reference_of", "space_of", "spaces_of", "with_parent"]
 
 TASKS = {
     "classification": "nars.tasks.classification:Classification",
@@ -79,5 +79,13 @@ def load(
     task: Task = kind.open(source, resolve(device), drop_bad=drop_bad)
     if score is not None:
         task = task.scored_by(score)
+    return with_parent(task, init)
+
+
+def with_parent(task: Task, init: str) -> Task:
+    """The task whose candidates inherit from the parent called `init`, ``none`` for none.
+
+    Raises `UsageError`, and `WeightsError` for a parent whose weights cannot be read.
+    """
     origin = None if init == "none" else task.parent_called(init)
     return task if origin is None else task.inheriting(origin)

@@ -82,5 +82,6 @@ def numbers_of(val: Metrics, metric: Metric) -> dict[str, float]:
 
 def row(entry: Progress) -> Row:
     """The numbers of an epoch by the columns of ``results.csv``."""
-    head = {"epoch": entry.epoch, "seconds": round(entry.seconds, 1), "lr": entry.lr, "loss": entry.loss}
+    lr = float(f"{entry.lr:.6g}")  # of 0.04000000000000001
+    head = {"epoch": entry.epoch, "seconds": round(entry.seconds, 1), "lr": lr, "loss": entry.loss}
     return head | dict(entry.numbers)

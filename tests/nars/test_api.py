@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from stub_task import StubTask, config
 
 import nars
@@ -19,6 +20,10 @@ from nars.errors import RunError, UsageError
         ({"workers": 0}, "workers is a number of processes from 1, or None, got 0"),
         ({"workers": "2"}, "workers is a number of processes"),
         ({"run": 3}, "run is the path of a folder, got 3"),
+        ({"storage": 3}, "storage is an Optuna storage URL as text, got 3"),
+        ({"artifacts": 3}, "artifacts is a folder or s3://..., got 3"),
+        ({"engine": "ray"}, "engine is one of nars.engines, such as nars.engines.local.Local.., got 'ray'"),
+        ({"watch": 3}, "watch is a function of the study, got 3"),
         ({"request": "photos/"}, "takes its settings by name, such as data=..., got 'photos/'"),
         ({"request": config("3"), "metric": "auroc"}, "search is scored by accuracy, got --metric auroc"),
         ({"request": config("3"), "budget": 4}, "takes no further settings, got budget"),
@@ -46,6 +51,18 @@ def test_who_stops_a_search_without_its_storage_does_not_wait_for_that(
     monkeypatch.setattr("nars.runs.outage.time.sleep", lambda seconds: pytest.fail("it waits"))
     with pytest.raises(KeyboardInterrupt):
         nars.search(config("3"), tmp_path / "run")
+
+
+def test_a_search_beside_another_says_so_and_joins(
+    stub: type[StubTask], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    nars.search(config("2"), run)
+    assert "another search" not in caplog.text
+    with FileLock(run / ".search"):
+        result = nars.search(config("3"), run)
+    assert caplog.text.count(f"{run}: another search works on it; this one joins in until the budget") == 1
+    assert len(result.study.trials) == 3
 
 
 def test_settings_may_be_text_as_on_the_command_line() -> None:

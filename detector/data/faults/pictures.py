@@ -52,7 +52,7 @@ def sized(subset: Subset, probes: Sequence[Probed]) -> Subset:
 
 def findings(subset: Subset, probes: Sequence[Probed]) -> Iterator[Finding]:
     """List what is wrong with the files of a part."""
-    finder = Finder(subset.root, SUFFIXES)
+    finder = Finder(subset.root, SUFFIXES, [image.file for image in subset.images])
     for index, (image, probe) in enumerate(zip(subset.images, probes, strict=True)):
         path = subset.path(image)
 

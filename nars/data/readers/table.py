@@ -12,7 +12,7 @@ from PIL import Image
 from nars.data.contents import hashes
 from nars.data.decoding import Reading, from_pictures
 from nars.data.images import ImageData
-from nars.data.pictures import SUFFIXES, Picture, read_rgb
+from nars.data.pictures import SUFFIXES, Picture, read_rgb, with_remedy
 from nars.data.readers.columns import IMAGE, LABEL, SPLIT, Column, find, named, plain, read_columns
 from nars.errors import DataError, closest
 from nars.foreign.files import Finder
@@ -35,7 +35,7 @@ def table(file: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageDa
     are cut from train, unless the table is left `whole`. Raises `DataError` that names the column and the
     row, counted from 1 below the head.
     """
-    rows = _rows(file)
+    rows = _rows(file, drop_bad=drop_bad)
     reading = Reading(f"table, {file.name}", whole=whole)
     return _data(file, rows, drop_bad=drop_bad, reading=reading)
 
@@ -45,7 +45,7 @@ def split_tables(root: Path, files: Mapping[str, Path], *, drop_bad: bool = Fals
     rows = [
         row._replace(split=split, name=f"{file.parent.name}/{row.name}")
         for split, file in files.items()
-        for row in _rows(file)
+        for row in _rows(file, drop_bad=drop_bad)
     ]
     first = next(iter(files.values()))
     return _data(root, rows, drop_bad=drop_bad, reading=Reading(f"tables, {first.relative_to(root)}"))
@@ -60,7 +60,7 @@ class _Row(NamedTuple):
     split: str
 
 
-def _rows(file: Path) -> list[_Row]:
+def _rows(file: Path, *, drop_bad: bool) -> list[_Row]:
     columns = read_columns(file)
     if any(name.startswith("gs://") for name in columns):
         raise DataError(f"{file} is Vertex AI's CSV, whose images are in a bucket: {_AS_TABLE}")
@@ -69,7 +69,7 @@ def _rows(file: Path) -> list[_Row]:
     splits_of = named(columns, SPLIT)
     names = [path.text(number) for number in range(len(path.values))]
     labels = [label.text(number) for number in range(len(path.values))]
-    files = _files(file.parent, names, path)
+    files = _files(file.parent, names, path, drop_bad=drop_bad)
     return [
         _Row(name, found, labels[number], _split(splits_of, number))
         for number, (name, found) in enumerate(zip(names, files, strict=True))
@@ -99,9 +99,12 @@ def _data(file: Path, rows: Sequence[_Row], *, drop_bad: bool, reading: Reading)
     return from_pictures(file.stem, classes, splits, content, drop_bad=drop_bad, reading=reading)
 
 
-def _files(folder: Path, names: Sequence[str], column: Column) -> list[Path]:
-    """The file of each row. Raises `DataError` for one that is not there, or outside of the data set."""
-    finder = Finder(folder, SUFFIXES)
+def _files(folder: Path, names: Sequence[str], column: Column, *, drop_bad: bool) -> list[Path]:
+    """The file of each row; with `drop_bad`, one that is not there is left out when it is to be read.
+
+    Raises `DataError` for a file that is not there, or outside of the data set.
+    """
+    finder = Finder(folder, SUFFIXES, names)
     found_of: dict[str, Path] = {}
     for number, name in enumerate(names):
         if name in found_of:
@@ -109,11 +112,11 @@ def _files(folder: Path, names: Sequence[str], column: Column) -> list[Path]:
         file = folder / name
         if not is_file(file):
             found = finder.find(name)
-            if found is None:
+            if found is None and not drop_bad:
                 near = finder.near(name)
                 hint = f"; {near}" if near else ""
-                raise DataError(f"{column.place(number)}: there is no file {file}{hint}")
-            file = folder / found
+                raise with_remedy(DataError(f"{column.place(number)}: there is no file {file}{hint}"))
+            file = file if found is None else folder / found
         found_of[name] = inside(file, folder)
     return [found_of[name] for name in names]
 

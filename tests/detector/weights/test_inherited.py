@@ -24,8 +24,8 @@ from detector.weights.saved import save_detector
 from nars.errors import RunError, UsageError, WeightsError
 from nars.networks.weights import save_weights
 from nars.parents.inherit import inherit as inherit_as_classifier
-from nars.parents.lite import lite
 from nars.parents.parent import Parent, network_of
+from nars.parents.published.lite import lite
 from nars.spec import Architecture, Block, Candidate
 from search_spaces import published
 

@@ -6,7 +6,7 @@ import pytest
 from rich.table import Table
 
 from nars.cli import main
-from nars.cli.console import add_rows, plain_console, telling
+from nars.cli.console import add_rows, plain_console, print_table, telling
 
 
 def test_names_are_printed_as_they_are_and_move_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,6 +20,13 @@ def test_names_are_printed_as_they_are_and_move_no_cursor(capsys: pytest.Capture
     assert r"cat \x1b[31m:smile: [bold]\u202e" in shown
     assert r"set of \x1b[2J[red]" in shown
     assert "line one \\x07\nline two\n" in shown
+
+
+def test_the_title_of_a_table_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("a")
+    table.add_row("b")
+    print_table(plain_console(), "a title that is wider than its table " * 4, table)
+    assert capsys.readouterr().out.startswith("a title that is wider than its table " * 4 + "\n")
 
 
 def test_a_warning_prints_no_control_characters(capfd: pytest.CaptureFixture[str]) -> None:

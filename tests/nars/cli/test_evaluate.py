@@ -58,6 +58,11 @@ def test_the_tables_fit_a_terminal(weights: Path, capsys: pytest.CaptureFixture[
     assert main(["evaluate", "best.pt"]) == 0
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines()[:-1])) <= 80
+    for metric, title in (("macro_f1", "macro F1"), ("accuracy", "accuracy"), ("auroc", "AUROC")):
+        assert main(["evaluate", "best.pt", "--metric", metric]) == 0
+        last = capsys.readouterr().out.splitlines()[-1]
+        assert last.startswith(f"{title} {found[metric]:.4f}, ")
+        assert last.count(f"{title} ") == 1
     assert f"macro F1 {found['macro_f1']:.4f}, AUROC {found['auroc']:.4f}" in shown
     if len(matrix) <= 10:
         assert shown.count("class number 1 with") == 2  # in the table of classes and in the matrix

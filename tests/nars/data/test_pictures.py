@@ -105,6 +105,15 @@ def test_floats_are_refused(tmp_path: Path) -> None:
         read_rgb(tmp_path / "float.tiff")
 
 
+def test_integers_without_a_known_white_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4), 200, np.int32)).save(tmp_path / "wide.tiff")
+    with pytest.raises(DataError, match=r"wide.tiff: pixels are integers of 32 bits or with a sign"):
+        read_rgb(tmp_path / "wide.tiff")
+    (tmp_path / "grey.pgm").write_bytes(b"P5 2 1 65535\n" + np.array([0, 65535], ">u2").tobytes())
+    grey = np.asarray(read_rgb(tmp_path / "grey.pgm"))  # of 16 bits, which Pillow holds in 32
+    assert grey.max(axis=2).tolist() == [[0, 255]]
+
+
 def test_a_truncated_jpeg_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cut.jpg"
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)

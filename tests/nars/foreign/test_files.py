@@ -95,6 +95,14 @@ def test_a_near_file_is_named(tmp_path: Path) -> None:
     assert finder.near("other.jpg") is None
 
 
+def test_a_file_that_another_name_means_is_not_near(tmp_path: Path) -> None:
+    tree = _tree(tmp_path, "images/img_0001.png", "images/img_0003.png")
+    named = ["images/img_0001.png", "images/img_0002.png"]
+    assert Finder(tree, SUFFIXES, named).near("images/img_0002.png") == "there is images/img_0003.png"
+    assert Finder(tree, SUFFIXES, [*named, "img_0003.png"]).near("images/img_0002.png") is None
+    assert Finder(tree, SUFFIXES, ["img_0001.PNG"]).near("img_0001.jpg") == "there is images/img_0003.png"
+
+
 def test_listing_follows_links_once_and_counts_the_rest(tmp_path: Path) -> None:
     store = _tree(tmp_path / "store", "b.jpg", "a.PNG", "notes.txt", "._b.jpg", "__MACOSX/x.jpg", "none")
     (tmp_path / "set").mkdir()

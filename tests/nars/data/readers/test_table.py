@@ -136,6 +136,21 @@ def test_mistakes(folder: Path, rows: list[list[str]], head: str, message: str) 
     assert "\n" not in str(error.value)
 
 
+def test_a_row_without_its_file_is_left_out_on_request(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [*ROWS, ["photos/21.png", "cat"], ["../gone.png", "dog"]]
+    with pytest.raises(DataError, match=r"no file \S*21.png; mend or remove it, or leave out .* --drop-bad$"):
+        load(csv(folder, rows))  # no row means 1.png but its own
+    data = load(csv(folder, rows), drop_bad=True)
+    assert sum(len(levels) for levels in reds(data).values()) == 20
+    assert "left out 2 images: cannot read image" in caplog.text
+    assert "photos/21.png: No such file" in caplog.text
+    assert data.fingerprint != load(csv(folder, ROWS)).fingerprint
+    with pytest.raises(DataError, match="leads out of the data set"):
+        load(csv(folder, [*ROWS, ["../../gone.png", "cat"]]), drop_bad=True)
+
+
 @pytest.mark.parametrize(
     ("write", "message"),
     [

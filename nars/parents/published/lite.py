@@ -11,9 +11,9 @@ from pathlib import Path
 
 from nars.errors import UsageError, WeightsError
 from nars.files import sha256_of
-from nars.parents.imagenet import imagenet_classes
-from nars.parents.moving import moved
 from nars.parents.parent import Parent
+from nars.parents.published.imagenet import imagenet_classes
+from nars.parents.published.moving import moved
 from nars.spec import Architecture
 from nars.tensors import read_tensors
 

@@ -13,9 +13,9 @@ from sklearn.datasets import load_sample_image
 
 import nars
 from nars.errors import UsageError, WeightsError
-from nars.parents import lite as lites
-from nars.parents.lite import LITES, has_lite, lite
 from nars.parents.parent import Parent
+from nars.parents.published import lite as lites
+from nars.parents.published.lite import LITES, has_lite, lite
 
 GOLDEN = golden.load("lite0.json")
 

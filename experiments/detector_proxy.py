@@ -1,0 +1,234 @@
+"""Does a short training of detectors rank them as long trainings do, and by which of its scores?
+
+    OMP_NUM_THREADS=1 python -m experiments.detector_proxy --data-root ../shared/data      # resumable
+    OMP_NUM_THREADS=1 python -m experiments.detector_proxy --sets bccd
+    python -m experiments.detector_proxy --device cuda --processes 8
+    python -m experiments.detector_proxy --print
+
+A dozen random candidates of the space of EfficientNet-Lite0 within 100 M MACs, with the recipes that come
+with them, inherit from the reference as a search fine-tunes it, once per fold of the *training* images; val
+is not opened. Each is trained on two thirds for a fraction of the passes of `detector.space.lengths`, and
+measured on the last third: AP, AP50, AP75, the mean AP of the last three passes, and, for one of the lengths,
+all this without averaged weights. Rows, a training each, go to ``detector_proxy.csv`` beside this file.
+
+A short training is compared with the long ones on the *other* folds, so that images which happen to suit a
+candidate in both are no agreement; a long training compared in this way is the most that can be reached. Taus
+are means over folds, with the 95 % interval of a bootstrap over candidates. Costs two hours of one core for
+each set.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from detector.space.candidate import DetectorCandidate
+from detector.space.lengths import passes
+from detector.space.space import DetectorSpace
+from detector.task import Detection
+from detector.weights.parents import parent_called
+from experiments.detector_folds import SETS, fold_of, training_images
+from experiments.resumable import work_through, workers
+from nars.runs.reference import fine_tune
+from nars.space import feasible, genotypes
+
+RESULTS = Path(__file__).with_suffix(".csv")
+"""A row per training."""
+
+WORK = Path("runs/detector_proxy")
+"""The references, a file for each set and fold."""
+
+COUNT = 12
+"""Candidates of a set."""
+
+MOST_MACS = 100e6
+"""Their limit."""
+
+FOLDS = (0, 1, 2)
+"""Thirds of the training images that are measured on."""
+
+DIVISORS = (8, 4, 2, 1)
+"""The passes of the long training by those of the others."""
+
+WITHOUT_AVERAGE = 4
+"""The divisor whose training is also measured without averaged weights."""
+
+LAST = 3
+"""Passes whose mean AP is a score."""
+
+KEY = ("set", "candidate", "fold", "divisor", "averaged")
+"""Columns that tell a training from the others."""
+
+SCORES = ("ap", "ap50", "ap_last", "ap75")
+"""Scores of a training that may rank."""
+
+RESAMPLES = 1000
+"""Bootstrap samples of the candidates."""
+
+Floats = NDArray[np.float64]
+
+
+def jobs(sets: list[str]) -> list[tuple[str, int, int, int, bool]]:
+    """The trainings, candidate by candidate, so that those on file are always of whole candidates."""
+    ways = [(divisor, True) for divisor in DIVISORS] + [(WITHOUT_AVERAGE, False)]
+    return [
+        (name, number, fold, *way)
+        for name in sets
+        for number in range(COUNT)
+        for fold in FOLDS
+        for way in ways
+    ]
+
+
+def opened(root: Path, name: str, fold: int, device: str) -> Detection:
+    """The task of a fold, whose candidates inherit from ImageNet weights."""
+    parent = parent_called("efficientnet_lite0")
+    assert parent is not None
+    return Detection(
+        fold_of(training_images(root, name), fold), torch.device(device), f"{name}-{fold}", parent
+    )
+
+
+def space_of(root: Path, name: str, device: str) -> DetectorSpace:
+    """The space of a search on the first fold; all folds have the same candidates."""
+    task = opened(root, name, 0, device)
+    space = task.suited(task.space_of_parent(MOST_MACS))
+    assert isinstance(space, DetectorSpace)
+    return space
+
+
+def candidates(space: DetectorSpace) -> list[DetectorCandidate]:
+    """The candidates, drawn at random within the limit."""
+    matrix = feasible.sample(space, {"macs": MOST_MACS}, COUNT, np.random.default_rng(0))
+    return [space.decode(row) for row in genotypes.to_genotypes(space, matrix)]
+
+
+def refer(root: Path, work: Path, device: str, name: str, fold: int) -> None:
+    """Fine-tune the reference of a fold, unless its file is there."""
+    torch.set_num_threads(1)
+    file = work / f"{name}-{fold}.pt"
+    if file.exists():
+        return
+    task = opened(root, name, fold, device)
+    settings = task.reference(space_of(root, name, device), None)
+    outcome = fine_tune(task.reference_candidate(settings), task, 0)
+    assert outcome.write is not None
+    work.mkdir(parents=True, exist_ok=True)
+    outcome.write(file)
+    print(f"reference of {file.stem}: AP {outcome.score:.3f}, {outcome.seconds:.0f} s", flush=True)
+
+
+def trained(
+    root: Path, work: Path, device: str, name: str, number: int, fold: int, divisor: int, averaged: bool
+) -> list[dict[str, Any]]:
+    """Train once; return the row. Its seed is its own: no two trainings draw the same batches."""
+    torch.set_num_threads(1)
+    task = opened(root, name, fold, device)
+    task = task.inheriting(task.parent_in(work / f"{name}-{fold}.pt"))
+    candidate = candidates(space_of(root, name, device))[number]
+    epochs = max(LAST, passes(len(task.data.train.images)) // divisor)
+    recipe = candidate.recipe.replace(epochs=epochs, ema=averaged)
+    outcome = task.run(candidate.replace(recipe=recipe), seed=100 * number + 10 * fold + divisor)
+    key = dict(zip(KEY, (name, number, fold, divisor, averaged), strict=True))
+    last = [score for _, score in outcome.curve[-LAST:]]
+    scores = {"ap_last": sum(last) / len(last)} | {
+        each: outcome.metrics.get(each, 0.0) for each in SCORES if each != "ap_last"
+    }
+    costs = {"macs": task.costs(candidate)["macs"], "epochs": epochs, "seconds": round(outcome.seconds, 1)}
+    return [key | {score: round(scores[score], 5) for score in SCORES} | costs]
+
+
+def taus(
+    rows: pd.DataFrame, divisor: int, averaged: bool, score: str, folds: int
+) -> Iterator[tuple[Floats, Floats]]:
+    """Pairs of scores [n]: of short trainings, mean over `folds`, and of long ones on the others."""
+    short = rows[(rows.divisor == divisor) & (rows.averaged == averaged)]
+    long = rows[(rows.divisor == 1) & rows.averaged]
+    of_short, of_long = (
+        part.pivot(index="candidate", columns="fold", values=value)
+        for part, value in ((short, score), (long, "ap"))
+    )
+    whole = of_short.dropna().index.intersection(of_long.dropna().index)
+    for fold in FOLDS:
+        others = [other for other in FOLDS if other != fold]
+        measured, held = ([fold], others) if folds == 1 else (others, [fold])
+        yield (
+            of_short.loc[whole, measured].mean(axis=1).to_numpy(),
+            of_long.loc[whole, held].mean(axis=1).to_numpy(),
+        )
+
+
+def agreement(pairs: list[tuple[Floats, Floats]]) -> tuple[float, float, float]:
+    """The mean Kendall's tau of pairs of scores, and the ends of its interval."""
+
+    def mean(chosen: NDArray[np.int64]) -> float:
+        return float(np.nanmean([kendalltau(short[chosen], long[chosen]).statistic for short, long in pairs]))
+
+    count = len(pairs[0][0])
+    rng = np.random.default_rng(0)
+    drawn = [mean(rng.integers(count, size=count)) for _ in range(RESAMPLES)]
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return mean(np.arange(count)), float(low), float(high)
+
+
+def show() -> None:
+    """Print how every short training ranks."""
+    for name, rows in pd.read_csv(RESULTS).groupby("set"):
+        lines = []
+        ways = [(divisor, True) for divisor in DIVISORS] + [(WITHOUT_AVERAGE, False)]
+        for divisor, averaged in ways:
+            of_way = rows[(rows.divisor == divisor) & (rows.averaged == averaged)]
+            for score in SCORES:
+                for folds in (1, 2):
+                    pairs = list(taus(rows, divisor, averaged, score, folds))
+                    if len(pairs[0][0]) < 4:
+                        continue
+                    tau, low, high = agreement(pairs)
+                    lines.append(
+                        {
+                            "passes": int(of_way.epochs.iloc[0]),
+                            "averaged": averaged,
+                            "score": score,
+                            "folds": folds,
+                            "candidates": len(pairs[0][0]),
+                            "tau": f"{tau:.2f} ({low:.2f} to {high:.2f})",
+                            "seconds": f"{folds * of_way.seconds.median():.0f}",
+                        }
+                    )
+        print(f"\n{name}\n{pd.DataFrame(lines).to_string(index=False)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of det/")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder of the references")
+    parser.add_argument("--sets", nargs="*", default=["raccoon"], choices=SETS)
+    parser.add_argument("--processes", type=int, default=1, help="trainings at once")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
+    given = parser.parse_args()
+    if not given.only_print:
+        missing = [name for name in given.sets if not (given.data_root / "det" / name).exists()]
+        if missing:
+            parser.exit(
+                1, f"skipped: no {', '.join(missing)} below {given.data_root / 'det'} (--data-root)\n"
+            )
+        how = (given.data_root, given.work, given.device)
+        with workers(given.processes) as pool:
+            for job in [pool.submit(refer, *how, name, fold) for name in given.sets for fold in FOLDS]:
+                job.result()
+        work_through(RESULTS, KEY, jobs(given.sets), partial(trained, *how), given.processes)
+    show()
+
+
+if __name__ == "__main__":
+    main()
