@@ -21,6 +21,12 @@ def picture(path: Path, width: int, height: int, seed: int = 0) -> None:
     Image.fromarray(pixels).save(path)
 
 
+def colour(path: Path, value: int, size: tuple[int, int] = (12, 8)) -> None:
+    """Write a picture of one colour, whose red level is `value`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (value, 10, 20)).save(path)
+
+
 def document(count: int, width: int = 64, height: int = 48) -> Document:
     """COCO's object: images 1..count, each with two boxes, of categories 3 and 7."""
     boxes = [[4.0, 6.0, 20.0, 10.0], [30.0, 8.0, 12.5, 30.0]]

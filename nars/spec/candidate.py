@@ -64,7 +64,8 @@ def read(path: str | Path) -> Architecture | Recipe | Candidate:
     text = read_text(path)
     kind = kind_of(text, str(path))
     if not isinstance(kind, str):
-        raise SpecError(f"{path}: kind is no name; valid: {', '.join(kinds)}")
+        what = "is missing" if kind is None else "is no name"
+        raise SpecError(f"{path}: kind {what}; valid: {', '.join(kinds)}")
     if kind in _ELSEWHERE:
         raise SpecError(f"{path} is a {_ELSEWHERE[kind][0]}: `{_ELSEWHERE[kind][1]} {path}` takes it")
     if kind not in kinds:

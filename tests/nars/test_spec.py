@@ -117,6 +117,13 @@ def test_missing_file_is_one_line() -> None:
         read("nowhere.yaml")
 
 
+@pytest.mark.parametrize(("head", "what"), [("", "is missing"), ("kind: 3\n", "is no name")])
+def test_a_file_says_what_kind_it_is(head: str, what: str, tmp_path: Path) -> None:
+    (tmp_path / "some.yaml").write_text(f"{head}schema: 1\nepochs: 1\n")
+    with pytest.raises(SpecError, match=f"some.yaml: kind {what}; valid: architecture, recipe, candidate"):
+        read(tmp_path / "some.yaml")
+
+
 def test_blocks_are_listed_one_by_one() -> None:
     listed = [(stage, channels, row.stride, row.channels) for stage, channels, row in ARCHITECTURE.blocks()]
     assert listed == [(0, 3, 2, 16), (1, 16, 2, 24), (1, 24, 1, 24), (1, 24, 1, 24), (2, 24, 1, 128)]

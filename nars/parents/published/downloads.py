@@ -30,7 +30,7 @@ class Download:
     source: str
     """``LIBRARY:NAME``."""
     url: str
-    """The file to put in the place of a download. Before its suffix it ends in the start of its SHA-256."""
+    """The file to put in the place of a download; its name ends in the start of its SHA-256."""
     asked: str
     """The address that the library asks first."""
 

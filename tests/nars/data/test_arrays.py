@@ -1,0 +1,76 @@
+"""Arrays in an .npz file, and what their mistakes say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nars.data import load
+from nars.errors import DataError
+
+
+def arrays(**changes: Any) -> dict[str, Any]:
+    x = np.arange(20 * 6 * 6 * 3, dtype=np.uint32).astype(np.uint8).reshape(20, 6, 6, 3)
+    y = np.arange(20) % 2
+    content: dict[str, Any] = {"classes": np.array(["a", "b"])}
+    for split in ("train", "val", "test"):
+        content |= {f"x_{split}": x, f"y_{split}": y}
+    content |= changes
+    return {key: value for key, value in content.items() if value is not None}
+
+
+@pytest.fixture
+def npz(tmp_path: Path) -> Callable[..., Path]:
+    def write(**changes: Any) -> Path:
+        np.savez(tmp_path / "data.npz", **arrays(**changes))
+        return tmp_path / "data.npz"
+
+    return write
+
+
+def test_npz(npz: Callable[..., Path]) -> None:
+    data = load(npz())
+    assert data.classes == ("a", "b")
+    assert data.train.sample().shape == (20, 3, 6, 6)
+    cut_off = load(npz(x_val=None, y_val=None, x_test=None, y_test=None))
+    assert [len(cut_off.split(name)) for name in ("train", "val", "test")] == [12, 4, 4]
+    assert cut_off.fingerprint != data.fingerprint
+    assert load(npz(classes=None)).classes == ("0", "1")
+    wide = np.zeros((20, 6, 10), dtype=np.uint8)
+    assert load(npz(x_train=wide)).train.sample().shape == (20, 1, 6, 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x_train": None, "xtrain": np.zeros((20, 6, 6), np.uint8)}, "key 'xtrain': did you mean 'x_train'"),
+        ({"x_val": None}, "key 'x_val' is missing; there are: x_train, y_train, y_val"),
+        ({"x_train": np.zeros((20, 6, 6))}, "x_train is float64; images must be uint8"),
+        ({"x_test": np.zeros((20, 6), np.uint8)}, r"x_test has shape \(20, 6\); images must be N,H,W"),
+        ({"y_val": np.zeros(20)}, "y_val is float64; labels must be integers"),
+        ({"y_val": np.zeros(19, int)}, r"y_val has shape \(19,\); x_val has 20 images"),
+        ({"y_test": np.full(20, 2)}, r"y_test has label 2 \(image 0\); labels of 2 classes are 0..1"),
+        ({"y_train": np.arange(20) - 1}, r"y_train has label -1 \(image 0\)"),
+        ({"y_train": np.zeros(20, int)}, "y_train has one class"),
+        ({"x_val": np.zeros((0, 6, 6), np.uint8), "y_val": np.zeros(0, int)}, "x_val has no images"),
+        ({"classes": np.array("a")}, r"classes have shape \(\)"),
+        ({"x_train": np.array([None] * 20)}, "Object arrays cannot be loaded"),
+    ],
+)
+def test_bad_npz(npz: Callable[..., Path], changes: dict[str, Any], message: str) -> None:
+    path = npz(**changes)
+    with pytest.raises(DataError, match=message) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_npz_cut_short(npz: Callable[..., Path]) -> None:
+    path = npz()
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(DataError, match=r"cannot read .*data.npz: File is not a zip file"):
+        load(path)
