@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from nars.device import resolve
 from nars.errors import RunError
+from nars.parallel.launcher import end_with
 
 __all__ = [
     "agreed",
@@ -68,12 +69,13 @@ def is_first() -> bool:
 def joined(device: str | torch.device) -> Iterator[torch.device]:
     """Join the other processes if ``torchrun`` started this one; yield the device of this process.
 
-    Processes communicate by NCCL on CUDA, with one GPU each, and by gloo on CPUs. Raises
-    `UsageError` for a device that does not exist.
+    Processes communicate by NCCL on CUDA, with one GPU each, and by gloo on CPUs, and end with ``torchrun``,
+    however it ends. Raises `UsageError` for a device that does not exist.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         yield resolve(device)
         return
+    end_with(os.getppid())
     own_device = resolve(device)
     if own_device.type == "cuda":
         own_device = resolve(f"cuda:{os.environ['LOCAL_RANK']}")

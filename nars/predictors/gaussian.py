@@ -127,7 +127,11 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
     def _conditioned(self, x: Floats) -> tuple[Floats, Floats]:
         """Means [n], scaled, and a factor [labels, n] of the covariance that the labels explain."""
         cross = self.kernel_(self.theta_, x, self.inputs_)
-        return cross @ self.alpha_, solve_triangular(self.cholesky_, cross.T, lower=True)
+        mean = cross @ self.alpha_
+        explained = solve_triangular(
+            self.cholesky_, cross.T, lower=True, overwrite_b=True, check_finite=False
+        )
+        return mean, explained
 
     def _inputs(self, matrix: Matrix) -> Floats:
         return np.asarray((self._raw_inputs(matrix)[0] - self.input_mean_) / self.input_std_)

@@ -33,6 +33,9 @@ _WEIGHT_PRIOR = 0.5
 _BOUND = 3.0
 """Furthest that a parameter moves from its prior mean: the matrix stays well conditioned."""
 
+_BLOCK = 1 << 15
+"""Covariances worked on at a time, 256 kB."""
+
 _JITTER = 1e-6
 """Least variance of the noise."""
 
@@ -67,10 +70,24 @@ class Kernel:
         self.prior_std = np.concatenate([np.ones(3), *stds, *stds])
 
     def __call__(self, theta: Floats, a: Floats, b: Floats) -> Floats:
-        """Covariances [n, m] of noise-free scaled scores."""
+        """Covariances [n, m] of noise-free scaled scores.
+
+        Thousands of rows are worked on in blocks that stay in the cache, and in place.
+        """
         params = self._parameters(theta)
-        product = (a * params.linear_weights**2) @ b.T
-        return np.asarray(OFFSET + params.linear * product + params.matern * _matern(self._r(params, a, b)))
+        covariances = (a * params.linear_weights**2) @ b.T
+        a, b = a * params.matern_weights, b * params.matern_weights
+        products, norms, others = 2 * a @ b.T, (a**2).sum(axis=1), (b**2).sum(axis=1)
+        size = max(1, _BLOCK // max(len(b), 1))
+        for start in range(0, len(a), size):
+            block = slice(start, start + size)
+            matern = _matern(_distances(norms[block], others, products[block]))[0]
+            matern *= params.matern
+            part = covariances[block]
+            part *= params.linear
+            part += OFFSET
+            part += matern
+        return np.asarray(covariances)
 
     def diagonal(self, theta: Floats, a: Floats) -> Floats:
         """Variances [n] of noise-free scaled scores."""
@@ -106,7 +123,7 @@ class Kernel:
         """Negative log posterior of the parameters, up to a constant, and its gradient."""
         params = self._parameters(theta)
         product, r = (x * params.linear_weights**2) @ x.T, self._r(params, x, x)
-        matern = _matern(r)
+        matern, decay = _matern(r)
         factor = _cholesky(OFFSET + params.linear * product + params.matern * matern, params.noise)
         alpha = cho_solve((factor, True), z)
         away = (theta - self.prior_mean) / self.prior_std
@@ -115,7 +132,7 @@ class Kernel:
         # By the covariances. One expression: a name for its first part would change the order in which
         # NumPy lays the result out in memory, and so the last digits of sums over it.
         slope = 0.5 * (cho_solve((factor, True), np.eye(len(z))) - np.outer(alpha, alpha))
-        by_squares = slope * params.matern * -5 / 6 * (1 + r) * np.exp(-r)
+        by_squares = slope * params.matern * -5 / 6 * (1 + r) * decay
         linear = 2 * params.linear * params.linear_weights**2 * np.einsum("ij,ij->j", x, slope @ x)
         distances = by_squares.sum(axis=1) @ x**2 - np.einsum("ij,ij->j", x, by_squares @ x)
         scales = [
@@ -137,16 +154,34 @@ class Kernel:
     def _r(self, params: _Parameters, a: Floats, b: Floats) -> Floats:
         """Weighted distances [n, m], times the square root of 5."""
         a, b = a * params.matern_weights, b * params.matern_weights
-        squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
-        return np.asarray(np.sqrt(5 * np.maximum(squares, 1e-12)))
+        return _distances((a**2).sum(axis=1), (b**2).sum(axis=1), 2 * a @ b.T)
 
     def _by_group(self, gradient: Floats) -> Floats:
         """The gradient for the groups' log weights and the inputs' own, from that for their sum [f]."""
         return np.concatenate([np.bincount(self.groups, gradient, self.count), gradient])
 
 
-def _matern(r: Floats) -> Floats:
-    return np.asarray((1 + r + r**2 / 3) * np.exp(-r))
+def _distances(norms: Floats, others: Floats, products: Floats) -> Floats:
+    """Distances [n, m], times the square root of 5, of vectors with these squared norms [n] and [m].
+
+    `products` [n, m] are twice their inner products.
+    """
+    r = norms[:, None] + others
+    r -= products
+    np.maximum(r, 1e-12, out=r)
+    r *= 5
+    return np.asarray(np.sqrt(r, out=r))
+
+
+def _matern(r: Floats) -> tuple[Floats, Floats]:
+    """The Matérn-5/2 correlations of distances `r` [n, m], and the exponential part of them."""
+    decay = np.negative(r)
+    np.exp(decay, out=decay)
+    matern, square = 1 + r, r**2
+    square /= 3
+    matern += square
+    matern *= decay
+    return np.asarray(matern), decay
 
 
 def _cholesky(covariances: Floats, noise: float) -> Floats:

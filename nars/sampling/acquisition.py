@@ -74,7 +74,7 @@ class ExpectedImprovement:
     """
 
     def __init__(self, predictions: Predictions, measured: Matrix) -> None:
-        scores = predictions(measured)[0]
+        scores = predictions.means(measured)
         meets = predictions.feasibility.likely(measured)
         self.measured = np.where(meets[:, None], scores, scores - _penalty(scores))
         self._best = scores[meets].max(initial=-np.inf)
@@ -115,7 +115,7 @@ class Front:
     """
 
     def __init__(self, predictions: Predictions, measured: Matrix, optimism: float = OPTIMISM) -> None:
-        means = predictions(measured)[0]
+        means = predictions.means(measured)
         meets = predictions.feasibility.likely(measured)
         self.measured = np.where(meets[:, None], means, means - _penalty(means))
         self._reached = means[meets]
@@ -138,7 +138,7 @@ class Front:
         candidate with the largest bound is computed again ("lazy greedy": Minoux, Optimization
         Techniques 1978).
         """
-        measured = self._predictions.scores(np.concatenate([self._reached, self._predictions(pending)[0]]))
+        measured = self._predictions.scores(np.concatenate([self._reached, self._predictions.means(pending)]))
         everything = np.concatenate([measured, contenders.scores])
         low, high = everything.min(axis=0), everything.max(axis=0)
 

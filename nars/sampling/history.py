@@ -59,6 +59,15 @@ class History:
         return Memo(lambda trials: [self._was_over_a_limit(trial) for trial in trials])
 
     @cached_property
+    def _constraints(self) -> Memo[dict[str, float]]:
+        return Memo(lambda trials: [self._constraints_of(trial) for trial in trials])
+
+    @cached_property
+    def _values_of(self) -> dict[int, Memo[list[float] | None]]:
+        """The values of trials to learn from, for each number of objectives."""
+        return {}
+
+    @cached_property
     def _middle(self) -> dict[str, Any]:
         return genotypes.to_genotypes(self.domain, middle(self.domain.dimensions)[None])[0]
 
@@ -83,27 +92,40 @@ class History:
 
     def labelled(self, study: Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """The trials that a predictor can learn from."""
-        return [trial for trial in self.proposed(trials) if self._values(study, trial) is not None]
+        proposed = self.proposed(trials)
+        values = self._values(study, proposed)
+        return [trial for trial, known in zip(proposed, values, strict=True) if known is not None]
 
     def values(self, study: Study, trials: Sequence[FrozenTrial]) -> NDArray[np.float64]:
         """The objectives [n, k] of trials to learn from; infinite ones become the furthest finite ones."""
-        values = np.array([self._values(study, trial) for trial in trials], dtype=np.float64)
+        values = np.array(self._values(study, trials), dtype=np.float64)
         for column in values.T if not is_finite(values).all() else ():
             finite = column[is_finite(column)] if is_finite(column).any() else np.zeros(1)
             column[:] = np.clip(column, finite.min(), finite.max())
         return values
 
-    def _values(self, study: Study, trial: FrozenTrial) -> list[float] | None:
+    def _values(self, study: Study, trials: Sequence[FrozenTrial]) -> list[list[float] | None]:
+        """The objectives of each trial; None for one with nothing to learn from."""
+        memo = self._values_of.get(len(study.directions))
+        if memo is None:
+            memo = Memo(lambda trials: [self._values_in(study, trial) for trial in trials])
+            self._values_of[len(study.directions)] = memo
+        return memo(trials)
+
+    def _values_in(self, study: Study, trial: FrozenTrial) -> list[float] | None:
         known = labels(study, trial)
         if known is None and self.plain and trial.state == TrialState.COMPLETE:
             known = list(trial.values)  # Optuna lets none be NaN
         return known
 
-    def constraints(self, trial: FrozenTrial) -> dict[str, float]:
-        """Constraints of a finished trial that a predictor learns, 0 or less if they are met.
+    def constraints(self, trials: Sequence[FrozenTrial]) -> list[dict[str, float]]:
+        """Constraints of each of the finished trials that a predictor learns, 0 or less if they are met.
 
         In a plain study one of them is not to fail: where many trials fail, few are worth a try.
         """
+        return self._constraints(trials)
+
+    def _constraints_of(self, trial: FrozenTrial) -> dict[str, float]:
         known = {name: value for name, value in trial.constraints.items() if name not in self.limits}
         return known | {FAILS: 1.0 if trial.state == TrialState.FAIL else -1.0} if self.plain else known
 

@@ -30,13 +30,15 @@ class Memo(Generic[_T]):
 
     def __call__(self, trials: Sequence[FrozenTrial]) -> list[_T]:
         """The values of these trials, in order; the function is called once, with those that are new."""
-        known = self._known
-        new = [trial for trial in trials if id(trial) not in known]
-        values = dict(zip(map(id, new), self._function(new), strict=True)) if new else {}
+        known, keys = self._known, list(map(id, trials))
+        new = [trial for key, trial in zip(keys, trials, strict=True) if key not in known]
         self._most = max(self._most, len(trials))
+        if not new:
+            return [known[key][1] for key in keys]
+        values = dict(zip(map(id, new), self._function(new), strict=True))
         if len(known) > 2 * self._most + _SPARE:
             self._known = {}
         for trial in new:
             if trial.state.is_finished():
                 self._known[id(trial)] = trial, values[id(trial)]
-        return [values[id(trial)] if id(trial) in values else known[id(trial)][1] for trial in trials]
+        return [values[key] if key in values else known[key][1] for key in keys]

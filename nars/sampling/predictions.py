@@ -64,13 +64,22 @@ class Predictions:
         means, stds = np.zeros((2, len(matrix), len(self.signs)))
         if not len(matrix):
             return means, stds
-        statistics = self.domain.statistics(matrix) if len(self.predictors) < len(self.signs) else {}
         for column, name in enumerate(self.signs):
             if name in self.predictors:
                 means[:, column], stds[:, column] = self.predictors[name].predict(matrix, return_std=True)
-            else:
-                means[:, column] = statistics[name]
+        self._fill_in_statistics(means, matrix)
         return self._signed(means), stds
+
+    def means(self, matrix: Matrix) -> Floats:
+        """The means [n, k] of a call; the standard deviations of many genotypes take longer than these."""
+        means = np.zeros((len(matrix), len(self.signs)))
+        if not len(matrix):
+            return means
+        for column, name in enumerate(self.signs):
+            if name in self.predictors:
+                means[:, column] = self.predictors[name].predict(matrix)
+        self._fill_in_statistics(means, matrix)
+        return self._signed(means)
 
     def believing(self, matrix: Matrix) -> Self:
         """These predictions after trainings of genotypes [n, d] that gave just what was predicted.
@@ -114,6 +123,13 @@ class Predictions:
             scale = self.scales[name]
             return float(scale.inverse(z)[0]), float(scale.inverse_std(z, std)[0])
         return None
+
+    def _fill_in_statistics(self, values: Floats, matrix: Matrix) -> None:
+        """Write the objectives of genotypes [n, d] that need no prediction into `values` [n, k]."""
+        statistics = self.domain.statistics(matrix) if len(self.predictors) < len(self.signs) else {}
+        for column, name in enumerate(self.signs):
+            if name not in self.predictors:
+                values[:, column] = statistics[name]
 
     def _signed(self, values: Floats) -> Floats:
         return np.asarray(np.array(list(self.signs.values())) * values)

@@ -240,7 +240,7 @@ class Proposer:
     def _feasibility(self, trials: Sequence[FrozenTrial]) -> Feasibility:
         """Predicts the constraints that these trials measured; limits are known without a prediction."""
         tried = [trial for trial in self.history.proposed(trials) if trial.state.is_finished()]
-        measured = [self.history.constraints(trial) for trial in tried]
+        measured = self.history.constraints(tried)
         rows = [at for at, constraints in enumerate(measured) if constraints]
         matrix = self.history.matrix_of([tried[at] for at in rows])
         return Feasibility.fitted(self.predictor, matrix, [measured[at] for at in rows])

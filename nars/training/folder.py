@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Self
+
+from filelock import FileLock, Timeout
 
 from nars.errors import RunError
 from nars.training.logs import Logs, Row
 
 __all__ = ["TrainingFolder"]
+
+_LOCK = ".lock"
+"""The file whose lock a training holds while it runs."""
 
 
 class TrainingFolder:
@@ -47,15 +52,34 @@ class TrainingFolder:
     @classmethod
     @contextmanager
     def opened(cls, path: Path | None, *, continued: bool = False) -> Iterator[Self]:
-        """The folder while a training runs.
+        """The folder while a training runs, which no other can have meanwhile.
 
-        Raises `RunError` if a training that is `continued` has lost its best weights.
+        Raises `RunError` if another has it, if it cannot be written, and if a training that is `continued`
+        has lost its best weights.
         """
         best = None if path is None or not continued else cls.weights(path, "best")
         if path is not None and best is not None and not best.exists():
             raise RunError(f"{best} is missing; delete {cls.checkpoint(path)} to start anew")
-        folder = cls(path)
-        try:
-            yield folder
-        finally:
-            folder._logs.close()
+        with nullcontext() if path is None else _taken(path):
+            folder = cls(path)
+            try:
+                yield folder
+            finally:
+                folder._logs.close()
+
+
+@contextmanager
+def _taken(path: Path) -> Iterator[None]:
+    """A folder that is locked. The lock of a process that is killed is free at once."""
+    lock = FileLock(path / _LOCK)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"another training writes to {path}: let it end, or name another folder") from None
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from optuna.study import Study
 
 from nars.artifacts.location import store_of_worker
 from nars.errors import DataError, RunError, StorageAwayError, UsageError
+from nars.parallel.launcher import end_with
 from nars.runs.code import code_version
 from nars.runs.continuing import with_way_on
 from nars.runs.location import check_exists
@@ -31,8 +30,8 @@ __all__ = ["join"]
 
 logger = logging.getLogger(__name__)
 
-_PARENT_SECONDS = 0.5
-"""Seconds between two checks whether the process that started a worker is still there, or the data."""
+_LOOK_SECONDS = 0.5
+"""Time between two looks whether data are back."""
 
 _READERS = ("nars.data.decoding", "nars.data.pictures", "detector.data.check")
 """Loggers that say what is left out of data when they are read."""
@@ -71,7 +70,7 @@ def join(
     store = store_of_worker(study, storage, artifacts)
     signal.signal(signal.SIGTERM, _terminate if parent is not None else _terminate_aloud)
     if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        end_with(parent)
         for name_of in _READERS:  # the process that started this one has read the same data
             logging.getLogger(name_of).setLevel(logging.ERROR)
     _check_code(study)
@@ -127,7 +126,7 @@ def _wait_for(source: Path) -> None:
     while not source.exists():
         if time.monotonic() - began > _DATA_SECONDS:
             raise StorageAwayError(f"the data at {source} are gone for {_DATA_SECONDS / 60:.0f} minutes")
-        time.sleep(_PARENT_SECONDS)
+        time.sleep(_LOOK_SECONDS)
 
 
 def _terminate(number: int, frame: object) -> None:
@@ -140,10 +139,3 @@ def _terminate_aloud(number: int, frame: object) -> None:
     """Say that this worker exits, whom nobody supervises, and exit."""
     print("nars: stopping; the same command goes on from here", file=sys.stderr, flush=True)
     _terminate(number, frame)
-
-
-def _end_with(parent: int) -> None:
-    """Wait until the parent is gone, then make this process return its trial and exit."""
-    while os.getppid() == parent:
-        time.sleep(_PARENT_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)

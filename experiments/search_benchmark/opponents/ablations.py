@@ -51,6 +51,8 @@ class _OnScores:
     def predict(self, X: Matrix, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803 - scikit-learn's name
         if return_cov:  # only how candidates vary together is asked of it
             return self.predictor.predict(X, return_cov=True)
+        if not return_std:
+            return self.scale.inverse(self.predictor.predict(X))
         z, std = self.predictor.predict(X, return_std=True)
         return self.scale.inverse(z), self.scale.inverse_std(z, std)
 

@@ -44,7 +44,9 @@ class Table:
     def predict(self, X: Matrix, return_std: bool = False, return_cov: bool = False) -> Any:  # noqa: N803 - scikit-learn's name
         mean, std = np.array([self.known[row.tobytes()] for row in X]).reshape(-1, 2).T
         at = [self.number[row.tobytes()] for row in X]
-        return (mean, std[:, None] * self.correlation[np.ix_(at, at)] * std) if return_cov else (mean, std)
+        if return_cov:
+            return mean, std[:, None] * self.correlation[np.ix_(at, at)] * std
+        return (mean, std) if return_std else mean
 
 
 def acquisition(

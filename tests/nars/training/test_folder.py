@@ -42,6 +42,25 @@ def test_a_training_is_not_continued_without_its_best_weights(tmp_path: Path) ->
         pass
 
 
+def test_two_trainings_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    taken = pytest.raises(
+        RunError, match=r"another training writes to .*: let it end, or name another folder"
+    )
+    with TrainingFolder.opened(tmp_path), taken, TrainingFolder.opened(tmp_path):
+        pass
+    with TrainingFolder.opened(tmp_path):  # it is free again
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(RunError, match=r"cannot write .*file/run"),
+        TrainingFolder.opened(tmp_path / "file" / "run"),
+    ):
+        pass
+
+
 def test_the_pace_tells_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [10.0]
     monkeypatch.setattr("nars.training.progress.time.perf_counter", lambda: clock[0])
