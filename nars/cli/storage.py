@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from nars.cli.commands import StoppedError
 from nars.cli.options.values import quiet_optuna
 
 
@@ -30,4 +31,7 @@ def storage_command(storage: str | None, host: str, port: int) -> None:
     storage = given(storage)
     if storage is None:
         raise click.UsageError("Missing option '--storage', or NARS_STORAGE.")
-    serve(storage, host, port, lambda line: click.echo(line, err=True))
+    try:
+        serve(storage, host, port, lambda line: click.echo(line, err=True))
+    except KeyboardInterrupt:
+        raise StoppedError("stopped serving; workers wait until the same command serves again") from None

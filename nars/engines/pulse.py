@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from nars.errors import EngineAwayError
 
@@ -18,25 +18,29 @@ _GONE_SECONDS = 30.0
 
 
 class Pulse:
-    """Feels whether somebody listens at an address ``HOST:PORT``; without an address, all is well."""
+    """Feels whether somebody listens at each of some addresses ``HOST:PORT``; without any, all is well."""
 
-    def __init__(self, address: str | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._address = address
+    def __init__(self, addresses: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._felt = self._tried = clock()
+        self._tried = clock()
+        self._felt = dict.fromkeys(addresses, self._tried)
+        """When somebody listened last, by address."""
 
     def check(self) -> None:
-        """Raise `EngineAwayError` if nobody has listened for half a minute."""
+        """Raise `EngineAwayError` if nobody has listened at one of the addresses for half a minute."""
         now = self._clock()
-        if self._address is None or now - self._tried < _INTERVAL_SECONDS:
+        if now - self._tried < _INTERVAL_SECONDS:
             return
         self._tried = now
-        host, _, port = self._address.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=_INTERVAL_SECONDS).close()
-        except OSError as error:
-            if now - self._felt >= _GONE_SECONDS:
-                why = f"the cluster at {self._address} is gone ({error.strerror or error})"
-                raise EngineAwayError(f"{why}; the same command goes on from here") from None
-        else:
-            self._felt = now
+        for address, felt in self._felt.items():
+            host, _, port = address.rpartition(":")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), timeout=_INTERVAL_SECONDS).close()
+            except OSError as error:
+                if now - felt >= _GONE_SECONDS:
+                    why = f"the cluster at {address} is gone ({error.strerror or error})"
+                    raise EngineAwayError(
+                        f"{why}; once it is back, the same command goes on from here"
+                    ) from None
+            else:
+                self._felt[address] = now

@@ -29,6 +29,8 @@ from nars.runs.passwords import secrets
 
 __all__ = ["Ray"]
 
+logger = logging.getLogger(__name__)
+
 _RESTARTS = 100
 """How often Ray starts an actor again whose process or machine died, before the search notices."""
 
@@ -69,8 +71,9 @@ class Ray(Engine):
     def opened(self, assignment: Assignment, workers: int) -> Iterator[Start]:
         ray = self._connected()
         _check_storage(assignment.storage, ray.nodes())
-        pulse = Pulse(None if _is_client(self.address) else ray.get_runtime_context().gcs_address)
+        pulse = Pulse([] if _is_client(self.address) else _addresses(ray))
         options = self._options(assignment.device)
+        _say_if_none_fits(ray.nodes(), {"CPU": self.cpus, "GPU": options["num_gpus"], **self.resources})
 
         def start(numbers: Sequence[int]) -> list[Member]:
             pulse.check()
@@ -170,6 +173,26 @@ def _check_storage(storage: str, nodes: Sequence[Mapping[str, Any]]) -> None:
         raise UsageError(
             f"{storage} serves one machine, and Ray has {len(machines)}: give --storage postgresql://..."
         )
+
+
+def _say_if_none_fits(nodes: Sequence[Mapping[str, Any]], needs: Mapping[str, float]) -> None:
+    """Log that workers wait if no machine has what one of them needs; a cluster may get more machines."""
+    for node in nodes:
+        have = node["Resources"]
+        if node["Alive"] and all(have.get(name, 0.0) >= need for name, need in needs.items()):
+            return
+    need = ", ".join(f"{name} {amount:g}" for name, amount in needs.items() if amount)
+    logger.warning("no machine of Ray's has %s: workers wait for one; --worker-option changes it", need)
+
+
+def _addresses(ray: Any) -> list[str]:
+    """The addresses without which this process can do nothing: Ray's head, and the raylet of this machine."""
+    context = ray.get_runtime_context()
+    here = [node for node in ray.nodes() if node["NodeID"] == context.get_node_id()]
+    return [
+        context.gcs_address,
+        *(f"{node['NodeManagerAddress']}:{node['NodeManagerPort']}" for node in here),
+    ]
 
 
 def _check_listens(address: str) -> None:

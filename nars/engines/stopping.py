@@ -39,6 +39,7 @@ def stoppable(team: Sequence[Member]) -> Iterator[None]:
             _say("stopped at once; the same command goes on from here")
             os._exit(128 + number)
         if number == signal.SIGINT:
+            _say("stopping; press Ctrl-C again to stop at once")
             raise KeyboardInterrupt
         _say("stopping; the same command goes on from here")
         raise SystemExit(128 + number)

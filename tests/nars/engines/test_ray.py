@@ -15,7 +15,7 @@ import pytest
 from stub_task import config
 
 from experiments.faults import search_command
-from nars.engines.ray import Ray, _check_storage
+from nars.engines.ray import Ray, _check_storage, _say_if_none_fits
 from nars.errors import EngineAwayError, UsageError
 from nars.runs.run import open_run
 from nars.trials import counts
@@ -36,6 +36,17 @@ def test_a_worker_takes_its_share() -> None:
     options = Ray(cpus=2, gpus=0.25, resources={"memory": 1e9, "fast": 1})._options("cuda")
     assert (options["num_cpus"], options["num_gpus"], options["memory"]) == (2, 0.25, 1e9)
     assert options["resources"] == {"fast": 1}
+
+
+def test_workers_that_no_machine_has_room_for_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 4.0}},
+        {"Alive": False, "Resources": {"CPU": 4.0, "GPU": 1.0}},
+    ]
+    _say_if_none_fits(nodes, {"CPU": 4.0, "GPU": 0.0})
+    assert caplog.text == ""
+    _say_if_none_fits(nodes, {"CPU": 1.0, "GPU": 1.0})
+    assert "no machine of Ray's has CPU 1, GPU 1: workers wait for one" in caplog.text
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])

@@ -50,7 +50,10 @@ def test_the_second_signal_kills_and_ends_at_once() -> None:
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said == "nars: stopped at once; the same command goes on from here\n"
+    assert said.splitlines() == [
+        "nars: stopping; press Ctrl-C again to stop at once",
+        "nars: stopped at once; the same command goes on from here",
+    ]
     psutil.wait_procs([child], timeout=10)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
