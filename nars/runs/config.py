@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -184,15 +184,23 @@ def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
             changes.append(f"metric was {old.metric}, now {new.metric}: --metric {old.metric} continues it")
         elif name == "space":
             changes.append(space_difference(before, after))
-        elif name == "data_fingerprint" and (old.data == new.data or _same_place("data", old.data, new.data)):
-            was_now = f"data_fingerprint was {_start(before)!r}, now {_start(after)!r}"
-            changes.append(f"the content of {new.data} has changed, {was_now}")
+        elif name == "data_fingerprint":
+            if old.data == new.data or _same_place("data", old.data, new.data):  # else their places say it
+                was_now = f"data_fingerprint was {_start(before)!r}, now {_start(after)!r}"
+                changes.append(f"the content of {new.data} has changed, {was_now}")
+        elif name == "limits":
+            changes.append(f"limits were {_listed(before)}, now {_listed(after)}")
         elif name == "warm_start":
             shown = [", ".join(map(str, runs)) or "nothing" for runs in (before, after)]
             changes.append(f"warm start was {shown[0]}, now {shown[1]}")
         else:
             changes.append(f"{name} was {before!r}, now {after!r}")
     return changes
+
+
+def _listed(limits: Mapping[str, float]) -> str:
+    """Limits as text, ``macs 1000000``."""
+    return ", ".join(f"{name} {value:.10g}" for name, value in limits.items()) or "none"
 
 
 def _start(fingerprint: str) -> str:
@@ -216,4 +224,5 @@ def space_difference(old: SearchSpace, new: SearchSpace) -> str:
     names = [name for name in before | after if before.get(name) != after.get(name)]
     shown = ", ".join(f"{name} was {before.get(name)}, now {after.get(name)}" for name in names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"space {old.name} is not {new.name}: {shown or 'its structure'}{more}"
+    which = f"space {old.name} has changed" if old.name == new.name else f"space {old.name} is not {new.name}"
+    return f"{which}: {shown or 'its structure'}{more}"

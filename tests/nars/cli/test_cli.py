@@ -232,7 +232,9 @@ def test_search_export_train_evaluate(tiny: Path, capsys: pytest.CaptureFixture[
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["trials"] == {"complete": 3}
     assert main([*command, "--max-macs", "1M"]) == 2
-    assert re.search(r"first holds another search: limits was \{\}, now", capsys.readouterr().err)
+    assert re.search(
+        r"first holds another search: limits were none, now macs 1000000", capsys.readouterr().err
+    )
 
 
 def test_dry_run_shows_what_the_limits_leave(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
