@@ -38,7 +38,7 @@ def parent(name: str) -> Parent | None:
     if name == "none":
         return None
     if name == "auto":
-        why = "auto is chosen by the images of a search or a training"
+        why = "only searches and `nars train` take auto, by their images"
         raise UsageError(f"{why}: name a parent, such as efficientnet_lite0")
     if name in LITES:
         return lite(name)

@@ -76,5 +76,5 @@ def test_names() -> None:
         with pytest.raises(UsageError, match=f"no parent is called '{wrong}': did you mean '{right}'"):
             parent(wrong)
     assert "timm:fbnetv3_g" in parent_names()
-    with pytest.raises(UsageError, match="auto is chosen by the images of a search or a training: name a"):
+    with pytest.raises(UsageError, match="only searches and `nars train` take auto, by their images: name a"):
         parent("auto")
