@@ -24,6 +24,7 @@ from nars.files import saying_once
 from nars.report import page, plots
 from nars.runs.code import code_version
 from nars.runs.config import SearchConfig
+from nars.runs.continuing import images_needed
 from nars.runs.outage import impatient
 from nars.runs.passwords import kept
 from nars.runs.request import SearchRequest
@@ -136,7 +137,8 @@ def search(
     try:
         with _beside_another(opened.folder):
             if workers is None:
-                work(Search.of(study, config, config.open_task(), store), study)
+                with images_needed(opened):
+                    work(Search.of(study, config, config.open_task(), store), study)
             else:
                 log = opened.folder / "log.txt"
                 supervise(opened, study, store, engine or Local(), workers, watch, log)

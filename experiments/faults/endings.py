@@ -1,6 +1,7 @@
 """Each way to disturb or stop a search, what it prints, with which exit code, and what is lost.
 
-    python -m experiments.faults.endings [--engines local worker ray slurm] [--keep FOLDER]
+    python -m experiments.faults.endings [--engines local worker ray slurm] [--parts start middle limit]
+                                         [--keep FOLDER]
 
 On each engine a search with two workers, whose trainings only wait, meets one event after the other. Before
 it starts its data are gone, its disk is full, its folder is read-only. While it runs the same three happen
@@ -25,7 +26,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -179,12 +181,12 @@ _DISTURBANCES = {"data gone": _gone, "disk full": _full, "folder read-only": _re
 """Each disturbance by name."""
 
 
-def _events(search: _Search) -> Iterator[tuple[str, int | None, list[str]]]:
-    """Yield each event with the exit code and what was printed."""
-    if search.engine == "worker":  # on a search that somebody else has begun
-        search.start()
-        search.goes_on()
-        yield "", _ended(search, signal.SIGTERM), search.said()
+_Event = tuple[str, int | None, list[str]]
+"""An event, the exit code (None if the search goes on) and what was printed."""
+
+
+def _start_events(search: _Search) -> Iterator[_Event]:
+    """Disturb a search before it starts."""
     for name, disturbed in _DISTURBANCES.items():
         with disturbed(search):
             search.start()
@@ -197,6 +199,10 @@ def _events(search: _Search) -> Iterator[tuple[str, int | None, list[str]]]:
             search.goes_on()
             _ended(search, signal.SIGTERM)
         yield f"{name} at the start", code, lines + search.said()
+
+
+def _middle_events(search: _Search) -> Iterator[_Event]:
+    """Disturb a search for a while, and stop it by signals."""
     search.start()
     search.goes_on()
     search.said()
@@ -210,6 +216,10 @@ def _events(search: _Search) -> Iterator[tuple[str, int | None, list[str]]]:
     search.start()
     search.goes_on()
     yield "SIGTERM", _ended(search, signal.SIGTERM), search.said()
+
+
+def _limit_events(search: _Search) -> Iterator[_Event]:
+    """Let a search meet its time limit."""
     if search.engine == "slurm":
         search.start("--worker-option", f"time={_JOB_MINUTES}")
         search.goes_on()
@@ -220,6 +230,10 @@ def _events(search: _Search) -> Iterator[tuple[str, int | None, list[str]]]:
         return
     search.start(before=("timeout", "--kill-after=60", f"{_LIMIT_SECONDS}"))
     yield "time limit", _code(search), search.said()
+
+
+_PARTS = {"start": _start_events, "middle": _middle_events, "limit": _limit_events}
+"""The events of each part of the table."""
 
 
 def _told(search: _Search, word: str = "") -> list[str]:
@@ -256,7 +270,7 @@ def _system(*command: str) -> None:
     subprocess.run(command, check=True)
 
 
-def _through(engine: str, folder: Path) -> Iterator[dict[str, Any]]:
+def _through(engine: str, folder: Path, parts: Sequence[str]) -> Iterator[dict[str, Any]]:
     with contextlib.ExitStack() as stack:
         environment = dict(os.environ)
         if engine == "slurm":
@@ -264,21 +278,26 @@ def _through(engine: str, folder: Path) -> Iterator[dict[str, Any]]:
             environment = cluster.environment
         search = _Search(engine, folder, environment)
         stack.callback(_system, "umount", "--lazy", str(search.disk))
-        for event, code, lines in _events(search):
-            if event:
-                said = " / ".join(lines)
-                yield {"engine": engine, "event": event, "code": code, "lost": search.lost(), "said": said}
+        if engine == "worker":  # on a search that somebody else has begun
+            search.start()
+            search.goes_on()
+            _ended(search, signal.SIGTERM)
+            search.said()
+        for event, code, lines in chain.from_iterable(_PARTS[part](search) for part in parts):
+            said = " / ".join(lines)
+            yield {"engine": engine, "event": event, "code": code, "lost": search.lost(), "said": said}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--engines", nargs="+", choices=_ENGINES, default=_ENGINES, help="which")
+    parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS), help="of the events")
     parser.add_argument("--keep", type=Path, help="where to leave the logs")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     for engine in options.engines:
         folder = Path(tempfile.mkdtemp(prefix=f"{engine}-", dir=options.keep))
-        for row in _through(engine, folder):
+        for row in _through(engine, folder, options.parts):
             rows = pd.read_csv(_ROWS).to_dict("records") if _ROWS.exists() else []
             kept = [old for old in rows if (old["engine"], old["event"]) != (engine, row["event"])]
             table = pd.DataFrame([*kept, row]).astype({"code": "Int64"})

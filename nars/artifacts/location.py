@@ -40,6 +40,8 @@ def store_of_run(folder: Path, study: Study, given: str | None = None) -> Store:
     if given is None and recorded is not None and not recorded.in_run:
         place = recorded.location
         raise RunError(f"{folder} keeps its weights in {place}: repeat --artifacts {place}, or name another")
+    if given is not None and "://" not in given and not Path(given).exists():
+        logger.warning("there is no %s: it is made, to keep weights and checkpoints in", given)
     store = open_store(own if given is None else given, create=True)
     location = StoreLocation(store.location, in_run=store.location == str(own.resolve()))
     if location != recorded:

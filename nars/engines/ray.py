@@ -94,14 +94,18 @@ class Ray(Engine):
 
         if ray.is_initialized():
             return ray
-        _check_listens(self.address or os.environ.get("RAY_ADDRESS", ""))
+        listens = _check_listens(self.address or os.environ.get("RAY_ADDRESS", ""))
         try:
             ray.init(address=self.address, logging_level=logging.WARNING, log_to_driver=True)
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-            where = f"at {self.address}" if self.address else "on this machine"
             why = str(error).partition("\n")[0]
-            hint = "; if it asks for a token, set RAY_AUTH_MODE=token" if self.address else ""
-            raise EngineAwayError(f"no Ray {where}: {why}{hint}") from None
+            if listens:  # trying again will not help
+                raise UsageError(
+                    f"what answers at {self.address} does not take this process: {why}; if it is a Ray that "
+                    f"asks for a token, set RAY_AUTH_MODE=token; its version must be {ray.__version__}"
+                ) from None
+            where = f"at {self.address}" if self.address else "on this machine"
+            raise EngineAwayError(f"no Ray {where}: {why}") from None
         return ray
 
     def _gpus(self, device: str) -> float:
@@ -195,14 +199,14 @@ def _addresses(ray: Any) -> list[str]:
     ]
 
 
-def _check_listens(address: str) -> None:
+def _check_listens(address: str) -> bool:
     """Raise `EngineAwayError` if nobody answers at ``HOST:PORT`` or ``ray://HOST:PORT``.
 
-    Ray itself tries for minutes.
+    Ray itself tries for minutes. Return False for another address, at which nothing can be asked.
     """
     host, _, port = address.removeprefix(_CLIENT).rpartition(":")
     if not host or not port.isdigit():  # such as auto, which is a file of this machine
-        return
+        return False
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_SECONDS).close()
     except OSError as error:
@@ -210,6 +214,7 @@ def _check_listens(address: str) -> None:
         raise EngineAwayError(
             f"{why}; start one there, ray start --head, or give another --address"
         ) from None
+    return True
 
 
 def _is_client(address: str | None) -> bool:

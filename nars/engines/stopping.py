@@ -1,4 +1,4 @@
-"""How signals stop a search: the first one in order, the second one at once."""
+"""How a search stops: workers return their trials, unless they take too long or a second signal comes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from nars.engines.base import Member
+from nars.errors import EngineAwayError
 
-__all__ = ["stoppable"]
+__all__ = ["stop", "stoppable"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what schedulers send some time before they kill."""
+
+_STOP_SECONDS = 20
+"""Seconds that workers have to return their trials and exit before they are killed."""
 
 
 @contextlib.contextmanager
@@ -56,3 +61,23 @@ def _say(line: str) -> None:
     """Print a line on a terminal that a progress bar may have left without a cursor."""
     show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
     print(f"{show_cursor}nars: {line}", file=sys.stderr, flush=True)
+
+
+def stop(team: Sequence[Member]) -> None:
+    """Ask the remaining workers to return their trials and exit; kill those that do not."""
+    left = [member for member in team if _works(member)]
+    for member in left:
+        member.stop()
+    deadline = time.monotonic() + _STOP_SECONDS
+    while (left := [member for member in left if _works(member)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for member in left:
+        member.kill()
+
+
+def _works(member: Member) -> bool:
+    """Whether a worker has not ended; False if its engine is gone."""
+    try:
+        return member.end() is None
+    except EngineAwayError:
+        return False

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nars.artifacts.store import Store
 from nars.engines.assignment import Assignment
 from nars.engines.base import End, Engine, Member, Start
-from nars.engines.stopping import stoppable
+from nars.engines.stopping import stop, stoppable
 from nars.errors import EngineAwayError, RunError, StorageAwayError
 from nars.networks.latency import latency_domain
 from nars.runs.run import Run
@@ -41,9 +41,6 @@ _WRITE_SECONDS = 10.0
 
 _LEAST_FREE = 1e5
 """Bytes below which a disk is full."""
-
-_STOP_SECONDS = 20
-"""Seconds that workers have to return their trials and exit before they are killed."""
 
 
 def supervise(
@@ -71,7 +68,7 @@ def supervise(
             team += start(range(workers))
             _Supervision(run, study, store, start, team, watch).follow()
         finally:
-            _stop(team)
+            stop(team)
 
 
 class _Supervision:
@@ -97,6 +94,8 @@ class _Supervision:
         self._deaths = 0
         """Deaths since a trial was finished last."""
         self._finished = self._written = _finished(study)
+        self._cancelled: set[int] = set()
+        """The numbers of workers that were taken away."""
         self._obstacle: str | None = None
         self._write_again = 0.0
         """When to write the results after that has failed; 0 if it has not."""
@@ -113,12 +112,20 @@ class _Supervision:
             self._take_stock()
             ends = [member.end() for member in self._team]
             for number, end in enumerate(ends):
-                if end is not None and end.code != 0 and not end.cancelled:
+                if end is not None and end.cancelled:
+                    self._say_cancelled(number, end)
+                elif end is not None and end.code != 0:
                     self._replace(number, end)
             if roll_call(self._study, self._run.config.space, self._witness):
                 self._buried_at = len(self._study.get_trials(deepcopy=False))
             if self._is_done(ends):
                 return
+
+    def _say_cancelled(self, number: int, end: End) -> None:
+        """Say once that a worker was taken away, which somebody wanted."""
+        if number not in self._cancelled:
+            self._cancelled.add(number)
+            logger.warning("worker %d %s; no other takes its place, the others go on", number, end.how)
 
     def _look_at_folder(self) -> None:
         """Say once that the run folder cannot be written; workers can only say it in a file there."""
@@ -223,23 +230,3 @@ def _running_in(study: Study, end: End) -> Sequence[FrozenTrial]:
         return []
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     return [trial for trial in running if (Record.of(trial).worker or "").startswith(end.worker)]
-
-
-def _stop(team: Sequence[Member]) -> None:
-    """Ask the remaining workers to return their trials and exit; kill those that do not."""
-    left = [member for member in team if _works(member)]
-    for member in left:
-        member.stop()
-    deadline = time.monotonic() + _STOP_SECONDS
-    while (left := [member for member in left if _works(member)]) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    for member in left:
-        member.kill()
-
-
-def _works(member: Member) -> bool:
-    """Whether a worker has not ended; False if its engine is gone."""
-    try:
-        return member.end() is None
-    except EngineAwayError:
-        return False

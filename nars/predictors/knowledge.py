@@ -16,7 +16,10 @@ from nars.documents import Frozen
 from nars.predictors.scores import LabelScale
 from nars.space.genotypes import Domain, Matrix, from_genotypes
 
-__all__ = ["EarlierSearch", "Knowledge"]
+__all__ = ["FEWEST_TRIALS", "EarlierSearch", "Knowledge"]
+
+FEWEST_TRIALS = 8
+"""Scored trials below which a search is too small to learn from."""
 
 _Value = bool | int | float | str
 """A value of one dimension."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nars.errors import DataError, RunError
+from nars.predictors.knowledge import FEWEST_TRIALS
 from nars.runs.config import SearchConfig
 from nars.runs.request import AUTO, SearchRequest, metric_of
 from nars.runs.run import Run, open_run
@@ -15,7 +16,7 @@ from nars.runs.run import Run, open_run
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
 
-__all__ = ["begun_in", "check_continues", "check_data", "check_settings", "images_needed"]
+__all__ = ["begun_in", "check_continues", "check_data", "check_settings", "images_needed", "with_way_on"]
 
 
 def begun_in(folder: Path | None) -> Run | None:
@@ -35,7 +36,7 @@ def check_settings(request: SearchRequest, begun: Run) -> None:
     metric = request.score or metric_of(request.task)
     if request.objectives or metric is not None:
         changes["objectives"] = request.objectives or (metric,)
-    begun.config.model_copy(update=changes).check_continues(begun.config, str(begun.folder))
+    _check(begun, changes, with_hint=request.drop_bad != begun.config.drop_bad)
 
 
 def check_continues(config: SearchConfig, folder: Path) -> None:
@@ -49,12 +50,20 @@ def check_data(request: SearchRequest, task: Task, begun: Run) -> None:
     """Raise `RunError`, with a way on, if the opened data are not those of the begun search."""
     if task.is_of(begun.config.data_fingerprint):
         return
-    changes = {"data": request.data, "data_fingerprint": task.fingerprint}
+    _check(begun, {"data": request.data, "data_fingerprint": task.fingerprint}, with_hint=True)
+
+
+def _check(begun: Run, changes: dict[str, Any], *, with_hint: bool) -> None:
+    """Raise `RunError` if fields of a begun search change."""
     try:
         begun.config.model_copy(update=changes).check_continues(begun.config, str(begun.folder))
     except RunError as error:
-        learns = f"with --warm-start {begun.folder} it learns from what this one measured"
-        raise RunError(f"{error}; {learns}") from None
+        raise RunError(f"{error}; {_hint(str(begun.folder))}") if with_hint else error from None
+
+
+def _hint(folder: str) -> str:
+    """The way to keep what a search has measured when its data change."""
+    return f"--warm-start {folder} lets the other learn from this one, once that has {FEWEST_TRIALS} trials"
 
 
 @contextmanager
@@ -65,6 +74,11 @@ def images_needed(begun: Run | None) -> Iterator[None]:
     except DataError as error:
         if begun is None or not begun.config.has_path:
             raise
-        rule = f"{begun.folder} continues only with the images that it began with"
-        remedy = f"if they are lost, start another search with --run NEW --warm-start {begun.folder}"
-        raise DataError(f"{error}; {rule}: {remedy}") from None
+        raise with_way_on(error, str(begun.folder), str(begun.folder)) from None
+
+
+def with_way_on(error: DataError, title: str, folder: str) -> DataError:
+    """The error of an image that the begun search `title` in `folder` needs, with a way on."""
+    rule = f"{title} continues only with the images that it began with"
+    remedy = "if they are lost, start another search with --drop-bad --run NEW"
+    return DataError(f"{error}; {rule}: {remedy} ({_hint(folder)})")

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from optuna.study import Study
 
 from nars.errors import UsageError
-from nars.predictors.knowledge import EarlierSearch
+from nars.foreign.parts import counted
+from nars.predictors.knowledge import FEWEST_TRIALS, EarlierSearch
 from nars.space.genotypes import Genotype
 from nars.trials import labels
 
 __all__ = ["learned"]
-
-_FEWEST_TRIALS = 8
-"""Scored trials below which a search is too small to learn from."""
 
 
 def learned(study: Study, run: str, names: Sequence[str]) -> EarlierSearch:
@@ -30,7 +28,7 @@ def learned(study: Study, run: str, names: Sequence[str]) -> EarlierSearch:
         if values is not None and set(names) <= trial.params.keys():
             genotypes.append({name: trial.params[name] for name in names})
             scores.append(values[0])
-    if len(scores) < _FEWEST_TRIALS:
-        needed = f"a warm start needs {_FEWEST_TRIALS} or more"
-        raise UsageError(f"{run} has {len(scores)} scored trials; {needed}")
+    if len(scores) < FEWEST_TRIALS:
+        needed = f"a warm start needs {FEWEST_TRIALS} or more"
+        raise UsageError(f"{run} has {counted(len(scores), 'scored trial')}; {needed}")
     return EarlierSearch(run=run, genotypes=tuple(genotypes), scores=tuple(scores))

@@ -15,6 +15,7 @@ from nars.artifacts.location import store_of_worker
 from nars.errors import DataError, RunError, StorageAwayError, UsageError
 from nars.parallel.launcher import end_with
 from nars.runs.code import code_version
+from nars.runs.continuing import with_way_on
 from nars.runs.location import check_exists
 from nars.runs.passwords import complete
 from nars.runs.run import config_of
@@ -84,10 +85,20 @@ def join(
         try:
             return work(Search.of(study, config, task, store), study, alone=parent is None)
         except (DataError, OSError) as error:
-            if not is_file or Path(source).exists():
+            if not is_file:
                 raise
+            if Path(source).exists():
+                raise _with_way_on(error, name, storage) from None
             logger.warning("the data at %s are gone: %s; waiting for them", source, error)
             _wait_for(Path(source))
+
+
+def _with_way_on(error: DataError | OSError, name: str, storage: str) -> DataError | OSError:
+    """The error of a worker whose data are there but for an image, with a way on for the search."""
+    if not isinstance(error, DataError):
+        return error
+    folder = str(Path(storage).parent) if storage.endswith(".journal") else "RUN"
+    return with_way_on(error, f"study {name}", folder)
 
 
 def _check_code(study: Study) -> None:

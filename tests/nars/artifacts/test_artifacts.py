@@ -179,6 +179,17 @@ def test_a_worker_that_does_not_see_the_run_folder_is_told_what_to_do(
     assert "--artifacts" in caplog.text
 
 
+def test_a_folder_that_is_new_may_be_a_mistake(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    study, new = run.study(), str(tmp_path / "new")
+    store_of_run(run.folder, study, new)
+    assert caplog.text.count(f"there is no {new}: it is made, to keep weights and checkpoints in") == 1
+    store_of_run(run.folder, study, new)
+    store_of_run(run.folder, study, str(run.folder / "artifacts"))
+    assert caplog.text.count("there is no") == 2
+
+
 def test_a_location_outside_of_a_run_is_followed_only_if_it_is_repeated(run: Run, tmp_path: Path) -> None:
     study, elsewhere = run.study(), str(tmp_path / "elsewhere")
     assert store_of_run(run.folder, study, elsewhere).location == elsewhere

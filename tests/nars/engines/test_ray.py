@@ -59,6 +59,26 @@ def test_an_address_at_which_nobody_listens_is_said_at_once(scheme: str) -> None
         Ray(address).default_workers(config("4"))
 
 
+def test_a_server_that_refuses_is_a_mistake_that_trying_again_does_not_mend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ray = pytest.importorskip("ray")
+
+    def init(**options: object) -> None:
+        raise ConnectionError("Failed to connect to Ray cluster\nmore")
+
+    monkeypatch.setattr(ray, "init", init)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        refused = f"what answers at {address} does not take this process: Failed .* set RAY_AUTH_MODE=token"
+        with pytest.raises(UsageError, match=refused):
+            Ray(address).default_workers(config("4"))
+    with pytest.raises(EngineAwayError, match="no Ray at auto: Failed to connect"):
+        Ray("auto").default_workers(config("4"))
+
+
 def running_workers(ancestor: int) -> list[psutil.Process]:
     """The worker processes of a search, below the actors of the Ray that a process has started."""
     workers = []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from stub_task import TINY, config, search, trials
 
 from nars.artifacts.location import store_of_run
 from nars.engines import assignment as assigning
+from nars.engines import base
 from nars.engines import supervise as supervising
 from nars.engines.base import End, manner_of
 from nars.engines.local import Local
@@ -271,6 +273,38 @@ def test_a_trial_without_a_worker_is_made_up_for_though_all_others_had_ended(
     run.study().ask()
     launch(run, 1)
     assert (tmp_path / "starts").read_text() == "xx"
+
+
+def test_a_worker_that_was_taken_away_is_said_once_and_not_replaced(
+    fake: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Member(base.Member):
+        def __init__(self, number: int, began: float) -> None:
+            self.number, self.began = number, began
+
+        def end(self) -> End | None:
+            if self.number == 0:
+                return End(1, "was lost by Slurm (CANCELLED)", cancelled=True)
+            return End(0) if time.monotonic() - self.began > 0.3 else None
+
+        def stop(self) -> None: ...
+
+        kill = stop
+
+    started: list[int] = []
+
+    @contextlib.contextmanager
+    def opened(engine: Local, assignment: object, workers: int) -> Iterator[base.Start]:
+        def start(numbers: Sequence[int]) -> list[base.Member]:
+            started.extend(numbers)
+            return [Member(number, time.monotonic()) for number in numbers]
+
+        yield start
+
+    monkeypatch.setattr(Local, "opened", opened)
+    launch(fake(""), 2)
+    assert started == [0, 1]
+    assert caplog.text.count("worker 0 was lost by Slurm (CANCELLED); no other takes its place") == 1
 
 
 def test_a_folder_that_cannot_be_written_is_said_once(

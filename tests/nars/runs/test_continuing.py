@@ -48,6 +48,7 @@ def test_another_setting_is_refused_before_data_are_read(
     with pytest.raises(RunError, match=rf"run holds another search: {shown}") as caught:
         configure(request.replace(**settings), run)
     assert "(choose another --run)" in str(caught.value)
+    assert ("--warm-start" in str(caught.value)) == ("drop_bad" in settings)
 
 
 def test_other_data_are_refused_before_the_parent_is_read(
@@ -59,7 +60,8 @@ def test_other_data_are_refused_before_the_parent_is_read(
     monkeypatch.setattr(stub, "parent_called", never)
     with pytest.raises(RunError, match="the content of here has changed") as caught:
         configure(request.replace(init="efficientnet_lite0"), run)
-    assert str(caught.value).endswith(f"with --warm-start {run} it learns from what this one measured")
+    way = f"--warm-start {run} lets the other learn from this one, once that has 8 trials"
+    assert str(caught.value).endswith(f"(choose another --run); {way}")
 
 
 def test_a_photo_that_broke_in_a_begun_run_leaves_a_way_on(tmp_path: Path) -> None:

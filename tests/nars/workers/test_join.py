@@ -12,7 +12,7 @@ import pytest
 from stub_task import StubTask, config, trials
 
 import nars
-from nars.errors import RunError, TrialError, UsageError
+from nars.errors import DataError, RunError, TrialError, UsageError
 from nars.runs.run import config_of, start_run
 from nars.studies import write_code_version
 from nars.trials import INTERRUPTED, Record
@@ -160,3 +160,21 @@ def test_data_that_vanish_in_the_middle_are_waited_for(
     study = run.study()
     assert len(trials(study)) == 3
     assert [Record.of(trial).void for trial in study.trials] == [None, INTERRUPTED, None, None]
+
+
+def test_an_image_that_breaks_in_the_middle_leaves_a_way_on(stub: type[StubTask], tmp_path: Path) -> None:
+    data = tmp_path / "photos"
+    data.mkdir()
+    given = config("3", sampler="random", data=str(data), data_fingerprint=f"stub:{data}")
+    run = start_run(tmp_path / "run", given, None)
+    run.study()
+
+    def break_one(nth: int, epoch: int) -> None:
+        raise DataError("cannot read image a.png: cut short")
+
+    stub.hook = break_one
+    way = f"if they are lost, start another .* --drop-bad --run NEW .--warm-start {run.folder} lets"
+    with pytest.raises(DataError, match=f"a.png: cut short; study run continues only with the images.*{way}"):
+        join(run.storage, "run", data=None, device="cpu", parent=None)
+    with pytest.raises(DataError, match=f"a.png: cut short; {run.folder} continues only with .*{way}"):
+        nars.search(given, run.folder)
