@@ -1,12 +1,22 @@
-"""The file that a storage is kept in, the same from whichever folder a command is started."""
+"""The place of a run's storage: its file, whichever folder a command is started in, and the note of it.
+
+A run folder has a note of its storage and of the name of its study, a line each, in ``storage.txt``.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from nars.errors import RunError
+from nars.files import write_whole
+from nars.foreign.limits import MOST_NOTE
+from nars.foreign.paths import read_bytes
+from nars.runs.passwords import without_password
 
-__all__ = ["absolute", "check_exists", "located"]
+__all__ = ["NOTE", "absolute", "check_exists", "is_within", "located", "note", "noted"]
+
+NOTE = "storage.txt"
+"""File of a run folder with its storage; written first, so every run with a `config.yaml` has it."""
 
 _SQLITE = "sqlite"
 """Beginning of the URLs of storages that are a file of SQLite."""
@@ -29,6 +39,38 @@ def located(storage: str, folder: Path) -> str:
         return storage
     places = [parent / file for parent in (Path(), folder.parent, folder)]
     return absolute(_at(storage, next((place for place in places if place.exists()), file)))
+
+
+def is_within(storage: str, folder: Path) -> bool:
+    """Whether a storage is a file in the run folder, after every link."""
+    file = storage if storage.endswith(".journal") else storage.removeprefix("sqlite:///")
+    if "://" in file or "?" in file or file.startswith(":"):
+        return False
+    return Path(file).resolve().is_relative_to(folder.resolve())
+
+
+def note(folder: Path, storage: str, name: str) -> None:
+    """Write down the storage of a run, which has no password, and the name of its study."""
+    write_whole(folder / NOTE, f"{storage}\n{name}\n")
+
+
+def noted(folder: Path) -> tuple[str, str]:
+    """Read a run's storage and study name; each is empty if it was not written.
+
+    Raises `RunError` for a note that cannot be read or is damaged.
+    """
+    file = folder / NOTE
+    if not file.exists():
+        return "", ""
+    try:
+        lines = read_bytes(file, MOST_NOTE).decode().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise RunError(f"cannot read {file}: {reason}") from None
+    if len(lines) > 2 or not all(line.isprintable() for line in lines):
+        raise RunError(f"{file} is damaged: expected a storage and the name of a study, a line each")
+    storage = without_password(lines[0]) if lines else ""  # older versions wrote it
+    return storage, lines[1] if len(lines) > 1 else ""
 
 
 def check_exists(storage: str, where: str) -> None:

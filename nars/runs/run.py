@@ -28,11 +28,10 @@ from optuna.study import Study
 
 from nars.errors import RunError, SpecError, UsageError
 from nars.files import check_room, write_whole
-from nars.foreign.limits import MOST_NOTE
-from nars.foreign.paths import one_part, read_bytes
+from nars.foreign.paths import one_part
 from nars.runs.config import SearchConfig
 from nars.runs.journal import read_journal
-from nars.runs.location import absolute, check_exists, located
+from nars.runs.location import NOTE, absolute, check_exists, is_within, located, note, noted
 from nars.runs.passwords import complete, is_given, without_password
 from nars.runs.reading import check_complete, listed_trials, open_to_read
 from nars.runs.storage import open_storage
@@ -46,9 +45,6 @@ RUNS = Path("runs")
 
 _LONGEST = 400
 """Characters of the address of a storage in a message, which has it twice."""
-
-_STORAGE_FILE = "storage.txt"
-"""File with the run's storage and study name; written first, so every run with a `config.yaml` has it."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +115,7 @@ class Run:
     @property
     def is_within(self) -> bool:
         """Whether the storage is in the folder, so that commands which are given the folder find it."""
-        return _is_within(self.storage, self.folder)
+        return is_within(self.storage, self.folder)
 
     def permitted(self) -> str:
         """Return the storage. Raises `RunError` if only the folder, which may be a stranger's, names it."""
@@ -183,7 +179,7 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
     if storage is not None and not storage.endswith(".journal"):
         open_storage(complete(storage))  # a mistyped URL is refused before it is written down
     storage = without_password(storage or str(folder / "study.journal"))
-    write_whole(folder / _STORAGE_FILE, f"{storage}\n{name}\n")
+    note(folder, storage, name)
     check_room(folder)
     write_whole(file, config.to_yaml())
     return Run(folder, config, storage, name, starts=True)
@@ -191,7 +187,7 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
 
 def _is_foreign(file: Path) -> bool:
     """Whether a file cannot come from a search that was killed before it wrote its `config.yaml`."""
-    return file.name != _STORAGE_FILE and not file.name.startswith(".")
+    return file.name != NOTE and not file.name.startswith(".")
 
 
 def open_run(folder: Path, given: str | None = None) -> Run:
@@ -206,43 +202,19 @@ def open_run(folder: Path, given: str | None = None) -> Run:
         config = SearchConfig.load(file)
     except SpecError as error:
         raise RunError(f"this version cannot continue the search: {error}") from None
-    storage, name = _stored(folder)
+    storage, name = noted(folder)
     journal = folder / "study.journal"
     if journal.exists() or not storage:  # a folder that was moved still has its own journal
         storage = str(journal)
     storage = located(storage, folder)
     is_given = given is not None and absolute(given) == absolute(storage)
-    if given is not None and not is_given and not _is_within(storage, folder):
+    if given is not None and not is_given and not is_within(storage, folder):
         raise RunError(f"{folder} is stored in {_cut(storage)}, not in {_cut(given)}")
     return Run(folder, config, storage, name or folder.resolve().name, is_given=is_given)
 
 
-def _stored(folder: Path) -> tuple[str, str]:
-    """Read a run's storage and study name; each is empty if it was not written."""
-    file = folder / _STORAGE_FILE
-    if not file.exists():
-        return "", ""
-    try:
-        lines = read_bytes(file, MOST_NOTE).decode().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise RunError(f"cannot read {file}: {reason}") from None
-    if len(lines) > 2 or not all(line.isprintable() for line in lines):
-        raise RunError(f"{file} is damaged: expected a storage and the name of a study, a line each")
-    storage = without_password(lines[0]) if lines else ""  # older versions wrote it
-    return storage, lines[1] if len(lines) > 1 else ""
-
-
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-
-def _is_within(storage: str, folder: Path) -> bool:
-    """Whether a storage is a file in the run folder, after every link."""
-    file = storage if storage.endswith(".journal") else storage.removeprefix("sqlite:///")
-    if "://" in file or "?" in file or file.startswith(":"):
-        return False
-    return Path(file).resolve().is_relative_to(folder.resolve())
 
 
 def latest(given: str | None = None) -> Run:

@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from nars.errors import RunError, UsageError, closest
+from nars.runs.location import NOTE
 from nars.runs.outage import Outage, is_outage, reason_of
 from nars.runs.passwords import REMEDY, spelled
 from nars.runs.patient import PatientStorage
@@ -151,7 +152,7 @@ def _opened(where: str) -> BaseStorage:
 
 def _about_path(path: Path) -> str:
     """Say why a path that is no journal is no storage, and which storage may be meant."""
-    for file in (path / "study.journal", path / "storage.txt"):
+    for file in (path / "study.journal", path / NOTE):
         if file.exists():
             which = f"is {file}" if file.suffix == ".journal" else f"is in the first line of {file}"
             return f"it is a run folder, whose storage {which}"

@@ -115,13 +115,14 @@ def test_a_killed_actor_and_a_killed_worker_are_replaced(tmp_path: Path) -> None
 
 
 @pytest.mark.cluster
-def test_a_head_that_dies_is_said_with_a_code_that_means_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", ["gcs_server", "raylet"])
+def test_a_head_that_dies_is_said_with_a_code_that_means_again(tmp_path: Path, program: str) -> None:
     pytest.importorskip("ray")
     command = [*search_command(tmp_path / "run", 4000, 2, None, "ray"), "--address", "local"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     wait_for_workers(process.pid, set())
     for member in psutil.Process(process.pid).children(recursive=True):
-        if "gcs_server" in member.name():
+        if program in member.name():
             os.kill(member.pid, signal.SIGKILL)
     _, said = process.communicate(timeout=200)
     assert process.returncode == os.EX_TEMPFAIL, said

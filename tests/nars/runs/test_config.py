@@ -99,7 +99,7 @@ OTHER = SPACE.replace(resolution=8, name="mine")
         ({"early_stopping": False}, "early_stopping was True, now False"),
         ({"task": "detection"}, "task was 'stub', now 'detection'"),
         ({"space": OTHER}, "space tiny is not mine: resolution was IntDistribution("),
-        ({"space": SPACE.replace(num_classes=3)}, "space tiny is not tiny: num_classes was 10, now 3"),
+        ({"space": SPACE.replace(num_classes=3)}, "space tiny has changed: num_classes was 10, now 3"),
     ],
 )
 def test_another_search_is_refused_with_the_difference(changes: dict[str, Any], shown: str) -> None:
