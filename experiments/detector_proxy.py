@@ -13,7 +13,7 @@ all this without averaged weights. Rows, a training each, go to ``detector_proxy
 
 A short training is compared with the long ones on the *other* folds, so that images which happen to suit a
 candidate in both are no agreement; a long training compared in this way is the most that can be reached. Taus
-are means over folds, with the 95 % interval of a bootstrap over candidates. Costs two hours of one core for
+are means over folds, with the 95 % interval of a bootstrap over candidates. Costs four hours of one core for
 each set.
 """
 
