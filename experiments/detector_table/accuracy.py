@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
-from torchvision.io import write_png
 from torchvision.ops import box_iou
 
 from detector.data.images import load
@@ -18,6 +18,7 @@ from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.decoding import anchors, longest
 from detector.space.reference import BOX_SAMPLES, FINE_TUNING
+from nars.errors import SpecError
 from nars.spec import Candidate
 
 __all__ = ["MOST_MACS", "cut", "write_pictures"]
@@ -51,11 +52,14 @@ def write_pictures(data: CocoData, folder: Path) -> None:
                 if min(picture.shape[1:]) >= _LEAST:
                     file = folder / subset.name / label / f"{image.id}-{number}.png"
                     file.parent.mkdir(parents=True, exist_ok=True)
-                    write_png(picture, str(file))
+                    Image.fromarray(picture.permute(1, 2, 0).numpy()).save(file)
 
 
 def cut(found: Candidate, classes: int, most_macs: float) -> DetectorCandidate:
-    """The winner as a detector that sees images as large as the limit allows."""
+    """The winner as a detector that sees images as large as the limit allows.
+
+    Raises `SpecError` if the limit allows none.
+    """
     parts = by_stages(parts_of(found.architecture))
     for side in _SIDES:
         settings = Settings(
@@ -66,8 +70,8 @@ def cut(found: Candidate, classes: int, most_macs: float) -> DetectorCandidate:
             box_samples=BOX_SAMPLES,
         )
         if count_parts(parts, settings, classes).macs <= most_macs:
-            break
-    return DetectorCandidate(architecture=parts, settings=settings, recipe=FINE_TUNING)
+            return DetectorCandidate(architecture=parts, settings=settings, recipe=FINE_TUNING)
+    raise SpecError(f"no detector of {parts.name} is within {most_macs / 1e6:.0f} M MACs")
 
 
 def _boxes(data: CocoData, subset: Subset, image: ImageRecord) -> tuple[Tensor, list[str]]:

