@@ -99,7 +99,7 @@ def test_overfits_eight_scenes() -> None:
     data = CocoData(whole.train, replace(whole.train, name="val"))
     planned = plan(SCENES, data, CPU, settings={"shortest": (128,), "longest": 160, "norm": "bn"})
     training = Training(
-        epochs=160, batch_size=8, lr=0.1, lr_images=8, flip=0, ema_decay=0.98, evaluate_every=160
+        epochs=240, batch_size=8, lr=0.1, lr_images=8, flip=0, ema_decay=0.98, evaluate_every=240
     )
     trained = train(planned.build(10, 0), data, training, device=CPU, seed=0)
     assert trained.evaluation.boxes.ap > 0.9
