@@ -75,6 +75,8 @@ def _taken(path: Path) -> Iterator[None]:
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
+    except NotImplementedError:
+        pass  # some network disks have no locks: a training is worth more there than its being alone
     except Timeout:
         raise RunError(f"another training writes to {path}: let it end, or name another folder") from None
     except OSError as error:

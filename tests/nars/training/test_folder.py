@@ -52,6 +52,16 @@ def test_two_trainings_do_not_write_to_one_folder(tmp_path: Path) -> None:
         pass
 
 
+def test_a_disk_without_locks_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: object, **__: object) -> None:
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr("nars.training.folder.FileLock.acquire", lacking)
+    with TrainingFolder.opened(tmp_path) as folder:
+        folder.write([{"epoch": 1}], False, lambda path: None)
+    assert (tmp_path / "results.csv").exists()
+
+
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
