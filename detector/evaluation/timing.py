@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from detector.data import images
 from detector.data.records import CocoData
-from detector.model.detector import Detector
 from nars.device import memory_errors
 from nars.networks.latency import Latency, time_forward
 
@@ -17,7 +16,7 @@ __all__ = ["time_detector"]
 
 
 def time_detector(
-    model: Detector,
+    model: nn.Module,
     data: CocoData,
     split: str,
     device: torch.device,
@@ -26,7 +25,8 @@ def time_detector(
 ) -> Latency:
     """Time the way from the first image of a split in memory to its boxes, on torch's current threads.
 
-    `split` is ``train`` or ``val``. Raises `TrialMemoryError`.
+    `model` takes lists of images, as torchvision's detectors do; `split` is ``train`` or ``val``.
+    Raises `TrialMemoryError`.
     """
     subset = data.subset(split)
     image = images.load(subset, subset.images[0]).to(device).float() / 255
@@ -38,7 +38,7 @@ def time_detector(
 class _OfBatches(nn.Module):
     """Lets a detector take a batch [N, 3, H, W] of images of one size."""
 
-    def __init__(self, model: Detector) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 

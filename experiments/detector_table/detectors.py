@@ -13,10 +13,10 @@ from detector.space.reference import BOX_SAMPLES, FINE_TUNING
 from detector.training.hyperparameters import Training
 from detector.weights.parents import DetectorParent, parent_called, parent_in
 from experiments.detector_table.accuracy import cut
-from experiments.detector_table.rows import PASSES, Row
+from experiments.detector_table.rows import RESULTS, Row
 from nars.spec import Candidate
 
-__all__ = ["candidate_of", "lite0", "parent_of", "search_folder", "weights_file"]
+__all__ = ["candidate_of", "lite0", "parent_of", "search_folder", "weights_file", "winner_file"]
 
 _SCRATCH = Training(photometric=0.5, jitter=(0.8, 1.2))
 """The recipe of detectors that start from random weights: that of the first table, batches of four."""
@@ -34,24 +34,29 @@ def search_folder(work: Path, name: str, row: str) -> Path:
     return work / "searches" / f"{name}-{row}"
 
 
-def weights_file(work: Path, name: str, row: str, seed: int, passes: int) -> Path:
-    """The detector that a row's training wrote after so many passes."""
-    return work / "weights" / f"{name}-{row}-{seed}-{passes}.pt"
+def winner_file(name: str, row: str) -> Path:
+    """The candidate that a row's search on the data set `name` found."""
+    return RESULTS / f"{name}-{row}.yaml"
 
 
-def candidate_of(row: Row, name: str, work: Path, passes: int, classes: int) -> DetectorCandidate:
+def weights_file(work: Path, name: str, row: str, seed: int, *, half: bool = False) -> Path:
+    """The detector that a row's training wrote, or its training for half of the passes."""
+    return work / "weights" / f"{name}-{row}-{seed}{'-half' if half else ''}.pt"
+
+
+def candidate_of(row: Row, name: str, passes: int, classes: int) -> DetectorCandidate:
     """The detector of a row for so many classes, with the recipe of its final training.
 
     Raises `SpecError` before its search.
     """
     searched = row.architecture_of or (row.name if row.max_macs else None)
     if row.for_accuracy:
-        classifier = Candidate.load(search_folder(work, name, row.name) / "best.yaml")
+        classifier = Candidate.load(winner_file(name, row.name))
         assert row.max_macs is not None
         found = cut(classifier, classes, row.max_macs)
         return found.replace(recipe=_measured_once(found.recipe, passes))
     if searched is not None:
-        found = DetectorCandidate.load(search_folder(work, name, searched) / "best.yaml")
+        found = DetectorCandidate.load(winner_file(name, searched))
         recipe = found.recipe if row.max_macs else _SCRATCH
         settings = found.settings if row.max_macs else found.settings.replace(freeze=0)
         return found.replace(recipe=_measured_once(recipe, passes), settings=settings)
@@ -71,9 +76,12 @@ def candidate_of(row: Row, name: str, work: Path, passes: int, classes: int) -> 
 def parent_of(row: Row, name: str, work: Path, seed: int) -> DetectorParent | None:
     """The weights that a row starts from; None for random ones."""
     if row.parent is not None and row.inherits_reference:
-        return parent_in(search_folder(work, name, row.parent) / "weights" / "reference.pt")
+        reference = search_folder(work, name, row.parent) / "weights" / "reference.pt"
+        if not reference.exists():
+            raise SystemExit(f"no {reference}: to search anew, remove {winner_file(name, row.parent)}")
+        return parent_in(reference)
     if row.parent is not None:
-        return parent_in(weights_file(work, name, row.parent, seed, PASSES // 2))
+        return parent_in(weights_file(work, name, row.parent, seed, half=True))
     return lite0() if row.name == "b" else None
 
 

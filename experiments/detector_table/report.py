@@ -1,14 +1,16 @@
 """Print the table: AP with intervals, MACs and latency of every row, and the searched one's lead over it.
 
 The interval of an AP is that of other val images and other seeds: both are drawn anew. Differences are
-paired: both rows see the same drawn images. ``--latency`` times the detectors of seed 0, on one thread and on
-two.
+paired: both rows see the same drawn images. ``--latency`` times the detectors of seed 0 that are still below
+``--work``, on one thread and on two.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,16 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from detector.data.records import CocoData
-from detector.evaluation.interval import draws, resampled_aps
 from detector.evaluation.timing import time_detector
 from detector.weights.saved import load_detector
 from experiments.detector_folds import SETS, training_images
 from experiments.detector_table.detectors import weights_file
-from experiments.detector_table.rows import PASSES, ROWS
-from experiments.detector_table.run import RESULTS, WORK
+from experiments.detector_table.rows import RESULTS, ROWS, SEEDS, passes_over
+from experiments.detector_table.run import WORK
+from experiments.detector_table.torchvision_rows import untrained
 
 SEARCHED = "a400"
 """The row that the others are compared with."""
@@ -43,51 +46,63 @@ def main() -> None:
     given = parser.parse_args()
     for name in SETS:
         data = training_images(given.data_root, name)
-        aps = {row.name: _resampled(data, name, row.name, given.work) for row in ROWS if name in row.sets}
+        aps = {row.name: _resampled(name, row.name) for row in ROWS if name in row.sets}
         searched = aps.get(SEARCHED, {})
         rows = [_line(data, name, row, own, searched, given) for row, own in aps.items() if own]
-        print(
-            f"\n{name}: {len(data.train.images)} images, measured on {len(data.val.images)}, {PASSES} passes"
-        )
+        images = len(data.train.images)
+        others = len(data.val.images)
+        print(f"\n{name}: {images} images, {passes_over(images)} passes, measured on {others} others")
         print(pd.DataFrame(rows).to_string(index=False, na_rep="") if rows else "nothing is trained yet")
 
 
-def _line(
-    data: CocoData, name: str, row: str, aps: Aps, searched: Aps, given: argparse.Namespace
-) -> dict[str, Any]:
+def _line(data: CocoData, name: str, row: str, aps: Aps, searched: Aps, given: Namespace) -> dict[str, Any]:
     """A row of the table."""
-    files = [json.loads((RESULTS / f"{name}-{row}-{seed}.json").read_text()) for seed in aps]
+    files = [_scores(name, row, seed) for seed in aps]
+    ap = _mean(files, "ap")
     line = {
         "row": row,
         "seeds": len(aps),
-        "AP": _with_interval(float(np.mean([file["ap"] for file in files])), _drawn(aps)),
-        "AP50": f"{np.mean([file['ap50'] for file in files]):.3f}",
+        "AP": _with_interval(ap, _drawn(aps)),
+        "AP50": f"{_mean(files, 'ap50'):.3f}",
         "M MACs": files[0].get("macs", np.nan) / 1e6,
         "M params": files[0]["params"] / 1e6,
     }
     if searched and row != SEARCHED:
-        difference = _drawn(searched) - _drawn(aps)
-        line[f"{SEARCHED} minus this"] = _with_interval(float(np.nanmean(difference)), difference)
-    file = weights_file(given.work, name, row, 0, PASSES)
-    if given.latency and file.exists() and not row.startswith("d_"):
-        model = load_detector(file).detector()
+        lead = _mean([_scores(name, SEARCHED, seed) for seed in searched], "ap") - ap
+        line[f"{SEARCHED} minus this"] = _with_interval(lead, _drawn(searched) - _drawn(aps))
+    if given.latency and (model := _detector(data, name, row, given.work)) is not None:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             line[f"ms, {threads} threads"] = 1e3 * time_detector(model, data, "val", CPU).median
     return line
 
 
-def _resampled(data: CocoData, name: str, row: str, work: Path) -> Aps:
+def _detector(data: CocoData, name: str, row: str, work: Path) -> nn.Module | None:
+    """A row's detector of the first seed; None if its weights are not there."""
+    file = weights_file(work, name, row, SEEDS[0])
+    if not file.exists():
+        return None
+    if not row.startswith("d_"):
+        return load_detector(file).detector()
+    model = untrained(row, len(data.classes))
+    model.load_state_dict(torch.load(file, weights_only=True))
+    return model
+
+
+def _scores(name: str, row: str, seed: int) -> dict[str, Any]:
+    """What the training of a row with a seed came to."""
+    scores: dict[str, Any] = json.loads((RESULTS / f"{name}-{row}-{seed}.json").read_text())
+    return scores
+
+
+def _mean(files: Sequence[Mapping[str, Any]], field: str) -> float:
+    return float(np.mean([file[field] for file in files]))
+
+
+def _resampled(name: str, row: str) -> Aps:
     """The AP of every finished seed of a row in the same draws of val images."""
-    drawn = draws(len(data.val.images), seed=0)
-    found = {}
-    for file in sorted(RESULTS.glob(f"{name}-{row}-*.json")):
-        seed = int(file.stem.rpartition("-")[2])
-        detections = work / "detections" / file.name
-        if detections.exists():
-            results = json.loads(detections.read_text())
-            found[seed] = resampled_aps(data, results, drawn)
-    return found
+    seeds = sorted(int(file.stem.rpartition("-")[2]) for file in RESULTS.glob(f"{name}-{row}-*.json"))
+    return {seed: np.array(_scores(name, row, seed)["drawn_aps"]) for seed in seeds}
 
 
 def _drawn(aps: Aps) -> NDArray[np.float64]:

