@@ -68,9 +68,17 @@ def _check_published(name: str, architectures: list[str]) -> None:
 
 
 def training_of(
-    recipe_file: str | None, recipe: Recipe | Training | None, data: str, options: dict[str, Any]
+    recipe_file: str | None,
+    recipe: Recipe | Training | None,
+    data: str,
+    options: dict[str, Any],
+    *,
+    default: Training | None = None,
 ) -> tuple[Training, tuple[str, ...]]:
-    """The recipe's settings, overridden by the options, and the recipe's fields that do not apply."""
+    """The recipe's settings, overridden by the options, and the recipe's fields that do not apply.
+
+    Without a recipe the settings are those of `default`.
+    """
     from nars.searching import catalogue
 
     if recipe_file is not None:
@@ -80,5 +88,5 @@ def training_of(
     if data == _SCENES:
         options = {"flip": 0.0} | options
     if recipe is None:
-        return Training(**options), ()
+        return (default or Training()).replace(**options), ()
     return Training.of_recipe(recipe).replace(**options), Training.unused(recipe)

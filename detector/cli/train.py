@@ -136,9 +136,11 @@ def train_command(
     """Train the detector of ARCH: a searched candidate's file, a published name, a detector's .pt.
 
     Without --data it trains on the data that ARCH was searched on. With --init the detector inherits what
-    fits of a classifier or of another detector, and sees pixels as that does. OUTPUT gets weights/best.pt,
-    weights/last.pt, results.csv and results.png. After a kill the same command continues from its last
-    checkpoint. On several GPUs or machines: torchrun --nproc-per-node 4 -m nars detect train ...
+    fits of a classifier or of another detector, and sees pixels as that does. A training that starts from
+    weights, and for which no recipe is given, takes that of a search's fine-tunings, whose epochs depend on
+    the number of images. OUTPUT gets weights/best.pt, weights/last.pt, results.csv and results.png. After a
+    kill the same command continues from its last checkpoint. On several GPUs or machines:
+    torchrun --nproc-per-node 4 -m nars detect train ...
 
     Example: nars detect train best.yaml --data COCO_DIR --weights best.pt --epochs 50
     """
@@ -146,12 +148,14 @@ def train_command(
         raise click.UsageError("--init inherits what fits and --weights loads a file: give one of the two")
     source = source_in(arch)  # a mistake is answered before torch is imported
     data_name = data_to_use(data, source.data, arch)
-    training, unused = training_of(recipe, source.recipe, data_name, given(Training, fields))
+    options = given(Training, fields)
+    training, unused = training_of(recipe, source.recipe, data_name, options)
 
     from detector.cli.display import logging_to_stderr, progress
     from detector.data.check import usable
     from detector.evaluation.remarks import remarks
     from detector.space.planned import planned_for
+    from detector.space.reference import fine_tuning
     from detector.training import loop
     from detector.training.start import started
     from nars import parallel
@@ -175,6 +179,9 @@ def train_command(
                 settings=settings,
                 fit_anchors=fit,
             )
+            if recipe is None and source.recipe is None and planned.has_weights:
+                recommended = fine_tuning(len(records.train.images))
+                training, _ = training_of(None, None, data_name, options, default=recommended)
             model = started(planned, records, torch_device, seed)
             if unused and not quiet:
                 click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)

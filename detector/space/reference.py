@@ -14,7 +14,14 @@ from detector.training.hyperparameters import Training
 from detector.weights.parents import DetectorParent
 from nars.tasks.reference import FineTuning
 
-__all__ = ["BOX_SAMPLES", "FINE_TUNING", "DetectorReference", "reference_candidate", "reference_of"]
+__all__ = [
+    "BOX_SAMPLES",
+    "FINE_TUNING",
+    "DetectorReference",
+    "fine_tuning",
+    "reference_candidate",
+    "reference_of",
+]
 
 FINE_TUNING = Training(lr=0.04, batch_size=4, warmup_epochs=0.5, ema_decay=0.985, jitter=(0.8, 1.2))
 """The recipe of every fine-tuning of a detector; its epochs depend on the number of images."""
@@ -47,12 +54,17 @@ class DetectorReference(FineTuning):
         return self.model_copy(update={"recipe": self.recipe.replace(epochs=epochs)})
 
 
+def fine_tuning(images: int) -> Training:
+    """The recipe of a training that starts from weights, on so many images."""
+    return FINE_TUNING.replace(epochs=passes(images))
+
+
 def reference_of(
     side: int, images: int, flip: float, *, mask: bool = False, epochs: int | None = None
 ) -> DetectorReference:
     """The fine-tuning on so many images of `side` pixels, in `epochs` or as many as `passes` gives."""
-    recipe = FINE_TUNING.replace(epochs=passes(images) if epochs is None else epochs, flip=flip)
-    return DetectorReference(resolution=side, recipe=recipe, mask=mask)
+    recipe = fine_tuning(images) if epochs is None else FINE_TUNING.replace(epochs=epochs)
+    return DetectorReference(resolution=side, recipe=recipe.replace(flip=flip), mask=mask)
 
 
 def reference_candidate(parent: DetectorParent, settings: DetectorReference) -> DetectorCandidate:

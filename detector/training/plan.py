@@ -61,6 +61,11 @@ class Plan:
     parent: DetectorParent | None = None
     """The network that the detector inherits from, instead of loading a checkpoint."""
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether the detector starts from weights that were trained."""
+        return self.checkpoint is not None or self.parent is not None
+
     def build(self, num_classes: int, seed: int) -> Detector:
         """The detector; what the checkpoint lacks is drawn from `seed`. Raises `WeightsError`.
 

@@ -155,6 +155,16 @@ def test_a_detector_is_trained_on(folder: Path, capsys: pytest.CaptureFixture[st
     assert torch.allclose(before.state[name], after.state[name], atol=1e-6)
 
 
+def test_a_training_from_weights_is_as_long_as_its_images_need(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("detector.space.lengths._SEEN", 24)  # three passes over the eight images
+    for options, passes in ([], 3), (["--epochs", "1"], 1):
+        arguments = ["toy.pt", "--data", "squares", "-o", f"out{passes}", *options, "--json"]
+        assert main(["detect", "train", *arguments]) == 0
+        assert json.loads(capsys.readouterr().out)["epochs"] == passes
+
+
 def test_data_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", "squares"]) == 0
     assert "no errors" in capsys.readouterr().out
