@@ -14,7 +14,8 @@ from nars.cli.console import add_rows, plain_console
 from nars.cli.training import training_progress
 
 if TYPE_CHECKING:
-    from detector.evaluation.coco_ap import Evaluation, Scores
+    from detector.evaluation.coco_ap import Scores
+    from detector.evaluation.loop import Evaluation
     from detector.model.cost import DetectorCost
     from detector.training.progress import Epoch
     from nars.networks.latency import Latency

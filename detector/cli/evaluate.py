@@ -71,7 +71,7 @@ def evaluate_command(
     """
     from detector.cli.display import show_cost, show_scores
     from detector.data.check import usable
-    from detector.evaluation import coco_ap
+    from detector.evaluation import loop
     from detector.evaluation.figures import write_figures
     from detector.evaluation.interval import ap_interval
     from detector.evaluation.remarks import remarks
@@ -91,7 +91,7 @@ def evaluate_command(
     say_parts(records.parts, quiet=as_json)
     model = _with_threshold(saved, score_threshold).detector().to(torch_device)
     renumbered = matched(model, saved.classes, records, str(weights))
-    evaluation = coco_ap.evaluate(renumbered, records, split, device=torch_device, workers=workers, tool=tool)
+    evaluation = loop.evaluate(renumbered, records, split, device=torch_device, workers=workers, tool=tool)
     said = remarks(records.subset(split))
     interval = ap_interval(records, evaluation, split)
     cost = count(model)

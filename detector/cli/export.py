@@ -63,7 +63,7 @@ def export_command(
     from detector.data.check import usable
     from detector.deploy import export
     from detector.deploy.quantize import quantize
-    from detector.evaluation.coco_ap import check_classes
+    from detector.evaluation.renumbered import check_classes
     from detector.weights.saved import load_detector
 
     saved = load_detector(weights)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from detector.data import images, scenes
 from detector.deploy.ids import Ids
-from detector.evaluation.coco_ap import detect
+from detector.evaluation.loop import detect
 from detector.evaluation.results import coco_results
 from detector.model.detector import Detector
 from detector.model.targets import Detections

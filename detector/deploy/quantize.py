@@ -21,7 +21,8 @@ from detector.data.images import load
 from detector.data.records import CocoData
 from detector.deploy.deployed import Deployed, OnnxDetector, fitted
 from detector.deploy.export import describe, real_batches, to_onnx
-from detector.evaluation.coco_ap import Scores, evaluate
+from detector.evaluation.coco_ap import Scores
+from detector.evaluation.loop import evaluate
 from detector.weights.saved import SavedDetector
 from nars.errors import UsageError
 from nars.files import write_whole

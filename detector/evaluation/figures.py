@@ -16,7 +16,7 @@ from torchvision.ops import box_iou
 
 from detector.data.readers.own_ids import own
 from detector.data.records import CocoData, Subset
-from detector.evaluation.coco_ap import Evaluation
+from detector.evaluation.loop import Evaluation
 from nars.deploy.fonts import drawable
 from nars.files import write_whole
 from nars.report.plots import BLUE, GREY, save_png

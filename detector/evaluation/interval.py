@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.data.records import CocoData
-from detector.evaluation.coco_ap import Evaluation, evaluator_of
+from detector.evaluation.coco_ap import evaluator_of
+from detector.evaluation.loop import Evaluation
 from detector.evaluation.results import Result
 
 __all__ = ["ap_interval", "draws", "resampled_aps"]

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from detector.data.records import CocoData
-from detector.evaluation.coco_ap import check_classes
 from detector.model.detector import Detector
 from detector.model.targets import Detections
+from nars.errors import WeightsError
 
-__all__ = ["Renumbered", "matched"]
+__all__ = ["Renumbered", "check_classes", "matched"]
 
 
 class Renumbered(nn.Module):
@@ -45,3 +45,16 @@ def matched(model: Detector, classes: Sequence[str], data: CocoData, source: str
     if len(set(classes)) < len(classes) or len(set(names)) < len(names) or not set(names) <= set(classes):
         check_classes(classes, data, source)
     return Renumbered(model, [names.index(name) + 1 if name in names else 0 for name in classes])
+
+
+def check_classes(classes: Sequence[str], data: CocoData, source: str) -> None:
+    """Raise `WeightsError` unless a detector's classes are those of the data."""
+    if tuple(classes) == data.classes:
+        return
+    counts = f"{len(classes)} classes ({_few(classes)})"
+    theirs = f"{len(data.classes)} ({_few(data.classes)})"
+    raise WeightsError(f"{source} finds {counts}, the data has {theirs}")
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

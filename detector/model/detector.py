@@ -12,7 +12,7 @@ from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 from detector.model.backbone import Backbone
 from detector.model.batched.slots import Batch, slots_of
 from detector.model.parts import Parts
-from detector.model.roi_heads import RegionHeads
+from detector.model.roi_heads.region_heads import RegionHeads
 from detector.model.rpn import ProposalNetwork
 from detector.model.settings import Settings
 from detector.model.targets import Detections, Target, check_images, check_targets

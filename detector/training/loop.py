@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from detector.data.records import CocoData
-from detector.evaluation.coco_ap import Evaluation
+from detector.evaluation.loop import Evaluation
 from detector.model.detector import Detector
 from detector.training.hyperparameters import Training
 from detector.training.progress import Epoch, RunningMeans

@@ -32,7 +32,7 @@ class Epoch:
     samples: Mapping[str, float]
     """Mean objects and background regions per image in the losses of both heads."""
     scores: Mapping[str, float | None] | None
-    """`detector.evaluation.coco_ap.Evaluation.numbers` on val; None if the epoch was not measured."""
+    """`detector.evaluation.loop.Evaluation.numbers` on val; None if the epoch was not measured."""
     seconds: float
     """Seconds since the start, including those before an interruption."""
 

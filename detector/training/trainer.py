@@ -13,7 +13,7 @@ import torch
 from detector.data.fingerprint import earlier_fingerprint, fingerprint
 from detector.data.kept import kept
 from detector.data.records import CocoData
-from detector.evaluation.coco_ap import Evaluation, evaluate
+from detector.evaluation.loop import Evaluation, evaluate
 from detector.model.detector import Detector
 from detector.training.batches import GroupedBatches
 from detector.training.dataset import DetectionDataset

@@ -9,7 +9,7 @@ from torch import nn
 from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn, ssdlite320_mobilenet_v3_large
 
 from detector.data.records import CocoData
-from detector.evaluation.coco_ap import Evaluation, evaluate
+from detector.evaluation.loop import Evaluation, evaluate
 from detector.model.settings import Settings
 from detector.training.batches import GroupedBatches
 from detector.training.dataset import DetectionDataset, training_loader

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from detector.data.records import CocoData
-from detector.evaluation.coco_ap import Evaluation
 from detector.evaluation.interval import draws, resampled_aps
+from detector.evaluation.loop import Evaluation
 from detector.model.cost import count
 from detector.space.planned import plan_candidate
 from detector.training.hyperparameters import Training

@@ -18,18 +18,48 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from scipy.stats import rankdata
 
+from nars.sampling.strategy import PriorKnowledge
 from nars.space import genotypes
 from nars.space.base import SearchSpace
+from nars.space.feasible import Reservoir
 from nars.space.genotypes import Domain, Matrix
 from nars.space.values import contains
 
-__all__ = ["promise", "spread", "usual"]
+__all__ = ["promise", "promising", "spread", "usual"]
+
+_POOL = 256
+"""Candidates from which those of the workers are chosen, far apart; half of them are."""
+
+_CHOICE = 64
+"""Random candidates that each of these is the most promising of."""
 
 _RECIPE = "recipe."
 """Names of the dimensions of a recipe begin with it."""
 
 _EPOCHS = f"{_RECIPE}epochs"
 """The dimension of which more is taken to be better."""
+
+
+def promising(
+    reservoir: Reservoir,
+    given: Matrix,
+    knowledge: PriorKnowledge | None,
+    *,
+    by_size: bool,
+    rng: np.random.Generator,
+) -> Matrix:
+    """Choose genotypes [n, d] that promise most and are far apart, from each other and from `given` [m, d].
+
+    `knowledge` tells what they promise. Without it `promise` does, and every second one has the default
+    recipe, the first among them.
+    """
+    domain, pool = reservoir.domain, reservoir.draw(_POOL * _CHOICE, rng)
+    worth = promise(domain, pool, by_size=by_size) if knowledge is None else knowledge(pool).mean(axis=1)
+    best = pool[np.argsort(-worth, kind="stable")[: len(pool) // _CHOICE]]
+    chosen = spread(domain, best, given, len(best) // 2)
+    if knowledge is None:
+        chosen[::2] = usual(domain, chosen[::2])
+    return chosen
 
 
 def promise(domain: Domain, matrix: Matrix, *, by_size: bool) -> NDArray[np.float64]:

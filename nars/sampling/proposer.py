@@ -33,7 +33,7 @@ from nars.sampling.feasibility import Feasibility
 from nars.sampling.history import Exclusions, History
 from nars.sampling.parameters.domain import Parameters
 from nars.sampling.predictions import Predictions
-from nars.sampling.promising import promise, spread, usual
+from nars.sampling.promising import promising
 from nars.sampling.rounds import Rounds
 from nars.sampling.strategy import Strategy
 from nars.space import genotypes
@@ -50,12 +50,6 @@ _SPARE = 16
 
 _POOL = 4096
 """Random candidates to look through for what prior knowledge prefers, or for a new one."""
-
-_PROMISING = 256
-"""Candidates from which those of later workers are chosen, far apart; half of them are."""
-
-_CHOICE = 64
-"""Random candidates that each of these is the most promising of."""
 
 
 @dataclass(frozen=True)
@@ -113,23 +107,15 @@ class Proposer:
 
     @cached_property
     def later_candidates(self) -> Matrix:
-        """Genotypes [n, d] for workers that ask while others train, before there are results to learn from.
-
-        Every second one has the default recipe, the first among them.
-        """
-        settings, rng = self.settings, np.random.default_rng([self.settings.seed, 1])
-        pool = self._reservoir.draw(_PROMISING * _CHOICE, rng)
-        prior = settings.strategy.knowledge
-        if prior is None:
-            by_size = bool(settings.limits) and len(settings.objectives) == 1
-            worth = promise(self.domain, pool, by_size=by_size)
-        else:
-            worth = prior(pool).mean(axis=1)
-        best = pool[np.argsort(-worth, kind="stable")[: len(pool) // _CHOICE]]
-        later = spread(self.domain, best, self.first_candidates[: self.rounds.first_batch], len(best) // 2)
-        if prior is None:
-            later[::2] = usual(self.domain, later[::2])
-        return later
+        """Genotypes [n, d] for workers that ask while others train, before there are results."""
+        settings = self.settings
+        return promising(
+            self._reservoir,
+            self.first_candidates[: self.rounds.first_batch],
+            settings.strategy.knowledge,
+            by_size=bool(settings.limits) and len(settings.objectives) == 1,
+            rng=np.random.default_rng([settings.seed, 1]),
+        )
 
     def propose(self, study: Study, trial: FrozenTrial) -> Genotype:
         """The next genotype; its prediction, if there is one, is written down with the trial."""

@@ -21,7 +21,7 @@ from detector.deploy import export as exporting
 from detector.deploy.deployed import Deployed, OnnxDetector, fitted
 from detector.deploy.export import compare, export
 from detector.deploy.quantize import quantize
-from detector.evaluation.coco_ap import evaluate
+from detector.evaluation.loop import evaluate
 from detector.training.loop import train
 from detector.weights.saved import SavedDetector
 from nars.cli import main

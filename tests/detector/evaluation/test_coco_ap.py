@@ -18,13 +18,14 @@ from toys import squares
 
 import detector
 from detector.data.records import CocoData
-from detector.evaluation.coco_ap import Evaluation, Scores, check_classes, detect, evaluate, score
+from detector.evaluation.coco_ap import Scores, score
 from detector.evaluation.figures import confusion, write_figures
+from detector.evaluation.loop import Evaluation, detect, evaluate
 from detector.evaluation.timing import time_detector
 from detector.model.cost import count
 from detector.model.detector import Detector
 from detector.model.settings import Settings
-from nars.errors import DataError, UsageError, WeightsError
+from nars.errors import DataError, UsageError
 
 CPU = torch.device("cpu")
 
@@ -159,12 +160,6 @@ def test_any_size_is_taken(size: tuple[int, int]) -> None:
     height, width = size
     assert (found["boxes"] >= 0).all()
     assert (found["boxes"] <= torch.tensor([width, height, width, height])).all()
-
-
-def test_other_classes_are_refused(data: CocoData) -> None:
-    check_classes(toys.CLASSES, data, "mine.pt")
-    with pytest.raises(WeightsError, match=r"mine.pt finds 2 classes \(red, green\), the data has 3"):
-        check_classes(toys.CLASSES[:2], data, "mine.pt")
 
 
 def test_confusion_counts_every_object_and_detection(data: CocoData) -> None:

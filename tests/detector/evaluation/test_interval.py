@@ -10,8 +10,9 @@ from toys import model, squares
 
 from detector.data.coco import to_dict
 from detector.data.records import CocoData
-from detector.evaluation.coco_ap import Evaluation, evaluate, evaluator_of, score
+from detector.evaluation.coco_ap import evaluator_of, score
 from detector.evaluation.interval import _aps, ap_interval
+from detector.evaluation.loop import Evaluation, evaluate
 
 
 def evaluation(data: CocoData, results: Sequence[dict[str, Any]]) -> Evaluation:

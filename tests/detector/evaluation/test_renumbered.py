@@ -10,9 +10,9 @@ import toys
 from toys import squares
 
 from detector.data.records import CocoData
-from detector.evaluation.coco_ap import evaluate
+from detector.evaluation.loop import evaluate
 from detector.evaluation.remarks import remarks
-from detector.evaluation.renumbered import matched
+from detector.evaluation.renumbered import check_classes, matched
 from nars.errors import WeightsError
 
 CPU = torch.device("cpu")
@@ -72,3 +72,10 @@ def test_crowded_images_and_sizes_without_objects_are_said() -> None:
     of_all = [first._replace(area=area) for area in (100.0, 2000.0, 20000.0)]
     assert remarks(replace(val, annotations=tuple(of_all))) == []
     assert remarks(replace(val, annotations=())) == []
+
+
+def test_other_classes_are_refused() -> None:
+    data = squares(train=4, val=12)
+    check_classes(toys.CLASSES, data, "mine.pt")
+    with pytest.raises(WeightsError, match=r"mine.pt finds 2 classes \(red, green\), the data has 3"):
+        check_classes(toys.CLASSES[:2], data, "mine.pt")

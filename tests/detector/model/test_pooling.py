@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from detector.model.pooling import Pooler
+from detector.model.roi_heads.pooling import Pooler
 
 
 def test_the_pooler_knows_its_strides() -> None:

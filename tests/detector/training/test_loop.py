@@ -18,7 +18,7 @@ from toys import TRAINING, model, squares
 
 from detector.data import scenes
 from detector.data.records import CocoData
-from detector.evaluation.coco_ap import Evaluation, evaluate
+from detector.evaluation.loop import Evaluation, evaluate
 from detector.model.catalogue import published
 from detector.training.hyperparameters import _SHARED, LR, Training
 from detector.training.loop import Outputs, TrainedDetector, train

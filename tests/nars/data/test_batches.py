@@ -6,8 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nars.data import DiskSplit, Picture, augment, load, normalise, shuffled, splits
+from nars.data import DiskSplit, Picture, augment, load, normalise, shuffled
 from nars.data.augment import resize
+from nars.data.splits import memory
 from nars.errors import DataError
 
 CPU = torch.device("cpu")
@@ -16,7 +17,7 @@ CPU = torch.device("cpu")
 def test_batches_are_resized_once_and_held(monkeypatch: pytest.MonkeyPatch) -> None:
     data = load("digits")
     calls = []
-    monkeypatch.setattr(splits, "resize", lambda *args: calls.append(args) or resize(*args))
+    monkeypatch.setattr(memory, "resize", lambda *args: calls.append(args) or resize(*args))
     groups = torch.arange(len(data.val)).split(100)
     first = torch.cat([x for x, _ in data.val.batches(20, CPU, groups)])
     again = torch.cat([x for x, _ in data.val.batches(20, CPU, groups)])
@@ -24,7 +25,7 @@ def test_batches_are_resized_once_and_held(monkeypatch: pytest.MonkeyPatch) -> N
     assert first.dtype == torch.uint8
     assert torch.equal(first, again)
     assert len(calls) == 1
-    monkeypatch.setattr(splits, "MEMORY_LIMIT", 1000)
+    monkeypatch.setattr(memory, "MEMORY_LIMIT", 1000)
     fresh = load("digits")
     streamed = torch.cat([x for x, _ in fresh.val.batches(20, CPU, groups)])
     assert torch.equal(first, streamed)

@@ -11,8 +11,9 @@ from PIL import Image
 from stub_task import TINY
 
 import nars
-from nars.data import decoding, splits
+from nars.data import decoding
 from nars.data.pictures import Picture, read_square
+from nars.data.splits import disk
 from nars.errors import DataError
 from nars.runs.run import open_run
 from nars.trials import INTERRUPTED, Record
@@ -37,7 +38,7 @@ def wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nars.SearchReques
         return read_square(picture, side)
 
     monkeypatch.setattr(decoding, "MEMORY_LIMIT", 0)
-    monkeypatch.setattr(splits, "read_square", read)
+    monkeypatch.setattr(disk, "read_square", read)
     (tmp_path / "space.yaml").write_text(TINY.replace("{low: 2, high: 5}", "4"))
     return nars.SearchRequest(
         data=tmp_path / "photos", space=tmp_path / "space.yaml", budget=3, sampler="random", device="cpu"

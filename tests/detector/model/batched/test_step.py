@@ -11,7 +11,7 @@ from small_detector import BATCH, TARGETS, quick
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from detector.model.detector import Detector
-from detector.model.pooling import Pooler
+from detector.model.roi_heads.pooling import Pooler
 from detector.model.settings import Settings
 
 READS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::unique_dim"}
