@@ -11,6 +11,9 @@ from nars.cli.options.values import device_option, init_option, json_option, to_
 if TYPE_CHECKING:
     from nars.spec import Architecture
 
+_CLASSES, _OBJECTS = 1000, 80
+"""Classes of ImageNet and of COCO."""
+
 
 @click.command("profile")
 @click.argument("arch")
@@ -18,9 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--classes",
     type=click.IntRange(min=1),
-    default=1000,
-    show_default=True,
-    help="Outputs of the classifier.",
+    help=f"Classes, by default {_CLASSES}, of a detector {_OBJECTS}.",
 )
 @init_option
 @click.option("--latency", is_flag=True, help="Measure the time of each stage on this machine.")
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def profile_command(
     arch: str,
     resolution: int | None,
-    classes: int,
+    classes: int | None,
     init: str,
     latency: bool,
     device: str,
@@ -38,16 +39,23 @@ def profile_command(
     """Print shape, MACs and parameters of ARCH, a file or a published name, stage by stage.
 
     Both countings are printed: ours, and that of the published figures, which counts the weights of
-    convolutions only and adds the inputs of average pools. With --init, the share of the parameters that
-    ARCH would inherit from that parent is printed too; its classifier counts as fresh.
+    convolutions only and adds the inputs of average pools. Of a detector, it prints the MACs of each part, at
+    its shorter x longer side. With --init, it also prints the share of the parameters that ARCH would
+    inherit from that parent; what predicts classes counts as fresh.
 
     Example: nars profile fbnetv3_a --latency
     """
+    from detector.cli import profile as detector
     from nars.searching.catalogue import candidate
 
-    if _is_detector(arch):
-        _profile_detector(arch, classes, as_json)
+    if detector.is_detector(arch):
+        if resolution is not None:
+            raise click.UsageError(f"{arch} is a detector, which has sizes of images: leave out --resolution")
+        if latency:
+            raise click.UsageError(f"{arch} is a detector: `nars detect evaluate --latency` measures it")
+        detector.profile(arch, classes or _OBJECTS, init, as_json=as_json)
         return
+    classes = classes or _CLASSES
     architecture = candidate(arch).architecture
     share = _inherited(architecture, classes, init)
 
@@ -68,27 +76,6 @@ def profile_command(
     print_table(plain_console(), costs.title, costs.table())
     if share is not None:
         click.echo(f"inherits {share:.1%} of its parameters from {init}")
-
-
-def _is_detector(arch: str) -> bool:
-    """Whether a file has a searched detector, which is counted as a whole."""
-    from nars.documents import kind_of, read_text
-
-    return arch.endswith((".yaml", ".yml")) and kind_of(read_text(arch), arch) == "detector_candidate"
-
-
-def _profile_detector(arch: str, classes: int, as_json: bool) -> None:
-    """Print MACs of each part and parameters of a detector, at its shorter x longer side."""
-    from detector.cli.display import show_cost
-    from detector.model.cost import count_parts
-    from detector.space.candidate import DetectorCandidate
-
-    found = DetectorCandidate.load(arch)
-    cost = count_parts(found.architecture, found.settings, classes)
-    if as_json:
-        click.echo(to_json(vars(cost) | {"macs": cost.macs}))
-    else:
-        show_cost(cost, None)
 
 
 def _inherited(architecture: Architecture, classes: int, init: str) -> float | None:

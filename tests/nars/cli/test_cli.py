@@ -133,6 +133,8 @@ def test_options_of_a_search_are_in_groups(capsys: pytest.CaptureFixture[str]) -
         ("search --resume --run none", "nothing to resume"),
         ("search --data nowhere", "no data 'nowhere'"),
         ("profile fbnetv3_aa", "did you mean 'fbnetv3_a'?"),
+        ("profile fbnetv3a_c4 --resolution 64", "fbnetv3a_c4 is a detector, which has sizes of images"),
+        ("profile fbnetv3a_c4 --latency", "fbnetv3a_c4 is a detector: `nars detect evaluate --latency`"),
         ("train missing.yaml", "cannot read missing.yaml: No such file or directory"),
         ("train fbnetv3_a", "fbnetv3_a does not say which data it is for: name them with --data"),
         ("train elsewhere.yaml", "no data 'elsewhere'"),
