@@ -1,4 +1,4 @@
-"""What ``nars profile`` prints of a detector."""
+"""Prints what ``nars profile`` says of a detector."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def _detector(data: CocoData, name: str, row: str, work: Path) -> nn.Module | No
 
 
 def _scores(name: str, row: str, seed: int) -> dict[str, Any]:
-    """What the training of a row with a seed came to."""
+    """The scores of the training of a row with a seed."""
     scores: dict[str, Any] = json.loads((RESULTS / f"{name}-{row}-{seed}.json").read_text())
     return scores
 
