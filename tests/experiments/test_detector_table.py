@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from detector.model.cost import count_parts
 from detector.model.settings import Settings
 from detector.training.hyperparameters import Training
 from experiments.detector_folds import fold_of
+from experiments.detector_table import report
 from experiments.detector_table.accuracy import cut, write_pictures
 from experiments.detector_table.detectors import candidate_of, weights_file
 from experiments.detector_table.rows import LIMIT, ROWS, passes_over
@@ -59,6 +61,25 @@ def test_every_parent_is_a_row_and_what_is_searched_inherits_a_reference() -> No
 def test_all_detectors_of_the_table_see_as_many_images() -> None:
     passes = {images: passes_over(images) for images in (157, 292)}  # raccoon and bccd
     assert passes == {157: 26, 292: 14}
+
+
+def test_the_report_pairs_rows_by_the_draws_of_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for row, ap in ("a400", 0.5), ("b", 0.4):
+        for seed in range(2):
+            drawn = [ap - 0.2, ap, ap + 0.2]  # both rows are good in the same draws
+            scores = {"ap": ap, "ap50": 0.8, "macs": 4e8, "params": 1e6, "drawn_aps": drawn}
+            (tmp_path / f"raccoon-{row}-{seed}.json").write_text(json.dumps(scores))
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    monkeypatch.setattr(report, "training_images", lambda root, name: toys.squares(train=4, val=3))
+    monkeypatch.setattr("sys.argv", ["report"])
+    report.main()
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    by_row = {line.split()[0]: line for line in lines if line}
+    assert "0.500 (0.310 to 0.690)" in by_row["a400"]
+    assert "0.100 (0.100 to 0.100)" in by_row["b"]
+    assert "nothing is trained yet" in lines[-1]
 
 
 def test_pictures_are_the_objects_and_a_place_without_any(tmp_path: Path) -> None:
