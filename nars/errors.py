@@ -54,7 +54,12 @@ class SpecError(NarsError, ValueError):
 
 
 class DataError(NarsError):
-    pass
+    """The message is the problem and, if what is bad can be left out, the remedy that says how."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        self.problem = problem
+        self.remedy = remedy
 
 
 class InfeasibleError(NarsError):

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 _SPLITS = ("train", "val")
 """The splits that a training needs."""
 
+_REMEDY = "see them with `nars data check DIR`, mend them with --fix, or leave them out with --drop-bad"
+"""What a user can do about errors that can be left out."""
+
 
 def check(source: str | Path, decode: bool = True) -> list[Finding]:
     """List everything wrong with a data set; with `decode` every image is decoded to its end.
@@ -91,7 +94,7 @@ def usable(
     errors = [finding for finding in findings if finding.severity == "error"]
     fatal = [finding for finding in errors if finding.remedy == "refuse"]
     if fatal or (errors and not drop_bad):
-        raise DataError(_refusal(fatal or errors, droppable=not fatal))
+        raise DataError(_refusal(fatal or errors), "" if fatal else _REMEDY)
     data, changes = mend(data, findings)
     unused = [str(finding) for finding in findings if finding.code == "category-unused"]
     for change in _left_out(findings) + changes + unused:
@@ -110,7 +113,7 @@ def fix(source: str | Path, out: str | Path) -> list[str]:
     data, findings = _read(source, probe)
     fatal = [finding for finding in findings if finding.remedy == "refuse"]
     if fatal:
-        raise DataError(_refusal(fatal, droppable=False))
+        raise DataError(_refusal(fatal))
     changes = _left_out(findings)
     if data.test is not None:
         changes.append(f"{data.test.source}: the part test is not in the copy")
@@ -146,12 +149,11 @@ def _left_out(findings: Iterable[Finding]) -> list[str]:
     return [f"{finding}; left out" for finding in unread]
 
 
-def _refusal(errors: Sequence[Finding], *, droppable: bool) -> str:
+def _refusal(errors: Sequence[Finding]) -> str:
     counts = ", ".join(f"{code} {count}" for code, count in summary(errors).items())
     names = "; ".join(str(finding) for finding in errors[:3])
     more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
-    hint = " (see them with `nars data check DIR`, mend them with --fix, or leave them out with --drop-bad)"
-    return f"{len(errors)} errors in the data ({counts}): {names}{more}{hint if droppable else ''}"
+    return f"{len(errors)} errors in the data ({counts}): {names}{more}"
 
 
 def _refuse_empty(data: CocoData, needs: Sequence[str]) -> None:

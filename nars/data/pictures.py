@@ -175,7 +175,7 @@ def _alone() -> None:
 
 def with_remedy(error: DataError) -> DataError:
     """The error of a picture that cannot be read, with the remedy."""
-    return DataError(f"{error}; mend or remove it, or leave out such images with --drop-bad")
+    return DataError(str(error), "mend or remove it, or leave out such images with --drop-bad")
 
 
 def square(image: Image.Image, side: int, fit: Fit = "crop") -> Tensor:

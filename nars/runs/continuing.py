@@ -78,7 +78,7 @@ def images_needed(begun: Run | None) -> Iterator[None]:
 
 
 def with_way_on(error: DataError, title: str, folder: str) -> DataError:
-    """The error of an image that the begun search `title` in `folder` needs, with a way on."""
-    rule = f"{title} continues only with the images that it began with"
-    remedy = "if they are lost, start another search with --drop-bad --run NEW"
-    return DataError(f"{error}; {rule}: {remedy} ({_hint(folder)})")
+    """The error of data that the begun search `title` in `folder` needs, with a way on for its remedy."""
+    other = "--drop-bad --run NEW" if error.remedy else "--run NEW"
+    way = f"mend the data to continue {title}, or start another search with {other}"
+    return DataError(f"{error.problem}; {way} ({_hint(folder)})")

@@ -77,8 +77,16 @@ def test_a_photo_that_broke_in_a_begun_run_leaves_a_way_on(tmp_path: Path) -> No
     photo.write_bytes(content[:30])
     with pytest.raises(DataError, match=r"cannot read image .*--drop-bad$"):
         configure(request)  # nothing was begun with it
-    with pytest.raises(DataError, match=r"--drop-bad; \S+run continues only with the images that it"):
+    with pytest.raises(DataError) as caught:
         configure(request, run)
+    problem, way = str(caught.value).split("; ")  # the remedy of a new search is not this one's
+    assert problem.startswith("cannot read image")
+    assert way == (
+        f"mend the data to continue {run}, or start another search with --drop-bad --run NEW "
+        f"(--warm-start {run} lets the other learn from this one, once that has 8 trials)"
+    )
+    with pytest.raises(DataError, match=rf"mend the data to continue {run}, or start .* with --run NEW \("):
+        configure(request.replace(data=tmp_path / "gone"), run)
     new = configure(request.replace(drop_bad=True), tmp_path / "new")
     assert new.drop_bad
     photo.write_bytes(content)

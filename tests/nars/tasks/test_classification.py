@@ -48,7 +48,8 @@ def wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nars.SearchReques
 def test_a_photo_that_breaks_ends_the_search_and_loses_no_trial(
     wanted: nars.SearchRequest, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match=r"^cannot read image a/bad.png: gone; .* with --drop-bad --run NEW"):
+    way = "mend the data to continue .* with --drop-bad --run NEW"
+    with pytest.raises(DataError, match=f"^cannot read image a/bad.png: gone; {way}"):
         nars.search(wanted, tmp_path / "run")
     trials = open_run(tmp_path / "run").study().get_trials()
     assert [trial.state for trial in trials[:-1]] == [TrialState.COMPLETE] * (len(trials) - 2) + [
