@@ -1,4 +1,4 @@
-"""The example of README and the plain problems run, and their results mean what they say."""
+"""The example of docs/optuna.md and the plain problems run, and their results mean what they say."""
 
 from __future__ import annotations
 
