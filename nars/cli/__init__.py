@@ -106,7 +106,7 @@ def _run(arguments: Sequence[str] | None, terminated: Sequence[int]) -> int:
     except NarsError as error:
         return _fail(str(error))
     except (click.Abort, KeyboardInterrupt):
-        what = "terminated" if terminated else "interrupted"
+        what = "stopping" if terminated else "interrupted"
         print(f"nars: {what}; the same command goes on from here", file=sys.stderr)
         return 128 + terminated[0] if terminated else 130
     except BrokenPipeError:  # as of `nars ... | head`

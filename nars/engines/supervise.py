@@ -128,10 +128,11 @@ class _Supervision:
             logger.warning("worker %d %s; no other takes its place, the others go on", number, end.how)
 
     def _look_at_folder(self) -> None:
-        """Say once that the run folder cannot be written; workers can only say it in a file there."""
+        """Say once that the run folder cannot be written, and its end; workers say it in a file there."""
         obstacle = _obstacle(self._run.folder)
-        if obstacle != self._obstacle and obstacle is not None:
-            logger.warning("%s %s; workers wait for it, trainings go on", self._run.folder, obstacle)
+        if obstacle != self._obstacle:
+            said = f"{obstacle}; workers wait for it, trainings go on" if obstacle else "can be written again"
+            logger.warning("%s %s", self._run.folder, said)
         self._obstacle = obstacle
 
     def _take_stock(self) -> None:

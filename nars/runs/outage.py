@@ -161,5 +161,5 @@ class Outage:
             return
         with self._lock:
             if self._since is not None:
-                logger.info("%s answers again after %.0f s", self._name, time.monotonic() - self._since)
+                logger.warning("%s answers again after %.0f s", self._name, time.monotonic() - self._since)
                 self._since = None

@@ -12,8 +12,11 @@ import folders
 import numpy as np
 import pytest
 
+from nars import tasks
 from nars.cli import main
 from nars.spec import Architecture, Block, Candidate, Recipe
+
+STOPPING = "nars: stopping; the same command goes on from here"
 
 SPACE = """kind: space
 schema: 1
@@ -82,3 +85,14 @@ def test_a_terminated_training_says_so(
     said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("nars: ")]
     assert len(said) == 1
     assert "the same command" in said[0]
+    if kind == "search":
+        assert said == [STOPPING]
+
+
+def test_a_search_that_is_terminated_while_it_starts_says_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tasks, "load", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.chdir(tmp_path)
+    assert main(["search"]) == 143
+    assert capfd.readouterr().err.splitlines()[-1] == STOPPING

@@ -307,12 +307,19 @@ def test_a_worker_that_was_taken_away_is_said_once_and_not_replaced(
     assert caplog.text.count("worker 0 was lost by Slurm (CANCELLED); no other takes its place") == 1
 
 
-def test_a_folder_that_cannot_be_written_is_said_once(
+def test_a_folder_that_cannot_be_written_is_said_once_and_that_it_can_be_again(
     fake: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(supervising, "_LEAST_FREE", 1e18)
-    launch(fake("import time; time.sleep(0.5)"), 1)
-    assert caplog.text.count("is on a full disk; workers wait for it, trainings go on") == 1
+    obstacles = iter(["is on a full disk", "is on a full disk", None, None])
+    monkeypatch.setattr(supervising, "_obstacle", lambda folder: next(obstacles, None))
+    monkeypatch.setattr(supervising, "POLL_SECONDS", 0.1)
+    run = fake("import time; time.sleep(1)")
+    launch(run, 1)
+    said = [record.getMessage() for record in caplog.records if str(run.folder) in record.getMessage()]
+    assert said == [
+        f"{run.folder} is on a full disk; workers wait for it, trainings go on",
+        f"{run.folder} can be written again",
+    ]
 
 
 def test_what_a_folder_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,15 +108,18 @@ def failing(times: int) -> Any:
     return call
 
 
-def test_pauses_grow_to_ten_seconds_and_one_line_is_said(
+def test_pauses_grow_to_ten_seconds_and_an_outage_is_said_once_with_its_end(
     pauses: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
-    assert Outage("storage x").outlast(failing(35)) == "answer"
+    storage = Outage("storage x")
+    assert storage.outlast(failing(35)) == "answer"
+    assert storage.outlast(failing(0)) == "answer"
     assert pauses[:7] == [0.25, 0.5, 1, 2, 4, 8, 10]
     assert sum(pauses) > 290
     assert [record.message for record in caplog.records] == [
-        "storage x does not answer: the database system is starting up; waiting, trainings go on"
+        "storage x does not answer: the database system is starting up; waiting, trainings go on",
+        "storage x answers again after 306 s",
     ]
 
 
