@@ -30,7 +30,7 @@ _SPLITS = ("train", "val")
 """The splits that a training needs."""
 
 _REMEDY = "see them with `nars data check DIR`, mend them with --fix, or leave them out with --drop-bad"
-"""What a user can do about errors that can be left out."""
+"""The ways to handle errors that can be left out."""
 
 
 def check(source: str | Path, decode: bool = True) -> list[Finding]:
