@@ -118,7 +118,7 @@ MUTANTS = (
     Mutant(
         "pictures from elsewhere are copied",
         ("coco",),
-        _named(("detector.data.coco.inside", "detector.data.coco.copied"), _same),
+        _named(("detector.data.readers.coco.inside", "detector.data.coco.copied"), _same),
     ),
     Mutant("tensors may be larger than their file", ("checkpoint",), {"nars.tensors._check_dense": _nothing}),
     Mutant(
