@@ -205,11 +205,16 @@ def trained(count: int) -> pd.DataFrame:
 
 def _rankers(name: str, count: int) -> dict[str, Ranker]:
     if name == "none":
-        return {"bare": partial(_process, None)}
+        return {"bare": ranker(None)}
     measured = Measured(candidates(count), known(name, TRAINED, candidates(count)))
     values = known(name, UNTRAINED, further())
     models = {f"modelled from {count}": modelled(further()[:count], values[:count]) for count in MODELLED}
-    return {kind: partial(_process, each) for kind, each in {"measured": measured, **models}.items()}
+    return {kind: ranker(each) for kind, each in {"measured": measured, **models}.items()}
+
+
+def ranker(knowledge: Callable[[Matrix], Floats] | None) -> Ranker:
+    """The Gaussian process of nars with what is known of every candidate."""
+    return partial(_process, knowledge)
 
 
 def _process(knowledge: Callable[[Matrix], Floats] | None, x: Matrix, y: Floats, others: Matrix) -> Floats:

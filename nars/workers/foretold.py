@@ -2,7 +2,7 @@
 
 A task whose candidates inherit from a parent foretells how good one will be (`Task.foretell`), in a second or
 so. That is too slow for every proposal, so a few random candidates are measured, and the sampler treats their
-results as an earlier search. `experiments.inheritance_statistic` shows what they are worth.
+results as an earlier search. `experiments.inheritance_choice` shows what they are worth.
 
 The workers share the work. Every one draws the same candidates; in a study beside that of the search, trial
 number n measures candidate n, and a candidate whose worker died is measured by a later trial.
