@@ -136,11 +136,11 @@ def train_command(
     """Train the detector of ARCH: a searched candidate's file, a published name, a detector's .pt.
 
     Without --data it trains on the data that ARCH was searched on. With --init the detector inherits what
-    fits of a classifier or of another detector, and sees pixels as that does. A training that starts from
-    weights, and for which no recipe is given, takes that of a search's fine-tunings, whose epochs depend on
-    the number of images. OUTPUT gets weights/best.pt, weights/last.pt, results.csv and results.png. After a
-    kill the same command continues from its last checkpoint. On several GPUs or machines:
-    torchrun --nproc-per-node 4 -m nars detect train ...
+    fits of a classifier or of another detector, and sees pixels as that does. Without a recipe, the epochs
+    depend on the number of images, and a training from weights is what a search's fine-tunings are. OUTPUT
+    gets weights/best.pt, weights/last.pt, results.csv and results.png. After a kill the same command
+    continues from its last checkpoint. On several GPUs or machines: torchrun --nproc-per-node 4 -m nars
+    detect train ...
 
     Example: nars detect train best.yaml --data COCO_DIR --weights best.pt --epochs 50
     """
@@ -155,7 +155,7 @@ def train_command(
     from detector.data.check import usable
     from detector.evaluation.remarks import remarks
     from detector.space.planned import planned_for
-    from detector.space.reference import fine_tuning
+    from detector.space.reference import fine_tuning, from_scratch
     from detector.training import loop
     from detector.training.start import started
     from nars import parallel
@@ -179,9 +179,10 @@ def train_command(
                 settings=settings,
                 fit_anchors=fit,
             )
-            if recipe is None and source.recipe is None and planned.has_weights:
-                recommended = fine_tuning(len(records.train.images))
-                training, _ = training_of(None, None, data_name, options, default=recommended)
+            if recipe is None and source.recipe is None:
+                recommended = fine_tuning if planned.has_weights else from_scratch
+                default = recommended(len(records.train.images))
+                training, _ = training_of(None, None, data_name, options, default=default)
             model = started(planned, records, torch_device, seed)
             if unused and not quiet:
                 click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)

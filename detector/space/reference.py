@@ -9,7 +9,7 @@ from detector.model.parts import by_stages
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.decoding import anchors, longest
-from detector.space.lengths import passes
+from detector.space.lengths import passes, passes_from_scratch
 from detector.training.hyperparameters import Training
 from detector.weights.parents import DetectorParent
 from nars.tasks.reference import FineTuning
@@ -19,6 +19,7 @@ __all__ = [
     "FINE_TUNING",
     "DetectorReference",
     "fine_tuning",
+    "from_scratch",
     "reference_candidate",
     "reference_of",
 ]
@@ -57,6 +58,11 @@ class DetectorReference(FineTuning):
 def fine_tuning(images: int) -> Training:
     """The recipe of a training that starts from weights, on so many images."""
     return FINE_TUNING.replace(epochs=passes(images))
+
+
+def from_scratch(images: int) -> Training:
+    """The recipe of a training that starts from random weights, on so many images."""
+    return Training(epochs=passes_from_scratch(images))
 
 
 def reference_of(

@@ -155,14 +155,23 @@ def test_a_detector_is_trained_on(folder: Path, capsys: pytest.CaptureFixture[st
     assert torch.allclose(before.state[name], after.state[name], atol=1e-6)
 
 
-def test_a_training_from_weights_is_as_long_as_its_images_need(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("arguments", "passes"),
+    [("toy.pt", 3), ("toy.pt --epochs 1", 1), ("fbnetv3a_c4 --shortest 48 --longest 64", 2)],
+)
+def test_a_training_is_as_long_as_its_images_need(
+    arguments: str,
+    passes: int,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("detector.space.lengths._SEEN", 24)  # three passes over the eight images
-    for options, passes in ([], 3), (["--epochs", "1"], 1):
-        arguments = ["toy.pt", "--data", "squares", "-o", f"out{passes}", *options, "--json"]
-        assert main(["detect", "train", *arguments]) == 0
-        assert json.loads(capsys.readouterr().out)["epochs"] == passes
+    monkeypatch.setattr("detector.space.lengths._FEWEST_FROM_SCRATCH", 1)
+    monkeypatch.setattr("detector.space.lengths._SEEN_FROM_SCRATCH", 16)
+    command = ["detect", "train", *arguments.split(), "--data", "squares", "-o", "out", "--json"]
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out)["epochs"] == passes
 
 
 def test_data_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
