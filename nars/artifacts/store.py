@@ -40,6 +40,16 @@ class Store:
     def open_reader(self, artifact_id: str) -> BinaryIO:
         return self.backend.open_reader(self.prefix + _checked(artifact_id))
 
+    def has(self, artifact_id: str) -> bool:
+        """Whether a file of this name is there. Raises `UsageError` if the store does not answer."""
+        try:
+            self.open_reader(artifact_id).close()
+        except ArtifactNotFound:
+            return False
+        except Exception as error:  # each kind of store raises its own
+            raise UsageError(f"--artifacts {self.location}: {reason_of(error)}") from None
+        return True
+
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         self.backend.write(self.prefix + _checked(artifact_id), content_body)
 
@@ -60,7 +70,7 @@ def open_store(location: str | Path, *, create: bool = False) -> Store:
     """Open the store at `location`: a folder, made if `create`, or ``s3://bucket/prefix``.
 
     Raises `UsageError` for another kind of location, for a folder that is not there, and without the
-    package that a bucket takes, and `RunError` for an empty folder on a full disk if `create`.
+    package that a bucket takes, and `RunError` for a new folder on a full disk, which is not made.
     """
     text = str(location)
     if text.startswith(_S3):
@@ -69,14 +79,17 @@ def open_store(location: str | Path, *, create: bool = False) -> Store:
         raise UsageError(f"--artifacts {text}: give a folder or s3://bucket/prefix")
     folder = Path(text).resolve()
     try:
+        nearest = next(place for place in (folder, *folder.parents) if place.exists())
+        if not nearest.is_dir():
+            raise UsageError(f"--artifacts {text}: {nearest} is a file: give a folder")
         if create:
+            if nearest != folder or not any(folder.iterdir()):  # a search that begins
+                check_room(nearest)
             folder.mkdir(parents=True, exist_ok=True)
-            if not any(folder.iterdir()):  # a search that begins
-                check_room(folder)
+        elif nearest != folder:
+            raise UsageError(f"--artifacts {text}: this machine has no such folder")
     except OSError as error:
         raise UsageError(f"--artifacts {text}: {error.strerror or error}") from None
-    if not folder.is_dir():
-        raise UsageError(f"--artifacts {text}: this machine has no such folder")
     return Store(str(folder), FileSystemArtifactStore(folder))
 
 

@@ -184,10 +184,74 @@ def test_a_folder_that_is_new_may_be_a_mistake(
 ) -> None:
     study, new = run.study(), str(tmp_path / "new")
     store_of_run(run.folder, study, new)
-    assert caplog.text.count(f"there is no {new}: it is made, to keep weights and checkpoints in") == 1
+    assert caplog.text.count(f"there was no {new}: it was made, to keep weights and checkpoints in") == 1
     store_of_run(run.folder, study, new)
     store_of_run(run.folder, study, str(run.folder / "artifacts"))
-    assert caplog.text.count("there is no") == 2
+    assert caplog.text.count("there was no") == 2
+
+
+@pytest.mark.parametrize("is_reference", [True, False])
+def test_another_store_is_refused_before_anything_is_written_unless_it_has_the_files(
+    run: Run, tmp_path: Path, is_reference: bool
+) -> None:
+    study, own, new = run.study(), run.folder / "artifacts", tmp_path / "new"
+    store = store_of_run(run.folder, study)
+    if is_reference:
+        keep(study, store, "reference", _written(tmp_path / "a"))
+    else:
+        keep(study.ask(), store, "checkpoint", _written(tmp_path / "a"))
+    recorded = store_location(study)
+    where = f"keeps its weights in {own}, and {new} has none of them"
+    with pytest.raises(RunError, match=f"^{run.folder} {where}: leave out --artifacts, or copy them first$"):
+        store_of_run(run.folder, study, str(new))
+    assert not new.exists()
+    assert store_location(study) == recorded
+    assert store_of_run(run.folder, study).location == str(own)
+    new.mkdir()
+    with pytest.raises(RunError, match=f"^study first {where}"):
+        store_of_worker(study, run.storage, str(new))
+    with pytest.raises(RunError, match=where):
+        store_of_run(run.folder, study, str(new))
+    shutil.copytree(own, new, dirs_exist_ok=True)
+    assert store_of_run(run.folder, study, str(new)).location == str(new)
+    with pytest.raises(RunError, match=f"{tmp_path}/third has none of them: repeat --artifacts {new}, or"):
+        store_of_run(run.folder, study, f"{tmp_path}/third")
+
+
+def test_a_store_moves_to_a_bucket_that_has_its_files(run: Run, tmp_path: Path, bucket: Any) -> None:
+    study = run.study()
+    store = store_of_run(run.folder, study)
+    keep(study, store, "reference", _written(tmp_path / "a"))
+    for location in (BUCKET, "s3://nowhere"):
+        with pytest.raises(RunError, match=f"and {location} has none of them"):
+            store_of_run(run.folder, study, location)
+    artifact = artifact_of(study, "reference")
+    assert artifact is not None
+    bucket.upload_file(str(tmp_path / "a"), "photos", f"first/run/{artifact.id}")
+    assert store_of_run(run.folder, study, BUCKET + "/").location == BUCKET
+
+
+@pytest.mark.parametrize("below", ["", "/deeper/still"])
+def test_a_store_that_cannot_be_made_is_not_announced(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture, below: str
+) -> None:
+    study, file = run.study(), _written(tmp_path / "file")
+    with pytest.raises(UsageError, match=f"^--artifacts {file}{below}: {file} is a file: give a folder$"):
+        store_of_run(run.folder, study, f"{file}{below}")
+    with pytest.raises(UsageError, match="is a file: give a folder"):
+        store_of_worker(study, run.storage, f"{file}{below}")
+    assert "there was no" not in caplog.text
+
+
+def test_a_folder_on_a_full_disk_is_neither_announced_nor_made(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, new = run.study(), tmp_path / "new" / "store"
+    monkeypatch.setattr("nars.files._LEAST_FREE", 1e30)
+    with pytest.raises(RunError, match="MB are free there"):
+        store_of_run(run.folder, study, str(new))
+    assert "there was no" not in caplog.text
+    assert not new.parent.exists()
 
 
 def test_a_location_outside_of_a_run_is_followed_only_if_it_is_repeated(run: Run, tmp_path: Path) -> None:
