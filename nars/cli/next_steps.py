@@ -26,7 +26,8 @@ def next_steps(
     Its candidates inherited from `parent`. `storage` is that of the run, without a password, if it is outside
     of the run folder.
     """
-    train: list[str | Path] = ["nars", *(["detect"] if config.task == "detection" else []), "train", best]
+    is_detector = config.task == "detection"
+    train: list[str | Path] = ["nars", *(["detect"] if is_detector else []), "train", best]
     train.extend(["--data", config.data])
     if config.drop_bad:
         train.append("--drop-bad")
@@ -34,6 +35,6 @@ def next_steps(
         train.extend(["--init", parent])
     if config.metric not in _OWN_METRICS:
         train.extend(["--metric", config.metric])
-    train.extend(["-o", "trained"])
+    train.extend(["-o", "detector" if is_detector else "trained"])
     stored = () if storage is None else ("--storage", storage)
     return command("nars", "export", "best-arch", "--run", run, *stored), command(*train)

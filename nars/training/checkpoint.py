@@ -14,6 +14,7 @@ from nars import parallel
 from nars.errors import RunError, WeightsError
 from nars.foreign.limits import MOST_NUMBER
 from nars.tensors import read_tensors, write_tensors
+from nars.training.identity import difference
 
 __all__ = ["Stateful", "restore", "save"]
 
@@ -26,9 +27,6 @@ _Entry = TypeVar("_Entry", bound=_Dataclass)
 
 _DAMAGE = (RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
 """Exceptions that a file with other types or shapes than those of `save` raises."""
-
-_LONGEST = 300
-"""Characters of a value in a message."""
 
 
 class Stateful(Protocol):
@@ -78,21 +76,19 @@ def restore(
 
     `earlier` are values that older versions gave to keys of `identity`. All processes take what the first
     one reads.
-    Raises `RunError` if the file belongs to another training, with the first difference, or
-    cannot be read.
+    Raises `RunError` if the file belongs to another training, with the differences, or cannot be read.
     """
     if path is None or not parallel.agreed(path.exists()):
         return []
     try:
         content = parallel.agreed(read_tensors(path) if parallel.is_first() else {})
-        saved = dict(content["identity"])
-        curve = [_checked(read(_plain(entry))) for entry in content["curve"]]
-        different = next((key for key in identity if not _is_same(key, saved, identity, earlier)), None)
+        other = difference(dict(content["identity"]), identity, earlier)
+        curve = [] if other else [_checked(read(_plain(entry))) for entry in content["curve"]]
     except (WeightsError, *_DAMAGE):
         raise RunError(f"{path} is not a checkpoint that can be read; delete it to start anew") from None
-    if different is not None:
-        change = f"{different} was {_short(saved.get(different))}, is {_short(identity[different])}"
-        raise RunError(f"{path} is of another training: {change}; delete it to start anew")
+    if other is not None:
+        remedy = "name another folder, or delete it to start anew"
+        raise RunError(f"{path} is of another training: {other}; {remedy}")
     try:
         for name, part in parts.items():
             part.load_state_dict(content["parts"][name])
@@ -103,14 +99,6 @@ def restore(
     except _DAMAGE:
         raise RunError(f"{path} is of another network; delete it to start anew") from None
     return curve
-
-
-def _is_same(
-    key: str, saved: Mapping[str, Any], identity: Mapping[str, Any], earlier: Mapping[str, Collection[Any]]
-) -> bool:
-    """Whether a file and this training agree on a key."""
-    value = saved.get(key)
-    return bool(value == identity[key]) or value in earlier.get(key, ())
 
 
 def _plain(entry: Any) -> dict[str, Any]:
@@ -132,8 +120,3 @@ def _checked(entry: _Entry) -> _Entry:
         if not isinstance(value, expected) and not (value is None and declared.endswith("None")):
             raise TypeError
     return entry
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -29,7 +29,7 @@ def test_they_name_data_parent_and_metric() -> None:
 def test_a_search_for_ap_goes_on_with_a_detector() -> None:
     search = config(data="scenes", objectives=("ap",), task="detection", drop_bad=True)
     _, train = next_steps(search, Path("r"), Path("r/best.yaml"), "none")
-    assert train == "nars detect train r/best.yaml --data scenes --drop-bad -o trained"
+    assert train == "nars detect train r/best.yaml --data scenes --drop-bad -o detector"
 
 
 @pytest.mark.parametrize("storage", [[], ["--storage", "sqlite:///my trials.db"]], ids=["journal", "sqlite"])

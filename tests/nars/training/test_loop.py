@@ -292,10 +292,10 @@ def test_a_checkpoint_of_another_training_is_refused(data: ImageData, tmp_path: 
     path = tmp_path / "checkpoint"
     recipe = Recipe(epochs=1)
     run(data, recipe, checkpoint=path)
-    with pytest.raises(RunError, match=r"another training: seed was 1, is 2; delete it"):
+    with pytest.raises(RunError, match=r"another training: seed was 1, is 2; name another folder, or delete"):
         run(data, recipe, seed=2, checkpoint=path)
-    with pytest.raises(RunError, match="another training: recipe was"):
-        run(data, recipe.replace(lr=0.2), checkpoint=path)
+    with pytest.raises(RunError, match=r"another training: epochs was 1, is 2; lr was the default, is 0\.2;"):
+        run(data, recipe.replace(lr=0.2, epochs=2), checkpoint=path)
     outputs = Outputs(checkpoint=path)
     with pytest.raises(RunError, match="is of another network"):
         train(nn.Linear(1, 1), data, recipe, resolution=SIDE, device=CPU, seed=1, outputs=outputs)
