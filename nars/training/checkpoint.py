@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
@@ -12,9 +12,8 @@ import torch
 
 from nars import parallel
 from nars.errors import RunError, WeightsError
-from nars.foreign.limits import MOST_NUMBER
+from nars.foreign.limits import MOST_NUMBER, load_yaml
 from nars.tensors import read_tensors, write_tensors
-from nars.training.identity import difference
 
 __all__ = ["Stateful", "restore", "save"]
 
@@ -27,6 +26,12 @@ _Entry = TypeVar("_Entry", bound=_Dataclass)
 
 _DAMAGE = (RuntimeError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
 """Exceptions that a file with other types or shapes than those of `save` raises."""
+
+_MOST, _LONGEST = 3, 80
+"""Differences that a message names, and characters of a value in it."""
+
+_HEAD = ("kind", "schema")
+"""Fields at the top of every document."""
 
 
 class Stateful(Protocol):
@@ -82,7 +87,7 @@ def restore(
         return []
     try:
         content = parallel.agreed(read_tensors(path) if parallel.is_first() else {})
-        other = difference(dict(content["identity"]), identity, earlier)
+        other = _difference(dict(content["identity"]), identity, earlier)
         curve = [] if other else [_checked(read(_plain(entry))) for entry in content["curve"]]
     except (WeightsError, *_DAMAGE):
         raise RunError(f"{path} is not a checkpoint that can be read; delete it to start anew") from None
@@ -99,6 +104,59 @@ def restore(
     except _DAMAGE:
         raise RunError(f"{path} is of another network; delete it to start anew") from None
     return curve
+
+
+def _difference(
+    saved: Mapping[str, Any], identity: Mapping[str, Any], earlier: Mapping[str, Collection[Any]]
+) -> str | None:
+    """Say how the identity that was saved differs from that of this training; None if they are the same.
+
+    Documents are compared field by field. `earlier` are values that older versions gave to a key.
+    """
+    found: list[str] = []
+    for key, value in identity.items():
+        old = saved.get(key)
+        if bool(old == value) or old in earlier.get(key, ()):
+            continue
+        fields, others = _document(value), _document(old)
+        if fields is None:
+            found.append(f"{key} was {_short(old)}, is {_short(value)}")
+        elif others is None:
+            return "it trained another kind of network"
+        else:
+            found += _changed(others, fields)
+    if not found:
+        return None
+    more = f", and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    return "; ".join(found[:_MOST]) + more
+
+
+def _document(value: Any) -> dict[str, Any] | None:
+    """The fields of a document's text; None for any other value."""
+    if not isinstance(value, str) or "\n" not in value:
+        return None
+    try:
+        fields = load_yaml(value)
+    except ValueError:
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """The fields that differ; a document leaves out those that have their default value."""
+    for name in dict.fromkeys([*old, *new]):
+        before, after = (_field(fields, name) for fields in (old, new))
+        if before != after and name not in _HEAD:
+            yield f"{name} was {before}, is {after}"
+
+
+def _field(fields: Mapping[str, Any], name: str) -> str:
+    return _short(fields[name]) if name in fields else "the default"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _plain(entry: Any) -> dict[str, Any]:

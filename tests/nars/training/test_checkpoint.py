@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from torch import nn
 
 from nars.errors import RunError
+from nars.spec import Recipe
 from nars.tensors import write_tensors
 from nars.training.checkpoint import restore
 from nars.training.progress import Progress
@@ -28,12 +31,12 @@ def content(model: nn.Module) -> dict[str, Any]:
     }
 
 
-def read(path: Path, model: nn.Module) -> list[Progress]:
-    before = torch.get_rng_state()
+def read(
+    path: Path, model: nn.Module, identity: Mapping[str, Any] = MappingProxyType({"seed": 0})
+) -> list[Progress]:
+    before, parts, earlier = torch.get_rng_state(), {"model": model}, {"data": ["digits:0"]}
     try:
-        return restore(
-            path, {"seed": 0}, {"model": model}, torch.Generator(), torch.device("cpu"), Progress.read
-        )
+        return restore(path, identity, parts, torch.Generator(), torch.device("cpu"), Progress.read, earlier)
     finally:
         torch.set_rng_state(before)
 
@@ -79,3 +82,48 @@ def test_what_differs_is_shown_in_short(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="seed was 'x") as raised:
         read(tmp_path / "last.pt", model)
     assert len(str(raised.value)) < 1000
+
+
+RECIPE = Recipe(lr=0.05)
+IDENTITY = {"recipe": RECIPE.to_yaml(), "data": "digits:1", "seed": 0, "metric": None}
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [
+        IDENTITY,
+        {key: IDENTITY[key] for key in ("recipe", "data", "seed")},  # of a version without metrics
+        IDENTITY | {"data": "digits:0"},
+    ],
+)
+def test_the_same_training_goes_on(saved: dict[str, Any], tmp_path: Path) -> None:
+    model = nn.Linear(2, 2)
+    write_tensors(tmp_path / "last.pt", content(model) | {"identity": saved})
+    assert len(read(tmp_path / "last.pt", model, IDENTITY)) == 1
+
+
+@pytest.mark.parametrize(
+    ("saved", "said"),
+    [
+        (IDENTITY | {"data": "letters"}, "data was 'letters', is 'digits:1'"),
+        (IDENTITY | {"recipe": RECIPE.replace(lr=0.2).to_yaml()}, "lr was 0.2, is 0.05"),
+        (
+            IDENTITY | {"recipe": Recipe().to_yaml(), "seed": 1},
+            "lr was the default, is 0.05; seed was 1, is 0",
+        ),
+        (
+            IDENTITY | {"recipe": RECIPE.replace(epochs=3, batch_size=7, mixup=0.1, dropout=0.1).to_yaml()},
+            "epochs was 3, is the default; batch_size was 7, is the default; "
+            "mixup was 0.1, is the default, and 1 more",
+        ),
+        ({"training": "kind: detector-training\nschema: 1\n"}, "it trained another kind of network"),
+        (IDENTITY | {"recipe": "- [\n"}, "it trained another kind of network"),
+    ],
+)
+def test_another_training_is_told_field_by_field(saved: dict[str, Any], said: str, tmp_path: Path) -> None:
+    model = nn.Linear(2, 2)
+    write_tensors(tmp_path / "last.pt", content(model) | {"identity": saved, "curve": [{"ap": 0.5}]})
+    with pytest.raises(RunError) as raised:
+        read(tmp_path / "last.pt", model, IDENTITY)
+    remedy = "name another folder, or delete it to start anew"
+    assert str(raised.value) == f"{tmp_path / 'last.pt'} is of another training: {said}; {remedy}"
