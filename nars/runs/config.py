@@ -20,21 +20,19 @@ from nars.runs.request import STATISTICS, PredictorName
 from nars.space import Space
 from nars.space.base import SearchSpace
 from nars.tasks import SPACES, reference_of, space_of
+from nars.tasks.differences import epochs_of, reference_difference, space_difference
 from nars.tasks.reference import FineTuning
 
 if TYPE_CHECKING:
     from nars.tasks.base import Task  # which imports torch
 
-__all__ = ["STATISTICS", "SearchConfig", "space_difference"]
+__all__ = ["STATISTICS", "SearchConfig"]
 
 _CHANGEABLE = {"budget", "device"}
 """Fields that may change when a run continues."""
 
 _NAMES = ("digits", "clothing", "digit-scenes")
 """Data that come with nars."""
-
-_SHOWN = 3
-"""Dimensions that `space_difference` names."""
 
 
 class SearchConfig(Document):
@@ -173,29 +171,55 @@ class SearchConfig(Document):
 
 
 def _differences(old: SearchConfig, new: SearchConfig) -> Sequence[str]:
-    changes = []
-    for name in SearchConfig.model_fields:
-        before, after = getattr(old, name), getattr(new, name)
-        if name in _CHANGEABLE or before == after or _same_place(name, before, after):
-            continue
-        if name == "data" and new.has_path and old.data_fingerprint == new.data_fingerprint:
-            continue
-        if name == "objectives" and old.metric != new.metric:
-            changes.append(f"metric was {old.metric}, now {new.metric}: --metric {old.metric} continues it")
-        elif name == "space":
-            changes.append(space_difference(before, after))
-        elif name == "data_fingerprint":
-            if old.data == new.data or _same_place("data", old.data, new.data):  # else their places say it
-                was_now = f"data_fingerprint was {_start(before)!r}, now {_start(after)!r}"
-                changes.append(f"the content of {new.data} has changed, {was_now}")
-        elif name == "limits":
-            changes.append(f"limits were {_listed(before)}, now {_listed(after)}")
-        elif name == "warm_start":
+    names = [name for name in SearchConfig.model_fields if _differs(name, old, new)]
+    return [_clause(name, old, new) for name in names if not _follows(name, old, new)]
+
+
+def _differs(name: str, old: SearchConfig, new: SearchConfig) -> bool:
+    """Whether a field makes another search."""
+    before, after = getattr(old, name), getattr(new, name)
+    if name in _CHANGEABLE or before == after or _same_place(name, before, after):
+        return False
+    return name != "data" or not new.has_path or old.data_fingerprint != new.data_fingerprint
+
+
+def _follows(name: str, old: SearchConfig, new: SearchConfig) -> bool:
+    """Whether a field differs only because another one does, whose difference is said."""
+    if old.task != new.task and name in ("space", "reference", "objectives"):
+        return True
+    if name == "data_fingerprint":
+        return old.task != new.task or (old.data != new.data and not _same_place("data", old.data, new.data))
+    if name != "reference":
+        return False
+    has_other_parent = old.init != new.init and not _same_place("init", old.init, new.init)
+    has_other_space = old.space != new.space and epochs_of(old.reference) == epochs_of(new.reference)
+    return has_other_parent or has_other_space
+
+
+def _clause(name: str, old: SearchConfig, new: SearchConfig) -> str:
+    """Say how a field differs, and how to continue if an option does that."""
+    before, after = getattr(old, name), getattr(new, name)
+    match name:
+        case "task":
+            return f"task was {before!r}, now {after!r}: --task {before} continues it"
+        case "space":
+            return space_difference(before, after)
+        case "reference":
+            return reference_difference(before, after)
+        case "limits":
+            return f"limits were {_listed(before)}, now {_listed(after)}"
+        case "data_fingerprint":
+            was_now = f"data_fingerprint was {_start(before)!r}, now {_start(after)!r}"
+            return f"the content of {new.data} has changed, {was_now}"
+        case "objectives" if old.metric != new.metric:
+            return f"metric was {old.metric}, now {new.metric}: --metric {old.metric} continues it"
+        case "objectives":
+            return f"objectives were {', '.join(before)}, now {', '.join(after)}"
+        case "warm_start":
             shown = [", ".join(map(str, runs)) or "nothing" for runs in (before, after)]
-            changes.append(f"warm start was {shown[0]}, now {shown[1]}")
-        else:
-            changes.append(f"{name} was {before!r}, now {after!r}")
-    return changes
+            return f"warm start was {shown[0]}, now {shown[1]}"
+        case _:
+            return f"{name} was {before!r}, now {after!r}"
 
 
 def _listed(limits: Mapping[str, float]) -> str:
@@ -214,15 +238,3 @@ def _same_place(name: str, before: object, after: object) -> bool:
         return False
     first, second = Path(str(before)), Path(str(after))
     return first.exists() and second.exists() and first.samefile(second)
-
-
-def space_difference(old: SearchSpace, new: SearchSpace) -> str:
-    """A clause that names the first few dimensions in which two spaces differ."""
-    before, after = (
-        {"num_classes": space.num_classes, **space.distributions, **space.fixed} for space in (old, new)
-    )
-    names = [name for name in before | after if before.get(name) != after.get(name)]
-    shown = ", ".join(f"{name} was {before.get(name)}, now {after.get(name)}" for name in names[:_SHOWN])
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    which = f"space {old.name} has changed" if old.name == new.name else f"space {old.name} is not {new.name}"
-    return f"{which}: {shown or 'its structure'}{more}"

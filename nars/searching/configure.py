@@ -13,7 +13,7 @@ from nars import tasks
 from nars.errors import UsageError
 from nars.foreign.parts import Part
 from nars.predictors.knowledge import EarlierSearch
-from nars.runs.config import SearchConfig, space_difference
+from nars.runs.config import SearchConfig
 from nars.runs.continuing import begun_in, check_data, check_settings, images_needed
 from nars.runs.request import AUTO, SearchRequest, check_first_objective
 from nars.runs.run import Run, default_folder, open_run
@@ -27,6 +27,7 @@ from nars.space.base import SearchSpace
 from nars.space.feasible import FeasiblePart
 from nars.space.genotypes import from_genotypes
 from nars.space.values import first_values
+from nars.tasks.differences import space_difference
 from nars.training.metrics import check_repeated, is_function, is_metric
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ from stub_task import SPACE, config
 from nars.errors import RunError, SpecError, UsageError
 from nars.runs.config import SearchConfig
 from nars.spec import Recipe
+from nars.tasks.differences import space_difference
+from nars.tasks.reference import FINE_TUNING, Reference
 from search_spaces import published, space
 
 FIXED = {
@@ -89,7 +91,7 @@ OTHER = SPACE.replace(resolution=8, name="mine")
         ({"data_fingerprint": "stub:other"}, "data_fingerprint was 'stub:none', now 'stub:other'"),
         ({"limits": {"macs": 5e6}}, "limits were macs 4000000, now macs 5000000"),
         ({"limits": {}}, "limits were macs 4000000, now none"),
-        ({"objectives": ("accuracy", "macs")}, "objectives was ('accuracy',), now ('accuracy', 'macs')"),
+        ({"objectives": ("accuracy", "macs")}, "objectives were accuracy, now accuracy, macs"),
         (
             {"objectives": ("mine:f",)},
             "metric was accuracy, now mine:f: --metric accuracy continues it",
@@ -97,8 +99,11 @@ OTHER = SPACE.replace(resolution=8, name="mine")
         ({"sampler": "tpe"}, "sampler was 'nars', now 'tpe'"),
         ({"pruner": "median"}, "pruner was 'none', now 'median'"),
         ({"early_stopping": False}, "early_stopping was True, now False"),
-        ({"task": "detection"}, "task was 'stub', now 'detection'"),
-        ({"space": OTHER}, "space tiny is not mine: resolution was IntDistribution("),
+        (
+            {"task": "detection", "objectives": ("ap",)},
+            "task was 'stub', now 'detection': --task stub continues",
+        ),
+        ({"space": OTHER}, "space tiny is not mine: resolution was 8 to 16 step 4, now 8 (choose"),
         ({"space": SPACE.replace(num_classes=3)}, "space tiny has changed: num_classes was 10, now 3"),
     ],
 )
@@ -111,6 +116,32 @@ def test_another_search_is_refused_with_the_difference(changes: dict[str, Any], 
     assert str(caught.value).startswith("runs/first holds another search: ")
     assert shown in str(caught.value)
     assert str(caught.value).count(";") == 0  # the one difference, and no other
+
+
+def test_ranges_and_lists_of_a_space_are_named_as_its_file_has_them() -> None:
+    recipe = {"lr": 0.05, "epochs": 5, "warmup_epochs": 0.5, "ema": (False, True), "crop_area": 0.5}
+    difference = space_difference(SPACE, SPACE.replace(recipe=recipe))
+    assert difference == (
+        "space tiny has changed: recipe.lr was 0.01 to 1.0 log, now 0.05, recipe.epochs was 2 to 5, now 5, "
+        "recipe.ema was absent, now [false, true] and 1 more"
+    )
+
+
+def test_of_a_fine_tuning_only_what_was_asked_for_is_named() -> None:
+    reference = Reference(resolution=16, recipe=FINE_TUNING.replace(epochs=1))
+    before = config(init="efficientnet_lite0", reference=reference)
+    for after, shown in (
+        (reference.for_epochs(2), "reference epochs were 1, now 2: --reference-epochs 1 continues it"),
+        (None, "reference epochs were 1, now 0: --reference-epochs 1 continues it"),
+        (reference.replace(resolution=8), "of the reference resolution was 16, now 8"),
+    ):
+        with pytest.raises(RunError, match=f"^here holds another search: {shown} .choose another --run.$"):
+            before.replace(reference=after).check_continues(before, "here")
+    with pytest.raises(RunError, match=r"now 'none' .choose"):  # from which the rest follows
+        config().check_continues(before, "here")
+    smaller = before.replace(space=OTHER, reference=reference.replace(resolution=8))
+    with pytest.raises(RunError, match=r"resolution was 8 to 16 step 4, now 8 .choose"):
+        smaller.check_continues(before, "here")
 
 
 def test_many_differences_are_all_named_but_of_a_space_only_the_first() -> None:

@@ -23,9 +23,16 @@ def never(*_: object, **__: object) -> NoReturn:
 @pytest.mark.parametrize(
     ("settings", "shown"),
     [
-        ({"task": "classification"}, "task was 'stub', now 'classification'"),
+        (
+            {"task": "classification"},
+            "task was 'stub', now 'classification': --task stub continues it .choose",
+        ),
+        (
+            {"task": "detection", "metric": "ap"},
+            "task was 'stub', now 'detection': --task stub continues it .ch",
+        ),
         ({"metric": "macro_f1"}, "metric was accuracy, now macro_f1"),
-        ({"objectives": "accuracy,macs"}, "objectives was"),
+        ({"objectives": "accuracy,macs"}, "objectives were accuracy, now accuracy, macs"),
         ({"max_macs": 1e6}, "limits were none, now macs 1000000"),
         ({"sampler": "tpe"}, "sampler was 'nars', now 'tpe'"),
         ({"seed": 3}, "seed was 0, now 3"),
