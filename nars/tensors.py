@@ -32,6 +32,7 @@ from nars.files import write_whole
 from nars.foreign.limits import MOST_INFLATED, MOST_TENSORS, check_inflated
 from nars.foreign.names import one_line, printable
 from nars.foreign.paths import read_bytes
+from nars.foreign.signatures import no_weights
 
 __all__ = ["FileFormat", "damage_named", "fingerprint", "format_of", "read_tensors", "write_tensors"]
 
@@ -151,7 +152,7 @@ class FileFormat:
         Raises `WeightsError` for a file of another format or schema, and for a missing field.
         """
         if format_of(content) != self.name:
-            raise WeightsError(f"{source}: not a file of {self.title}")
+            raise WeightsError(f"{source}: not a file of {self.title}{_libraries(content)}")
         schema = content.get("schema", self.schema)
         if str(schema) != str(self.schema):
             raise WeightsError(one_line(f"{source}: schema is {schema!r}, this version reads {self.schema}"))
@@ -165,6 +166,16 @@ class FileFormat:
         if not all(isinstance(tensor, Tensor) for tensor in tensors):
             raise WeightsError(f"{source}: its state is not made of tensors")
         return fields
+
+
+def _libraries(content: Any) -> str:
+    """The way to a network of another library, if a file's content looks like the state of one."""
+    state = content
+    for key in ("state_dict", "model"):  # as training scripts wrap it
+        state = state.get(key, state) if isinstance(state, dict) else state
+    is_state = isinstance(state, dict) and any(isinstance(value, Tensor) for value in state.values())
+    named = "as torchvision:NAME or timm:NAME"
+    return f"; --init takes networks of torchvision and timm {named}" if is_state else ""
 
 
 def _check_dense(content: Any, most: int, path: Path) -> None:
@@ -208,16 +219,25 @@ def _read_torch(data: bytes, path: Path) -> Any:
     try:
         with warnings.catch_warnings(action="ignore"):  # of an old format
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+    except Exception as error:  # a broken file can make the reader fail in any way
+        raise WeightsError(f"{path}: {_failure(error, data, path.suffix)}") from None
+
+
+def _failure(error: Exception, data: bytes, suffix: str) -> str:
+    """Say why PyTorch cannot read these bytes."""
+    unpickling = isinstance(error, pickle.UnpicklingError)
+    named = re.search(r"GLOBAL ([\w.]+) (?:was|whose)", str(error)) if unpickling else None
+    other = None if named else no_weights(data, suffix)
+    if other is not None:
+        return other
+    if unpickling:
         what = f"it asks for {named[1]}" if named else "it is not made of tensors and plain values"
         rule = "anything but plain data is refused, since opening it could run code"
         remedy = "where it was trained, save the tensors alone: torch.save(model.state_dict(), FILE)"
-        raise WeightsError(f"{path}: refused: {rule}: {what}; {remedy}") from None
-    except Exception as error:  # a broken file can make the reader fail in any way
-        told = isinstance(error, RuntimeError) and bool(str(error))  # other kinds name a byte, or nothing
-        reason = _reason(error) if told else "cut short, or not written by torch.save"
-        raise WeightsError(f"{path}: not a whole checkpoint: {reason}") from None
+        return f"refused: {rule}: {what}; {remedy}"
+    told = isinstance(error, RuntimeError) and bool(str(error))  # other kinds name a byte, or nothing
+    reason = _reason(error) if told else "cut short, or not written by torch.save"
+    return f"not a whole checkpoint: {reason}"
 
 
 def _reason(error: Exception) -> str:
@@ -229,7 +249,8 @@ def _read_safetensors(data: bytes, path: Path) -> dict[str, Any]:
     try:
         tensors = safetensors.torch.load(data)
     except SafetensorError as error:
-        raise WeightsError(f"{path}: not a whole safetensors file: {_reason(error)}") from None
+        other = no_weights(data, path.suffix) or f"not a whole safetensors file: {_reason(error)}"
+        raise WeightsError(f"{path}: {other}") from None
     except KeyError as error:
         raise WeightsError(f"{path}: has tensors of type {error.args[0]}, which PyTorch lacks") from None
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from detector.cli.options import DATA, drop_bad_option, weights_argument, workers_option
+from detector.cli.options import DATA, drop_bad_option, workers_option
 from nars.cli.options.reading import measured_whole, say_parts
 from nars.cli.options.values import (
     also_from_option,
@@ -18,6 +18,7 @@ from nars.cli.options.values import (
     naming_source,
     to_json,
 )
+from nars.cli.options.weights import weights_argument
 
 if TYPE_CHECKING:
     from detector.weights.saved import SavedDetector

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from detector.cli.options import drop_bad_option, weights_argument
+from detector.cli.options import drop_bad_option
 from nars.cli.options.values import also_from_option, json_option, naming_source, to_json
+from nars.cli.options.weights import weights_argument
 
 if TYPE_CHECKING:
     from detector.deploy.quantize import Quantized

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-__all__ = ["DATA", "drop_bad_option", "weights_argument", "workers_option"]
+__all__ = ["DATA", "drop_bad_option", "workers_option"]
 
 DATA = "digit-scenes, or a folder in COCO's, Pascal VOC's or YOLO's format"
 """Kinds of data that ``--data`` names."""
@@ -15,4 +13,3 @@ drop_bad_option = click.option("--drop-bad", is_flag=True, help="Leave out image
 workers_option = click.option(
     "--workers", type=click.IntRange(min=0), help="Processes that load images; by default chosen."
 )
-weights_argument = click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path))

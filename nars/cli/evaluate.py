@@ -21,6 +21,7 @@ from nars.cli.options.values import (
     naming_source,
     to_json,
 )
+from nars.cli.options.weights import weights_argument
 from nars.foreign.names import printable
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ _NAME = 24
 
 
 @click.command("evaluate")
-@click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@weights_argument
 @data_option("WEIGHTS")
 @click.option(
     "--split",

@@ -16,6 +16,7 @@ from nars.cli.options.values import (
     storage_option,
     to_json,
 )
+from nars.cli.options.weights import WeightsFile
 from nars.errors import closest
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def export_command() -> None:
 
 
 @click.command(_WORD)
-@click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
+@click.argument("weights", type=WeightsFile(), metavar="FILE")
 @click.option(
     "--format",
     "form",

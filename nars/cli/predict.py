@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nars.cli.options.values import device_option, is_file, json_option, to_json
+from nars.cli.options.weights import weights_argument
 
 if TYPE_CHECKING:
     from nars.deploy.predict import Prediction
 
 
 @click.command("predict")
-@click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@weights_argument
 @click.argument("inputs", nargs=-1, required=True)
 @click.option(
     "-o",

@@ -24,6 +24,7 @@ from nars.cli.options.values import (
     seed_option,
     to_json,
 )
+from nars.cli.options.weights import WeightsFile
 from nars.cli.training import Destination, Results, Saving, training_progress
 from nars.spec import Recipe
 
@@ -71,7 +72,7 @@ GROUPS = {
 @metric_option
 @click.option(
     "--weights",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=WeightsFile(),
     help="File of `nars train` to start from; it has to be of the same architecture and classes.",
 )
 @seed_option

@@ -181,7 +181,7 @@ def test_code_in_a_file_is_refused_unrun(read: Callable[[Path], Any], form: str,
     assert not trace.exists()
 
 
-@pytest.mark.parametrize("cut", [0.0, 0.1, 0.5, 0.95])
+@pytest.mark.parametrize("cut", [0.1, 0.5, 0.95])
 @pytest.mark.parametrize("modern", [True, False])
 def test_truncated_files_are_refused(cut: float, modern: bool, small: nn.Module, tmp_path: Path) -> None:
     path = tmp_path / "c.pth"
@@ -193,11 +193,18 @@ def test_truncated_files_are_refused(cut: float, modern: bool, small: nn.Module,
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"junk", b"junk\n"])
-def test_what_is_no_checkpoint_is_refused_in_words(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no file of weights: it is empty"),
+        (b"junk", "no file of weights: it is text"),
+        (b"jun\xff\n", "not a whole checkpoint: cut short, or not written by"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused_in_words(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "c.pth"
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"c.pth: not a whole checkpoint: cut short, or not written by"):
+    with pytest.raises(WeightsError, match=f"c.pth: {message}"):
         read_checkpoint(path)
 
 
@@ -240,7 +247,7 @@ def test_safetensors_are_read_and_checked(small: nn.Module, tmp_path: Path) -> N
     for name, tensor in state.items():
         owner, _, leaf = name.rpartition(".")
         torch.testing.assert_close(found[owner].tensors[leaf], tensor, rtol=0, atol=0)
-    for broken in (whole[:-1], whole[:20], b"", whole[:8] + b"{" * 50):
+    for broken in (whole[:-1], whole[:20], whole[:8] + b"{" * 50):
         path.write_bytes(broken)
         with pytest.raises(WeightsError, match="not a whole safetensors file"):
             read_checkpoint(path)

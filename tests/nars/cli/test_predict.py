@@ -87,7 +87,14 @@ def test_what_cannot_be_read_is_passed_over(capsys: pytest.CaptureFixture[str]) 
         ("detect predict cats.pt photos", "cats.pt holds a classifier: use `nars predict`"),
         ("detect predict cats.safetensors photos", "cats.safetensors holds a classifier: use `nars predict`"),
         ("predict missing.pt photos", "File 'missing.pt' does not exist"),
-        ("predict photos/a.png photos", "photos/a.png: refused"),
+        ("predict photos/a.png photos", "photos/a.png: no file of weights (it starts like a PNG picture)"),
+        ("predict photos photos", "photos is a folder: give a .pt or .safetensors file"),
+        ("predict run photos", "run is a folder: did you mean run/weights/best.pt?"),
+        ("evaluate run", "run is a folder: did you mean run/weights/best.pt?"),
+        ("export run -o cats.onnx", "run is a folder: did you mean run/weights/best.pt?"),
+        ("detect predict run photos", "run is a folder: did you mean run/weights/best.pt?"),
+        ("detect evaluate run", "run is a folder: did you mean run/weights/best.pt?"),
+        ("detect export run -o boxes.onnx", "run is a folder: did you mean run/weights/best.pt?"),
         ("predict cats.pt missing.jpg", "missing.jpg: no such file, folder or pattern"),
         ("predict cats.pt", "Missing argument 'INPUTS...'"),
         ("predict cats.pt photos -o found.jsn", "-o found.jsn: did you mean '.json'?"),
@@ -98,6 +105,8 @@ def test_what_cannot_be_read_is_passed_over(capsys: pytest.CaptureFixture[str]) 
 def test_a_mistake_is_one_line_and_exit_2(
     arguments: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path("run/weights").mkdir(parents=True)
+    Path("run/weights/best.pt").touch()
     assert main(arguments.split()) == 2
     captured = capsys.readouterr()
     assert message in captured.err

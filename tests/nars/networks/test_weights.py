@@ -100,7 +100,9 @@ def test_weights_that_cannot_be_used_say_why(data: ImageData, tmp_path: Path) ->
     with pytest.raises(WeightsError, match="not a whole checkpoint"):
         load_weights(path)
     cases = [
-        ({"weight": torch.ones(1)}, "not a file of nars weights"),
+        ({"epoch": 3}, "not a file of nars weights$"),
+        ({"weight": torch.ones(1)}, "not a file of nars weights; --init takes networks of torchvision and"),
+        ({"model": {"a": torch.ones(1)}, "epoch": 3}, "nars weights; .* as torchvision:NAME or timm:NAME"),
         (content | {"schema": 2}, "schema is 2, this version reads 1"),
         (content | {"candidate": "kind: recipe"}, "damaged: .*kind is 'recipe'"),
         (content | {"mean": [0.5]}, "damaged: expected three channels, got 1"),
