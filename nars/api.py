@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from nars.artifacts.store import Store
 from nars.engines.base import Engine
 from nars.engines.local import Local
 from nars.engines.supervise import supervise
-from nars.errors import RunError, UsageError
+from nars.errors import RunError, SpecError, UsageError, closest
 from nars.files import saying_once
 from nars.report import page, plots
 from nars.runs.code import code_version
@@ -103,7 +104,7 @@ def search(
     """Search until the budget is spent, continuing an earlier search of the run folder.
 
     - `request`: the configuration of the search; alternatively, give its fields by name as `settings`,
-      as in ``search(data="photos/", budget="64", max_macs=8e6)``. With a `SearchConfig`, the only setting is
+      as in ``search(data="photos/", budget="64", max_macs="8M")``. With a `SearchConfig`, the only setting is
       `metric`; it is required if the metric is a user's function, because its code is run
     - `run`: the run folder; by default one below ``runs/``, named after the settings
     - `storage`: an Optuna storage URL instead of the journal file in the run folder
@@ -182,9 +183,14 @@ def _leave_results(run: Run, study: Study, store: Store) -> None:
 
 
 def _check(request: Any, settings: dict[str, Any]) -> None:
-    """Raise `UsageError` for a configuration that is not what `search` takes."""
+    """Raise `UsageError`, or `SpecError` for an unknown name, for what `search` does not take."""
     if not isinstance(request, SearchRequest | SearchConfig | None):
         raise UsageError(f"search() takes its settings by name, such as data=..., got {request!r}")
+    unknown = next((name for name in settings if name not in SearchRequest.model_fields), None)
+    if unknown is not None:
+        arguments = [name for name in signature(search).parameters if name != "settings"]
+        valid = closest(unknown, [*SearchRequest.model_fields, *arguments])
+        raise SpecError(f"unknown key {unknown!r} of search: {valid}")
     if isinstance(request, SearchConfig) and settings.keys() - {"metric"}:
         raise UsageError(f"a configured search takes no further settings, got {', '.join(settings)}")
 

@@ -75,6 +75,9 @@ class Document(Frozen):
 
     kind: ClassVar[str]
 
+    def __str__(self) -> str:
+        return self.to_yaml().rstrip()
+
     def to_yaml(self) -> str:
         """YAML for people to read, without the fields that have their default value."""
         fields = self.model_dump(mode="json", exclude_defaults=True)

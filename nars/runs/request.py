@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_v
 from nars.documents import Frozen
 from nars.errors import UsageError, closest
 from nars.foreign.limits import MOST_EPOCHS, MOST_SEED
+from nars.foreign.quantities import AMOUNT, DURATION
 from nars.tasks import SPACES, TASKS
 from nars.training.metrics import METRICS, check_name, is_function
 
@@ -136,6 +137,17 @@ class SearchRequest(Frozen):
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(","))
         return (value,) if isinstance(value, Path) else value
+
+    @field_validator("max_macs", "max_params", "max_latency", mode="before")
+    @classmethod
+    def _as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take text as the command line does: ``8M``, ``5ms``."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return (DURATION if info.field_name == "max_latency" else AMOUNT).parse(value)
+        except UsageError as error:
+            raise UsageError(f"{info.field_name}: {error}") from None
 
     @field_validator("task", "sampler", "predictor", "pruner", mode="before")
     @classmethod

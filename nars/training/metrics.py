@@ -8,6 +8,7 @@ are checked before anything else is done.
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 import sys
@@ -127,6 +128,7 @@ def named(name: str) -> Metric:
         raise UsageError(f"metric {name}: no function {function_name!r} in {home}: {hint}")
     if not callable(function):
         raise UsageError(f"metric {name}: {function_name} in {home} is not a function")
+    _check_arguments(function, name, home)
     return Metric(name, function)
 
 
@@ -145,9 +147,24 @@ def _imported(module: str, name: str) -> ModuleType:
         raise UsageError(f"metric {name}: importing {module} failed: {reason}") from None
 
 
+def _check_arguments(function: Callable[..., Any], name: str, home: str) -> None:
+    """Raise `UsageError` for a function that cannot be called with labels and probabilities."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of some compiled functions
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        code = getattr(function, "__code__", None)
+        place = f"{code.co_filename}, line {code.co_firstlineno}" if code else home
+        wanted = "a metric takes labels [N] and probabilities [N, K]"
+        raise UsageError(f"metric {name} is defined with {signature} ({place}): {wanted}; {error}") from None
+
+
 def _where(error: BaseException, file: str | None) -> str:
-    """Name an error, and the last line of the user's `file` that led to it, or else the last of all."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """Name an error, and the last line of the user's `file` that led to it, or else the last not of ours."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     own = [frame for frame in frames if frame.filename == file] or frames[-1:]
     place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
     if isinstance(error, SyntaxError) and error.filename:

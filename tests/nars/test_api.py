@@ -11,7 +11,7 @@ from filelock import FileLock
 from stub_task import StubTask, config
 
 import nars
-from nars.errors import RunError, UsageError
+from nars.errors import RunError, SpecError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,16 @@ from nars.errors import RunError, UsageError
 def test_arguments_of_another_kind_are_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         nars.search(**given)
+
+
+def test_an_unknown_name_is_answered_with_all_that_search_takes() -> None:
+    with pytest.raises(SpecError, match="unknown key 'qqq' of search: valid: ") as raised:
+        nars.search(qqq=True)
+    valid = set(str(raised.value).partition("valid: ")[2].split(", "))
+    own = {"artifacts", "engine", "finish", "request", "run", "storage", "watch", "workers"}
+    assert valid == own | nars.SearchRequest.model_fields.keys()
+    with pytest.raises(SpecError, match="'worker' of search: did you mean 'workers'"):
+        nars.search(nars.SearchRequest(), worker=2)
 
 
 def test_a_mistyped_storage_leaves_no_run_folder(stub: type[StubTask], tmp_path: Path) -> None:
@@ -69,3 +79,19 @@ def test_settings_may_be_text_as_on_the_command_line() -> None:
     request = nars.SearchRequest(objectives="accuracy, macs", fix="recipe=r.yaml", warm_start=Path("run"))
     assert (request.objectives, request.fix) == (("accuracy", "macs"), ("recipe=r.yaml",))
     assert request.warm_start == (Path("run"),)
+    limited = nars.SearchRequest(max_macs="8M", max_params="400k", max_latency="5 ms")
+    assert limited.limits == {"macs": 8e6, "params": 4e5, "latency": pytest.approx(5e-3)}
+    assert nars.SearchRequest(max_macs="3000000") == nars.SearchRequest(max_macs=3e6)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"max_macs": "8X"}, "max_macs: '8X' is not a positive amount such as 60M or 400k"),
+        ({"max_params": "0"}, "max_params: '0' is not a positive amount"),
+        ({"max_latency": "5"}, "max_latency: '5' is not a positive duration such as 5ms"),
+    ],
+)
+def test_a_limit_that_cannot_be_read_is_named(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        nars.SearchRequest(**given)

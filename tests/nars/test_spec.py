@@ -31,6 +31,7 @@ def test_yaml_round_trip_is_identical(document: Architecture | Recipe | Candidat
     again = type(document).from_yaml(text)
     assert again == document
     assert again.to_yaml() == text
+    assert f"{document}\n" == text  # as print shows it
     path = tmp_path / "document.yaml"
     path.write_text(text)
     assert read(path) == document

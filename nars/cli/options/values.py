@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
-from nars.errors import DataError, closest
+from nars.errors import DataError, UsageError, closest
+from nars.foreign import quantities
+from nars.foreign.quantities import Quantity
 
 __all__ = [
     "AMOUNT",
@@ -38,32 +40,25 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PREFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
-"""Factors of an amount."""
-
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
-"""Factors of a duration in seconds."""
-
 
 class _Quantity(click.ParamType[float]):
     """A positive number with a suffix."""
 
-    def __init__(self, name: str, suffixes: dict[str, float], example: str) -> None:
-        self.name = name
-        self.suffixes = suffixes
-        self.example = example
+    def __init__(self, quantity: Quantity) -> None:
+        self.quantity = quantity
+        self.name = quantity.name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(value).strip().lower())
-        if not match or match[2] not in self.suffixes or float(match[1]) <= 0:
-            self.fail(f"{value!r} is not a positive {self.name} such as {self.example}", param, ctx)
-        return float(match[1]) * self.suffixes[match[2]]
+        try:
+            return self.quantity.parse(str(value))
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
 
 
-AMOUNT = _Quantity("amount", _PREFIXES, "60M or 400k")
+AMOUNT = _Quantity(quantities.AMOUNT)
 """A count such as ``60M``."""
 
-DURATION = _Quantity("duration", _UNITS, "5ms")
+DURATION = _Quantity(quantities.DURATION)
 """A time such as ``5ms``, in seconds."""
 
 

@@ -70,11 +70,24 @@ def test_a_function_of_a_package_scores() -> None:
     assert metric.score(LABELS, np.full((4, 3), 1 / 3), "val") == pytest.approx(np.log(3))
 
 
+def test_a_function_of_other_arguments_is_refused_with_its_place(mine: str) -> None:
+    place = rf"defined with \(labels\) \(\S+{mine}\.py, line 9\): a metric takes labels .+ probabilities .+"
+    with pytest.raises(UsageError, match=f"metric {mine}:fits_nothing is {place}too many positional"):
+        named(f"{mine}:fits_nothing")
+    with pytest.raises(UsageError, match=r"metric math:sqrt is defined with \(x, /\) \(.*math"):
+        named("math:sqrt")
+
+
+def test_no_file_of_nars_is_named_where_a_compiled_function_fails() -> None:
+    with pytest.raises(TrialError, match=r"failed on val: TypeError: [^(]*(\(.*\))?[^(]*$") as caught:
+        Metric("builtins:min", min).score(1, 2.0j, "val")
+    assert "metrics.py" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
         ("broken", r"metric \S+:broken failed on val: ZeroDivisionError: .+mine_\d+\.py, line 7\)$"),
-        ("fits_nothing", r"failed on val: TypeError: fits_nothing\(\) takes 1 positional argument but 2"),
         ("nan", "metric .+:nan returned nan on val, not a finite number"),
         ("text", "returned 0.5 on val, not a finite number"),
         ("several", "returned array.+ on val, not a finite number"),
