@@ -108,6 +108,17 @@ def test_commands_are_parsed(page: Path, there: Path) -> None:
             pytest.fail(f"{name(page)}: nars {shlex.join(words)}: {error.format_message()}")
 
 
+@pages
+def test_the_output_of_one_command_is_taken_by_another_of_its_kind(page: Path) -> None:
+    """What a page writes with `nars spaces` is a space, which only `--space` takes."""
+    text = "".join(blocks(page, "", "sh"))
+    spaces = set(re.findall(r"^nars spaces [^\n>]*> (\S+)", text, re.MULTILINE))
+    for words in commands(page):
+        for place, word in enumerate(words):
+            if word in spaces:
+                assert words[place - 1] == "--space" or words[0] == "spaces", f"{name(page)}: {words}"
+
+
 def test_pages_show_commands_of_every_kind() -> None:
     shown = {words[0] for page in PAGES for words in commands(page)}
     assert shown == COMMANDS.keys()

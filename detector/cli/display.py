@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -41,9 +42,9 @@ def logging_to_stderr(*, quiet: bool) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def progress(*, quiet: bool) -> AbstractContextManager[tuple[OnStep | None, OnEpoch | None]]:
+def progress(output: Path, *, quiet: bool) -> AbstractContextManager[tuple[OnStep | None, OnEpoch | None]]:
     """Give the callbacks that show a training on stderr."""
-    return training_progress(_described, quiet=quiet)
+    return training_progress(_described, output, quiet=quiet)
 
 
 def _described(epoch: Epoch) -> str:

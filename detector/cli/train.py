@@ -186,7 +186,7 @@ def train_command(
             model = started(planned, records, torch_device, seed)
             if unused and not quiet:
                 click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)
-            with progress(quiet=quiet) as (on_step, on_epoch):
+            with progress(output, quiet=quiet) as (on_step, on_epoch):
                 outputs = loop.Outputs(output, data_name, workers, on_step=on_step, on_epoch=on_epoch)
                 trained = loop.train(
                     model, records, training, device=torch_device, seed=seed, outputs=outputs

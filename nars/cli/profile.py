@@ -48,12 +48,16 @@ def profile_command(
     from detector.cli import profile as detector
     from nars.searching.catalogue import candidate
 
+    by_default = "" if classes else "; give yours with --classes"
     if detector.is_detector(arch):
         if resolution is not None:
             raise click.UsageError(f"{arch} is a detector, which has sizes of images: leave out --resolution")
         if latency:
             raise click.UsageError(f"{arch} is a detector: `nars detect evaluate --latency` measures it")
-        detector.profile(arch, classes or _OBJECTS, init, as_json=as_json)
+        classes = classes or _OBJECTS
+        detector.profile(arch, classes, init, as_json=as_json)
+        if not as_json:
+            click.echo(f"counted for {classes} classes{by_default}")
         return
     classes = classes or _CLASSES
     architecture = candidate(arch).architecture
@@ -73,7 +77,7 @@ def profile_command(
         return
     from nars.cli.console import plain_console, print_table
 
-    print_table(plain_console(), costs.title, costs.table())
+    print_table(plain_console(), f"{costs.title}{by_default}", costs.table())
     if share is not None:
         click.echo(f"inherits {share:.1%} of its parameters from {init}")
 

@@ -150,7 +150,7 @@ def train_command(
             click.echo(line, err=True)
         saving = Saving(candidate, images, scored)
         try:
-            with training_progress(_described(metric), quiet=quiet) as (on_step, on_epoch):
+            with training_progress(_described(metric), output, quiet=quiet) as (on_step, on_epoch):
                 trained = loop.train(
                     model,
                     images,

@@ -33,22 +33,24 @@ OnStep = Callable[["Step"], None]
 
 @contextlib.contextmanager
 def training_progress(
-    describe: Callable[[E], str], *, quiet: bool
+    describe: Callable[[E], str], output: Path, *, quiet: bool
 ) -> Iterator[tuple[OnStep | None, Callable[[E], bool] | None]]:
-    """Give the callbacks that show a training on stderr; `describe` makes the line of an epoch."""
+    """Give the callbacks that show a training on stderr; `describe` makes the line of an epoch.
+
+    A training that had no epoch left, as `output` has a finished one, is said to be that.
+    """
     from nars.cli.console import plain_console
     from nars.cli.display import progress_bar
 
     console = plain_console(stderr=True, soft_wrap=True)
     if quiet:
         yield None, None
-    elif console.is_terminal:
-        with progress_bar(console) as bar:
-            live = _Live(console, bar, describe)
-            yield live.on_step, live.on_epoch
-    else:
-        log = _Log(console, describe)
-        yield log.on_step, log.on_epoch
+        return
+    with progress_bar(console) if console.is_terminal else contextlib.nullcontext() as bar:
+        shown = _Log(console, describe) if bar is None else _Live(console, bar, describe)
+        yield shown.on_step, shown.on_epoch
+    if not shown.epochs:
+        console.print(f"{output} is finished; this is its result")
 
 
 class _Live(Generic[E]):
@@ -59,6 +61,7 @@ class _Live(Generic[E]):
         self.bar = bar
         self.describe = describe
         self.line = bar.add_task("training", note="")
+        self.epochs = 0
 
     def on_step(self, step: Step) -> None:
         done = (step.epoch - 1) * step.steps + step.step
@@ -66,6 +69,7 @@ class _Live(Generic[E]):
         self.bar.update(self.line, total=step.epochs * step.steps, completed=done, note=note)
 
     def on_epoch(self, epoch: E) -> bool:
+        self.epochs += 1
         self.console.print(self.describe(epoch))
         return True
 
@@ -77,11 +81,13 @@ class _Log(Generic[E]):
         self.console = console
         self.describe = describe
         self.seconds_left = 0.0
+        self.epochs = 0
 
     def on_step(self, step: Step) -> None:
         self.seconds_left = step.seconds_left
 
     def on_epoch(self, epoch: E) -> bool:
+        self.epochs += 1
         self.console.print(f"{self.describe(epoch)}, left {_duration(self.seconds_left)}")
         return True
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from nars.deploy import video
 from nars.errors import DataError
 from nars.foreign.pictures import SUFFIXES
+from nars.foreign.signatures import heic_advice
 
 __all__ = ["files", "is_video"]
 
@@ -28,7 +29,8 @@ def files(source: str | Path, *, names: Sequence[str] = (), without: Path | None
         listed = (file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
         found = sorted(file for file in listed if not _is_in(file, without))
         if not found:
-            raise DataError(f"{path}: no picture in this folder")
+            advice = heic_advice(file.suffix.lower() for file in path.rglob("*"))
+            raise DataError(f"{path}: no picture in this folder{f'; {advice}' if advice else ''}")
         return found
     matches = glob(str(source), recursive=True)  # noqa: PTH207  Path.glob refuses absolute patterns
     found = sorted(file for file in map(Path, matches) if file.is_file() and not _is_in(file, without))

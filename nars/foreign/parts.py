@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nars.foreign.names import printable
+from nars.foreign.signatures import heic_advice
 
 __all__ = ["Part", "counted", "passed_over"]
 
@@ -41,7 +42,8 @@ class Part:
         counts.append(f"{counted(len(self.classes), 'class')}{f' ({listed})' if self.classes else ''}")
         facts = [f"{self.name}: {', '.join(counts)}", printable(self.layout), *map(printable, self.notes)]
         if self.passed:
-            facts.append(f"passed over: {passed_over(self.passed)}")
+            advice = heic_advice(self.passed)
+            facts.append(f"passed over: {passed_over(self.passed)}{f' ({advice})' if advice else ''}")
         return "; ".join(fact for fact in facts if fact)
 
     def row(self) -> dict[str, Any]:

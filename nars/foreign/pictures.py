@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 
 from nars.foreign.limits import MOST_PIXELS
 from nars.foreign.paths import open_file
+from nars.foreign.signatures import heic_advice, is_heic
 
 __all__ = ["DAMAGE", "ENORMOUS", "FORMATS", "SUFFIXES", "open_picture", "reason", "turn"]
 
@@ -60,6 +61,9 @@ DAMAGE = (
 )
 """Exceptions that Pillow's decoders raise on damaged files."""
 
+_BEGINNING = 12
+"""Bytes that tell a HEIC picture."""
+
 _TURN = threading.Lock()
 """The thread that decodes an enormous picture holds it."""
 
@@ -77,6 +81,15 @@ def open_picture(source: str | Path | bytes) -> Image.Image:
     try:
         image = Image.open(stream, formats=_formats())
         _check_size(image)
+    except UnidentifiedImageError:
+        stream.seek(0)
+        beginning = stream.read(_BEGINNING)
+        stream.close()
+        suffix = "" if isinstance(source, bytes) else Path(source).suffix.lower()
+        advice = heic_advice([".heic" if is_heic(beginning) else suffix])
+        if advice:
+            raise ValueError(advice) from None
+        raise
     except BaseException:
         stream.close()
         raise

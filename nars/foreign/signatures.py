@@ -1,8 +1,10 @@
-"""Recognizes files that hold no weights, to say what was given instead of them."""
+"""Recognizes files that are not what they are given for, to say what they are instead."""
 
 from __future__ import annotations
 
-__all__ = ["is_heic", "no_weights"]
+from collections.abc import Iterable
+
+__all__ = ["heic_advice", "is_heic", "no_weights"]
 
 _EXPORTED = {
     ".onnx": "an ONNX file",
@@ -29,6 +31,8 @@ _BEGINNINGS = (
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """Brands of HEIC pictures and their sequences (ISO/IEC 23008-12, Annex B)."""
 
+_HEIC_SUFFIXES = (".heic", ".heif")
+
 _LONGEST_CHARACTER = 4
 """Bytes of a character in UTF-8, at most: one may be cut where a beginning ends."""
 
@@ -52,6 +56,12 @@ def no_weights(data: bytes, suffix: str) -> str | None:
 def is_heic(beginning: bytes) -> bool:
     """Whether a file that begins so is a HEIC or HEIF picture, as phones take them."""
     return beginning[4:8] == b"ftyp" and beginning[8:12] in _HEIC_BRANDS
+
+
+def heic_advice(suffixes: Iterable[str]) -> str | None:
+    """The way out for files that are not read, if HEIC pictures are among these suffixes."""
+    heic = next((suffix for suffix in suffixes if suffix in _HEIC_SUFFIXES), None)
+    return f"{heic} pictures are not read: convert them to JPEG" if heic else None
 
 
 def _exported_archive(data: bytes) -> str | None:

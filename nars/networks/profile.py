@@ -73,7 +73,7 @@ class Profile:
     @property
     def title(self) -> str:
         """The network that was counted, in a few words."""
-        return f"{self.name} at {self.resolution} px, {self.num_classes} classes"
+        return f"{self.name} at {self.resolution} px, for {self.num_classes} classes"
 
     def table(self) -> Table:
         """A table for a terminal: the stages, then the total under both countings."""

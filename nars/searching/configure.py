@@ -105,8 +105,8 @@ def _make(
         lines += more
     elif begun is None and request.init != "none" and (factor := stretch(task.examples)) > 1:
         lines.append(
-            f"trainings have the usual epochs, as --reference-epochs says how long they are: without it they "
-            f"would have {factor} times as many, because {task.examples} images are few"
+            f"{task.examples} images are few: without --reference-epochs, trainings would have {factor} "
+            "times the usual epochs"
         )
     return _Made(config, task, tuple(lines))
 

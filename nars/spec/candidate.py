@@ -53,7 +53,11 @@ class Candidate(Trainable):
     """The data it was searched for or trained on, as ``--data`` names it; None if that is not recorded."""
 
 
-_ELSEWHERE = {"detector_candidate": ("detector", "nars detect train")}
+_ELSEWHERE = {
+    "detector_candidate": ("detector", "nars detect train"),
+    "space": ("search space", "nars search --space"),
+    "detector_space": ("search space of detectors", "nars search --task detection --space"),
+}
 """Kinds of files that are none of these here, with their names and the commands that take them."""
 
 
@@ -67,7 +71,9 @@ def read(path: str | Path) -> Architecture | Recipe | Candidate:
         what = "is missing" if kind is None else "is no name"
         raise SpecError(f"{path}: kind {what}; valid: {', '.join(kinds)}")
     if kind in _ELSEWHERE:
-        raise SpecError(f"{path} is a {_ELSEWHERE[kind][0]}: `{_ELSEWHERE[kind][1]} {path}` takes it")
+        name, command = _ELSEWHERE[kind]
+        expected = "an architecture, a recipe or a candidate, such as RUN/best.yaml"
+        raise SpecError(f"{path} is a {name}: `{command} {path}` takes it; expected here: {expected}")
     if kind not in kinds:
         raise SpecError(f"{path}: kind is {kind[:80]!r}; valid: {', '.join(kinds)}")
     return kinds[kind].from_yaml(text, str(path))

@@ -179,3 +179,21 @@ def test_a_recipe_with_the_fields_of_before_is_written_as_before() -> None:
     assert Recipe.later_fields == tuple(Recipe.model_fields)[len(dumped) :]
     later = Recipe(crop_area=0.5, frozen=0.25)
     assert Recipe.from_yaml(later.to_yaml()) == Recipe(**later.model_dump()) == later
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("space", "is a search space: `nars search --space .*mine.yaml` takes it; expected here: .*RUN/best"),
+        (
+            "detector_space",
+            "is a search space of detectors: `nars search --task detection --space .*yaml` takes",
+        ),
+        ("detector_candidate", "is a detector: `nars detect train .*mine.yaml` takes it; expected here"),
+    ],
+)
+def test_a_file_of_another_command_leads_there(kind: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"kind: {kind}\nschema: 1\n")
+    with pytest.raises(SpecError, match=message):
+        read(path)

@@ -18,6 +18,8 @@ from nars.data.readers.class_folders import class_folders
 from nars.errors import DataError, closest
 from nars.foreign.files import listing
 from nars.foreign.names import is_leftover
+from nars.foreign.parts import passed_over
+from nars.foreign.signatures import heic_advice
 
 __all__ = ["folder"]
 
@@ -81,9 +83,9 @@ def _pictures(
             raise DataError(f"{path}: train has no class {name!r}: {closest(name, classes)}")
         found = listing(path, SUFFIXES)
         if not found.files:
-            there = f"; there are {', '.join(sorted(found.passed))}" if found.passed else ""
-            suffixes = ", ".join(sorted(SUFFIXES))
-            raise DataError(f"no images in {path}: expected files ending in {suffixes}{there}")
+            there = f" (passed over: {passed_over(found.passed)})" if found.passed else ""
+            remedy = heic_advice(found.passed) or "remove the folder, or put images there"
+            raise DataError(f"no images in {path}{there}: {remedy}")
         passed += found.passed
         label = classes.index(name)
         pictures += [

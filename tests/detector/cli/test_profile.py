@@ -34,4 +34,6 @@ def test_a_detector_inherits_all_but_predictors_of_classes(
     assert main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["inherited"] == pytest.approx(share)
     assert main(arguments) == 0
-    assert f"inherits {share:.1%} of its parameters from {parent}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"inherits {share:.1%} of its parameters from {parent}" in shown
+    assert f"counted for {len(toys.CLASSES)} classes\n" in shown

@@ -256,6 +256,10 @@ def test_the_default_space_is_named_with_its_reason(tiny: Path, capsys: pytest.C
 
 
 def test_profile_prints_both_countings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", "fbnetv3_a"]) == 0
+    assert "px, for 1000 classes; give yours with --classes" in capsys.readouterr().out
+    assert main(["profile", "fbnetv3_a", "--classes", "7"]) == 0
+    assert "--classes" not in capsys.readouterr().out
     assert main(["profile", "fbnetv3_a", "--json"]) == 0
     total = json.loads(capsys.readouterr().out)
     assert total["published_params"] == 8_542_224  # published: 8.542224 M

@@ -80,6 +80,14 @@ def test_what_cannot_be_read_is_passed_over(capsys: pytest.CaptureFixture[str]) 
     assert "none of the 1 pictures can be read" in capsys.readouterr().err
 
 
+def test_a_folder_of_heic_alone_is_answered_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("phone").mkdir()
+    Path("phone/IMG_1.HEIC").touch()
+    assert main(["predict", "cats.pt", "phone"]) == 2
+    message = "phone: no picture in this folder; .heic pictures are not read: convert them to JPEG"
+    assert capsys.readouterr().err.strip().endswith(message)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

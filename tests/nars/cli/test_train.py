@@ -124,6 +124,7 @@ def test_a_folder_has_the_best_and_the_last(capsys: pytest.CaptureFixture[str]) 
         ("last", "4"),
     ]
     assert "epoch 4/4" not in captured.err
+    assert captured.err.count("run is finished; this is its result") == 1
     assert best.metrics == load_weights("run/weights/best.pt").metrics
 
 

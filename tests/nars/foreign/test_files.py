@@ -125,3 +125,10 @@ def test_the_line_of_a_part() -> None:
 
 def test_names_are_printed_in_one_line() -> None:
     assert printable("a\x1b[31m\ud800猫") == "a\\x1b[31m\\ud800猫"
+
+
+def test_heic_among_what_was_passed_over_is_advised_about() -> None:
+    part = Part("train", 4, ("a", "b"), "class folders in x", passed={".heic": 2, ".txt": 3})
+    assert part.line().endswith(
+        "passed over: 3 .txt, 2 .heic (.heic pictures are not read: convert them to JPEG)"
+    )

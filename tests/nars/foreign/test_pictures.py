@@ -143,3 +143,13 @@ def test_bytes_are_opened_too() -> None:
     stream = io.BytesIO()
     Image.new("RGB", (3, 2)).save(stream, "PNG")
     assert open_picture(stream.getvalue()).size == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("IMG_1.HEIC", b"as a phone"), ("a.heic", b""), ("a.jpg", b"\0\0\0\x18ftypheic" + bytes(12))],
+)
+def test_heic_is_answered_with_the_way_out(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=r": .heic pictures are not read: convert them to JPEG$"):
+        read_rgb(tmp_path / name)

@@ -76,7 +76,10 @@ def test_few_images_are_trained_on_for_longer(
     assert tuning_epochs(config) == 12
     assert epochs(config) == (4, 16, 4)
     assert "trainings have 2 times the usual epochs, because 1079 images are few" in said
-    named = configure(nars.SearchRequest(init=parent, reference_epochs=6))
+    said.clear()
+    named = configure(nars.SearchRequest(init=parent, reference_epochs=6), say=said.append)
+    longer = "without --reference-epochs, trainings would have 2 times the usual epochs"
+    assert f"1079 images are few: {longer}" in said
     assert (tuning_epochs(named), epochs(named)) == (6, (2, 8, 2))
     mine = tmp_path / "mine.yaml"
     mine.write_text(space_of(SMALL).replace(name="mine").to_yaml())

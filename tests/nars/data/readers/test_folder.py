@@ -105,5 +105,12 @@ def test_bad_folders(folder: Path, tmp_path: Path) -> None:
         load(tmp_path / "split")
     (folder / "fish").mkdir()
     (folder / "fish" / "note.txt").write_text("none yet")
-    with pytest.raises(DataError, match=r"no images in .*fish: expected files ending in"):
+    with pytest.raises(DataError, match=r"fish \(passed over: 1 .txt\): remove the folder, or put"):
+        load(folder)
+    (folder / "fish" / "IMG_1.HEIC").touch()
+    with pytest.raises(DataError, match=r"1 .txt\): .heic pictures are not read: convert them to JPEG$"):
+        load(folder)
+    for file in (folder / "fish").iterdir():
+        file.unlink()
+    with pytest.raises(DataError, match=r"^no images in \S*fish: remove the folder, or put images there$"):
         load(folder)
