@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STATISTICS", "SearchConfig"]
 
-_CHANGEABLE = {"budget", "device"}
+_CHANGEABLE = {"budget", "device", "description"}
 """Fields that may change when a run continues."""
 
 _NAMES = ("digits", "clothing", "digit-scenes")
@@ -68,6 +68,8 @@ class SearchConfig(Document):
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)] = 0
     budget: str = "64"
     device: str = "auto"
+    description: Annotated[str, Field(exclude=True)] = ""
+    """A line about the data, for the study that is made; no file has it."""
 
     @model_validator(mode="before")
     @classmethod

@@ -35,7 +35,7 @@ from nars.runs.location import NOTE, absolute, check_exists, is_within, located,
 from nars.runs.passwords import complete, is_given, without_password
 from nars.runs.reading import check_complete, listed_trials, open_to_read
 from nars.runs.storage import open_storage
-from nars.studies import config_text, write_config_text
+from nars.studies import config_text, data_description, write_config_text, write_data_description
 from nars.trials import check
 
 __all__ = ["RUNS", "Run", "config_of", "default_folder", "latest", "open_run", "start_run"]
@@ -88,6 +88,8 @@ class Run:
         check_complete(self.folder, study, listed)
         if config_text(study) != config:  # new, or the budget has grown
             write_config_text(study, config)
+            if self.config.description and data_description(study) is None:
+                write_data_description(study, self.config.description)
             with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
                 study.set_metric_names(list(self.config.objectives))  # for optuna-dashboard
         return study

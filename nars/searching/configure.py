@@ -203,6 +203,7 @@ def _config(
         seed=request.seed,
         budget=request.budget,
         device=request.device,
+        description=task.describe(),
     )
 
 

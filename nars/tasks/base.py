@@ -111,6 +111,10 @@ class Task(ABC):
         """
         return space
 
+    def left_out(self) -> Sequence[str]:
+        """One line about each image that could not be read and was left out, as far as that is known."""
+        return ()
+
     def remarks(self, space: SearchSpace) -> Sequence[str]:
         """Sentences that a user should read before these data are searched in this space."""
         return ()

@@ -67,6 +67,9 @@ class Classification(Task):
     def parts(self) -> tuple[Part, ...]:
         return self.data.parts
 
+    def left_out(self) -> tuple[str, ...]:
+        return self.data.dropped
+
     def inheriting(self, parent: Origin) -> Classification:
         assert isinstance(parent, Parent), parent
         return Classification(self.data, self.device, parent, self._metric)

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
@@ -13,6 +14,7 @@ from optuna.study import Study
 
 from nars.artifacts.location import store_of_worker
 from nars.errors import DataError, RunError, StorageAwayError, UsageError
+from nars.foreign.parts import counted
 from nars.parallel.launcher import end_with
 from nars.runs.code import code_version
 from nars.runs.continuing import with_way_on
@@ -35,6 +37,9 @@ _LOOK_SECONDS = 0.5
 
 _READERS = ("nars.data.decoding", "nars.data.pictures", "detector.data.check")
 """Loggers that say what is left out of data when they are read."""
+
+_SHOWN = 3
+"""Images that were left out which a message names."""
 
 _DATA_SECONDS = 3600.0
 """Longest time that a worker waits for data that are gone."""
@@ -81,7 +86,9 @@ def join(
     while True:
         task = config.open_task(data, device)
         if not task.is_of(config.data_fingerprint):
-            raise RunError(f"the data at {source} are not those of study {name}{_difference(study, task)}")
+            remedy = "give the same with --data" if data else "bring back those that it was started with"
+            difference = _difference(study, task, remedy)
+            raise RunError(f"the data at {source} are not those of study {name}: {difference}")
         try:
             return work(Search.of(study, config, task, store), study, alone=parent is None)
         except (DataError, OSError) as error:
@@ -110,14 +117,22 @@ def _check_code(study: Study) -> None:
         )
 
 
-def _difference(study: Study, task: Task) -> str:
-    """A clause that says what the data of a study are, and what these are."""
-    theirs, ours = data_description(study), task.describe()
+def _difference(study: Study, task: Task, remedy: str) -> str:
+    """A clause that says what the data of a study are, and what these are, without which images."""
+    theirs, ours, without = data_description(study), task.describe(), _without(task.left_out())
     if theirs is None:
-        return f": these are {ours}"
+        return f"these are {ours}{without}"
     if theirs == ours:
-        return f": both are {ours}, but images or labels differ; copy the same files"
-    return f": it has {theirs}; these are {ours}; give the same with --data"
+        return f"both are {ours}{without}, but images or labels differ; copy the same files"
+    return f"it has {theirs}; these are {ours}{without}; {remedy}"
+
+
+def _without(left_out: Sequence[str]) -> str:
+    """A clause with the first few images that were left out."""
+    if not left_out:
+        return ""
+    more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
+    return f", without {counted(len(left_out), 'image')} ({'; '.join(left_out[:_SHOWN])}{more})"
 
 
 def _wait_for(source: Path) -> None:

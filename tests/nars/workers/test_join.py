@@ -8,13 +8,16 @@ import signal
 import sys
 from pathlib import Path
 
+import folders
 import pytest
 from stub_task import StubTask, config, trials
 
 import nars
 from nars.errors import DataError, RunError, TrialError, UsageError
+from nars.runs.request import SearchRequest
 from nars.runs.run import config_of, start_run
-from nars.studies import write_code_version
+from nars.searching.configure import configure
+from nars.studies import data_description, write_code_version
 from nars.trials import INTERRUPTED, Record
 from nars.workers.join import join
 
@@ -104,6 +107,20 @@ def test_other_data_are_refused_with_what_differs(
     monkeypatch.setattr(stub, "describe", lambda task: "images of stub:none")
     with pytest.raises(RunError, match="both are images of stub:none, but images or labels differ"):
         join(run.storage, "run", data="elsewhere", device="cpu", parent=None)
+
+
+def test_pictures_that_broke_before_any_worker_read_them_are_named(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    for number in range(60):
+        folders.picture(photos / ("cats", "dogs")[number % 2] / f"{number}.png", 8, 8, seed=number)
+    made = configure(SearchRequest(data=str(photos), drop_bad=True, init="none", space="micro"))
+    run = start_run(tmp_path / "run", made, None)
+    assert data_description(run.study()) == made.description == made.open_task().describe()
+    (photos / "cats" / "0.png").write_bytes(b"cut short")
+    (photos / "dogs" / "1.png").unlink()
+    refused = rf"study run: it has {made.description}; these are classification .* images, without 1 image "
+    with pytest.raises(RunError, match=rf"{refused}\(cannot read image .*cats/0\.png.*\); bring back those"):
+        join(run.storage, "run", data=None, device="cpu", parent=None)
 
 
 def test_code_that_only_a_run_names_is_not_run(
