@@ -189,8 +189,9 @@ def _check(request: Any, settings: dict[str, Any]) -> None:
     unknown = next((name for name in settings if name not in SearchRequest.model_fields), None)
     if unknown is not None:
         arguments = [name for name in signature(search).parameters if name != "settings"]
-        valid = closest(unknown, [*SearchRequest.model_fields, *arguments])
-        raise SpecError(f"unknown key {unknown!r} of search: {valid}")
+        names = sorted([*SearchRequest.model_fields, *arguments])
+        hint, valid = closest(unknown, names), f"valid: {', '.join(names)}"
+        raise SpecError(f"unknown key {unknown!r} of search: {hint if hint == valid else f'{hint} {valid}'}")
     if isinstance(request, SearchConfig) and settings.keys() - {"metric"}:
         raise UsageError(f"a configured search takes no further settings, got {', '.join(settings)}")
 

@@ -40,8 +40,10 @@ def test_an_unknown_name_is_answered_with_all_that_search_takes() -> None:
     valid = set(str(raised.value).partition("valid: ")[2].split(", "))
     own = {"artifacts", "engine", "finish", "request", "run", "storage", "watch", "workers"}
     assert valid == own | nars.SearchRequest.model_fields.keys()
-    with pytest.raises(SpecError, match="'worker' of search: did you mean 'workers'"):
+    with pytest.raises(SpecError, match=r"'worker' of search: did you mean 'workers'.* valid: artifacts, "):
         nars.search(nars.SearchRequest(), worker=2)
+    with pytest.raises(SpecError, match=r"'dry_run' of search: .* valid: .*, finish, .*, run, .*, workers$"):
+        nars.search(dry_run=True)
 
 
 def test_a_mistyped_storage_leaves_no_run_folder(stub: type[StubTask], tmp_path: Path) -> None:
