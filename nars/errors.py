@@ -21,9 +21,11 @@ tries again. A broken invariant of our own is an ``assert``, never one of these.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 __all__ = [
+    "ContinuedInterrupt",
     "DataError",
     "EngineAwayError",
     "ExportError",
@@ -38,6 +40,7 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "closest",
+    "continued",
 ]
 
 
@@ -96,6 +99,19 @@ class NonFiniteLossError(TrialError):
 
 class TrialMemoryError(TrialError):
     pass
+
+
+class ContinuedInterrupt(KeyboardInterrupt):
+    """Ctrl-C, or a termination, of work that the same command continues."""
+
+
+@contextmanager
+def continued() -> Iterator[None]:
+    """Raise `ContinuedInterrupt` if the body, which the same command continues, is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise ContinuedInterrupt from None
 
 
 def closest(word: str, valid: Iterable[str], most: int | None = None) -> str:

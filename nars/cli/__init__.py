@@ -18,7 +18,7 @@ from contextlib import contextmanager
 import click
 
 from nars.cli.commands import StoppedError, Table
-from nars.errors import EngineAwayError, NarsError, StorageAwayError
+from nars.errors import ContinuedInterrupt, EngineAwayError, NarsError, StorageAwayError
 from nars.foreign.names import one_line, printable
 
 __all__ = ["main"]
@@ -42,6 +42,9 @@ COMMANDS = {
     "data": ("nars.cli.data:data_command", "Describe or check a data set."),
 }
 """Word -> (module:command, what it does)."""
+
+_CONTINUING = (["worker"], ["train"], ["detect", "train"])
+"""Commands that always continue; a search does once it has a run folder, and says so by its interrupt."""
 
 
 @click.group(cls=Table, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -105,9 +108,10 @@ def _run(arguments: Sequence[str] | None, terminated: Sequence[int]) -> int:
         return _fail(str(error), os.EX_TEMPFAIL)
     except NarsError as error:
         return _fail(str(error))
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
         what = "stopping" if terminated else "interrupted"
-        print(f"nars: {what}; the same command goes on from here", file=sys.stderr)
+        promise = "; the same command goes on from here" if _continues(arguments, error) else ""
+        print(f"nars: {what}{promise}", file=sys.stderr)
         return 128 + terminated[0] if terminated else 130
     except BrokenPipeError:  # as of `nars ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -115,6 +119,13 @@ def _run(arguments: Sequence[str] | None, terminated: Sequence[int]) -> int:
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     return result if isinstance(result, int) else 0
+
+
+def _continues(arguments: Sequence[str] | None, error: BaseException) -> bool:
+    """Whether the interrupted command goes on from where it was if it is given again."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    is_begun = isinstance(error, ContinuedInterrupt) or isinstance(error.__cause__, ContinuedInterrupt)
+    return is_begun or any(words[: len(command)] == command for command in _CONTINUING)
 
 
 def _escape_what_is_lacking() -> None:

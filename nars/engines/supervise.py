@@ -17,7 +17,7 @@ from nars.artifacts.store import Store
 from nars.engines.assignment import Assignment
 from nars.engines.base import End, Engine, Member, Start
 from nars.engines.stopping import stop, stoppable
-from nars.errors import EngineAwayError, RunError, StorageAwayError
+from nars.errors import EngineAwayError, RunError, StorageAwayError, continued
 from nars.networks.latency import latency_domain
 from nars.runs.run import Run
 from nars.searching.results import write_results
@@ -60,15 +60,16 @@ def supervise(
     Raises `RunError` if workers die again and again, or if one exits because of a user's mistake, and
     `EngineAwayError` if the engine is gone.
     """
-    if run.config.needs_latency:
-        _measure_latency(run, study)
-    team: list[Member] = []
-    with engine.opened(Assignment.of(run, store, log), workers) as start, stoppable(team):
-        try:
-            team += start(range(workers))
-            _Supervision(run, study, store, start, team, watch).follow()
-        finally:
-            stop(team)
+    with continued():
+        if run.config.needs_latency:
+            _measure_latency(run, study)
+        team: list[Member] = []
+        with engine.opened(Assignment.of(run, store, log), workers) as start, stoppable(team):
+            try:
+                team += start(range(workers))
+                _Supervision(run, study, store, start, team, watch).follow()
+            finally:
+                stop(team)
 
 
 class _Supervision:

@@ -17,7 +17,7 @@ from typing import Any
 
 from optuna.study import Study
 
-from nars.errors import RunError
+from nars.errors import RunError, continued
 from nars.files import sha256_of, write_whole
 from nars.runs.run import Run
 from nars.searching.results import best_candidate, winner
@@ -73,7 +73,8 @@ def finish(
     asked = _asked(run, candidate, seed)
     if (done := _done(run.folder, asked)) is not None:
         return done
-    return _train(run, candidate, seed, asked, on_epoch)
+    with continued():
+        return _train(run, candidate, seed, asked, on_epoch)
 
 
 def _train(

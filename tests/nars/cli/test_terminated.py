@@ -89,10 +89,48 @@ def test_a_terminated_training_says_so(
         assert said == [STOPPING]
 
 
-def test_a_search_that_is_terminated_while_it_starts_says_the_same(
+def test_a_search_that_is_terminated_before_it_has_a_folder_promises_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tasks, "load", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
     monkeypatch.chdir(tmp_path)
     assert main(["search"]) == 143
-    assert capfd.readouterr().err.splitlines()[-1] == STOPPING
+    assert capfd.readouterr().err.splitlines()[-1] == "nars: stopping"
+
+
+def test_a_search_that_is_interrupted_once_it_has_a_folder_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nars.engines.supervise._Supervision", interrupted)
+    monkeypatch.chdir(tmp_path)
+    assert main(["search", "--workers", "1", "--run", "out"]) == 130
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert said == "nars: interrupted; the same command goes on from here"
+    assert Path("out/config.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "promises"),
+    [
+        ("worker --study s", True),
+        ("train a", True),
+        ("detect train a", True),
+        ("detect export a", False),
+        ("predict a b", False),
+        ("export best-arch", False),
+        ("proxy-check", False),
+    ],
+)
+def test_only_what_continues_promises_it(
+    words: str, promises: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("click.Context.invoke", interrupted)
+    assert main(words.split()) == 130
+    said = capfd.readouterr().err.splitlines()[-1]
+    assert said == f"nars: interrupted{'; the same command goes on from here' if promises else ''}"
