@@ -9,7 +9,7 @@ export OMP_NUM_THREADS := 1
 
 demo: .venv/ready
 	rm -rf $(DEMO)
-	$(BIN)/nars search --data clothing --budget 6 --max-macs 8M --reference-epochs 10 --run $(DEMO)/search
+	$(BIN)/nars search --data clothing --budget 5 --max-macs 8M --reference-epochs 8 --run $(DEMO)/search
 	$(BIN)/nars export best-arch --run $(DEMO)/search -o $(DEMO)/best.yaml
 	$(BIN)/nars train $(DEMO)/best.yaml --init $(DEMO)/search/weights/reference.pt -o $(DEMO)/best.pt
 	$(BIN)/nars report --run $(DEMO)/search
@@ -40,7 +40,7 @@ test-cluster: .venv/ready
 # The stamp is newer than what it was made from, so that an edit of either installs again.
 .venv/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 clean:

@@ -33,7 +33,7 @@ from search_spaces import published
 SEEDS = (0, 1)
 """Seeds of the trainings that are compared."""
 
-EPOCHS = 8
+EPOCHS = 6
 """Epochs of each of them."""
 
 
