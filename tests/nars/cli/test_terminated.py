@@ -38,8 +38,9 @@ def _architecture() -> Architecture:
     return Architecture(name="tiny", resolution=32, stages=(*stages, (row("mbconv", 16, 2),)))
 
 
-# The signal may come between the opening of a file and the block that closes it.
+# The signal may come between the opening of a file and the block that closes it, or while a worker starts.
 @pytest.mark.filterwarnings("ignore:.*_io.FileIO name='out/:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:.*Popen.__del__:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["train", "detect", "search"])
 def test_a_terminated_training_says_so(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
