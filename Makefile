@@ -17,7 +17,7 @@ demo: .venv/ready
 	# a detector: the one found was found for a classifier.
 	$(BIN)/python experiments/demo.py $(DEMO) > $(DEMO)/table.txt & \
 	$(BIN)/nars detect train $(DEMO)/best.yaml --weights $(DEMO)/best.pt --data digit-scenes \
-	-o $(DEMO)/detector --epochs 5 --evaluate-every 5 --optimizer sgd --lr 0.08 --weight-decay 1e-4 \
+	-o $(DEMO)/detector --epochs 5 --evaluate-every 5 --optimizer sgd --lr 0.08 --weight-decay 1e-4 --box-samples 32 \
 	&& wait $$! && cat $(DEMO)/table.txt
 	$(BIN)/nars detect predict $(DEMO)/detector/weights/best.pt digit-scenes -o $(DEMO)/prediction.png \
 	> $(DEMO)/predictions.txt
