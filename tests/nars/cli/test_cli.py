@@ -144,7 +144,7 @@ def test_options_of_a_search_are_in_groups(capsys: pytest.CaptureFixture[str]) -
         ("export paretto", "no file or command 'paretto': did you mean 'pareto'?"),
         ("export missing.pt -o x.onnx", "missing.pt"),
         ("export tiny.yaml", "Missing option '-o'"),
-        ("export tiny.yaml -o x.onnx", "tiny.yaml: refused"),
+        ("export tiny.yaml -o x.onnx", "tiny.yaml: no file of weights: it is text"),
         ("evaluate missing.pt", "missing.pt"),
     ],
 )
