@@ -15,7 +15,7 @@ from nars.trials import Record, counts
 
 __all__ = ["MOST_BETWEEN_BEATS", "Budget", "busy_seconds"]
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 """Seconds in each unit of time that a budget can be given in."""
 
 MOST_BETWEEN_BEATS = 60.0
@@ -37,8 +37,11 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read ``64`` (trials), ``500ep`` (epochs), ``90s``, ``30m``, ``2h``, ``1d``. Raises `UsageError`."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ep|s|m|h|d)?", text.strip(), re.ASCII)
+        """Read ``64`` (trials), ``500ep`` (epochs), ``90s``, ``30m``, ``30min``, ``2h`` or ``1d``.
+
+        Raises `UsageError`.
+        """
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ep|s|min|m|h|d)?", text.strip(), re.ASCII)
         if not match or not 0 < float(match[1]) <= _MOST:
             raise UsageError(
                 f"budget {text[:40]!r}: give trials (64), a time (90s, 30m, 2h) or epochs (500ep)"

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from experiments.resumable import work_through
 
@@ -44,7 +43,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow  # beside the whole suite it has taken longer than half a minute
 def test_an_interrupt_ends_the_workers_and_is_one_line(tmp_path: Path) -> None:
     script = tmp_path / "endless.py"
     script.write_text(ENDLESS)
@@ -59,6 +57,6 @@ def test_an_interrupt_ends_the_workers_and_is_one_line(tmp_path: Path) -> None:
     assert command.stdout is not None
     assert command.stdout.readline() == b"working\n"
     os.killpg(command.pid, signal.SIGINT)  # as a terminal does: to every process
-    _, said = command.communicate(timeout=300)  # the pipe closes when the last worker ends
+    _, said = command.communicate(timeout=60)  # the pipe closes when the last worker ends
     assert command.returncode == 130
     assert said.decode() == "interrupted: the same command goes on\n"

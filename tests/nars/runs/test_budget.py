@@ -40,6 +40,7 @@ def trial(
         (" 500ep ", 500, "epochs"),
         ("90s", 90, "seconds"),
         ("30m", 1800, "seconds"),
+        ("30min", 1800, "seconds"),
         ("1.5h", 5400, "seconds"),
         ("1d", 86400, "seconds"),
     ],
