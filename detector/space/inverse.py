@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from detector.model.parts import Parts
+from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.declaration import Declaration
 from detector.space.decoding import OF_SETTINGS, longest
-from detector.training.hyperparameters import LR
+from detector.training.hyperparameters import LR, Training
 from nars.errors import SpecError
 from nars.space.genotypes import Genotype
 from nars.space.inverse import allows, encode_stage
 from nars.space.rows import RowSpace
 from nars.spec import Block
 
-__all__ = ["encode"]
+__all__ = ["encode", "encode_recipe"]
 
 
 def encode(space: Declaration, candidate: DetectorCandidate) -> Genotype:
@@ -36,7 +37,7 @@ def encode(space: Declaration, candidate: DetectorCandidate) -> Genotype:
     if settings.longest != longest(max(settings.shortest)):
         raise SpecError(f"longest = {settings.longest} is outside space {space.name}")
     values |= _encode_parts(space, candidate.architecture)
-    values |= _encode_recipe(space, candidate)
+    values |= encode_recipe(space, candidate.recipe, settings)
     for name, value in values.items():
         if not allows(space, name, value):
             raise SpecError(f"{name} = {value!r} is outside space {space.name}")
@@ -99,11 +100,12 @@ def _blocks(rows: Sequence[Block]) -> list[Block]:
     return [row.single(repeat) for row in rows for repeat in range(row.repeats)]
 
 
-def _encode_recipe(space: Declaration, candidate: DetectorCandidate) -> Mapping[str, Any]:
-    recipe, values = candidate.recipe, {}
+def encode_recipe(space: Declaration, recipe: Training, settings: Settings) -> dict[str, Any]:
+    """The values of the space's recipe, in range or not, of which some are settings of the detector."""
+    values: dict[str, Any] = {}
     for key in space.recipe:
         if key in OF_SETTINGS:
-            values[f"recipe.{key}"] = getattr(candidate.settings, OF_SETTINGS[key][0])
+            values[f"recipe.{key}"] = getattr(settings, OF_SETTINGS[key][0])
         elif key == "jitter":
             values["recipe.jitter"] = round(recipe.jitter[1] - 1, 9)
         elif key == "lr":

@@ -12,11 +12,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.counting import SpaceCost
 from detector.space.decoding import RECIPE, decode
 from detector.space.held import detector_in, held_detector, held_recipe, recipe_in
-from detector.space.inverse import encode
+from detector.space.inverse import encode, encode_recipe
+from detector.space.reference import FINE_TUNING
 from detector.space.styles import Style
 from detector.training.hyperparameters import Training
 from nars.documents import Document
@@ -115,6 +117,11 @@ class DetectorSpace(SearchSpace):
         first dimension outside the space.
         """
         return encode(self, candidate)
+
+    @property
+    def default_recipe(self) -> Mapping[str, Any]:
+        """That of every fine-tuning, by flat name; the space may not have all of its values."""
+        return encode_recipe(self, FINE_TUNING, Settings())
 
     @cached_property
     def _canonical(self) -> CanonicalForm:

@@ -33,10 +33,7 @@ _POOL = 256
 _CHOICE = 64
 """Random candidates that each of these is the most promising of."""
 
-_RECIPE = "recipe."
-"""Names of the dimensions of a recipe begin with it."""
-
-_EPOCHS = f"{_RECIPE}epochs"
+_EPOCHS = "recipe.epochs"
 """The dimension of which more is taken to be better."""
 
 
@@ -105,13 +102,9 @@ def _defaults(domain: Domain) -> Mapping[str, Any]:
     """The default values of the dimensions that are of the recipe."""
     if not isinstance(domain, SearchSpace):
         return {}
-    fields = domain.recipe_kind.model_fields
-    given = {
-        name: _within(dist, fields[name.removeprefix(_RECIPE)].default)
-        for name, dist in domain.distributions.items()
-        if name.startswith(_RECIPE) and name != _EPOCHS and name.removeprefix(_RECIPE) in fields
-    }
-    return {name: value for name, value in given.items() if contains(domain.distributions[name], value)}
+    usual, dists = domain.default_recipe, domain.distributions
+    given = {name: _within(dists[name], usual[name]) for name in usual if name in dists and name != _EPOCHS}
+    return {name: value for name, value in given.items() if contains(dists[name], value)}
 
 
 def _within(dist: BaseDistribution, value: Any) -> Any:

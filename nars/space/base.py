@@ -59,6 +59,11 @@ class SearchSpace(Document):
     def cost(self, matrix: Matrix) -> Costs:
         """MACs and parameters [n] of genotypes [n, d]."""
 
+    @property
+    def default_recipe(self) -> Mapping[str, Any]:
+        """The recipe that people would try first, by flat name; the space may not have all of its values."""
+        return {f"recipe.{name}": field.default for name, field in self.recipe_kind.model_fields.items()}
+
     def held(self, part: Literal["arch", "recipe"], file: str) -> Self:
         """The space in which one part of what a file describes is held, and the other is searched.
 

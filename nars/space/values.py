@@ -155,7 +155,7 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Whether a distribution has a value; numbers may be off by rounding."""
     if isinstance(distribution, CategoricalDistribution):
         return value in distribution.choices
-    if value is None or isinstance(value, str):
+    if not isinstance(value, int | float):
         return False
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     slack = 1e-9 * abs(value) if isinstance(distribution, FloatDistribution) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import optuna
 import pytest
 import torch
 import toys
@@ -15,11 +16,13 @@ from detector.model.parts import Parts, parts_of
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.conversion import of_classifiers
+from detector.space.reference import FINE_TUNING
 from detector.space.space import DetectorSpace
 from detector.space.spaces import DEFAULT, space
 from detector.task import Detection
 from detector.training.hyperparameters import Training
 from nars.errors import InfeasibleError, SpecError, UsageError
+from nars.sampling.sampler import NarsSampler
 from nars.space import feasible
 from nars.space.genotypes import sample, to_genotypes
 from nars.spec import Block
@@ -38,6 +41,16 @@ def blocks(parts: Parts) -> list[Block]:
 def built(candidate: DetectorCandidate) -> Detector:
     with torch.device("meta"):
         return Detector(candidate.architecture, 3, candidate.settings)
+
+
+def test_several_workers_start_with_the_recipe_of_a_fine_tuning() -> None:
+    searched = OPEN.segmenting(False)
+    sampler = NarsSampler(searched, limits={"macs": 4e8}, objectives=["ap"], seed=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    asked = [study.ask(dict(searched.distributions)) for _ in range(9)]
+    recipes = [searched.decode(trial.params).recipe for trial in asked]
+    usual = [(recipe.lr, recipe.jitter) == (FINE_TUNING.lr, FINE_TUNING.jitter) for recipe in recipes]
+    assert usual == [False] + 4 * [True, False]
 
 
 @pytest.mark.parametrize("mask", [False, True])
