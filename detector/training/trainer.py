@@ -144,7 +144,11 @@ class Trainer:
         """
         parallel.check_same(self._identity)
         generator = torch.default_generator
-        earlier = {"data": (earlier_fingerprint(self.data),), "start": (None,)}
+        earlier = {
+            "data": (earlier_fingerprint(self.data),),
+            "parts": (self.model.parts.model_dump(mode="json"),),
+            "start": (None,),
+        }
         self.history = checkpoint.restore(
             path, self._identity, self._parts, generator, self.device, lambda entry: Epoch(**entry), earlier
         )
@@ -168,7 +172,7 @@ class Trainer:
         return {
             "training": self.training.to_yaml(),
             "settings": self.model.settings.to_yaml(),
-            "parts": self.model.parts.model_dump(mode="json"),
+            "parts": self.model.parts.model_dump(mode="json", exclude={"name"}),  # that of a trial
             "data": self._data,
             "seed": self.seed,
             "start": self._beginning,

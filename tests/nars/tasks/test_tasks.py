@@ -141,7 +141,8 @@ def test_an_interrupted_training_goes_on_to_the_same_outcome_and_weights(made: M
         whole = made.task.run(CANDIDATE, seed=0)
         with pytest.raises(KeyboardInterrupt):
             made.task.run(CANDIDATE, seed=0, on_epoch=interrupt, checkpoint=tmp_path / "checkpoint")
-        again = made.task.run(CANDIDATE, seed=0, on_epoch=interrupt, checkpoint=tmp_path / "checkpoint")
+        repeated = CANDIDATE.replace(architecture=CANDIDATE.architecture.replace(name="trial9"))
+        again = made.task.run(repeated, seed=0, on_epoch=interrupt, checkpoint=tmp_path / "checkpoint")
     finally:
         torch.set_num_threads(threads)
     assert seen == [1, 2, 3]
