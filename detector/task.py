@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -15,15 +16,18 @@ from detector.evaluation.interval import ap_interval
 from detector.evaluation.timing import time_detector
 from detector.model.cost import count_parts
 from detector.model.detector import Detector
+from detector.model.parts import Parts
 from detector.space import spaces
 from detector.space.candidate import DetectorCandidate
 from detector.space.conversion import of_classifiers
+from detector.space.cuts import proposals_for, wholes_of
 from detector.space.from_parent import FROZEN, image_side, space_of
 from detector.space.planned import plan_candidate
 from detector.space.reference import DetectorReference, reference_candidate, reference_of
 from detector.space.remarks import remarks
 from detector.space.space import DetectorSpace
 from detector.training.hyperparameters import Training
+from detector.training.judging import judged
 from detector.training.loop import Outputs, train
 from detector.training.plan import plan, shorter_side
 from detector.training.progress import Epoch
@@ -33,13 +37,14 @@ from detector.weights.inherited import check_trunk
 from detector.weights.parents import DetectorParent, parent_called, parent_in
 from detector.weights.saved import save_detector
 from nars.data import ImageSize
-from nars.device import kernels_for, memory_errors
+from nars.device import kernels_for, memory_errors, seeded
 from nars.errors import DataError, SpecError, TrialError, UsageError
 from nars.foreign.parts import Part
 from nars.networks.latency import Latency
 from nars.parents.parent import Origin
 from nars.space import Space
 from nars.space.base import SearchSpace
+from nars.space.genotypes import Genotype
 from nars.space.values import Range
 from nars.spec import Candidate, Trainable
 from nars.tasks.base import Outcome, Task
@@ -79,6 +84,7 @@ class Detection(Task):
         self.device = device
         self.source = source
         self.parent = parent
+        self._judged = parent
         self._fingerprint = f"{self.name}:{fingerprint(data)}"
 
     @classmethod
@@ -137,6 +143,12 @@ class Detection(Task):
         assert self.parent is not None, "a search with a reference has a parent"
         return reference_candidate(self.parent, settings)
 
+    def wholes(self, space: SearchSpace, settings: FineTuning) -> Sequence[Genotype]:
+        assert isinstance(space, DetectorSpace)
+        assert isinstance(settings, DetectorReference)
+        assert self.parent is not None
+        return wholes_of(space, reference_candidate(self.parent, settings), proposals_for(self.data))
+
     def costs(self, candidate: Trainable) -> Mapping[str, int]:
         detector = _detector(candidate)
         cost = count_parts(detector.architecture, detector.settings, self.num_classes)
@@ -177,16 +189,29 @@ class Detection(Task):
         """The same task without a parent."""
         return Detection(self.data, self.device, self.source)
 
+    def _origin(self, parts: Parts) -> DetectorParent | None:
+        """The parent, with the importance of its channels for the data if a candidate chooses among them.
+
+        It is measured once.
+        """
+        if self._judged is not None:
+            with seeded(0, self.device):
+                self._judged = judged(self._judged, parts, self.data, self.device)
+        return self._judged
+
     def _built(self, candidate: Trainable, seed: int) -> tuple[Detector, Training]:
         """The detector before its training, and its recipe. Raises `TrialError` if there is none such."""
         try:
             with memory_errors("building the detector"):
                 if isinstance(candidate, DetectorCandidate):
                     planned = plan_candidate(candidate, self.data, self.device, parent=self.parent)
-                    return started(planned, self.data, self.device, seed), candidate.recipe
-                assert isinstance(candidate, Candidate)
-                planned = plan(candidate.architecture, self.data, self.device, parent=self.parent)
-                return started(planned, self.data, self.device, seed), Training.of_recipe(candidate.recipe)
+                    recipe = candidate.recipe
+                else:
+                    assert isinstance(candidate, Candidate)
+                    planned = plan(candidate.architecture, self.data, self.device, parent=self.parent)
+                    recipe = Training.of_recipe(candidate.recipe)
+                planned = replace(planned, parent=self._origin(planned.parts))
+                return started(planned, self.data, self.device, seed), recipe
         except (SpecError, DataError) as error:
             if isinstance(error, DataError) and not isinstance(candidate, DetectorCandidate):
                 raise  # no classifier of the search would fit the data

@@ -61,9 +61,9 @@ class Evidence:
 def gathered(parent: Parent, data: ImageData) -> dict[str, Evidence]:
     """The evidence of every name."""
     evidence: dict[str, Evidence] = {}
-    for batch in observed(parent, data, CPU):
-        for name, pair in batch.items():
-            evidence.setdefault(name, Evidence()).add(*pair)
+    for passed in observed(parent, data, CPU):
+        for name, values, gradients in passed:
+            evidence.setdefault(name, Evidence()).add(values, gradients)
     return evidence
 
 

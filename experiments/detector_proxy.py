@@ -98,12 +98,12 @@ def opened(root: Path, name: str, fold: int, device: str) -> Detection:
     )
 
 
-def space_of(root: Path, name: str, device: str) -> DetectorSpace:
+def space_of(root: Path, name: str, device: str, most_macs: float = MOST_MACS) -> DetectorSpace:
     """The space of a search on the first fold; all folds have the same candidates."""
     task = opened(root, name, 0, device)
-    space = task.suited(task.space_of_parent(MOST_MACS))
+    space = task.suited(task.space_of_parent(most_macs))
     assert isinstance(space, DetectorSpace)
-    return space
+    return space.replace(num_classes=task.num_classes)
 
 
 def candidates(space: DetectorSpace) -> list[DetectorCandidate]:
@@ -112,14 +112,14 @@ def candidates(space: DetectorSpace) -> list[DetectorCandidate]:
     return [space.decode(row) for row in genotypes.to_genotypes(space, matrix)]
 
 
-def refer(root: Path, work: Path, device: str, name: str, fold: int) -> None:
-    """Fine-tune the reference of a fold, unless its file is there."""
+def refer(root: Path, work: Path, device: str, name: str, fold: int, most_macs: float = MOST_MACS) -> None:
+    """Fine-tune the reference of a fold for a search within a limit, unless its file is there."""
     torch.set_num_threads(1)
     file = work / f"{name}-{fold}.pt"
     if file.exists():
         return
     task = opened(root, name, fold, device)
-    settings = task.reference(space_of(root, name, device), None)
+    settings = task.reference(space_of(root, name, device, most_macs), None)
     outcome = fine_tune(task.reference_candidate(settings), task, 0)
     assert outcome.write is not None
     work.mkdir(parents=True, exist_ok=True)

@@ -149,13 +149,19 @@ class _Inheriting:
 
     def _part(self, architecture: Architecture, names: Mapping[str, str]) -> Parent:
         """A part of the parent as a classifier without a head; `names` are those of its blocks."""
-        state = {}
-        for site, block in names.items():
-            inside = f"{block}."
-            for name, tensor in self.parent.state.items():
-                if name.startswith(inside):
-                    state[f"{site}.{name.removeprefix(inside)}"] = tensor
-        return Parent(architecture, state, (), (), (), self.parent.source)
+        state, importance = (_within(each, names) for each in (self.parent.state, self.parent.importance))
+        return Parent(architecture, state, (), (), (), self.parent.source, importance)
+
+
+def _within(tensors: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
+    """The tensors of some blocks, given by name, by their new names, which are the keys of `names`."""
+    found = {}
+    for site, block in names.items():
+        inside = f"{block}."
+        for name, tensor in tensors.items():
+            if name.startswith(inside):
+                found[f"{site}.{name.removeprefix(inside)}"] = tensor
+    return found
 
 
 def _names(prefix: str, stages: Stages, grouped: Stages) -> dict[str, str]:

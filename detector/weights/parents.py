@@ -7,7 +7,7 @@ classifier is cut; it brings trunk and box head, and neither proposals nor predi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -23,12 +23,23 @@ from detector.weights.loading import load_checkpoint
 from detector.weights.saved import DETECTOR, SavedDetector
 from nars.errors import SpecError, UsageError, WeightsError
 from nars.networks.weights import Weights
+from nars.parents.alignment import Site
 from nars.parents.parent import Parent
 from nars.parents.sources import parent, parent_of, weights_of_run
 from nars.spec import Block
 from nars.tensors import fingerprint, format_of, read_tensors
 
-__all__ = ["BOX", "MASK", "RPN", "TRUNK", "DetectorParent", "block_names", "parent_called", "parent_in"]
+__all__ = [
+    "BOX",
+    "MASK",
+    "RPN",
+    "TRUNK",
+    "DetectorParent",
+    "block_names",
+    "parent_called",
+    "parent_in",
+    "sites_of",
+]
 
 TRUNK, RPN, BOX, MASK = (
     "backbone.trunk.stages",
@@ -59,6 +70,9 @@ class DetectorParent:
     """The classes of a detector; none for a classifier, whose classes are not those of objects."""
     settings: Settings | None = None
     """The settings of a detector; None for a classifier."""
+    importance: Mapping[str, Tensor] = field(default_factory=dict)
+    """Measured importance of channels (`detector.training.judging`), by the names of its blocks as in
+    `nars.parents.importance`; those that are absent are judged by the norms of their weights."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -71,6 +85,19 @@ def block_names(prefix: str, stages: Sequence[Sequence[Block]]) -> Iterator[str]
     for index, stage in enumerate(stages):
         for block in range(sum(row.repeats for row in stage)):
             yield f"{prefix}.{index}.{block}"
+
+
+def sites_of(parts: Parts) -> list[Site]:
+    """The single blocks of trunk and heads, by their names in a detector."""
+    heads = {RPN: parts.rpn, BOX: parts.box, MASK: parts.mask or ()}
+    groups = [(TRUNK, 3, parts.trunk), *((name, parts.channels, (rows,)) for name, rows in heads.items())]
+    found = []
+    for prefix, channels, stages in groups:
+        rows = [row.single(repeat) for stage in stages for row in stage for repeat in range(row.repeats)]
+        for name, row in zip(block_names(prefix, stages), rows, strict=True):
+            found.append(Site(name, channels, row))
+            channels = row.channels
+    return found
 
 
 def parent_called(name: str) -> DetectorParent | None:

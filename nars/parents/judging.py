@@ -13,7 +13,9 @@ images alike. `experiments.importance` compares these with other criteria.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -26,7 +28,11 @@ from nars.parents.alignment import Site, sites
 from nars.parents.importance import hidden_name, output_name
 from nars.parents.parent import Parent, network_of
 
-__all__ = ["observed", "order_left_out", "with_importance"]
+__all__ = ["Observer", "Passed", "importance", "observed", "order_left_out", "with_importance"]
+
+Passed = Sequence[tuple[str, Tensor, Tensor]]
+"""Names of `nars.parents.importance`, values [N, C, H, W] that passed through a network, and gradients of the
+loss: N images, or regions of images."""
 
 _IMAGES, _BATCH = 256, 16
 """Training images that channels are judged on, and how many at a time."""
@@ -41,21 +47,34 @@ def with_importance(parent: Parent, data: ImageData, device: torch.device) -> Pa
     `data` are normalized as the parent's. Their labels count if the classes are the parent's; else its
     own answers take their place.
     """
-    written: dict[str, _Written] = {}
-    hidden: dict[str, _Hidden] = {}
     every = [site for stage in sites(parent.architecture) for site in stage]
-    for batch in observed(parent, data, device):
-        for site in every:
-            written.setdefault(output_name(site), _Written()).add(*batch[output_name(site)])
-            if site.row.op != "conv":
-                hidden.setdefault(hidden_name(site), _Hidden()).add(batch[hidden_name(site)][0])
-    importance = {name: found.importance().cpu() for name, found in written.items()}
-    for site in every:
-        if site.row.op != "conv":
-            weight = _projection(parent, site).double()
+    batches = observed(parent, data, device)
+    return replace(parent, importance=importance(every, parent.state, parent.architecture.norm_eps, batches))
+
+
+def importance(
+    blocks: Sequence[Site], state: Mapping[str, Tensor], norm_eps: float, batches: Iterable[Passed]
+) -> dict[str, Tensor]:
+    """The importance of the channels of `blocks`, by the names of `nars.parents.importance`.
+
+    `state` are the tensors of their network, `batches` what passed through it; `norm_eps` is added to the
+    variances of its norms. Blocks through which nothing passed are left out.
+    """
+    written: dict[str, _Written] = defaultdict(_Written)
+    hidden: dict[str, _Hidden] = defaultdict(_Hidden)
+    named = {hidden_name(site) for site in blocks}
+    for name, values, gradients in itertools.chain.from_iterable(batches):
+        if name in named:
+            hidden[name].add(values)
+        else:
+            written[name].add(values, gradients)
+    found = {name: each.importance().cpu() for name, each in written.items()}
+    for site in blocks:
+        if hidden_name(site) in hidden:
+            weight = _projection(state, norm_eps, site).double()
             covariance = hidden[hidden_name(site)].covariance().cpu()
-            importance[hidden_name(site)] = order_left_out(covariance * (weight.T @ weight))
-    return replace(parent, importance=importance)
+            found[hidden_name(site)] = order_left_out(covariance * (weight.T @ weight))
+    return found
 
 
 class _Written:
@@ -110,30 +129,22 @@ def order_left_out(gram: Tensor) -> Tensor:
     return steps
 
 
-def _projection(parent: Parent, site: Site) -> Tensor:
+def _projection(state: Mapping[str, Tensor], norm_eps: float, site: Site) -> Tensor:
     """The weights [channels, hidden] with which a block reads its hidden channels, scaled by the norm."""
     if site.row.op == "mbpool":
-        return parent.state[f"{site.name}.project.weight"].flatten(1).cpu()
+        return state[f"{site.name}.project.weight"].flatten(1).cpu()
     prefix = f"{site.name}.layers.project"
-    weight = parent.state[f"{prefix}.0.weight"].flatten(1).cpu()
-    if f"{prefix}.1.running_var" not in parent.state:
+    weight = state[f"{prefix}.0.weight"].flatten(1).cpu()
+    if f"{prefix}.1.running_var" not in state:
         return weight
-    deviation = (parent.state[f"{prefix}.1.running_var"] + parent.architecture.norm_eps).sqrt()
-    return weight * (parent.state[f"{prefix}.1.weight"] / deviation).cpu()[:, None]
+    deviation = (state[f"{prefix}.1.running_var"] + norm_eps).sqrt()
+    return weight * (state[f"{prefix}.1.weight"] / deviation).cpu()[:, None]
 
 
-def observed(
-    parent: Parent, data: ImageData, device: torch.device
-) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
-    """Values [N, C, H, W] and gradients of each image's loss, for batches of the 256 training images.
-
-    Their names are those of `nars.parents.importance`: hidden channels as the projection reads them, and
-    what a block leaves in its stream.
-    """
+def observed(parent: Parent, data: ImageData, device: torch.device) -> Iterator[Passed]:
+    """What passes through a parent at 256 training images; gradients are of each image's loss."""
     model = network_of(parent).to(device).eval()
-    seen: dict[str, Tensor] = {}
-    for site in (site for stage in sites(parent.architecture) for site in stage):
-        _watch(model, site, seen)
+    observer = Observer(model, [site for stage in sites(parent.architecture) for site in stage])
     mean, std = data.mean.to(device), data.std.to(device)
     numbers = evenly(len(data.train), _IMAGES).split(_BATCH)
     resolution = min(parent.architecture.resolution, _MOST_SIDE)
@@ -141,26 +152,37 @@ def observed(
         with kernels_for(_IMAGES * resolution**2):
             logits = model(normalise(images, mean, std))
             targets = labels if data.classes == parent.classes else logits.argmax(dim=1)
-            loss = F.cross_entropy(logits, targets, reduction="sum")
-            gradients = torch.autograd.grad(loss, list(seen.values()))
-        yield {
-            name: (values.detach(), gradient)
-            for (name, values), gradient in zip(seen.items(), gradients, strict=True)
-        }
-        seen.clear()
+            yield observer.passed(F.cross_entropy(logits, targets, reduction="sum"))
 
 
-def _watch(model: nn.Module, site: Site, seen: dict[str, Tensor]) -> None:
-    """Have every forward pass leave the values of a block in `seen`."""
-    block = model.get_submodule(site.name)
+class Observer:
+    """Has every forward pass of a network leave the values of some of its blocks.
 
-    def keep_output(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        seen[output_name(site)] = output
+    They are hidden channels as the projection reads them, and what a block leaves in its stream.
+    """
 
-    def keep_input(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen[hidden_name(site)] = inputs[0]
+    def __init__(self, model: nn.Module, blocks: Iterable[Site]) -> None:
+        self._seen: list[tuple[str, Tensor]] = []
+        for site in blocks:
+            self._watch(model.get_submodule(site.name), site)
 
-    block.register_forward_hook(keep_output)
-    if site.row.op != "conv":
-        project = "layers.project" if site.row.op == "mbconv" else "project"
-        block.get_submodule(project).register_forward_pre_hook(keep_input)
+    def passed(self, loss: Tensor) -> Passed:
+        """The values since the last call, with the gradients of a loss that depends on them."""
+        seen, self._seen[:] = list(self._seen), []
+        gradients = torch.autograd.grad(loss, [values for _, values in seen])
+        return [
+            (name, values.detach(), gradient)
+            for (name, values), gradient in zip(seen, gradients, strict=True)
+        ]
+
+    def _watch(self, block: nn.Module, site: Site) -> None:
+        def keep_output(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            self._seen.append((output_name(site), output))
+
+        def keep_input(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            self._seen.append((hidden_name(site), inputs[0]))
+
+        block.register_forward_hook(keep_output)
+        if site.row.op != "conv":
+            project = "layers.project" if site.row.op == "mbconv" else "project"
+            block.get_submodule(project).register_forward_pre_hook(keep_input)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from optuna.distributions import (
@@ -29,6 +29,7 @@ __all__ = [
     "extremes",
     "first_values",
     "fixed_value",
+    "nearest",
 ]
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
@@ -163,3 +164,18 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
         return False
     steps = (value - distribution.low) / (distribution.step or 1)
     return distribution.step is None or abs(steps - round(steps)) <= 1e-8
+
+
+def nearest(dist: BaseDistribution, value: Any) -> Any:
+    """The value of a dimension that is nearest to another one; the first of choices that are no numbers."""
+    values: Sequence[Any]
+    if isinstance(dist, CategoricalDistribution):
+        values = dist.choices
+        if value in values or not all(isinstance(other, int | float) for other in values):
+            return value if value in values else values[0]
+        return min(values, key=lambda other: abs(other - value))
+    found: Any = dist
+    inside = min(max(value, found.low), found.high)
+    if found.step is None:
+        return inside
+    return type(found.low)(found.low + found.step * round((inside - found.low) / found.step))

@@ -17,15 +17,20 @@ from nars.networks.latency import Latency, measure
 from nars.parents.alignment import streams
 from nars.parents.parent import Origin, Parent
 from nars.parents.sources import parent, parent_in
-from nars.parents.space import space_of
+from nars.parents.space import space_of, wholes_of
+from nars.space import Space
 from nars.space.base import SearchSpace
 from nars.space.cost import count
+from nars.space.genotypes import Genotype
 from nars.spec import Candidate, Trainable
 from nars.tasks.reference import EPOCHS, FineTuning, Reference, reference_of
 from nars.training.loop import Progress
 from nars.training.metrics import Metric
 
 __all__ = ["Outcome", "Task"]
+
+_DISTILL = 0.7
+"""How much of the loss comes from the reference, for the candidates that are made from it in simple ways."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,16 @@ class Task(ABC):
         side = settings.resolution
         architecture = self._classifier.architecture.replace(name="reference", resolution=side)
         return Candidate(architecture=architecture, recipe=settings.recipe)
+
+    def wholes(self, space: SearchSpace, settings: FineTuning) -> Sequence[Genotype]:
+        """Genotypes of the parent at every size of images, of which the first candidates are cut.
+
+        The sequence is empty if the parent is not in the space.
+        """
+        if not (isinstance(space, Space) and isinstance(settings, Reference)):
+            return ()
+        recipe = settings.recipe.replace(distill=_DISTILL)
+        return wholes_of(space, self._classifier.architecture, recipe)
 
     @property
     def _classifier(self) -> Parent:

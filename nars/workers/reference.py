@@ -19,16 +19,15 @@ from optuna.trial import Trial
 
 from nars.artifacts.files import fetch, keep
 from nars.errors import RunError, StorageAwayError
-from nars.parents.parent import Origin, Parent
+from nars.parents.parent import Origin
 from nars.parents.space import uniform_cuts
 from nars.runs.outage import impatient
 from nars.runs.reference import charged, fine_tune, study_name
-from nars.space import Space
 from nars.space.genotypes import Genotype
 from nars.spec import Trainable
 from nars.studies import reference_record, write_reference_record
-from nars.tasks.base import Outcome
-from nars.tasks.reference import FineTuning, Reference
+from nars.tasks.base import Outcome, Task
+from nars.tasks.reference import FineTuning
 from nars.training.loop import Progress
 from nars.trials import Record, write
 from nars.workers.foretold import foretold
@@ -40,9 +39,6 @@ from nars.workers.turns import LentThreads, Turn, turn
 __all__ = ["inheriting"]
 
 logger = logging.getLogger(__name__)
-
-_DISTILL = 0.7
-"""How much of the loss comes from the reference, for the candidates that are made from it in simple ways."""
 
 
 def inheriting(search: Search, study: Study) -> Search:
@@ -58,17 +54,14 @@ def inheriting(search: Search, study: Study) -> Search:
                     _fine_tune(search, study, mine, settings)
         task = task.inheriting(_fetched(search, study))
     known = foretold(study, search.config, search.domain, task)
-    first = () if settings is None else _first(search, settings)
+    first = () if settings is None else _first(search, task, settings)
     return replace(search, task=task, budget=charged(search.budget, study), foretold=known, first=first)
 
 
-def _first(search: Search, settings: FineTuning) -> tuple[Genotype, ...]:
-    """The parent, cut to the limits in simple ways, and taught by the reference with its own recipe."""
-    space, parent = search.space, search.task.parent
-    if not (isinstance(space, Space) and isinstance(settings, Reference) and isinstance(parent, Parent)):
-        return ()
-    recipe = settings.recipe.replace(distill=_DISTILL)
-    return tuple(uniform_cuts(space, parent.architecture, recipe, search.domain, search.config.limits))
+def _first(search: Search, task: Task, settings: FineTuning) -> tuple[Genotype, ...]:
+    """The parent, cut to the limits in simple ways."""
+    wholes = task.wholes(search.space, settings)
+    return tuple(uniform_cuts(search.space, wholes, search.domain, search.config.limits))
 
 
 def _fine_tune(search: Search, study: Study, mine: Turn, settings: FineTuning) -> None:

@@ -7,23 +7,26 @@ not have to find them first, and improves on them.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import CategoricalDistribution
 
 from nars.errors import SpecError
 from nars.space import Space
+from nars.space.base import SearchSpace
 from nars.space.decoding import lr_factor
 from nars.space.feasible import Limits, feasible
 from nars.space.genotypes import Domain, Genotype, from_genotypes, to_genotypes
-from nars.space.values import first_values
+from nars.space.values import first_values, nearest
 from nars.spec import Architecture, Candidate, Recipe
 
-__all__ = ["uniform_cuts"]
+__all__ = ["Cut", "cuts", "nearest_recipe", "uniform_cuts", "wholes_of"]
 
 _SHARES = np.arange(100, 0, -1) / 100
 """Shares of the hidden channels, from all of them."""
@@ -39,51 +42,79 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 """Multiples of this, without their whole parts, are spread evenly over 0..1 however many there are."""
 
 
-def uniform_cuts(
-    space: Space, architecture: Architecture, recipe: Recipe, domain: Domain, limits: Limits, count: int = 2
-) -> list[Genotype]:
-    """Genotypes of the parent with `recipe`, cut to meet the limits: the `count` most promising.
+@dataclass(frozen=True)
+class Cut:
+    """A smaller network of the same kind as a whole one."""
 
-    Each cut keeps the largest share of the hidden channels that the limits allow; there is one with all
-    blocks, and one without the last block of each row of several. `domain` is the space, or one that knows
-    more statistics. A value of the recipe that the space does not have becomes the nearest that it has. The
-    list is empty if no network of this `architecture` is in the space, and shorter if the limits leave less.
+    genotype: Genotype
+    share: float
+    """The share of the hidden channels that it keeps, 0..1."""
+    shorter: bool
+    """Whether it lacks the last block of each row of several."""
+
+
+def uniform_cuts(
+    space: SearchSpace, wholes: Iterable[Genotype], domain: Domain, limits: Limits, count: int = 2
+) -> list[Genotype]:
+    """The `count` most promising `cuts`, the best first; fewer if the limits leave less."""
+    found = sorted(cuts(space, wholes, domain, limits), key=_loss)
+    return [cut.genotype for cut in found[:count]]
+
+
+def cuts(space: SearchSpace, wholes: Iterable[Genotype], domain: Domain, limits: Limits) -> list[Cut]:
+    """Networks that are cut to meet the limits, each with the largest share of channels that they allow.
+
+    `wholes` are the parent at several sizes of images; of each there is one cut with all blocks, and one
+    without the last block of each row of several. `domain` is the space, or one that knows more statistics.
     """
-    cuts = []
-    for side, shorter in itertools.product(reversed(space.sides), (False, True)):
-        try:
-            whole = _whole(space, architecture.replace(resolution=side), recipe)
-        except SpecError:  # it is not in the space
-            continue
+    found = []
+    for whole, shorter in itertools.product(wholes, (False, True)):
         base = _shortened(space, whole) if shorter else whole
         if shorter and base == whole:
             continue
         matrix = space.canonical(from_genotypes(space, [_cut(space, base, share) for share in _SHARES]))
         within = np.flatnonzero(feasible(domain, matrix, limits))
         if len(within):
-            loss = abs(_SHARES[within[0]] - _BEST_SHARE) + _SHORTER * shorter
-            cuts.append((loss, matrix[within[0]]))
-    best = sorted(cuts, key=lambda cut: cut[0])[:count]
-    return to_genotypes(space, np.array([row for _, row in best])) if best else []
+            (genotype,) = to_genotypes(space, matrix[within[:1]])
+            found.append(Cut(genotype, float(_SHARES[within[0]]), shorter))
+    return found
 
 
-def _whole(space: Space, architecture: Architecture, recipe: Recipe) -> Genotype:
-    """The genotype of the parent itself. Raises `SpecError` if it is not in the space."""
+def wholes_of(space: Space, architecture: Architecture, recipe: Recipe) -> list[Genotype]:
+    """Genotypes of a classifier with `recipe` at each resolution of the space, the largest first.
+
+    A value of the recipe that the space does not have becomes the nearest that it has. The list is empty if
+    no network of this `architecture` is in the space.
+    """
     values = {f"recipe.{key}": getattr(recipe, key) for key in space.recipe}
     if "recipe.lr" in values:
         values["recipe.lr"] /= lr_factor(space, recipe.optimizer)
-    trained = {name: _nearest(space.distributions[name], values[name]) for name in space.recipe_names}
-    allowed = space.decode({**first_values(space.distributions), **trained}).recipe
-    return space.encode(Candidate(architecture=architecture, recipe=allowed))
+    allowed = space.decode(nearest_recipe(space, values)).recipe
+    found = []
+    for side in reversed(space.sides):
+        whole = Candidate(architecture=architecture.replace(resolution=side), recipe=allowed)
+        with contextlib.suppress(SpecError):  # it is not in the space
+            found.append(space.encode(whole))
+    return found
 
 
-def _shortened(space: Space, whole: Genotype) -> Genotype:
+def nearest_recipe(space: SearchSpace, values: Mapping[str, Any]) -> Genotype:
+    """A genotype whose recipe is the nearest to `values`, by flat name, that the space has."""
+    recipe = {name: nearest(space.distributions[name], values[name]) for name in space.recipe_names}
+    return first_values(space.distributions) | recipe
+
+
+def _loss(cut: Cut) -> float:
+    return abs(cut.share - _BEST_SHARE) + _SHORTER * cut.shorter
+
+
+def _shortened(space: SearchSpace, whole: Genotype) -> Genotype:
     """The genotype without the last block of each row whose depth is open."""
     names = [name for name in space.architecture_names if name.endswith(".depth")]
-    return whole | {name: _nearest(space.distributions[name], whole[name] - 1) for name in names}
+    return whole | {name: nearest(space.distributions[name], whole[name] - 1) for name in names}
 
 
-def _cut(space: Space, whole: Genotype, share: float) -> Genotype:
+def _cut(space: SearchSpace, whole: Genotype, share: float) -> Genotype:
     """The genotype with a share of the hidden channels of every block that is open.
 
     Expansions have steps, which all blocks would take at the same share. Here each takes its own a little
@@ -94,23 +125,8 @@ def _cut(space: Space, whole: Genotype, share: float) -> Genotype:
     for index, name in enumerate(names):
         dist: Any = space.distributions[name]
         if isinstance(dist, CategoricalDistribution) or dist.step is None:
-            genotype[name] = _nearest(dist, share * whole[name])
+            genotype[name] = nearest(dist, share * whole[name])
         else:
             steps = math.floor(share * whole[name] / dist.step + _GOLDEN * (index + 1) % 1)
-            genotype[name] = _nearest(dist, min(whole[name], steps * dist.step))
+            genotype[name] = nearest(dist, min(whole[name], steps * dist.step))
     return genotype
-
-
-def _nearest(dist: BaseDistribution, value: Any) -> Any:
-    """The value of a dimension that is nearest to another one; the first of choices that are no numbers."""
-    values: Sequence[Any]
-    if isinstance(dist, CategoricalDistribution):
-        values = dist.choices
-        if value in values or not all(isinstance(other, int | float) for other in values):
-            return value if value in values else values[0]
-        return min(values, key=lambda other: abs(other - value))
-    found: Any = dist
-    inside = min(max(value, found.low), found.high)
-    if found.step is None:
-        return inside
-    return type(found.low)(found.low + found.step * round((inside - found.low) / found.step))

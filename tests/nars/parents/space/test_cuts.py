@@ -2,7 +2,7 @@
 
 import pytest
 
-from nars.parents.space import space_of, uniform_cuts
+from nars.parents.space import space_of, uniform_cuts, wholes_of
 from nars.searching.catalogue import space
 from nars.space import Space
 from nars.space.cost import count
@@ -16,9 +16,9 @@ RECIPE = FINE_TUNING.replace(epochs=7, distill=0.7)
 
 def cuts_of(limit: float, side: int = 160, number: int = 2) -> list[Candidate]:
     within = space_of(LITE, side, limit).for_classes(10)
+    wholes = wholes_of(within, LITE, RECIPE)
     return [
-        within.decode(genotype)
-        for genotype in uniform_cuts(within, LITE, RECIPE, within, {"macs": limit}, number)
+        within.decode(genotype) for genotype in uniform_cuts(within, wholes, within, {"macs": limit}, number)
     ]
 
 
@@ -60,19 +60,18 @@ def test_the_recipe_is_the_nearest_that_the_space_has() -> None:
     assert (recipe.policy, recipe.frozen, recipe.layer_decay) == ("none", 0.0, 1.0)
 
 
-def test_a_space_without_the_parent_has_no_cuts() -> None:
-    micro = space("micro")
-    assert uniform_cuts(micro, LITE, RECIPE, micro, {}) == []
+def test_a_space_without_the_parent_has_nothing_to_cut() -> None:
+    assert wholes_of(space("micro"), LITE, RECIPE) == []
 
 
 def test_a_limit_that_no_cut_meets_leaves_none() -> None:
     within = space_of(LITE, 160, 32e6).for_classes(10)
-    assert uniform_cuts(within, LITE, RECIPE, within, {"macs": 1e5}) == []
+    assert uniform_cuts(within, wholes_of(within, LITE, RECIPE), within, {"macs": 1e5}) == []
 
 
 def test_without_a_limit_the_first_is_the_parent_itself() -> None:
     within = space_of(LITE, 96).for_classes(10)
-    [genotype] = uniform_cuts(within, LITE, RECIPE, within, {}, 1)
+    [genotype] = uniform_cuts(within, wholes_of(within, LITE, RECIPE), within, {}, 1)
     assert same_network(within, genotype, LITE.replace(resolution=96))
 
 

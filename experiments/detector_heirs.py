@@ -1,0 +1,99 @@
+"""How fast and for how long should detectors learn that inherit from a fine-tuned one?
+
+    OMP_NUM_THREADS=1 python -m experiments.detector_heirs --data-root ../shared/data      # resumable
+    python -m experiments.detector_heirs --print
+
+The detector is the first candidate of a search from EfficientNet-Lite0 within 400 M MACs: the parent, cut in
+the most promising of the simple ways, which inherits from the reference of that search. It is trained on two
+thirds of the *training* images of a set, with several peaks of the learning rate and numbers of passes, and
+measured on the last third; val is not opened. Rows go to ``detector_heirs.csv`` beside this file.
+
+Costs half an hour of one core for a set and seed, and twenty minutes for the reference, which
+`experiments.detector_cuts` has, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from detector.space.lengths import passes
+from experiments.detector_cuts import FOLD, MOST_MACS, WORK
+from experiments.detector_folds import SETS
+from experiments.detector_proxy import opened, refer, space_of
+from experiments.resumable import work_through, workers
+from nars.parents.space import uniform_cuts
+
+RESULTS = Path(__file__).with_suffix(".csv")
+"""A row per training."""
+
+RATES = (0.005, 0.01, 0.02, 0.04)
+"""Peaks of the learning rate; the reference had the last one."""
+
+DIVISORS = (4, 2, 1)
+"""The passes of the reference by those of a training."""
+
+LAST = 3
+"""Passes whose mean AP is a score, too."""
+
+KEY = ("set", "divisor", "lr", "seed")
+
+
+def trained(
+    root: Path, work: Path, device: str, name: str, divisor: int, lr: float, seed: int
+) -> list[dict[str, Any]]:
+    """Train once; return the row."""
+    torch.set_num_threads(1)
+    task, space = opened(root, name, FOLD, device), space_of(root, name, device, MOST_MACS)
+    wholes = task.wholes(space, task.reference(space, None))
+    candidate = space.decode(uniform_cuts(space, wholes, space, {"macs": MOST_MACS}, 1)[0])
+    epochs = max(1, passes(len(task.data.train.images)) // divisor)
+    candidate = candidate.replace(recipe=candidate.recipe.replace(lr=lr, epochs=epochs))
+    task = task.inheriting(task.parent_in(work / f"{name}-{FOLD}.pt"))
+    outcome = task.run(candidate, seed=seed)
+    last = [score for _, score in outcome.curve[-LAST:]]
+    row = dict(zip(KEY, (name, divisor, lr, seed), strict=True)) | {"epochs": epochs}
+    row |= {"ap": round(outcome.score, 4), "ap50": round(outcome.metrics["ap50"], 4)}
+    return [row | {"ap_last": round(sum(last) / len(last), 4), "seconds": round(outcome.seconds, 1)}]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of det/")
+    parser.add_argument("--work", type=Path, default=WORK, help="folder of the references")
+    parser.add_argument("--sets", nargs="*", default=["raccoon"], choices=SETS)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
+    parser.add_argument("--processes", type=int, default=1, help="trainings at once")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
+    given = parser.parse_args()
+    if not given.only_print:
+        root = given.data_root
+        missing = [name for name in given.sets if not (root / "det" / name).exists()]
+        if missing:
+            parser.exit(1, f"skipped: no {', '.join(missing)} below {root / 'det'} (--data-root)\n")
+        how = (root, given.work, given.device)
+        with workers(given.processes) as pool:
+            for job in [pool.submit(refer, *how, name, FOLD, MOST_MACS) for name in given.sets]:
+                job.result()
+        jobs = [
+            (name, divisor, lr, seed)
+            for name in given.sets
+            for seed in given.seeds
+            for divisor in DIVISORS
+            for lr in RATES
+        ]
+        work_through(RESULTS, KEY, jobs, partial(trained, *how), given.processes)
+    rows = pd.read_csv(RESULTS)
+    print(
+        rows.pivot_table(index=["set", "epochs"], columns="lr", values=["ap", "ap_last"]).round(3).to_string()
+    )
+
+
+if __name__ == "__main__":
+    main()
