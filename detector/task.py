@@ -20,18 +20,17 @@ from detector.model.parts import Parts
 from detector.space import spaces
 from detector.space.candidate import DetectorCandidate
 from detector.space.conversion import of_classifiers
-from detector.space.cuts import proposals_for, wholes_of
-from detector.space.from_parent import FROZEN, image_side, space_of
+from detector.space.from_parent import FROZEN, image_side, proposals_for, space_of, wholes_of
 from detector.space.planned import plan_candidate
 from detector.space.reference import DetectorReference, reference_candidate, reference_of
 from detector.space.remarks import remarks
 from detector.space.space import DetectorSpace
 from detector.training.hyperparameters import Training
-from detector.training.judging import judged
 from detector.training.loop import Outputs, train
 from detector.training.plan import plan, shorter_side
 from detector.training.progress import Epoch
 from detector.training.start import started
+from detector.training.start.judging import judged
 from detector.training.trainer import Trainer
 from detector.weights.inherited import check_trunk
 from detector.weights.parents import DetectorParent, parent_called, parent_in

@@ -1,4 +1,4 @@
-"""Which of the simple ways to a smaller detector is best within a limit, and which channels should it keep?
+"""Should a smaller detector have fewer channels or see smaller images, and which channels should it keep?
 
     OMP_NUM_THREADS=1 python -m experiments.detector_cuts --untrained      # minutes
     OMP_NUM_THREADS=1 python -m experiments.detector_cuts                  # resumable
@@ -7,9 +7,9 @@
 EfficientNet-Lite0 as a detector is fine-tuned on two thirds of the *training* images of a set, as the
 reference of a search is, and cut to a limit at every size of images, with and without the last block of each
 row (`nars.parents.space.cuts`). A cut inherits from it the channels with the largest weights, or those that
-matter most for the data (`detector.training.judging`), and is measured on the last third of the training
-images: untrained, with its norms recalibrated, and after the training of the first candidates of a search.
-val is not opened.
+matter most for the data (`detector.training.start.judging`), and is measured on the last third of the
+training images: untrained, with its norms recalibrated, and after the training of the first candidates of a
+search. val is not opened.
 
 Rows go to ``detector_cuts.csv`` beside this file. Costs twenty minutes of one core for the reference and an
 hour for the trainings of each set.

@@ -7,22 +7,30 @@ stages that are frozen. A pyramid would start from nothing, so the parent's stay
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from detector.data.records import CocoData
 from detector.model.cost import count_parts
 from detector.model.parts import Parts, by_stages
 from detector.model.settings import Settings
-from detector.space.decoding import anchors, longest
+from detector.space.candidate import DetectorCandidate
+from detector.space.decoding import OF_SETTINGS, anchors, longest
+from detector.space.inverse import encode_recipe
 from detector.space.lengths import epochs
 from detector.space.reference import BOX_SAMPLES
 from detector.space.space import DetectorSpace
 from detector.weights.parents import DetectorParent
+from nars.errors import SpecError
 from nars.parents.space import open_rows
-from nars.space.values import Range, Value
+from nars.parents.space.cuts import nearest_recipe
+from nars.space.genotypes import Genotype
+from nars.space.values import Range, Value, nearest
 
-__all__ = ["FROZEN", "image_side", "space_of"]
+__all__ = ["FROZEN", "image_side", "proposals_for", "space_of", "wholes_of"]
 
 _LEAST_SIDE, _MOST_SIDE, _STEP = 128, 320, 32
 """Shorter sides of images in pixels: from, to and step. Smaller photos are seen as they are."""
@@ -56,6 +64,12 @@ _RECIPE: dict[str, Any] = {
 }
 """Recipes of short trainings that start from weights; `detector.space.lengths` says how long they are. The
 shorter one is, the lower the rate that is best for it. Source: ``experiments.detector_heirs``."""
+
+_SPARE, _FEWEST, _CROWDED = 2.0, 6, 0.95
+"""Proposals per object, and the fewest; for this share of the images they are enough."""
+
+_OF_RECIPE = tuple(field for fields in OF_SETTINGS.values() for field in fields)
+"""Settings that belong to the recipe of a space."""
 
 
 def space_of(
@@ -112,3 +126,30 @@ def _is_useful(parts: Parts, side: int, max_macs: float | None, data: CocoData) 
         shortest=(side,), longest=longest(side), test_proposals=_PROPOSALS, **anchors(maps, 5, 3)
     )
     return count_parts(parts, settings, len(data.classes)).macs <= _USEFUL_MACS * max_macs
+
+
+def proposals_for(data: CocoData) -> int:
+    """How many regions of an image the box head has to see to find nearly all objects."""
+    objects = [len(data.train.by_image[image.id]) for image in data.train.images]
+    return max(_FEWEST, round(_SPARE * float(np.quantile(objects, _CROWDED))))
+
+
+def wholes_of(space: DetectorSpace, detector: DetectorCandidate, proposals: int) -> list[Genotype]:
+    """Genotypes of a detector at each resolution of the space, the largest first, with so many proposals.
+
+    What the space does not have of the recipe, or of proposals, becomes the nearest that it has. The list is
+    empty if the detector is not in the space otherwise.
+    """
+    values = encode_recipe(space, detector.recipe, detector.settings)
+    allowed = space.decode(nearest_recipe(space, values))
+    settings = detector.settings.replace(**{name: getattr(allowed.settings, name) for name in _OF_RECIPE})
+    if "proposals" in space.distributions:
+        kept = nearest(space.distributions["proposals"], proposals)
+        settings = settings.replace(test_proposals=kept)
+    found = []
+    for side in reversed(space.sides):
+        sized = settings.replace(shortest=(side,), longest=longest(side))
+        whole = detector.replace(recipe=allowed.recipe, settings=sized)
+        with contextlib.suppress(SpecError):  # it is not in the space
+            found.append(space.encode(whole))
+    return found

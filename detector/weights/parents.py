@@ -71,7 +71,7 @@ class DetectorParent:
     settings: Settings | None = None
     """The settings of a detector; None for a classifier."""
     importance: Mapping[str, Tensor] = field(default_factory=dict)
-    """Measured importance of channels (`detector.training.judging`), by the names of its blocks as in
+    """Measured importance of channels (`detector.training.start.judging`), by the names of its blocks as in
     `nars.parents.importance`; those that are absent are judged by the norms of their weights."""
 
     @cached_property

@@ -142,7 +142,7 @@ def _projection(state: Mapping[str, Tensor], norm_eps: float, site: Site) -> Ten
 
 
 def observed(parent: Parent, data: ImageData, device: torch.device) -> Iterator[Passed]:
-    """What passes through a parent at 256 training images; gradients are of each image's loss."""
+    """Pass 256 training images through a parent; gradients are of each image's loss."""
     model = network_of(parent).to(device).eval()
     observer = Observer(model, [site for stage in sites(parent.architecture) for site in stage])
     mean, std = data.mean.to(device), data.std.to(device)

@@ -7,9 +7,9 @@ from torch import nn
 
 from detector.data.records import CocoData
 from detector.model.detector import Detector
-from detector.training.judging import judged
 from detector.training.plan import Plan
-from detector.training.sampled import sampled
+from detector.training.start.judging import judged
+from detector.training.start.sampled import sampled
 from detector.weights.inherited import inherit
 from nars import parallel
 from nars.device import seeded

@@ -10,7 +10,7 @@ import toys
 
 from detector.data.records import CocoData
 from detector.model.cost import count_parts
-from detector.space.cuts import proposals_for, wholes_of
+from detector.space.from_parent import proposals_for, wholes_of
 from detector.space.reference import FINE_TUNING, reference_candidate, reference_of
 from detector.space.space import DetectorSpace
 from detector.space.spaces import DEFAULT, space

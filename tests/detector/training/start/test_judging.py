@@ -8,9 +8,9 @@ import pytest
 import torch
 from toys import CLASSES, PARTS, model, squares
 
-from detector.training.judging import judged
 from detector.training.plan import Plan
 from detector.training.start import started
+from detector.training.start.judging import judged
 from detector.weights.parents import DetectorParent, parent_in, sites_of
 from detector.weights.saved import save_detector
 from nars.parents.importance import hidden_name, output_name

@@ -15,7 +15,7 @@ from torch import nn
 from detector.data.records import CocoData
 from detector.model.detector import Detector
 from detector.model.parts import Parts
-from detector.training.sampled import sampled
+from detector.training.start.sampled import sampled
 from detector.weights.parents import DetectorParent, sites_of
 from nars.parents.judging import Observer, Passed, importance
 
@@ -41,7 +41,7 @@ def judged(parent: DetectorParent, parts: Parts, data: CocoData, device: torch.d
 
 
 def _passed(parent: DetectorParent, data: CocoData, device: torch.device) -> Iterator[Passed]:
-    """What passes through the parent and its gradients, with norms and sizes of images as in evaluation."""
+    """Pass training images through the parent, with norms and sizes of images as in evaluation."""
     assert parent.settings is not None
     settings = parent.settings.replace(mask=False, freeze=0, resize_in_training=False)
     model = Detector(parent.parts, len(parent.classes), settings)
