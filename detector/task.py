@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +14,7 @@ from detector.data.check import usable
 from detector.data.fingerprint import earlier_fingerprint, fingerprint
 from detector.data.records import CocoData
 from detector.evaluation.interval import ap_interval
+from detector.evaluation.loop import evaluate
 from detector.evaluation.timing import time_detector
 from detector.model.cost import count_parts
 from detector.model.detector import Detector
@@ -35,7 +37,7 @@ from detector.training.trainer import Trainer
 from detector.weights.inherited import check_trunk
 from detector.weights.parents import DetectorParent, parent_called, parent_in
 from detector.weights.saved import save_detector
-from nars.data import ImageSize
+from nars.data import ImageSize, evenly
 from nars.device import kernels_for, memory_errors, seeded
 from nars.errors import DataError, SpecError, TrialError, UsageError
 from nars.foreign.parts import Part
@@ -54,6 +56,9 @@ __all__ = ["Detection"]
 
 _SIDE_STEP = 16
 """Pixels between two shorter sides of a space that is made of classifiers."""
+
+_FORETELLING = 64
+"""Training images on which detectors are measured that have only inherited."""
 
 _SCENES = "digit-scenes"
 """The data whose images are never mirrored: a mirrored digit is not a digit."""
@@ -215,6 +220,23 @@ class Detection(Task):
             if isinstance(error, DataError) and not isinstance(candidate, DetectorCandidate):
                 raise  # no classifier of the search would fit the data
             raise TrialError(f"{candidate.title} makes no detector: {error}") from None
+
+    def foretell(self, candidate: Trainable) -> float | None:
+        """The AP on some training images of a detector that has only inherited.
+
+        None without a parent that tells the same classes apart, since the detector would guess them.
+        """
+        if self.parent is None or self.parent.classes != self.data.classes:
+            return None
+        model, _ = self._built(candidate, seed=0)
+        return evaluate(model.to(self.device), self._some, "train", device=self.device).main.ap
+
+    @cached_property
+    def _some(self) -> CocoData:
+        """The data with few training images."""
+        images = self.data.train.images
+        few = self.data.train.only(images[index] for index in evenly(len(images), _FORETELLING))
+        return replace(self.data, train=few)
 
     def rehearse(self, candidate: Trainable) -> Callable[[], object]:
         model, training = self._fresh()._built(candidate, seed=0)

@@ -17,7 +17,6 @@ hour for the trainings of each set.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,10 +29,10 @@ from detector.evaluation.loop import evaluate
 from detector.space.planned import plan_candidate
 from detector.space.space import DetectorSpace
 from detector.training.start import started
-from experiments.detector_folds import SETS
+from experiments.detector_options import parsed, parser_of
 from experiments.detector_proxy import opened, refer, space_of
 from experiments.resumable import work_through, workers
-from nars.parents.space.cuts import Cut, cuts
+from nars.parents.space import Cut, cuts
 
 RESULTS = Path(__file__).with_suffix(".csv")
 """A row per set, cut and what was done."""
@@ -83,20 +82,11 @@ def measured(root: Path, work: Path, device: str, name: str, number: int, done: 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of det/")
-    parser.add_argument("--work", type=Path, default=WORK, help="folder of the references")
-    parser.add_argument("--sets", nargs="*", default=["raccoon"], choices=SETS)
-    parser.add_argument("--processes", type=int, default=1, help="trainings at once")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser = parser_of(__doc__, WORK, sets=["raccoon"])
     parser.add_argument("--untrained", action="store_true", help="leave the trainings out")
-    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
-    given = parser.parse_args()
+    given = parsed(parser)
     if not given.only_print:
         root, ways = given.data_root, UNTRAINED if given.untrained else (*UNTRAINED, TRAINED)
-        missing = [name for name in given.sets if not (root / "det" / name).exists()]
-        if missing:
-            parser.exit(1, f"skipped: no {', '.join(missing)} below {root / 'det'} (--data-root)\n")
         how = (root, given.work, given.device)
         with workers(given.processes) as pool:
             for job in [pool.submit(refer, *how, name, FOLD, MOST_MACS) for name in given.sets]:

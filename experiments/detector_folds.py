@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from detector.data.check import usable
-from detector.data.records import CocoData, ImageRecord, Subset
+from detector.data.records import CocoData
 
 __all__ = ["SETS", "fold_of", "training_images"]
 
@@ -33,11 +33,5 @@ def fold_of(data: CocoData, fold: int, images: int | None = None) -> CocoData:
     held_out = order[fold::_FOLDS]
     others = order[~np.isin(order, held_out)][:images]
     chosen = [[data.train.images[index] for index in sorted(part)] for part in (others, held_out)]
-    train, val = (_only(data.train, part, name) for part, name in zip(chosen, ("train", "val"), strict=True))
-    return CocoData(train, val)
-
-
-def _only(subset: Subset, images: list[ImageRecord], name: str) -> Subset:
-    ids = {image.id for image in images}
-    annotations = tuple(box for box in subset.annotations if box.image_id in ids)
-    return replace(subset, name=name, images=tuple(images), annotations=annotations)
+    train, val = map(data.train.only, chosen)
+    return CocoData(train, replace(val, name="val"))

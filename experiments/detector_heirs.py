@@ -14,7 +14,6 @@ Costs half an hour of one core for a set and seed, and twenty minutes for the re
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,10 @@ import torch
 
 from detector.space.lengths import passes
 from experiments.detector_cuts import FOLD, MOST_MACS, WORK
-from experiments.detector_folds import SETS
+from experiments.detector_options import parsed, parser_of
 from experiments.detector_proxy import opened, refer, space_of
 from experiments.resumable import work_through, workers
-from nars.parents.space import uniform_cuts
+from nars.parents.space import best_cuts, cuts
 
 RESULTS = Path(__file__).with_suffix(".csv")
 """A row per training."""
@@ -51,7 +50,7 @@ def trained(
     torch.set_num_threads(1)
     task, space = opened(root, name, FOLD, device), space_of(root, name, device, MOST_MACS)
     wholes = task.wholes(space, task.reference(space, None))
-    candidate = space.decode(uniform_cuts(space, wholes, space, {"macs": MOST_MACS}, 1)[0])
+    candidate = space.decode(best_cuts(cuts(space, wholes, space, {"macs": MOST_MACS}))[0])
     epochs = max(1, passes(len(task.data.train.images)) // divisor)
     candidate = candidate.replace(recipe=candidate.recipe.replace(lr=lr, epochs=epochs))
     task = task.inheriting(task.parent_in(work / f"{name}-{FOLD}.pt"))
@@ -63,20 +62,11 @@ def trained(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of det/")
-    parser.add_argument("--work", type=Path, default=WORK, help="folder of the references")
-    parser.add_argument("--sets", nargs="*", default=["raccoon"], choices=SETS)
+    parser = parser_of(__doc__, WORK, sets=["raccoon"])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
-    parser.add_argument("--processes", type=int, default=1, help="trainings at once")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
-    given = parser.parse_args()
+    given = parsed(parser)
     if not given.only_print:
         root = given.data_root
-        missing = [name for name in given.sets if not (root / "det" / name).exists()]
-        if missing:
-            parser.exit(1, f"skipped: no {', '.join(missing)} below {root / 'det'} (--data-root)\n")
         how = (root, given.work, given.device)
         with workers(given.processes) as pool:
             for job in [pool.submit(refer, *how, name, FOLD, MOST_MACS) for name in given.sets]:

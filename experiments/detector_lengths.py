@@ -16,7 +16,6 @@ The rule that rests on it is `detector.space.lengths`; experiments/README.md has
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from functools import partial
@@ -33,7 +32,8 @@ from detector.space.reference import FINE_TUNING, reference_candidate, reference
 from detector.training.loop import train
 from detector.training.start import started
 from detector.weights.parents import DetectorParent, parent_called
-from experiments.detector_folds import SETS, fold_of, training_images
+from experiments.detector_folds import fold_of, training_images
+from experiments.detector_options import parsed, parser_of
 from experiments.resumable import work_through
 
 RESULTS = Path(__file__).with_suffix(".csv")
@@ -55,10 +55,8 @@ SIDE = 160
 KEY = ("set", "images", "seen", "fold", "batch", "regions")
 """Columns that tell a training from the others; 0 images are all of its fold."""
 
-CPU = torch.device("cpu")
 
-
-def jobs() -> list[tuple[str, int, int, int, int, int]]:
+def jobs(sets: list[str]) -> list[tuple[str, int, int, int, int, int]]:
     """The trainings: of the first fold first, then those on all its images, in the order of `WAYS`."""
     lengths = [(seen, *way) for way, tried in WAYS.items() for seen in tried]
     return [
@@ -66,7 +64,7 @@ def jobs() -> list[tuple[str, int, int, int, int, int]]:
         for fold in FOLDS
         for images in (0, FEW)
         for seen, batch, regions in lengths
-        for name in SETS
+        for name in sets
     ]
 
 
@@ -81,7 +79,7 @@ def reference(
 
 
 def fine_tuned(
-    root: Path, name: str, images: int, seen: int, fold: int, batch: int, regions: int
+    root: Path, device: str, name: str, images: int, seen: int, fold: int, batch: int, regions: int
 ) -> list[dict[str, Any]]:
     """Train once; return the row."""
     torch.set_num_threads(1)
@@ -92,8 +90,9 @@ def fine_tuned(
     passes = math.ceil(seen / count)
     candidate = reference(parent, passes, count, batch, regions)
     began = time.perf_counter()
-    model = started(plan_candidate(candidate, data, CPU, parent=parent), data, CPU, 0)
-    scores = train(model, data, candidate.recipe, device=CPU, seed=0).evaluation.boxes
+    where = torch.device(device)
+    model = started(plan_candidate(candidate, data, where, parent=parent), data, where, 0)
+    scores = train(model, data, candidate.recipe, device=where, seed=0).evaluation.boxes
     key = dict(zip(KEY, (name, images, seen, fold, batch, regions), strict=True))
     row = {"passes": passes, "ap": scores.ap, "ap50": scores.ap50}
     return [key | row | {"seconds": round(time.perf_counter() - began, 1)}]
@@ -109,18 +108,10 @@ def show() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of det/")
-    parser.add_argument("--processes", type=int, default=1, help="trainings at once")
-    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
-    options = parser.parse_args()
-    if not options.only_print:
-        missing = [name for name in SETS if not (options.data_root / "det" / name).exists()]
-        if missing:
-            parser.exit(
-                1, f"skipped: no {', '.join(missing)} below {options.data_root / 'det'} (--data-root)\n"
-            )
-        work_through(RESULTS, KEY, jobs(), partial(fine_tuned, options.data_root), options.processes)
+    given = parsed(parser_of(__doc__))
+    if not given.only_print:
+        training = partial(fine_tuned, given.data_root, given.device)
+        work_through(RESULTS, KEY, jobs(given.sets), training, given.processes)
     show()
 
 

@@ -19,7 +19,6 @@ each set.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -36,7 +35,8 @@ from detector.space.lengths import passes
 from detector.space.space import DetectorSpace
 from detector.task import Detection
 from detector.weights.parents import parent_called
-from experiments.detector_folds import SETS, fold_of, training_images
+from experiments.detector_folds import fold_of, training_images
+from experiments.detector_options import parsed, parser_of
 from experiments.resumable import work_through, workers
 from nars.runs.reference import fine_tune
 from nars.space import feasible, genotypes
@@ -208,20 +208,8 @@ def show() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of det/")
-    parser.add_argument("--work", type=Path, default=WORK, help="folder of the references")
-    parser.add_argument("--sets", nargs="*", default=["raccoon"], choices=SETS)
-    parser.add_argument("--processes", type=int, default=1, help="trainings at once")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
-    given = parser.parse_args()
+    given = parsed(parser_of(__doc__, WORK, sets=["raccoon"]))
     if not given.only_print:
-        missing = [name for name in given.sets if not (given.data_root / "det" / name).exists()]
-        if missing:
-            parser.exit(
-                1, f"skipped: no {', '.join(missing)} below {given.data_root / 'det'} (--data-root)\n"
-            )
         how = (given.data_root, given.work, given.device)
         with workers(given.processes) as pool:
             for job in [pool.submit(refer, *how, name, fold) for name in given.sets for fold in FOLDS]:

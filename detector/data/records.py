@@ -8,7 +8,7 @@ seconds. (`fingerprint` digests their `repr`: renaming a field would disown chec
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -104,6 +104,13 @@ class Subset:
                 groups[annotation.image_id].append(annotation)
         return groups
 
+    def only(self, images: Iterable[ImageRecord]) -> Subset:
+        """The subset with no more than these images of it, in their order, and their annotations."""
+        chosen = tuple(images)
+        ids = {image.id for image in chosen}
+        boxes = tuple(annotation for annotation in self.annotations if annotation.image_id in ids)
+        return replace(self, images=chosen, annotations=boxes)
+
 
 @dataclass(frozen=True, eq=False)
 class CocoData:
@@ -179,16 +186,9 @@ def divide(subset: Subset, fraction: float = 0.2) -> CocoData:
     held_out = {image.id for image in ranked[:count]}
 
     def part(name: str, *, validates: bool) -> Subset:
+        chosen = subset.only(image for image in subset.images if (image.id in held_out) == validates)
         return replace(
-            subset,
-            name=name,
-            notes=(*subset.notes, "a fifth is set aside for val, since there is none"),
-            images=tuple(image for image in subset.images if (image.id in held_out) == validates),
-            annotations=tuple(
-                annotation
-                for annotation in subset.annotations
-                if (annotation.image_id in held_out) == validates
-            ),
+            chosen, name=name, notes=(*subset.notes, "a fifth is set aside for val, since there is none")
         )
 
     return CocoData(part("train", validates=False), part("val", validates=True))

@@ -13,7 +13,8 @@ import nars
 from detector.data.coco import write
 from detector.data.records import CocoData
 from detector.space.candidate import DetectorCandidate
-from experiments.detector_folds import SETS, fold_of, training_images
+from experiments.detector_folds import fold_of, training_images
+from experiments.detector_options import parsed, parser_of
 from experiments.detector_table.accuracy import MOST_MACS, write_pictures
 from experiments.detector_table.detectors import search_folder, weights_file, winner_file
 from experiments.detector_table.rows import RESULTS, ROWS, SEEDS, Row, row_called
@@ -31,26 +32,15 @@ BUDGET = "75min"
 
 def main() -> None:
     """Make what is missing, row by row."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of det/")
-    parser.add_argument(
-        "--work", type=Path, default=Path("runs/detector_table"), help="folder of what is kept"
-    )
-    parser.add_argument("--processes", type=int, default=2, help="trainings at once")
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser = parser_of(__doc__, WORK, printing=False)
+    parser.set_defaults(processes=2)
     parser.add_argument("--budget", default=BUDGET, help="time of every search; minutes are enough on a GPU")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--only-search", action="store_true", help="leave the final trainings to later")
     only.add_argument("--only-final", action="store_true", help="leave out the rows that need a search yet")
-    parser.add_argument("--sets", nargs="*", default=list(SETS), choices=SETS)
     parser.add_argument("--rows", nargs="*", help="names such as b or a400; by default all")
     parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
-    given = parser.parse_args()
-    missing = [name for name in given.sets if not (given.data_root / "det" / name).exists()]
-    if missing:
-        parser.exit(
-            1, f"skipped: no {', '.join(missing)} below {given.data_root / 'det'} (see --data-root)\n"
-        )
+    given = parsed(parser)
     asked = [row for row in ROWS if not given.rows or row.name in given.rows]
     for name in given.sets:
         for row in asked:

@@ -1,8 +1,9 @@
 """Lets a search learn from candidates that are measured before any is trained.
 
 A task whose candidates inherit from a parent foretells how good one will be (`Task.foretell`), in a second or
-so. That is too slow for every proposal, so a few random candidates are measured, and the sampler treats their
-results as an earlier search. `experiments.inheritance_choice` shows what they are worth.
+so. That is too slow for every proposal, so a few candidates are measured (`nars.parents.space.lessons`), and
+the sampler treats their results as an earlier search. `experiments.inheritance_choice` and
+`experiments.detector_lessons` show what they are worth.
 
 The workers share the work. Every one draws the same candidates; in a study beside that of the search, trial
 number n measures candidate n, and a candidate whose worker died is measured by a later trial.
@@ -16,18 +17,17 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-import numpy as np
 from optuna.samplers import RandomSampler
 from optuna.study import Study, get_all_study_names, load_study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars.errors import TrialError
 from nars.internals import storage_of
+from nars.parents.space import lessons
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.budget import busy_seconds
 from nars.runs.config import SearchConfig
-from nars.space.feasible import Reservoir
-from nars.space.genotypes import Domain, Genotype, to_genotypes
+from nars.space.genotypes import Domain, Genotype
 from nars.studies import foretold_samples, write_foretold_samples
 from nars.tasks.base import Task
 from nars.trials import Record, write
@@ -48,9 +48,12 @@ _SHARE = 0.1
 """Part of a time budget that measurements may take; those begun are finished."""
 
 
-def foretold(study: Study, config: SearchConfig, domain: Domain, task: Task) -> tuple[EarlierSearch, ...]:
-    """Return what the task foretells of random candidates within the limits, as an earlier search.
+def foretold(
+    study: Study, config: SearchConfig, domain: Domain, task: Task, cuts: Sequence[Genotype] = ()
+) -> tuple[EarlierSearch, ...]:
+    """Return what the task foretells of candidates within the limits, as an earlier search.
 
+    Some of the `cuts`, simple ones of the parent, are among them, and others near these.
     The candidates are measured if the study has no results yet, by all workers that call this. The tuple is
     empty if the sampler cannot use them, or if the task foretells nothing.
     """
@@ -58,7 +61,7 @@ def foretold(study: Study, config: SearchConfig, domain: Domain, task: Task) -> 
         return ()
     samples = foretold_samples(study)
     if samples is None:
-        samples = _measured(study, config, domain, task)
+        samples = _measured(study, config, task, lessons(domain, config.limits, config.seed, cuts, COUNT))
     if len(samples) < _FEWEST:
         return ()
     genotypes, scores = zip(*samples, strict=True)
@@ -79,11 +82,11 @@ def _name(study: Study) -> str:
     return f"{study.study_name}.foretold"
 
 
-def _measured(study: Study, config: SearchConfig, domain: Domain, task: Task) -> list[tuple[Genotype, float]]:
+def _measured(
+    study: Study, config: SearchConfig, task: Task, genotypes: Sequence[Genotype]
+) -> list[tuple[Genotype, float]]:
     """Pairs of a genotype and what its task foretells of it, without candidates that cannot be measured."""
-    logger.info("measuring what %d random candidates inherit", COUNT)
-    matrix = Reservoir(domain, config.limits, config.seed).draw(COUNT, np.random.default_rng(config.seed))
-    genotypes = to_genotypes(domain, matrix)
+    logger.info("measuring what %d candidates inherit", len(genotypes))
     beside, witness = study_beside(study, _name(study)), Witness()
     while foretold_samples(study) is None:
         trials = beside.get_trials(deepcopy=False)

@@ -20,10 +20,9 @@ from optuna.trial import Trial
 from nars.artifacts.files import fetch, keep
 from nars.errors import RunError, StorageAwayError
 from nars.parents.parent import Origin
-from nars.parents.space import uniform_cuts
+from nars.parents.space import Cut, best_cuts, cuts
 from nars.runs.outage import impatient
 from nars.runs.reference import charged, fine_tune, study_name
-from nars.space.genotypes import Genotype
 from nars.spec import Trainable
 from nars.studies import reference_record, write_reference_record
 from nars.tasks.base import Outcome, Task
@@ -53,15 +52,16 @@ def inheriting(search: Search, study: Study) -> Search:
                 if mine.comes(lambda: reference_record(study) is not None):
                     _fine_tune(search, study, mine, settings)
         task = task.inheriting(_fetched(search, study))
-    known = foretold(study, search.config, search.domain, task)
-    first = () if settings is None else _first(search, task, settings)
+    found = [] if settings is None else _cuts(search, task, settings)
+    known = foretold(study, search.config, search.domain, task, [cut.genotype for cut in found])
+    first = tuple(best_cuts(found))
     return replace(search, task=task, budget=charged(search.budget, study), foretold=known, first=first)
 
 
-def _first(search: Search, task: Task, settings: FineTuning) -> tuple[Genotype, ...]:
+def _cuts(search: Search, task: Task, settings: FineTuning) -> list[Cut]:
     """The parent, cut to the limits in simple ways."""
     wholes = task.wholes(search.space, settings)
-    return tuple(uniform_cuts(search.space, wholes, search.domain, search.config.limits))
+    return cuts(search.space, wholes, search.domain, search.config.limits)
 
 
 def _fine_tune(search: Search, study: Study, mine: Turn, settings: FineTuning) -> None:

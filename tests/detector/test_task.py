@@ -137,6 +137,26 @@ def test_candidates_inherit_from_a_detector(tmp_path: Path) -> None:
     heir.inheriting(tuned).check_inherits(child)
 
 
+def test_what_is_foretold_is_the_ap_before_a_training(tmp_path: Path) -> None:
+    task = Detection(squares(), CPU)
+    parent = task.parent_called(str(_parent_file(tmp_path)))
+    assert parent is not None
+    heir = task.inheriting(parent)
+    own = heir.suited(heir.space_of_parent(max_macs=2e6)).for_classes(3)
+    untrained = heir.reference_candidate(heir.reference(own, None).for_epochs(1))
+    outcome = heir.run(untrained.replace(recipe=untrained.recipe.replace(epochs=16)), seed=0)
+    assert outcome.write is not None
+    outcome.write(tmp_path / "tuned.pt")
+    taught = task.inheriting(task.parent_in(tmp_path / "tuned.pt"))
+    before, after = heir.foretell(untrained), taught.foretell(untrained)
+    assert before is not None
+    assert after is not None
+    assert after > before + 0.05
+    assert task.foretell(untrained) is None
+    others = replace(parent, classes=("cat", "dog", "cow"))
+    assert task.inheriting(others).foretell(untrained) is None
+
+
 def test_freezing_is_searched_with_a_parent_only(tmp_path: Path) -> None:
     task = Detection(squares(), CPU)
     parent = task.parent_called(str(_parent_file(tmp_path)))

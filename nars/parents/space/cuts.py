@@ -26,7 +26,7 @@ from nars.space.genotypes import Domain, Genotype, from_genotypes, to_genotypes
 from nars.space.values import first_values, nearest
 from nars.spec import Architecture, Candidate, Recipe
 
-__all__ = ["Cut", "cuts", "nearest_recipe", "uniform_cuts", "wholes_of"]
+__all__ = ["Cut", "best_cuts", "cuts", "nearest_recipe", "wholes_of"]
 
 _SHARES = np.arange(100, 0, -1) / 100
 """Shares of the hidden channels, from all of them."""
@@ -53,12 +53,9 @@ class Cut:
     """Whether it lacks the last block of each row of several."""
 
 
-def uniform_cuts(
-    space: SearchSpace, wholes: Iterable[Genotype], domain: Domain, limits: Limits, count: int = 2
-) -> list[Genotype]:
-    """The `count` most promising `cuts`, the best first; fewer if the limits leave less."""
-    found = sorted(cuts(space, wholes, domain, limits), key=_loss)
-    return [cut.genotype for cut in found[:count]]
+def best_cuts(found: Iterable[Cut], count: int = 2) -> list[Genotype]:
+    """The genotypes of the `count` most promising cuts, the best first; fewer if less are `found`."""
+    return [cut.genotype for cut in sorted(found, key=_loss)[:count]]
 
 
 def cuts(space: SearchSpace, wholes: Iterable[Genotype], domain: Domain, limits: Limits) -> list[Cut]:

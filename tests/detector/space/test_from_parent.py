@@ -16,7 +16,7 @@ from detector.space.space import DetectorSpace
 from detector.space.spaces import DEFAULT, space
 from detector.task import Detection
 from detector.weights.parents import parent_called
-from nars.parents.space import uniform_cuts
+from nars.parents.space import best_cuts, cuts
 
 CPU = torch.device("cpu")
 LITE = parent_called("efficientnet_lite0")
@@ -66,7 +66,7 @@ def test_wholes_are_the_parent_at_every_size(task: Detection, within: DetectorSp
 
 def test_cuts_are_just_within_the_limit(task: Detection, within: DetectorSpace) -> None:
     wholes = task.wholes(within, task.reference(within, None))
-    genotypes = uniform_cuts(within, wholes, within, {"macs": 4e8})
+    genotypes = best_cuts(cuts(within, wholes, within, {"macs": 4e8}))
     assert len(genotypes) == 2
     for genotype in genotypes:
         candidate = within.decode(genotype)

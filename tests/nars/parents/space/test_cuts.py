@@ -2,7 +2,7 @@
 
 import pytest
 
-from nars.parents.space import space_of, uniform_cuts, wholes_of
+from nars.parents.space import best_cuts, cuts, space_of, wholes_of
 from nars.searching.catalogue import space
 from nars.space import Space
 from nars.space.cost import count
@@ -17,9 +17,8 @@ RECIPE = FINE_TUNING.replace(epochs=7, distill=0.7)
 def cuts_of(limit: float, side: int = 160, number: int = 2) -> list[Candidate]:
     within = space_of(LITE, side, limit).for_classes(10)
     wholes = wholes_of(within, LITE, RECIPE)
-    return [
-        within.decode(genotype) for genotype in uniform_cuts(within, wholes, within, {"macs": limit}, number)
-    ]
+    found = cuts(within, wholes, within, {"macs": limit})
+    return [within.decode(genotype) for genotype in best_cuts(found, number)]
 
 
 def rows(candidate: Candidate) -> list[Block]:
@@ -66,12 +65,12 @@ def test_a_space_without_the_parent_has_nothing_to_cut() -> None:
 
 def test_a_limit_that_no_cut_meets_leaves_none() -> None:
     within = space_of(LITE, 160, 32e6).for_classes(10)
-    assert uniform_cuts(within, wholes_of(within, LITE, RECIPE), within, {"macs": 1e5}) == []
+    assert cuts(within, wholes_of(within, LITE, RECIPE), within, {"macs": 1e5}) == []
 
 
 def test_without_a_limit_the_first_is_the_parent_itself() -> None:
     within = space_of(LITE, 96).for_classes(10)
-    [genotype] = uniform_cuts(within, wholes_of(within, LITE, RECIPE), within, {}, 1)
+    [genotype] = best_cuts(cuts(within, wholes_of(within, LITE, RECIPE), within, {}), 1)
     assert same_network(within, genotype, LITE.replace(resolution=96))
 
 
