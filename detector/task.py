@@ -75,6 +75,7 @@ class Detection(Task):
     name = "detection"
     metric = "ap"
     inherits = True
+    foretells_cuts = True  # experiments.detector_cuts
     parent: DetectorParent | None
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What does a search of detectors train next, by what it has measured before its first training?
+"""Does a search of detectors train better candidates first if it has measured untrained ones, and which?
 
     OMP_NUM_THREADS=1 python -m experiments.detector_lessons --data-root ../shared/data      # resumable
     python -m experiments.detector_lessons --print
@@ -41,7 +41,7 @@ RESULTS = Path(__file__).with_suffix(".csv")
 """A row per proposal."""
 
 LESSONS = ("none", "random", "near cuts")
-"""What a search has measured before."""
+"""Candidates that a search has measured before."""
 
 PROPOSALS = 10
 """Candidates that a search proposes, the two cuts included."""

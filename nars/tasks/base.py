@@ -67,6 +67,8 @@ class Task(ABC):
     """Device that trainings run on."""
     inherits: ClassVar[bool] = False
     """Whether candidates can inherit from a parent."""
+    foretells_cuts: ClassVar[bool] = False
+    """Whether simple cuts of a parent rank after a training as `foretell` ranks them before."""
     parent: Origin | None = None
     """The parent that candidates inherit from."""
 

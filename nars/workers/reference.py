@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +21,10 @@ from nars.artifacts.files import fetch, keep
 from nars.errors import RunError, StorageAwayError
 from nars.parents.parent import Origin
 from nars.parents.space import Cut, best_cuts, cuts
+from nars.predictors.knowledge import EarlierSearch
 from nars.runs.outage import impatient
 from nars.runs.reference import charged, fine_tune, study_name
+from nars.space.genotypes import Genotype
 from nars.spec import Trainable
 from nars.studies import reference_record, write_reference_record
 from nars.tasks.base import Outcome, Task
@@ -54,8 +56,13 @@ def inheriting(search: Search, study: Study) -> Search:
         task = task.inheriting(_fetched(search, study))
     found = [] if settings is None else _cuts(search, task, settings)
     known = foretold(study, search.config, search.domain, task, [cut.genotype for cut in found])
-    first = tuple(best_cuts(found))
+    first = tuple(best_cuts(found, known=_measured(known) if task.foretells_cuts else ()))
     return replace(search, task=task, budget=charged(search.budget, study), foretold=known, first=first)
+
+
+def _measured(known: Sequence[EarlierSearch]) -> list[tuple[Genotype, float]]:
+    """Pairs of a genotype and its score."""
+    return [pair for lesson in known for pair in zip(lesson.genotypes, lesson.scores, strict=True)]
 
 
 def _cuts(search: Search, task: Task, settings: FineTuning) -> list[Cut]:

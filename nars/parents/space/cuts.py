@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,9 @@ from nars.space.values import first_values, nearest
 from nars.spec import Architecture, Candidate, Recipe
 
 __all__ = ["Cut", "best_cuts", "cuts", "nearest_recipe", "wholes_of"]
+
+_FIRST = 2
+"""Cuts that a search trains first."""
 
 _SHARES = np.arange(100, 0, -1) / 100
 """Shares of the hidden channels, from all of them."""
@@ -53,9 +56,16 @@ class Cut:
     """Whether it lacks the last block of each row of several."""
 
 
-def best_cuts(found: Iterable[Cut], count: int = 2) -> list[Genotype]:
-    """The genotypes of the `count` most promising cuts, the best first; fewer if less are `found`."""
-    return [cut.genotype for cut in sorted(found, key=_loss)[:count]]
+def best_cuts(
+    found: Iterable[Cut], count: int = _FIRST, known: Sequence[tuple[Genotype, float]] = ()
+) -> list[Genotype]:
+    """The genotypes of the `count` most promising cuts, the best first; fewer if less are `found`.
+
+    Best are those of the largest value, as far as any is `known`, and then those of about half the channels.
+    """
+    worth = [(cut, _value(cut, known)) for cut in found]
+    ranked = sorted(worth, key=lambda pair: (-pair[1], _loss(pair[0])))
+    return [cut.genotype for cut, _ in ranked[:count]]
 
 
 def cuts(space: SearchSpace, wholes: Iterable[Genotype], domain: Domain, limits: Limits) -> list[Cut]:
@@ -99,6 +109,10 @@ def nearest_recipe(space: SearchSpace, values: Mapping[str, Any]) -> Genotype:
     """A genotype whose recipe is the nearest to `values`, by flat name, that the space has."""
     recipe = {name: nearest(space.distributions[name], values[name]) for name in space.recipe_names}
     return first_values(space.distributions) | recipe
+
+
+def _value(cut: Cut, known: Sequence[tuple[Genotype, float]]) -> float:
+    return next((value for genotype, value in known if genotype == cut.genotype), -math.inf)
 
 
 def _loss(cut: Cut) -> float:

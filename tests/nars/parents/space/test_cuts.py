@@ -59,6 +59,15 @@ def test_the_recipe_is_the_nearest_that_the_space_has() -> None:
     assert (recipe.policy, recipe.frozen, recipe.layer_decay) == ("none", 0.0, 1.0)
 
 
+def test_what_is_known_of_cuts_goes_before_their_share() -> None:
+    within = space_of(LITE, 160, 32e6).for_classes(10)
+    found = cuts(within, wholes_of(within, LITE, RECIPE), within, {"macs": 32e6})
+    usual = best_cuts(found, len(found))
+    assert best_cuts(found, known=[(usual[5], 0.4), (usual[3], 0.5), (usual[4], 0.0)]) == [usual[3], usual[5]]
+    assert best_cuts(found, known=[(usual[3], -1.0)]) == [usual[3], usual[0]]
+    assert best_cuts(found, known=[({"another": 1}, 0.5)]) == usual[:2]
+
+
 def test_a_space_without_the_parent_has_nothing_to_cut() -> None:
     assert wholes_of(space("micro"), LITE, RECIPE) == []
 
