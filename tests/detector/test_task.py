@@ -167,15 +167,16 @@ def test_freezing_is_searched_with_a_parent_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_search_from_a_detector(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NARS_CACHE", str(tmp_path / "cache"))
     write(squares(train=8, val=4), tmp_path / "squares")
     _parent_file(tmp_path)
-    command = "search --task detection --data squares --init parent.pt --max-macs 2M --budget 2 --workers 1"
-    assert main(f"{command} --reference-epochs 2 --run run".split()) == 0
+    command = f"search --task detection --data squares --init parent.pt --max-macs 2M --workers {workers}"
+    assert main(f"{command} --budget {2 * workers} --reference-epochs 2 --run run".split()) == 0
     said = capsys.readouterr()
     assert "--space auto takes from_toy: all of its networks inherit from parent.pt" in said.err
     assert "reference: val ap 0." in said.out
