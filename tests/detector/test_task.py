@@ -18,6 +18,7 @@ from detector.model.detector import Detector
 from detector.space.candidate import DetectorCandidate
 from detector.space.spaces import DEFAULT, space
 from detector.task import Detection
+from detector.weights.parents import DetectorParent
 from detector.weights.saved import load_detector, save_detector
 from nars import tasks
 from nars.cli import main
@@ -112,10 +113,16 @@ def _parent_file(folder: Path) -> Path:
     return folder / "parent.pt"
 
 
-def test_candidates_inherit_from_a_detector(tmp_path: Path) -> None:
+def _task_and_parent(folder: Path) -> tuple[Detection, DetectorParent]:
+    """Detection of squares, and a detector with random weights to inherit from."""
     task = Detection(squares(), CPU)
-    parent = task.parent_called(str(_parent_file(tmp_path)))
+    parent = task.parent_called(str(_parent_file(folder)))
     assert parent is not None
+    return task, parent
+
+
+def test_candidates_inherit_from_a_detector(tmp_path: Path) -> None:
+    task, parent = _task_and_parent(tmp_path)
     heir = task.inheriting(parent)
     own = heir.suited(heir.space_of_parent(max_macs=2e6)).for_classes(3)
     assert own.sides == [32, 64]
@@ -138,9 +145,7 @@ def test_candidates_inherit_from_a_detector(tmp_path: Path) -> None:
 
 
 def test_what_is_foretold_is_the_ap_before_a_training(tmp_path: Path) -> None:
-    task = Detection(squares(), CPU)
-    parent = task.parent_called(str(_parent_file(tmp_path)))
-    assert parent is not None
+    task, parent = _task_and_parent(tmp_path)
     heir = task.inheriting(parent)
     own = heir.suited(heir.space_of_parent(max_macs=2e6)).for_classes(3)
     untrained = heir.reference_candidate(heir.reference(own, None).for_epochs(1))
@@ -158,9 +163,7 @@ def test_what_is_foretold_is_the_ap_before_a_training(tmp_path: Path) -> None:
 
 
 def test_freezing_is_searched_with_a_parent_only(tmp_path: Path) -> None:
-    task = Detection(squares(), CPU)
-    parent = task.parent_called(str(_parent_file(tmp_path)))
-    assert parent is not None
+    task, parent = _task_and_parent(tmp_path)
     own = space(DEFAULT)
     assert "recipe.freeze" not in task.suited(own).distributions
     assert task.inheriting(parent).suited(own).distributions["recipe.freeze"].high == 2
