@@ -86,6 +86,7 @@ class Run:
         self._check_is_own(study)
         self._check_trials(study)
         check_complete(self.folder, study, listed)
+        write_whole(self.folder / "config.yaml", config)  # only now: a refused command raises no budget
         if config_text(study) != config:  # new, or the budget has grown
             write_config_text(study, config)
             if self.config.description and data_description(study) is None:
@@ -183,7 +184,8 @@ def start_run(folder: Path, config: SearchConfig, storage: str | None) -> Run:
     storage = without_password(storage or str(folder / "study.journal"))
     note(folder, storage, name)
     check_room(folder)
-    write_whole(file, config.to_yaml())
+    if not file.exists():
+        write_whole(file, config.to_yaml())
     return Run(folder, config, storage, name, starts=True)
 
 

@@ -32,6 +32,10 @@ def _snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {str(file): (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
 
 
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {file: content for file, (content, _) in _snapshot(folder).items()}
+
+
 def test_a_run_is_read_without_a_lock_and_nothing_is_written(folder: Path) -> None:
     for file in folder.glob("*lock"):
         file.unlink()
@@ -100,10 +104,17 @@ def test_a_journal_that_is_damaged_is_one_line(folder: Path, damage: object) -> 
     with pytest.raises(RunError, match=r"study\.journal.* damaged") as raised:
         open_run(folder).read()
     assert "\n" not in str(raised.value)
-    before = journal.read_bytes()
+    before = _contents(folder)
     with pytest.raises(RunError, match=r"study\.journal.* damaged"):
-        start_run(folder, config(), None).study()
-    assert journal.read_bytes() == before
+        start_run(folder, config(100), None).study()
+    assert _contents(folder) == before
+
+
+def test_a_larger_budget_is_written_down_if_the_search_continues(folder: Path) -> None:
+    larger = config(100)
+    assert open_run(folder).config != larger
+    start_run(folder, larger, None).study()
+    assert open_run(folder).config == larger
 
 
 def test_trials_that_are_gone_are_missed(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
