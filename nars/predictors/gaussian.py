@@ -31,6 +31,13 @@ _TRUST = np.log(3.0)
 """Prior log weight of `knowledge` in the linear kernel: an earlier search of the same dimensions
 tells more than MACs and parameters do."""
 
+_SLOPE = 0.5
+"""Standard deviations that a score is expected to rise with one of `knowledge`, before any label says more.
+If it were 0, three labels that happen to disagree with the knowledge would be enough to turn it round
+(`experiments.inheritance_choice`). If it were 1, knowledge of other data would be believed for too long
+(`experiments.warm_start`).
+"""
+
 _LEAST_VARIANCE = 1e-6
 """Least variance of a prediction, on the scale of the labels."""
 
@@ -78,7 +85,10 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
         self.input_mean_, self.input_std_ = inputs.mean(axis=0), np.where(std < 1e-6, 1.0, std)
         chosen = _kept(len(matrix), rng)
         self.inputs_ = self._inputs(matrix[chosen])
-        z = self.scale_.forward(labels[chosen])
+        known = kinds == _KNOWLEDGE
+        self.slopes_ = known * _SLOPE / max(known.sum(), 1)
+        self.centre_ = self.inputs_.mean(axis=0)
+        z = self.scale_.forward(labels[chosen]) - self._expected(self.inputs_)
         tuning = rng.permutation(len(z))[:_TUNED_ON]
         trust = [_TRUST if kind == _KNOWLEDGE else 0.0 for kind in present]
         self.kernel_ = Kernel(groups, np.array(trust))
@@ -119,7 +129,8 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
     def _predict(self, x: Floats, return_std: bool) -> tuple[Floats, Floats]:
         """Means [n] and standard deviations [n], scaled, of inputs [n, f]."""
         if not return_std:
-            return self.kernel_(self.theta_, x, self.inputs_) @ self.alpha_, np.zeros(len(x))
+            mean = self._expected(x) + self.kernel_(self.theta_, x, self.inputs_) @ self.alpha_
+            return mean, np.zeros(len(x))
         mean, explained = self._conditioned(x)
         variance = self.kernel_.diagonal(self.theta_, x) - np.einsum("ij,ij->j", explained, explained)
         return mean, np.sqrt(np.maximum(variance, _LEAST_VARIANCE))
@@ -127,11 +138,15 @@ class GaussianPredictor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  #
     def _conditioned(self, x: Floats) -> tuple[Floats, Floats]:
         """Means [n], scaled, and a factor [labels, n] of the covariance that the labels explain."""
         cross = self.kernel_(self.theta_, x, self.inputs_)
-        mean = cross @ self.alpha_
+        mean = self._expected(x) + cross @ self.alpha_
         explained = solve_triangular(
             self.cholesky_, cross.T, lower=True, overwrite_b=True, check_finite=False
         )
         return mean, explained
+
+    def _expected(self, x: Floats) -> Floats:
+        """Means [n], scaled, of inputs [n, f] by knowledge alone: 0 in the middle of the labelled ones."""
+        return np.asarray((x - self.centre_) @ self.slopes_)
 
     def _inputs(self, matrix: Matrix) -> Floats:
         return np.asarray((self._raw_inputs(matrix)[0] - self.input_mean_) / self.input_std_)

@@ -69,6 +69,14 @@ def test_it_is_one_more_thing_that_a_predictor_knows() -> None:
     assert errors[1] < 0.7 * errors[0]
 
 
+def test_a_few_labels_that_disagree_do_not_turn_it_round() -> None:
+    """Of the three best, which an earlier search knows, the first happens to have trained worst."""
+    best = DRAWN[np.argsort(-TRUE)[[0, 10, 20]]]
+    predictor = GaussianPredictor(SPACE, knowledge=Knowledge(SPACE, [earlier()]))
+    predicted = predictor.fit(best, [0.50, 0.51, 0.55]).predict(DRAWN)
+    assert np.corrcoef(np.asarray(predicted), TRUE)[0, 1] > 0.8
+
+
 def test_what_was_wrong_is_not_followed_for_long() -> None:
     rng = np.random.default_rng(3)
     some = rng.permutation(400)[:60]
