@@ -5,11 +5,11 @@
     python -m experiments.detector_cuts --print
 
 EfficientNet-Lite0 as a detector is fine-tuned on two thirds of the *training* images of a set, as the
-reference of a search is, and cut to a limit at every size of images, with and without the last block of each
-row (`nars.parents.space.cuts`). A cut inherits from it the channels with the largest weights, or those that
-matter most for the data (`detector.training.start.judging`), and is measured on the last third of the
-training images: untrained, with its norms recalibrated, and after the training of the first candidates of a
-search. val is not opened.
+reference of a search is, and cut to a limit at every size of images, with all blocks, without the last one of
+each row, or with one in each row (`nars.parents.space.cuts`). A cut inherits from it the channels with the
+largest weights, or those that matter most for the data (`detector.training.start.judging`), and is measured
+on the last third of the training images: untrained, with its norms recalibrated, and after the training of
+the first candidates of a search. val is not opened.
 
 Rows go to ``detector_cuts.csv`` beside this file. Costs twenty minutes of one core for the reference and an
 hour for the trainings of each set.
@@ -67,7 +67,7 @@ def measured(root: Path, work: Path, device: str, name: str, number: int, done: 
     task = opened(root, name, FOLD, device)
     parent = task.parent_in(work / f"{name}-{FOLD}.pt")
     row = {"set": name, "cut": number, "done": done, "side": max(candidate.settings.shortest)}
-    row |= {"shorter": cut.shorter, "share": round(cut.share, 2)}
+    row |= {"depth": cut.depth, "share": round(cut.share, 2)}
     row |= {"proposals": candidate.settings.test_proposals, "macs": task.costs(candidate)["macs"]}
     if done == TRAINED:
         metrics = task.inheriting(parent).run(candidate, seed=number).metrics
@@ -100,7 +100,7 @@ def main() -> None:
 def show(rows: pd.DataFrame) -> None:
     """Print AP (AP50) of every cut."""
     rows["score"] = rows.ap.map("{:.3f}".format) + rows.ap50.map(" ({:.3f})".format)
-    cut = ["set", "side", "shorter", "share", "proposals", "macs"]
+    cut = ["set", "side", "depth", "share", "proposals", "macs"]
     print(rows.pivot(index=cut, columns="done", values="score").to_string())
 
 

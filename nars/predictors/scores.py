@@ -16,6 +16,9 @@ __all__ = ["LabelScale", "check_labels", "check_matrix", "is_finite"]
 _TAIL = 3.0
 """Robust standard deviations from the median; beyond them the scale is logarithmic."""
 
+_FEW = 6
+"""Scores below which ties or one outlier make their median deviation meaningless."""
+
 _INFINITE = 1e100
 """Larger numbers count as infinite: what is computed from them may not fit into float64."""
 
@@ -32,7 +35,8 @@ class LabelScale:
     """Maps scores to about -3..3 and back, in the same order.
 
     A recipe that fails to train scores far below all others. Median and median absolute
-    deviation leave the differences among the others at scale 1, and the outlier itself is drawn in.
+    deviation leave the differences among the others at scale 1, and the outlier itself is drawn in. Of a few
+    scores nobody knows which are outliers, so there the standard deviation counts for more.
     On the way back, the map continues linearly beyond all scores: extrapolation must not explode.
     """
 
@@ -50,7 +54,8 @@ class LabelScale:
         """The scale that suits scores [n]."""
         centre = float(np.median(y))
         deviation = float(y.std())
-        spread = max(1.4826 * float(np.median(np.abs(y - centre))), deviation / 10)
+        least = deviation / (2 if len(y) < _FEW else 10)
+        spread = max(1.4826 * float(np.median(np.abs(y - centre))), least)
         scale = cls(centre, spread if spread > 1e-12 * max(1.0, abs(centre)) else 1.0)
         z = scale.forward(y)
         return replace(scale, low=min(float(z.min()), -_TAIL), high=max(float(z.max()), _TAIL))

@@ -1,4 +1,4 @@
-"""Simple ways to a smaller network: all blocks of the parent keep the same share of their hidden channels.
+"""Simple ways to a smaller network: fewer blocks, of which all keep the same share of their hidden channels.
 
 It is what people do by hand, and hard to beat with a few trainings: EfficientNet-Lite0 cut so at 96 pixels to
 32 M MACs was right on .881 of 755 photos (experiments/photo_table). A search that begins with such cuts does
@@ -12,7 +12,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from optuna.distributions import CategoricalDistribution
@@ -38,8 +38,13 @@ _BEST_SHARE = 0.5
 """The share that a limit is met with best, over the resolutions: of EfficientNet-Lite0 within 30 M MACs,
 .47 at 80 pixels were right on more photos than all at 64 and .36 at 96, six epochs each."""
 
-_SHORTER = 0.1
-"""Shares of this much farther from the best are as good if no stage then has to go without its last block."""
+_SHORTER = 0.05
+"""A share may be so much farther from the best for every step of a `Depth` that it saves: within 8 M MACs,
+one block in every row and .42 at 64 pixels were better than all blocks and .28 at 48, within 30 M all and .48
+at 80 pixels better than one block and .92 at 96. Source: ``experiments.classifier_cuts``."""
+
+Depth = Literal["whole", "shorter", "shortest"]
+"""The blocks that are kept: all, all but the last of each row of several, or one of each row."""
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 """Multiples of this, without their whole parts, are spread evenly over 0..1 however many there are."""
@@ -52,8 +57,12 @@ class Cut:
     genotype: Genotype
     share: float
     """The share of the hidden channels that it keeps, 0..1."""
-    shorter: bool
-    """Whether it lacks the last block of each row of several."""
+    depth: Depth
+
+    def has_all_of(self, other: Cut) -> bool:
+        """Whether both keep all channels and this one has the other's blocks."""
+        depths = get_args(Depth)
+        return self.share == other.share == 1 and depths.index(self.depth) <= depths.index(other.depth)
 
 
 def best_cuts(
@@ -71,19 +80,19 @@ def best_cuts(
 def cuts(space: SearchSpace, wholes: Iterable[Genotype], domain: Domain, limits: Limits) -> list[Cut]:
     """Networks that are cut to meet the limits, each with the largest share of channels that they allow.
 
-    `wholes` are the parent at several sizes of images; of each there is one cut with all blocks, and one
-    without the last block of each row of several. `domain` is the space, or one that knows more statistics.
+    `wholes` are the parent at several sizes of images, the largest first; of each there is one cut of every
+    `Depth`, without those of which a cut for images as large has every channel. `domain` is the space, or
+    one that knows more statistics.
     """
-    found = []
-    for whole, shorter in itertools.product(wholes, (False, True)):
-        base = _shortened(space, whole) if shorter else whole
-        if shorter and base == whole:
-            continue
+    found: list[Cut] = []
+    for depth, base in itertools.chain.from_iterable(_bases(space, whole) for whole in wholes):
         matrix = space.canonical(from_genotypes(space, [_cut(space, base, share) for share in _SHARES]))
         within = np.flatnonzero(feasible(domain, matrix, limits))
         if len(within):
             (genotype,) = to_genotypes(space, matrix[within[:1]])
-            found.append(Cut(genotype, float(_SHARES[within[0]]), shorter))
+            cut = Cut(genotype, float(_SHARES[within[0]]), depth)
+            if not any(other.has_all_of(cut) for other in found):
+                found.append(cut)
     return found
 
 
@@ -116,13 +125,19 @@ def _value(cut: Cut, known: Sequence[tuple[Genotype, float]]) -> float:
 
 
 def _loss(cut: Cut) -> float:
-    return abs(cut.share - _BEST_SHARE) + _SHORTER * cut.shorter
+    return abs(cut.share - _BEST_SHARE) + _SHORTER * get_args(Depth).index(cut.depth)
 
 
-def _shortened(space: SearchSpace, whole: Genotype) -> Genotype:
-    """The genotype without the last block of each row whose depth is open."""
+def _bases(space: SearchSpace, whole: Genotype) -> list[tuple[Depth, Genotype]]:
+    """The whole with fewer and fewer blocks, as far as the depths of its rows are open."""
     names = [name for name in space.architecture_names if name.endswith(".depth")]
-    return whole | {name: nearest(space.distributions[name], whole[name] - 1) for name in names}
+    found: list[tuple[Depth, Genotype]] = []
+    for depth, lost in zip(get_args(Depth), (0, 1, math.inf), strict=True):
+        lengths = {name: max(whole[name] - lost, 1) for name in names}
+        base = whole | {name: nearest(space.distributions[name], length) for name, length in lengths.items()}
+        if all(base != other for _, other in found):
+            found.append((depth, base))
+    return found
 
 
 def _cut(space: SearchSpace, whole: Genotype, share: float) -> Genotype:

@@ -191,6 +191,13 @@ def test_label_scale_keeps_order_and_comes_back(y: list[float]) -> None:
     assert np.abs(z).max() < 8
 
 
+@pytest.mark.parametrize("y", [[0.48, 0.55, 0.55], [0.55, 0.55, 0.55, 0.48], [0.1, 0.55, 0.55, 0.55, 0.56]])
+def test_equal_labels_among_a_few_do_not_set_the_scale(y: list[float]) -> None:
+    values = np.array(y)
+    scale = LabelScale.of(values)
+    assert np.ptp(values) / scale.spread < 6
+
+
 def test_what_lies_beyond_all_labels_goes_on_linearly() -> None:
     values = np.array([0.0, 0.70, 0.71, 0.72, 0.73, 0.74])
     scale = LabelScale.of(values)

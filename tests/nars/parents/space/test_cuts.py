@@ -45,11 +45,23 @@ def test_a_cut_keeps_everything_but_hidden_channels() -> None:
         assert [(row.channels, row.repeats, row.kernel) for row in rows(candidate)] == whole
 
 
-def test_within_a_tight_limit_the_last_blocks_of_stages_go_as_well() -> None:
-    first, second = cuts_of(8e6)
+def test_within_a_tight_limit_blocks_go_as_well() -> None:
+    first, second, third = cuts_of(8e6, number=3)
     assert [row.repeats for row in rows(first)] == [1, 1, 1, 1, 2, 2, 3, 1, 1]
-    assert [row.repeats for row in rows(second)] == [1, 1, 2, 2, 3, 3, 4, 1, 1]
-    assert sum(expansions(first)) > sum(expansions(second))
+    assert [row.repeats for row in rows(second)] == [1] * 9
+    assert [row.repeats for row in rows(third)] == [1, 1, 2, 2, 3, 3, 4, 1, 1]
+    assert [each.architecture.resolution for each in (first, second, third)] == [48, 64, 48]
+    assert sum(expansions(first)) > sum(expansions(third))
+
+
+def test_what_fits_as_a_whole_is_cut_no_further() -> None:
+    """Within 32 M MACs all of the parent fits at 64 pixels, and one block of each row at 96."""
+    within = space_of(LITE, 160, 32e6).for_classes(10)
+    found = cuts(within, wholes_of(within, LITE, RECIPE), within, {"macs": 32e6})
+    sizes = [(within.decode(cut.genotype).architecture.resolution, cut.depth) for cut in found]
+    at_96 = [(96, "whole"), (96, "shorter"), (96, "shortest")]
+    assert sizes == [*at_96, (80, "whole"), (80, "shorter"), (64, "whole")]
+    assert [cut.share == 1 for cut in found] == [False, False, True, False, False, True]
 
 
 def test_the_recipe_is_the_nearest_that_the_space_has() -> None:
