@@ -41,7 +41,7 @@ _BEST_SHARE = 0.5
 _SHORTER = 0.05
 """A share may be so much farther from the best for every step of a `Depth` that it saves: within 8 M MACs,
 one block in every row and .42 at 64 pixels were better than all blocks and .28 at 48, within 30 M all and .48
-at 80 pixels better than one block and .92 at 96. Source: ``experiments.classifier_cuts``."""
+at 80 pixels better than one block and .92 at 96 (experiments/README.md, classifier_cuts)."""
 
 Depth = Literal["whole", "shorter", "shortest"]
 """The blocks that are kept: all, all but the last of each row of several, or one of each row."""
