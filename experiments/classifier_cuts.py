@@ -8,7 +8,7 @@ of a search is, and cut to a limit in every simple way (`nars.parents.space.cuts
 and is trained for eight epochs as the first candidates of a search are. Its row has what a search foretells
 of it before (`Task.foretell`), and its accuracy on 400 other photos after the training.
 
-Rows go to ``classifier_cuts.csv`` beside this file. Costs a quarter of an hour of one core for each seed.
+Rows go to ``classifier_cuts.csv`` beside this file. Costs half an hour of one core for each seed.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
     python -m experiments.detector_cuts --print
 
 EfficientNet-Lite0 as a detector is fine-tuned on two thirds of the *training* images of a set, as the
-reference of a search is, and cut to a limit at every size of images, with all blocks, without the last one of
-each row, or with one in each row (`nars.parents.space.cuts`). A cut inherits from it the channels with the
+reference of a search is, and cut to a limit at every size of images, with all blocks, one block in each of
+the later rows, or one in each row (`nars.parents.space.cuts`). A cut inherits from it the channels with the
 largest weights, or those that matter most for the data (`detector.training.start.judging`), and is measured
 on the last third of the training images: untrained, with its norms recalibrated, and after the training of
 the first candidates of a search. val is not opened.

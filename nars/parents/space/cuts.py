@@ -40,11 +40,11 @@ _BEST_SHARE = 0.5
 
 _SHORTER = 0.05
 """A share may be so much farther from the best for every step of a `Depth` that it saves: within 8 M MACs,
-one block in every row and .42 at 64 pixels were better than all blocks and .28 at 48, within 30 M all and .48
-at 80 pixels better than one block and .92 at 96 (experiments/README.md, classifier_cuts)."""
+one block in each late row and .48 at 48 pixels were better than all blocks and .28, within 30 M all blocks
+and .48 at 80 pixels better than one in each late row and .56 at 96 (`experiments.classifier_cuts`)."""
 
 Depth = Literal["whole", "shorter", "shortest"]
-"""The blocks that are kept: all, all but the last of each row of several, or one of each row."""
+"""The blocks that are kept: all, only one of each row in the later half of the rows, or one of each row."""
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 """Multiples of this, without their whole parts, are spread evenly over 0..1 however many there are."""
@@ -132,9 +132,8 @@ def _bases(space: SearchSpace, whole: Genotype) -> list[tuple[Depth, Genotype]]:
     """The whole with fewer and fewer blocks, as far as the depths of its rows are open."""
     names = [name for name in space.architecture_names if name.endswith(".depth")]
     found: list[tuple[Depth, Genotype]] = []
-    for depth, lost in zip(get_args(Depth), (0, 1, math.inf), strict=True):
-        lengths = {name: max(whole[name] - lost, 1) for name in names}
-        base = whole | {name: nearest(space.distributions[name], length) for name, length in lengths.items()}
+    for depth, kept in zip(get_args(Depth), (len(names), (len(names) + 1) // 2, 0), strict=True):
+        base = whole | {name: nearest(space.distributions[name], 1) for name in names[kept:]}
         if all(base != other for _, other in found):
             found.append((depth, base))
     return found

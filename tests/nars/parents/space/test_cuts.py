@@ -47,7 +47,7 @@ def test_a_cut_keeps_everything_but_hidden_channels() -> None:
 
 def test_within_a_tight_limit_blocks_go_as_well() -> None:
     first, second, third = cuts_of(8e6, number=3)
-    assert [row.repeats for row in rows(first)] == [1, 1, 1, 1, 2, 2, 3, 1, 1]
+    assert [row.repeats for row in rows(first)] == [1, 1, 2, 2, 3, 1, 1, 1, 1]
     assert [row.repeats for row in rows(second)] == [1] * 9
     assert [row.repeats for row in rows(third)] == [1, 1, 2, 2, 3, 3, 4, 1, 1]
     assert [each.architecture.resolution for each in (first, second, third)] == [48, 64, 48]
