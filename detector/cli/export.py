@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from detector.cli.options import drop_bad_option
+from nars.cli.options.formats import NETWORK_FORMATS, format_of, format_option
 from nars.cli.options.values import also_from_option, json_option, naming_source, to_json
 from nars.cli.options.weights import weights_argument
 
@@ -18,14 +19,7 @@ if TYPE_CHECKING:
 @click.command("export")
 @weights_argument
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="File to write.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["onnx", "pt2", "torchscript"]),
-    default="onnx",
-    show_default=True,
-    help="ONNX, torch.export's pt2, or TorchScript.",
-)
+@format_option(NETWORK_FORMATS, "ONNX, torch.export's pt2, or TorchScript")
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images at a time.")
 @click.option("--int8", is_flag=True, help="8 bits for CPUs, as ONNX, calibrated on training images.")
 @click.option(
@@ -42,7 +36,7 @@ if TYPE_CHECKING:
 def export_command(
     weights: Path,
     output: Path,
-    form: str,
+    form: str | None,
     batch: int,
     int8: bool,
     calibrate: int,
@@ -58,6 +52,7 @@ def export_command(
 
     Example: nars detect export detection/weights/best.pt -o detector.onnx --data COCO_DIR
     """
+    form = format_of(output, form, NETWORK_FORMATS)
     if int8 and (form != "onnx" or batch > 1):
         raise click.UsageError("--int8 goes with --format onnx and --batch 1")
 

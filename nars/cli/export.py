@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nars.cli.options.formats import NETWORK_FORMATS, format_of, format_option
 from nars.cli.options.values import (
     AMOUNT,
     DURATION,
@@ -59,6 +60,9 @@ class _Export(click.Group):
         return ["best-arch", "pareto", "trials"]
 
 
+_WINNER_FORMATS = ("yaml", *NETWORK_FORMATS)
+"""Formats of the winner."""
+
 _WORD = "FILE"
 """The word for the file of weights in the usage line of its help."""
 
@@ -76,17 +80,10 @@ def export_command() -> None:
 
 @click.command(_WORD)
 @click.argument("weights", type=WeightsFile(), metavar="FILE")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["onnx", "pt2", "torchscript"]),
-    default="onnx",
-    show_default=True,
-    help="ONNX, torch.export's pt2, or TorchScript.",
-)
+@format_option(NETWORK_FORMATS, "ONNX, torch.export's pt2, or TorchScript")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="File to write.")
 @json_option
-def weights_command(weights: Path, form: str, output: Path, as_json: bool) -> None:
+def weights_command(weights: Path, form: str | None, output: Path, as_json: bool) -> None:
     """Write the trained network in FILE as ONNX, or as torch.export's pt2.
 
     It takes RGB images [N, 3, S, S] in 0..1 (grey ones [N, 1, S, S], if it was trained on those) of the
@@ -95,7 +92,7 @@ def weights_command(weights: Path, form: str, output: Path, as_json: bool) -> No
 
     Example: nars export best.pt --format onnx -o best.onnx
     """
-    _write_trained(weights, form, output, as_json)
+    _write_trained(weights, format_of(output, form, NETWORK_FORMATS), output, as_json)
 
 
 @export_command.command("best-arch")
@@ -103,14 +100,7 @@ def weights_command(weights: Path, form: str, output: Path, as_json: bool) -> No
 @click.option("--max-macs", type=AMOUNT, help="Take the best with at most so many MACs.")
 @click.option("--max-params", type=AMOUNT, help="Take the best with at most so many parameters.")
 @click.option("--max-latency", type=DURATION, help="Take the best that was measured to be this fast.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["yaml", "onnx", "pt2", "torchscript"]),
-    default="yaml",
-    show_default=True,
-    help="YAML, or the trained network as ONNX, torch.export's pt2 or TorchScript.",
-)
+@format_option(_WINNER_FORMATS, "YAML, or the trained network as ONNX, torch.export's pt2 or TorchScript")
 @_random_option
 @click.option("--weights", type=click.Path(path_type=Path), hidden=True)  # version 0.1: nars export FILE
 @_output
@@ -121,7 +111,7 @@ def best_arch_command(
     max_macs: float | None,
     max_params: float | None,
     max_latency: float | None,
-    form: str,
+    form: str | None,
     random_weights: bool,
     weights: Path | None,
     output: Path | None,
@@ -136,6 +126,7 @@ def best_arch_command(
 
     Example: nars export best-arch --max-macs 1M -o best.yaml
     """
+    form = format_of(output, form, _WINNER_FORMATS)
     if form != "yaml" and weights is not None:
         _write_trained(weights, form, output, as_json)
         return
@@ -187,6 +178,8 @@ def pareto_command(
 
     Example: nars export pareto -o front.csv, nars export pareto --format onnx -o front/
     """
+    if form == "csv":
+        format_of(output, form, ("csv",))
     from nars.searching import confirm, results
 
     run = _open(folder, storage)
@@ -224,6 +217,7 @@ def trials_command(folder: Path | None, output: Path | None, as_json: bool, stor
 
     Example: nars export trials -o trials.csv
     """
+    format_of(output, "csv", ("csv",))
     from nars.searching.results import trials_table
 
     run = _open(folder, storage)
@@ -242,6 +236,7 @@ def report_command(folder: Path | None, metric: str | None, storage: str | None,
 
     Example: nars report --run runs/first
     """
+    format_of(output, "html", ("html",))
     from nars.training.metrics import check_repeated
 
     run = _open(folder, storage)

@@ -75,6 +75,8 @@ def test_every_setting_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
         ("train toy.yaml --data squares --init x.pt --weights x.pt", "give one of the two"),
         ("train toy.pt --data squares --init efficientnet_lite0", "has 2 stages, its parent the trunk of"),
         ("evaluate missing.pt", "missing.pt"),
+        ("export toy.pt -o toy.xyz", "-o toy.xyz: a file ends in .onnx or .pt2 or"),
+        ("export toy.pt -o toy.pt2 --format onnx", "-o toy.pt2: a file of --format onnx ends in .onnx"),
         ("evaluate toy.pt", "toy.pt does not say which data it is for: name them with --data"),
         ("evaluate toy.pt --data digit-scenes", "toy.pt finds 3 classes (red, green, blue), the data has 10"),
         ("evaluate evil.pt --data squares", "refused, since opening it could run code"),

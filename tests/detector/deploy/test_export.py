@@ -202,10 +202,10 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     write(data(), tmp_path / "squares")
     save_detector("toy.pt", saved().detector(), toys.CLASSES)
     base = ["detect", "export", "toy.pt", "--data", "squares", "-o"]
-    assert main([*base, "toy.ts", "--format", "torchscript"]) == 0
+    assert main([*base, "toy.ts"]) == 0
     assert "largest deviation" in capsys.readouterr().out
-    assert main([*base, "toy.int8", "--int8", "--calibrate", "4", "--json"]) == 0
+    assert main([*base, "toy.onnx", "--int8", "--calibrate", "4", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["ap_before"] > 0
-    assert main([*base, "toy.x", "--int8", "--format", "pt2"]) == 2
+    assert main([*base, "toy.pt2", "--int8"]) == 2
     assert "--int8 goes with --format onnx" in capsys.readouterr().err
