@@ -12,6 +12,7 @@ import torch
 
 from detector.data.check import usable
 from detector.data.fingerprint import earlier_fingerprint, fingerprint
+from detector.data.masks import check_masks
 from detector.data.records import CocoData
 from detector.evaluation.interval import ap_interval
 from detector.evaluation.loop import evaluate
@@ -179,6 +180,8 @@ class Detection(Task):
             recipe["freeze"] = FROZEN
         if recipe != space.recipe:
             space = space.replace(recipe=recipe)
+        if mask:
+            check_masks(self.data)
         return space.segmenting(mask)
 
     def remarks(self, space: SearchSpace) -> Sequence[str]:

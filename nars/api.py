@@ -16,10 +16,9 @@ from matplotlib.figure import Figure
 from optuna.study import Study
 
 from nars.artifacts.location import store_of_run
-from nars.artifacts.store import Store
 from nars.engines.base import Engine
 from nars.engines.local import Local
-from nars.engines.supervise import supervise
+from nars.engines.supervise import leave_results, supervise
 from nars.errors import RunError, SpecError, UsageError, closest
 from nars.files import saying_once
 from nars.report import page, plots
@@ -31,7 +30,7 @@ from nars.runs.passwords import kept
 from nars.runs.request import SearchRequest
 from nars.runs.run import Run, default_folder, start_run
 from nars.searching.configure import configure
-from nars.searching.results import best_candidate, front_table, trials_table, winner, write_results
+from nars.searching.results import best_candidate, front_table, trials_table, winner
 from nars.searching.summary import Summary
 from nars.spec import Trainable
 from nars.studies import write_code_version
@@ -40,7 +39,6 @@ from nars.workers import finish as finishing
 from nars.workers.finish import Finished
 from nars.workers.requeue import reap
 from nars.workers.search import Search
-from nars.workers.weights import prune, write_weights
 from nars.workers.worker import work
 
 __all__ = ["SearchResult", "search"]
@@ -145,9 +143,9 @@ def search(
                 supervise(opened, study, store, engine or Local(), workers, watch, log)
     except BaseException:  # an interrupted search leaves its results so far, if its storage answers
         with suppress(RunError), impatient():
-            _leave_results(opened, study, store)
+            leave_results(opened, study, store)
         raise
-    _leave_results(opened, study, store)
+    leave_results(opened, study, store)
     finished = finishing.finish(opened, study, epochs) if finish is not False else None
     return SearchResult(opened, study, finished)
 
@@ -173,13 +171,6 @@ def _epochs(finish: Any) -> int | None:
     if not isinstance(finish, int) or finish < 1:
         raise UsageError(f"finish is True, False or a number of epochs from 1, got {finish!r}")
     return finish
-
-
-def _leave_results(run: Run, study: Study, store: Store) -> None:
-    """Write the results and the weights to the run folder, and delete what nobody needs from the store."""
-    write_results(run, study)
-    write_weights(run, study, store)
-    prune(study, run.config, store)
 
 
 def _check(request: Any, settings: dict[str, Any]) -> None:

@@ -135,10 +135,9 @@ def write_code_version(study: Study, version: str) -> None:
         study.set_user_attr(_CODE, version)
 
 
-def latency_samples(study: Study) -> list[tuple[list[float], float]] | None:
-    """Return pairs of a genotype row [d] and its measured seconds; None before they are measured."""
-    samples: list[tuple[list[float], float]] | None = study.user_attrs.get(_LATENCY_SAMPLES)
-    return samples
+def latency_samples(study: Study) -> list[tuple[list[float], float]]:
+    """Return pairs of a genotype row [d] and its measured seconds, as far as they are measured."""
+    return [(row, seconds) for row, seconds in study.user_attrs.get(_LATENCY_SAMPLES, [])]
 
 
 def write_latency_samples(study: Study, samples: Sequence[tuple[Sequence[float], float]]) -> None:

@@ -151,7 +151,11 @@ class FileFormat:
 
         Raises `WeightsError` for a file of another format or schema, and for a missing field.
         """
-        if format_of(content) != self.name:
+        name = format_of(content)
+        if name != self.name and name in _COMMANDS:
+            holds, commands = _COMMANDS[name]
+            raise WeightsError(f"{source}: holds {holds}, which is for the commands of `{commands}`")
+        if name != self.name:
             raise WeightsError(f"{source}: not a file of {self.title}{_libraries(content)}")
         schema = content.get("schema", self.schema)
         if str(schema) != str(self.schema):

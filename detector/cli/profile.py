@@ -35,7 +35,7 @@ def profile(arch: str, classes: int, init: str, *, as_json: bool) -> None:
     share = _inherited(parts, settings, classes, init)
     cost = count_parts(parts, settings, classes)
     if as_json:
-        numbers = vars(cost) | {"macs": cost.macs}
+        numbers = vars(cost) | {"macs": cost.macs, "classes": classes}
         click.echo(to_json(numbers | ({} if share is None else {"inherited": share})))
         return
     show_cost(cost, None)

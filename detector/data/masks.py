@@ -9,11 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from detector.data.records import Segmentation
+from detector.data.records import CocoData, Segmentation
 from nars.errors import DataError
 from nars.foreign.limits import MOST_COORDINATE
 
-__all__ = ["decode", "encode", "fault"]
+__all__ = ["check_masks", "decode", "encode", "fault"]
+
+
+def check_masks(data: CocoData) -> None:
+    """Raise `DataError` with the first object of a data set that has no segmentation, crowds aside."""
+    for subset in data.subsets:
+        for image in subset.images:
+            for annotation in subset.by_image[image.id]:
+                if annotation.segmentation is None and not annotation.crowd:
+                    where = f"{subset.path(image)}: annotation {annotation.id}"
+                    raise DataError(f"{where} has no segmentation to learn masks from: leave out --mask")
 
 
 def decode(segmentation: Segmentation, height: int, width: int) -> NDArray[np.uint8]:

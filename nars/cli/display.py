@@ -144,11 +144,16 @@ class _Log:
 
 
 def _preparation(config: SearchConfig, study: Study, trials: list[FrozenTrial]) -> str:
-    """Say how far a search with a parent is before its first trial; nothing from then on."""
-    from nars.studies import reference_record
+    """Say how far a search is before its first trial; nothing from then on."""
+    from nars.networks.latency import COUNT
+    from nars.studies import latency_samples, reference_record
     from nars.workers.foretold import measured_of
 
-    if config.init == "none" or trials:
+    if trials:
+        return ""
+    if config.needs_latency and (timed := len(latency_samples(study))) < COUNT:
+        return f"measuring the latency of candidates: {timed} of {COUNT}"
+    if config.init == "none":
         return ""
     if config.reference is not None and reference_record(study) is None:
         return _tuning(config, config.reference.epochs, study)
@@ -227,7 +232,7 @@ def show_summary(
     """
     console = plain_console(soft_wrap=True)
     states = ", ".join(f"{count} {state}" for state, count in summary.trials.items())
-    console.print(f"{summary.run}: spent {summary.spent:g} of {summary.budget} ({states})")
+    console.print(f"{summary.run}: spent {summary.spent:g} of {summary.budget} ({states or 'no trial'})")
     trust, best, reference = summary.agreement, summary.best, summary.reference
     if reference is not None:
         costs = f"{_quantity('macs', reference.costs['macs'])} macs"
@@ -238,6 +243,8 @@ def show_summary(
         console.print(f"rank correlation of the predictor: {shown}")
     if best is None:
         console.print("no candidate was trained to the end")
+        if not summary.trials and reference is not None:
+            console.print("the steps before the first trial took it all; a larger --budget goes on from here")
         return
     runs = f"{len(best.trials)} runs, sd {best.sd:.4f}" if best.sd is not None else "1 run"
     if best.interval is not None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -18,15 +19,17 @@ from nars.engines.assignment import Assignment
 from nars.engines.base import End, Engine, Member, Start
 from nars.engines.stopping import stop, stoppable
 from nars.errors import EngineAwayError, RunError, StorageAwayError, continued
-from nars.networks.latency import latency_domain
+from nars.networks.latency import Latency, latency_domain
 from nars.runs.run import Run
 from nars.searching.results import write_results
+from nars.space.feasible import sample
+from nars.spec import Trainable
 from nars.trials import Record, counts
 from nars.workers.liveness import Witness
 from nars.workers.requeue import bury, roll_call
-from nars.workers.weights import prune
+from nars.workers.weights import prune, write_weights
 
-__all__ = ["supervise"]
+__all__ = ["leave_results", "supervise"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +65,7 @@ def supervise(
     """
     with continued():
         if run.config.needs_latency:
-            _measure_latency(run, study)
+            _measure_latency(run, study, watch)
         team: list[Member] = []
         with engine.opened(Assignment.of(run, store, log), workers) as start, stoppable(team):
             try:
@@ -70,6 +73,13 @@ def supervise(
                 _Supervision(run, study, store, start, team, watch).follow()
             finally:
                 stop(team)
+
+
+def leave_results(run: Run, study: Study, store: Store) -> None:
+    """Write the results and the weights to the run folder, and delete what nobody needs from the store."""
+    write_results(run, study)
+    write_weights(run, study, store)
+    prune(study, run.config, store)
 
 
 class _Supervision:
@@ -143,8 +153,7 @@ class _Supervision:
         if self._written == finished or time.monotonic() < self._write_again:
             return
         try:
-            write_results(self._run, self._study)
-            prune(self._study, self._run.config, self._store)
+            leave_results(self._run, self._study, self._store)
         except StorageAwayError:
             raise
         except RunError as error:
@@ -210,14 +219,24 @@ def _is_queued(study: Study) -> bool:
     return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
 
-def _measure_latency(run: Run, study: Study) -> None:
-    """Measure latency for all workers before they start: on a quiet machine, with one thread like theirs."""
-    threads = torch.get_num_threads()
+def _measure_latency(run: Run, study: Study, watch: Callable[[Study], None] | None) -> None:
+    """Measure latency for all workers before they start: on a quiet machine, with one thread like theirs.
+
+    Raises `InfeasibleError` if nothing is quick enough.
+    """
+    config, task, threads = run.config, run.config.open_task(), torch.get_num_threads()
+
+    def timed(candidate: Trainable) -> Latency:
+        if watch is not None:
+            watch(study)
+        return task.latency(candidate)
+
     torch.set_num_threads(1)
     try:
-        latency_domain(run.config.space, study, run.config.open_task().latency)
+        domain = latency_domain(config.space, study, timed)
     finally:
         torch.set_num_threads(threads)
+    sample(domain, config.limits, 1, np.random.default_rng(0))
 
 
 def _finished(study: Study) -> int:

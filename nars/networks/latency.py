@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 COUNT = 64
 """Architectures that are measured to fit the prediction of latency."""
 
+_KEPT_AT_ONCE = 8
+"""Measurements that an interruption may lose."""
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -125,15 +128,15 @@ class WithLatency:
 
 
 def latency_domain(space: SearchSpace, study: Study, timed: Callable[[Trainable], Latency]) -> WithLatency:
-    """The space with latency, learned from the samples in the study; if it has none, some are `timed`."""
+    """The space with latency, learned from the samples in the study; as many as it lacks are `timed`."""
     samples = latency_samples(study)
-    if samples is None:
+    if len(samples) < COUNT:
         logger.info("measuring the latency of %d architectures", COUNT)
         matrix = genotypes.sample(space, COUNT, np.random.default_rng(0))
-        samples = [
-            (row.tolist(), timed(space.decode(genotype)).median)
-            for row, genotype in zip(matrix, genotypes.to_genotypes(space, matrix), strict=True)
-        ]
-        write_latency_samples(study, samples)
+        for start in range(len(samples), COUNT, _KEPT_AT_ONCE):
+            drawn = matrix[start : start + _KEPT_AT_ONCE]
+            medians = [timed(space.decode(each)).median for each in genotypes.to_genotypes(space, drawn)]
+            samples += zip(drawn.tolist(), medians, strict=True)
+            write_latency_samples(study, samples)
     rows, seconds = zip(*samples, strict=True)
     return WithLatency(space, np.array(rows, dtype=np.float64), np.array(seconds))

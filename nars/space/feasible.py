@@ -196,9 +196,13 @@ def check_known(domain: Domain, limits: Limits) -> None:
 def _why_infeasible(domain: Domain, limits: Limits) -> str:
     least = {name: float(domain.statistics(smallest(domain, name)[None])[name][0]) for name in limits}
     alone = [name for name, limit in limits.items() if least[name] > limit]
-    asked = ", ".join(f"{name} <= {_exact(limit)}" for name, limit in limits.items())
-    known = ", ".join(f"{name} {_exact(least[name])}" for name in alone or limits)
+    asked = ", ".join(f"{name} <= {_exact(limit)}{_unit(name)}" for name, limit in limits.items())
+    known = ", ".join(f"{name} {_exact(least[name])}{_unit(name)}" for name in alone or limits)
     return f"no candidate meets {asked}: the smallest possible is {known}"
+
+
+def _unit(name: str) -> str:
+    return " s" if name == "latency" else ""
 
 
 def _exact(value: float) -> str:

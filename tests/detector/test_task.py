@@ -22,7 +22,7 @@ from detector.weights.parents import DetectorParent
 from detector.weights.saved import load_detector, save_detector
 from nars import tasks
 from nars.cli import main
-from nars.errors import InfeasibleError, TrialError, UsageError
+from nars.errors import DataError, InfeasibleError, TrialError, UsageError
 from nars.runs.request import SearchRequest
 from nars.runs.run import open_run
 from nars.searching.configure import configure, what_is_left
@@ -228,6 +228,15 @@ def test_a_search_says_which_boxes_it_will_miss(tmp_path: Path) -> None:
     assert any(
         "finest anchors, of 32 pixels, at the largest input size searched, 224" in line for line in said
     )
+
+
+def test_a_search_for_masks_needs_a_segmentation_of_every_object(tmp_path: Path) -> None:
+    data = squares(train=8, val=4)
+    first = data.train.annotations[0]._replace(segmentation=None)
+    without = replace(data.train, annotations=(first, *data.train.annotations[1:]))
+    write(replace(data, train=without), tmp_path / "squares")
+    with pytest.raises(DataError, match=r"annotation \d+ has no segmentation .*: leave out --mask"):
+        _configured(tmp_path, init="none", mask=True)
 
 
 def test_a_space_whose_stages_do_not_fit_the_parent_is_refused_in_one_line(tmp_path: Path) -> None:

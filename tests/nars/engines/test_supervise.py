@@ -25,11 +25,14 @@ from nars.engines import supervise as supervising
 from nars.engines.base import End, manner_of
 from nars.engines.local import Local
 from nars.engines.supervise import supervise
-from nars.errors import RunError
+from nars.errors import InfeasibleError, RunError
+from nars.networks.latency import COUNT, Latency
 from nars.runs.config import SearchConfig
 from nars.runs.request import SearchRequest
 from nars.runs.run import Run, open_run, start_run
 from nars.searching.configure import configure
+from nars.studies import latency_samples
+from nars.tasks.classification import Classification
 from nars.trials import INTERRUPTED, Record, counts
 from nars.workers import liveness
 
@@ -117,6 +120,31 @@ def test_two_workers_share_a_search(tmp_path: Path, made: Callable[..., SearchCo
         file.name for file in run.folder.iterdir()
     }
     assert len({str(trial.params) for trial in trials(study)}) == 6
+
+
+def test_the_best_weights_so_far_are_there_while_a_search_runs(
+    tmp_path: Path, made: Callable[..., SearchConfig]
+) -> None:
+    run, found = start_run(tmp_path / "run", made(QUICK, "3"), None), set[int]()
+
+    def look(study: Study) -> None:
+        done = [each for each in study.trials if each.state == TrialState.COMPLETE]
+        if (run.folder / "weights" / "best.pt").exists():
+            found.add(len(done))
+
+    launch(run, 1, look)
+    assert min(found) < 3
+
+
+def test_a_latency_that_nothing_meets_is_said_before_any_worker_starts(
+    tmp_path: Path, made: Callable[..., SearchConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Classification, "latency", lambda task, candidate: Latency(0.001, 0.001, 0.001, 10))
+    run, seen = start_run(tmp_path / "run", made(QUICK, "3", max_latency=1e-6), None), list[int]()
+    with pytest.raises(InfeasibleError, match=r"latency <= 1e-06 s: the smallest possible is latency 0\.001"):
+        launch(run, 1, lambda study: seen.append(len(latency_samples(study))))
+    assert set(seen) == set(range(0, COUNT, 8))
+    assert not run.study().trials
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from nars.networks import latency
 from nars.networks.latency import Latency, WithLatency, latency_domain, measure, time_forward
 from nars.space import genotypes
 from nars.space.cost import count
+from nars.studies import latency_samples
 from search_spaces import space
 
 CPU = torch.device("cpu")
@@ -146,6 +147,25 @@ def test_samples_are_measured_once_and_kept_by_the_study() -> None:
     assert len(study.user_attrs["latency_samples"]) == latency.COUNT
     fresh = genotypes.sample(SPACE, 50, np.random.default_rng(1))
     np.testing.assert_array_equal(one.statistics(fresh)["latency"], two.statistics(fresh)["latency"])
+
+
+def test_an_interrupted_measurement_of_samples_goes_on_where_it_was() -> None:
+    measured: list[int] = []
+
+    def timed(candidate: Any) -> Latency:
+        if len(measured) == 20:
+            measured.append(0)
+            raise KeyboardInterrupt
+        measured.append(1)
+        return Latency(1e-3 * len(measured), 0.0, 0.0, 10)
+
+    study = optuna.create_study()
+    with pytest.raises(KeyboardInterrupt):
+        latency_domain(SPACE, study, timed)
+    assert len(latency_samples(study)) == 16
+    latency_domain(SPACE, study, timed)
+    assert sum(measured) == latency.COUNT + 4
+    assert len(latency_samples(study)) == latency.COUNT
 
 
 @pytest.mark.slow

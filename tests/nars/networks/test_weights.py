@@ -101,6 +101,7 @@ def test_weights_that_cannot_be_used_say_why(data: ImageData, tmp_path: Path) ->
         load_weights(path)
     cases = [
         ({"epoch": 3}, "not a file of nars weights$"),
+        ({"format": "nars.detector"}, "holds a detector, which is for the commands of `nars detect`"),
         ({"weight": torch.ones(1)}, "not a file of nars weights; --init takes networks of torchvision and"),
         ({"model": {"a": torch.ones(1)}, "epoch": 3}, "nars weights; .* as torchvision:NAME or timm:NAME"),
         (content | {"schema": 2}, "schema is 2, this version reads 1"),
