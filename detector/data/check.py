@@ -15,7 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from detector.data.coco import write
-from detector.data.faults import copies, pictures, single, whole_sets
+from detector.data.faults import categories, copies, pictures, single, whole_sets
 from detector.data.findings import Finding, summary
 from detector.data.layouts import load
 from detector.data.mend import mend
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 _SPLITS = ("train", "val")
 """The splits that a training needs."""
+
+_OF_CLASSES = ("category-conflict", "category-duplicate")
+"""Errors of the classes, which are those of all splits."""
 
 _REMEDY = "see them with `nars data check DIR`, mend them with --fix, or leave them out with --drop-bad"
 """The ways to handle errors that can be left out."""
@@ -53,10 +56,9 @@ def _examined(data: CocoData, probe: pictures.Prober) -> list[Finding]:
     sized = [pictures.sized(subset, probes[subset.name]) for subset in data.subsets]
     findings = [finding for subset in sized if subset.images for finding in _subset_findings(subset)]
     findings += [finding for subset in sized for finding in whole_sets.subset_findings(subset)]
-    findings += whole_sets.alike(data)
     for subset in data.subsets:
         findings += pictures.findings(subset, probes[subset.name])
-    findings += _category_findings(data)
+    findings += [*categories.findings(data), *_lacking(data)]
     findings += copies.findings(data, probes)
     return list(_gravest(findings))
 
@@ -90,7 +92,7 @@ def usable(
         (source, examine(source, decode)) if isinstance(source, CocoData) else read(source, decode, whole)
     )
     data = copies.noted(data, findings)
-    findings = [finding for finding in findings if finding.split in needs]
+    findings = [finding for finding in findings if finding.split in needs or finding.code in _OF_CLASSES]
     errors = [finding for finding in findings if finding.severity == "error"]
     fatal = [finding for finding in errors if finding.remedy == "refuse"]
     if fatal or (errors and not drop_bad):
@@ -182,14 +184,9 @@ def _duplicates(code: str, subset: Subset, records: Sequence[ImageRecord | Annot
         seen.add(record.id)
 
 
-def _category_findings(data: CocoData) -> Iterator[Finding]:
-    names: dict[int, str] = {}
+def _lacking(data: CocoData) -> Iterator[Finding]:
+    """Parts without images, without boxes, or without the categories of their boxes."""
     for subset in data.subsets:
-        for category in subset.categories:
-            first_name = names.setdefault(category.id, category.name)
-            if first_name != category.name:
-                message = f"category {category.id} is {first_name!r} and {category.name!r}"
-                yield Finding("category-conflict", subset.name, str(subset.source), message, category.id)
         if subset.annotations and not subset.categories:
             if subset is data.val and subset.source == data.train.source:  # said already
                 continue
@@ -201,18 +198,3 @@ def _category_findings(data: CocoData) -> Iterator[Finding]:
             crowds = f": all {count} are crowds (iscrowd) or difficult" if count else ""
             message = f"no {missing} in {subset.name}{crowds}"
             yield Finding("data-empty", subset.name, str(subset.source), message)
-    yield from _unused_categories(data)
-
-
-def _unused_categories(data: CocoData) -> Iterator[Finding]:
-    """Categories without boxes in train, and others without boxes in val."""
-    used = [{annotation.category_id for annotation in subset.annotations} for subset in data.subsets[:2]]
-    for category in data.categories if used[0] else ():
-        subset = data.val if category.id in used[0] else data.train
-        if category.id not in used[0]:
-            message = f"category {category.name!r} has no boxes in train: it is not learned"
-        elif used[1] and category.id not in used[1]:
-            message = f"category {category.name!r} has no boxes in val: its AP is not measured"
-        else:
-            continue
-        yield Finding("category-unused", subset.name, str(subset.source), message, category.id)

@@ -21,6 +21,7 @@ Remedy = Literal[
     "drop mask",
     "clip",
     "renumber",
+    "merge",
     "restate",
     "corners",
     "fractions",
@@ -47,6 +48,7 @@ RULES: dict[str, Rule] = {
     "data-empty": Rule("error", "refuse"),  # a split without images, or without a single box
     "categories-missing": Rule("error", "refuse"),  # boxes, and no category at all
     "category-conflict": Rule("error", "refuse"),  # one category id with two names
+    "category-duplicate": Rule("error", "merge"),  # one name with two category ids
     "record-malformed": Rule("error", "drop annotation"),  # an entry without its fields, or of wrong types
     "image-missing": Rule("error", "drop image"),  # an image file that is not there
     "image-unreadable": Rule("error", "drop image"),  # an image that cannot be decoded to its end
@@ -64,7 +66,7 @@ RULES: dict[str, Rule] = {
     "box-duplicate": Rule("warning", "leave out"),  # the same box of the same category twice in an image
     "box-tiny": Rule("warning", "keep"),  # a box with a side below a pixel
     "box-small": Rule("warning", "keep"),  # a box too small for the finest anchors of the space fbnetv3od
-    "category-alike": Rule("warning", "keep"),  # names that are equal, or differ in case or spaces alone
+    "category-alike": Rule("warning", "keep"),  # names that differ in case or spaces alone
     "box-overhang": Rule("warning", "clip"),  # a box that reaches over the border by more than a pixel
     "mask-malformed": Rule("warning", "drop mask"),  # neither polygons nor a run-length code
     "file-duplicate": Rule("warning", "leave out image"),  # one image file listed twice, with its boxes
@@ -83,8 +85,8 @@ RULES: dict[str, Rule] = {
 class Finding:
     """One fault: `file` is the image or annotation file, `id` is the record's.
 
-    `index` is the record's position among the images or annotations of its split; None if
-    there is no record to mend.
+    `index` is the record's position among the images or annotations of its split, or among the
+    categories of all; None if there is no record to mend.
     """
 
     code: str

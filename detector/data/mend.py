@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from detector.data import images
 from detector.data.findings import Finding, Remedy
-from detector.data.records import Annotation, CocoData, ImageRecord, Subset
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
 from nars.errors import DataError
 
 __all__ = ["mend"]
@@ -21,16 +21,40 @@ def mend(data: CocoData, findings: Iterable[Finding], *, copies: bool = False) -
     """Return the data without the faults in `findings`, and a line about each change.
 
     Boxes are clipped to their image, annotations are renumbered, and sizes are corrected if that
-    is safe; an image that cannot be used is dropped with its annotations. Copies of a box
-    or of an image are left out only with `copies`.
+    is safe; an image that cannot be used is dropped with its annotations, and categories of one
+    name become one. Copies of a box or of an image are left out only with `copies`.
     """
+    findings = list(findings)
     by_split: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         if finding.index is not None:
             by_split[finding.split].append(finding)
     changes: list[str] = []
+    data = _merge_categories(data, findings, changes)
     train, val = (_mend_subset(subset, by_split[subset.name], changes, copies) for subset in data.subsets)
     return replace(data, train=train, val=val), changes
+
+
+def _merge_categories(data: CocoData, findings: list[Finding], changes: list[str]) -> CocoData:
+    """The data whose categories of one name all have the lowest of their ids, in both parts."""
+    merged = [finding for finding in findings if finding.remedy == "merge"]
+    if not merged:
+        return data
+    first: dict[str, int] = {}
+    ids = {category.id: first.setdefault(category.name, category.id) for category in data.categories}
+    changes += [f"{finding}; made one class" for finding in merged]
+
+    def merged_in(subset: Subset) -> Subset:
+        categories: dict[int, Category] = {}
+        for category in subset.categories:
+            id = ids.get(category.id, category.id)
+            categories.setdefault(id, category._replace(id=id))
+        boxes = (
+            box._replace(category_id=ids.get(box.category_id, box.category_id)) for box in subset.annotations
+        )
+        return replace(subset, categories=tuple(categories.values()), annotations=tuple(boxes))
+
+    return replace(data, train=merged_in(data.train), val=merged_in(data.val))
 
 
 def _mend_subset(subset: Subset, findings: list[Finding], changes: list[str], copies: bool) -> Subset:

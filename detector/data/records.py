@@ -8,6 +8,7 @@ seconds. (`fingerprint` digests their `repr`: renaming a field would disown chec
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -151,14 +152,16 @@ class CocoData:
         """The categories of both splits, sorted by id, without those that only name a group.
 
         A category names a group if it has no annotation and is the supercategory of another.
-        (Roboflow's exports put such a category, with id 0, before the classes.)
+        (Roboflow's exports put such a category, with id 0, before the classes; the only class may have
+        its name.)
         """
-        by_id = {category.id: category for subset in self.subsets for category in reversed(subset.categories)}
+        listed = [category for subset in self.subsets for category in reversed(subset.categories)]
+        by_id = {category.id: category for category in listed}
         used = {annotation.category_id for subset in self.subsets for annotation in subset.annotations}
-        groups = {
-            category.supercategory for category in by_id.values() if category.supercategory != category.name
-        }
-        return tuple(by_id[id] for id in sorted(by_id) if id in used or by_id[id].name not in groups)
+        members: dict[str, set[int]] = defaultdict(set)
+        for category in listed:
+            members[category.supercategory].add(category.id)
+        return tuple(by_id[id] for id in sorted(by_id) if id in used or not members[by_id[id].name] - {id})
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

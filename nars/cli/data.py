@@ -24,6 +24,7 @@ _REMEDIES: Mapping[str, str] = {
     "drop mask": "the mask is dropped, the box kept",
     "clip": "the box is clipped",
     "renumber": "--fix or --drop-bad gives a new id",
+    "merge": "--fix or --drop-bad makes one class of them",
     "restate": "--fix or --drop-bad states the real size or drops the image",
     "corners": "--fix or --drop-bad takes the boxes for corners",
     "fractions": "--fix or --drop-bad makes pixels of them",

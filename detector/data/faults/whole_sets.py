@@ -1,16 +1,15 @@
-"""Faults of whole sets that no record shows alone: corners or fractions for sizes, copies, equal names."""
+"""Faults of whole sets that no record shows alone: corners or fractions for sizes, and copies."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from math import isfinite
 
 from detector.data.faults.small_boxes import FINEST, is_seen
 from detector.data.findings import Finding
-from detector.data.records import Annotation, CocoData, Subset
+from detector.data.records import Annotation, Subset
 
-__all__ = ["alike", "subset_findings"]
+__all__ = ["subset_findings"]
 
 _CORNERS = 0.9
 """Share of the boxes that have to be corners before all of such boxes are taken for them."""
@@ -44,20 +43,6 @@ def subset_findings(subset: Subset) -> Iterator[Finding]:
         seen.add(key)
         for fault in filter(None, faults):
             yield Finding(fault[0], subset.name, files[annotation.image_id], fault[1], annotation.id, index)
-
-
-def alike(data: CocoData) -> Iterator[Finding]:
-    """Categories whose names are equal, or differ in case, spaces and signs alone."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    names = {category.id: category.name for subset in data.subsets for category in subset.categories}
-    for name in names.values():
-        groups["".join(letter for letter in name.casefold() if letter.isalnum()) or name].append(name)
-    for group in groups.values():
-        if len(group) > 1:
-            shown = ", ".join(map(repr, group))
-            same = "have one name" if len(set(group)) == 1 else "differ in case or spaces alone"
-            message = f"categories {shown} {same}; are they one class?"
-            yield Finding("category-alike", "train", str(data.train.source), message)
 
 
 def _corners(subset: Subset, sizes: dict[int, tuple[int, int]]) -> set[int]:

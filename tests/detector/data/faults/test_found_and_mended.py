@@ -10,9 +10,10 @@ import folders
 import pytest
 from label_tools import text_file
 
-from detector.data.check import check, fix
+from detector.data.check import check, fix, usable
 from detector.data.findings import summary
 from detector.data.layouts import load
+from nars.errors import DataError
 
 Spoil = Callable[[folders.Document], object]
 
@@ -81,7 +82,7 @@ def test_fractions_of_images_become_pixels(tmp_path: Path) -> None:
     ("names", "code"),
     [
         (("Cup", "cup"), "category-alike"),
-        (("cup", "cup"), "category-alike"),
+        (("cup", "cup"), "category-duplicate"),
         (("traffic light", "Traffic_Light"), "category-alike"),
         (("cup", "spoon"), None),
     ],
@@ -95,6 +96,39 @@ def test_names_that_are_alike(tmp_path: Path, names: tuple[str, str], code: str 
             folders.picture(tmp_path / split / f"{number}.png", 64, 48, seed=number + 10 * count)
         text_file(tmp_path / split / "annotations.json", json.dumps(content))
     assert set(summary(check(tmp_path))) == ({code} if code else set())
+
+
+def _renamed(document: folders.Document) -> None:
+    """Give the category 7 another id, whose boxes follow it."""
+    for row in (document["categories"][0], *document["annotations"]):
+        key = "category_id" if "bbox" in row else "id"
+        row[key] = {7: 90}.get(row[key], row[key])
+
+
+def test_one_class_with_two_ids_is_refused_and_becomes_one(tmp_path: Path) -> None:
+    folder = folders.coco(tmp_path / "data", _renamed)
+    said = "category 'cup' has id 7 in val, too: give it one id, or each class its name"
+    (finding,) = check(folder)
+    assert (finding.code, finding.id, finding.message) == ("category-duplicate", 90, said)
+    for needs in (("train", "val"), ("val",)):
+        with pytest.raises(DataError, match=said):
+            usable(folder, needs=needs)
+    whole = load(folders.coco(tmp_path / "whole"))
+    assert usable(folder, drop_bad=True).train.annotations == whole.train.annotations
+    (change,) = fix(folder, tmp_path / "new")
+    assert change.endswith(f"{said}; made one class")
+    assert check(tmp_path / "new") == []
+    assert load(tmp_path / "new").categories == whole.categories
+
+
+def test_a_group_may_have_the_name_of_its_class(tmp_path: Path) -> None:
+    def grouped(document: folders.Document) -> None:
+        document["categories"][0]["supercategory"] = "cup"
+        document["categories"].append({"id": 0, "name": "cup", "supercategory": "none"})
+
+    folder = folders.coco(tmp_path, grouped)
+    assert check(folder) == []
+    assert load(folder).classes == ("spoon", "cup")
 
 
 def test_no_categories_is_one_finding(tmp_path: Path) -> None:
