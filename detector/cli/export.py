@@ -46,9 +46,9 @@ def export_command(
 ) -> None:
     """Write the detector in WEIGHTS as a file that runs without nars.
 
-    It takes RGB images in 0..1, resized already, and gives boxes, labels, scores and the index of
-    each one's image. The file is run on real images and compared with the detector before it is
-    kept; --int8 prints the AP before and after.
+    It takes RGB images in 0..1, resized and padded as the command prints, and gives boxes, labels, scores
+    and the index of each one's image. The file is run on real images and compared with the detector before
+    it is kept; --int8 prints the AP before and after.
 
     Example: nars detect export detection/weights/best.pt -o detector.onnx --data COCO_DIR
     """
@@ -68,14 +68,19 @@ def export_command(
         records = usable(name, drop_bad=drop_bad, needs=("train", "val") if int8 else ("val",))
     if int8:
         check_classes(saved.classes, records, str(weights))
-        numbers, text = _described(quantize(saved, records, output, images=calibrate), output)
+        quantized = quantize(saved, records, output, images=calibrate)
+        numbers, text = _described(quantized, output)
+        contract = quantized.contract
     else:
         exported = export.export(saved, records, output, form, batch=batch)
         numbers = exported.to_dict()
         compared = f"{exported.detections} detections in real images"
-        text = f"largest deviation {exported.deviation:.1e} over {compared}; sizes: {exported.sizes}"
-        text = f"{text}\ntakes {export.INPUT}"
-    click.echo(to_json(numbers) if as_json else f"written to {output}: {text}")
+        text = f"largest deviation {exported.deviation:.1e} over {compared}"
+        contract = exported.contract
+    if as_json:
+        click.echo(to_json(numbers))
+    else:
+        click.echo(f"written to {output}: {text}\ntakes {contract.input}")
 
 
 def _described(quantized: Quantized, output: Path) -> tuple[dict[str, Any], str]:
@@ -87,6 +92,7 @@ def _described(quantized: Quantized, output: Path) -> tuple[dict[str, Any], str]
         "float_bytes": quantized.float_bytes,
         "ap_before": before,
         "ap_after": after,
+        "contract": quantized.contract.to_dict(),
     }
     sizes = f"{quantized.float_bytes / 1e6:.2f} MB in float32, {quantized.bytes / 1e6:.2f} MB in int8"
     return numbers, f"AP {before:.4f} before, {after:.4f} after; {sizes}"

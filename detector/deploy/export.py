@@ -20,6 +20,7 @@ from torchvision.ops import box_iou
 
 from detector.data.images import load
 from detector.data.records import CocoData
+from detector.deploy.contract import Contract
 from detector.deploy.deployed import Deployed, fitted
 from detector.model.detector import Detector
 from detector.weights.saved import SavedDetector
@@ -27,16 +28,10 @@ from nars.errors import DataError, ExportError, UsageError, closest
 from nars.files import write_whole
 from nars.networks.formats import RUNS, onnx_file, pt2_file, torchscript_file, trace
 
-__all__ = ["FORMATS", "INPUT", "Exported", "compare", "describe", "export", "real_batches", "to_onnx"]
+__all__ = ["FORMATS", "Exported", "compare", "contract_of", "describe", "export", "real_batches", "to_onnx"]
 
 FORMATS = ("onnx", "pt2", "torchscript")
 """Formats by the names that `export` takes."""
-
-INPUT = "images: float32 [N, 3, H, W], RGB in 0..1, resized and padded, normalization inside"
-"""The input of a file in words."""
-
-_OUTPUT = "boxes [D, 4] in pixels of the input, labels [D] of 1..K, scores [D], image [D], perhaps masks"
-"""The outputs of a file in words."""
 
 _TOLERANCE = 1e-3
 """Largest accepted deviation of a score, and of a box relative to the image. Kernels that sum in
@@ -65,10 +60,12 @@ class Exported:
     """How many detections in real images were compared."""
     deviation: float
     """Largest difference of a score, or of a box relative to the image."""
+    contract: Contract
+    """The input and output of the file."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON."""
-        return asdict(self) | {"path": str(self.path)}
+        return asdict(self) | {"path": str(self.path), "contract": self.contract.to_dict()}
 
 
 def export(
@@ -85,7 +82,8 @@ def export(
         raise UsageError(f"unknown format {format!r}: {closest(format, FORMATS)}")
     model = Deployed(saved.detector())
     batches = real_batches(model.model, data, batch)
-    description = describe(saved)
+    contract = contract_of(saved, model.model, batches)
+    description = describe(saved, contract)
     if format == "onnx":
         content = to_onnx(model, batches, description)
     elif format == "pt2":
@@ -94,9 +92,8 @@ def export(
         content = torchscript_file(model, batches[0], description)
     detections, deviation = _check(format, content, model, batches)
     write_whole(path, content)
-    side = "x".join(map(str, batches[0].shape[-2:]))
-    sizes = "any" if _sizes_are_free(model.model) else side
-    return Exported(Path(path), format, len(content), batch, sizes, detections, deviation)
+    sizes = "any" if contract.fixed is None else "x".join(map(str, contract.fixed))
+    return Exported(Path(path), format, len(content), batch, sizes, detections, deviation, contract)
 
 
 def to_onnx(model: Deployed, batches: Sequence[Tensor], description: Mapping[str, str]) -> bytes:
@@ -121,10 +118,16 @@ def real_batches(model: Detector, data: CocoData, size: int = 1) -> list[Tensor]
     return [batch.repeat(size, 1, 1, 1) for batch in batches]
 
 
-def describe(saved: SavedDetector) -> dict[str, str]:
+def contract_of(saved: SavedDetector, model: Detector, batches: Sequence[Tensor]) -> Contract:
+    """Return the contract of a file that is traced on `batches`, as `real_batches` makes them."""
+    height, width = batches[0].shape[-2:]
+    return Contract.of(model, saved.classes, None if _sizes_are_free(model) else (height, width))
+
+
+def describe(saved: SavedDetector, contract: Contract) -> dict[str, str]:
     """Return the description that a file carries: names of entries, with YAML or JSON."""
     return {
-        "contract.json": json.dumps({"input": INPUT, "output": _OUTPUT, "classes": saved.classes}),
+        "contract.json": json.dumps(contract.to_dict()),
         "settings.yaml": saved.settings.to_yaml(),
         "parts.json": saved.parts.model_dump_json(exclude_defaults=True),
         "classes.json": json.dumps(saved.classes),

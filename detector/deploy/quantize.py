@@ -19,8 +19,9 @@ from torch import Tensor
 
 from detector.data.images import load
 from detector.data.records import CocoData
+from detector.deploy.contract import Contract
 from detector.deploy.deployed import Deployed, OnnxDetector, fitted
-from detector.deploy.export import describe, real_batches, to_onnx
+from detector.deploy.export import contract_of, describe, real_batches, to_onnx
 from detector.evaluation.coco_ap import Scores
 from detector.evaluation.loop import evaluate
 from detector.weights.saved import SavedDetector
@@ -44,6 +45,8 @@ class Quantized:
     """The detector's scores on val."""
     after: Scores
     """The file's scores on val, in ONNX Runtime."""
+    contract: Contract
+    """The input and output of the file."""
 
 
 def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: int = 64) -> Quantized:
@@ -56,9 +59,11 @@ def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: 
     except ImportError:
         raise UsageError("ONNX files need onnx and onnxruntime: pip install nars[onnx]") from None
     model = saved.detector()
-    content = to_onnx(Deployed(model), real_batches(model, data), describe(saved))
+    batches = real_batches(model, data)
+    contract = contract_of(saved, model, batches)
+    content = to_onnx(Deployed(model), batches, describe(saved, contract))
     calibration = data.train.images[:images]
-    batches = [fitted(model, load(data.train, image).float() / 255) for image in calibration]
+    inputs = [fitted(model, load(data.train, image).float() / 255) for image in calibration]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         plain, prepared, result = (Path(folder) / f"{name}.onnx" for name in ("plain", "prepared", "int8"))
@@ -67,7 +72,7 @@ def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: 
         quantize_static(
             prepared,
             result,
-            _CalibrationData(batches),
+            _CalibrationData(inputs),
             op_types_to_quantize=["Conv"],
             nodes_to_exclude=_predictors(prepared),
             per_channel=True,
@@ -79,7 +84,7 @@ def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: 
     before = evaluate(model, data, device=cpu).boxes
     after = evaluate(OnnxDetector(quantized, model), data, device=cpu).boxes
     write_whole(path, quantized)
-    return Quantized(Path(path), len(quantized), len(content), len(calibration), before, after)
+    return Quantized(Path(path), len(quantized), len(content), len(calibration), before, after, contract)
 
 
 def _predictors(path: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from typing import Any
 import onnx
 import pytest
 import torch
+import torch.nn.functional as F
 import toys
 from torch import Tensor
 
 from detector.data.coco import write
 from detector.data.records import CocoData
 from detector.deploy import export as exporting
+from detector.deploy.contract import Contract
 from detector.deploy.deployed import Deployed, OnnxDetector, fitted
 from detector.deploy.export import compare, export
 from detector.deploy.quantize import quantize
@@ -91,6 +94,10 @@ def test_file_finds_what_the_detector_finds(form: str, tmp_path: Path) -> None:
     assert done.deviation <= 1e-5
     assert done.detections > 1
     assert done.sizes == "any"
+    assert done.contract.input == (
+        "images: float32 [N, 3, H, W], RGB in 0..1, resized to a shorter side of 48 pixels, less if the "
+        "longer one would exceed 64; normalization inside"
+    )
     check_file(form, (tmp_path / "toy").read_bytes())
 
 
@@ -135,10 +142,35 @@ def test_deployed_is_the_detector() -> None:
         torch.testing.assert_close(scores, inside["scores"])
 
 
+@pytest.mark.parametrize("size", [(30, 40), (90, 31), (20, 300), (48, 48)])
+def test_an_image_is_prepared_by_what_the_contract_says(size: tuple[int, int]) -> None:
+    model = toys.model().eval()
+    contract = Contract.of(model, toys.CLASSES, None)
+    image = torch.rand(3, *size)
+    scale = min(contract.shorter / min(size), contract.longer / max(size))
+    height, width = (round(side * scale) for side in size)
+    padded = [
+        max(contract.smallest, -(-side // contract.multiple) * contract.multiple) for side in (height, width)
+    ]
+    canvas = torch.tensor(contract.padding)[:, None, None].repeat(1, *padded)
+    canvas[:, :height, :width] = F.interpolate(image[None], (height, width), mode="bilinear", antialias=True)
+    torch.testing.assert_close(canvas[None], fitted(model, image), atol=1e-4, rtol=0)
+
+
+def test_a_contract_says_how_to_pad() -> None:
+    plain = Contract(224, 320, 1, 1, (0.5, 0.4, 0.3), None, toys.CLASSES)
+    assert "pad" not in plain.input
+    said = "then padded right and below to multiples of 32 and at least 64 pixels with RGB 0.5, 0.4, 0.3;"
+    assert said in replace(plain, multiple=32, smallest=64).input
+    assert "resized to fit 224x320 (height x width), padded to it" in replace(plain, fixed=(224, 320)).input
+
+
 def test_onnx_describes_itself(onnx_file: Path) -> None:
     proto = onnx.load(onnx_file)
     about = {entry.key: entry.value for entry in proto.metadata_props}
     assert json.loads(about["classes.json"]) == list(toys.CLASSES)
+    contract = json.loads(about["contract.json"])
+    assert (contract["shorter"], contract["longer"], contract["fixed"]) == (48, 64, None)
     assert "kind: detector-settings" in about["settings.yaml"]
     assert [output.name for output in proto.graph.output] == ["boxes", "labels", "scores", "image"]
     sides = proto.graph.input[0].type.tensor_type.shape.dim
