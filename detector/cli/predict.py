@@ -12,6 +12,7 @@ import click
 from detector.cli.options import DATA
 from nars.cli.options.values import device_option, is_file, json_option, to_json
 from nars.cli.options.weights import weights_argument
+from nars.cli.unread import readable
 from nars.foreign.names import printable
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Take every n-th frame of a video.",
 )
-@click.option("--drop-bad", is_flag=True, help="Leave out pictures that cannot be read.")
+@click.option("--drop-bad", is_flag=True, help="Exit with 0 although pictures cannot be read.")
 @device_option
 @json_option
 def predict_command(
@@ -53,8 +54,10 @@ def predict_command(
     drop_bad: bool,
     device: str,
     as_json: bool,
-) -> None:
+) -> int:
     """Find objects in SOURCES: images, folders, patterns, videos, or digit-scenes.
+
+    Pictures that cannot be read are named and skipped; the exit code is then 1.
 
     Example: nars detect predict detection/weights/best.pt photos/ -o found
     """
@@ -77,8 +80,9 @@ def predict_command(
     ids = Ids(saved.classes, None if data is None else load(data))
     album = Album(output)
     rows: list[dict[str, Any]] = []
-    pictures = predict.pictures(sources, drop_bad=drop_bad, every=every, without=output)
-    for number, (picture, outputs) in enumerate(predict.predict(model, pictures, torch_device), start=1):
+    unread: list[str] = []
+    answers = predict.predict(model, predict.pictures(sources, every=every, without=output), torch_device)
+    for number, (picture, outputs) in enumerate(readable(answers, unread), start=1):
         sure = {name: values[outputs["scores"] >= threshold] for name, values in outputs.items()}
         rows += predict.results(number, picture, sure, saved.classes, ids)
         if not album.is_full:
@@ -90,6 +94,7 @@ def predict_command(
         click.echo(to_json(rows))
     elif output is not None:
         click.echo(f"written to {output}")
+    return 1 if unread and not drop_bad else 0
 
 
 def _summary(objects: Detections, classes: tuple[str, ...]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -24,8 +23,6 @@ from nars.errors import DataError
 
 __all__ = ["Picture", "pictures", "predict", "results"]
 
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -38,35 +35,45 @@ class Picture:
 
 
 def pictures(
-    sources: Sequence[str | Path], *, drop_bad: bool = False, every: int = 1, without: Path | None = None
-) -> Iterator[Picture]:
+    sources: Sequence[str | Path], *, every: int = 1, without: Path | None = None
+) -> Iterator[Picture | DataError]:
     """Read the pictures of files, folders, patterns such as ``photos/*.jpg`` and videos, in order.
 
     ``digit-scenes`` gives the validation images of the embedded data. Videos give one frame in
-    `every`. What is in the folder `without` is passed over. Raises `DataError` for a source without
-    pictures and, unless `drop_bad` is set, for a picture that cannot be read.
+    `every`. What is in the folder `without` is passed over. An error takes the place of a picture that
+    cannot be read. Raises `DataError` for a source without pictures, before the first one.
     """
-    for source in sources:
-        if source == scenes.NAME:
+    named = (scenes.NAME,)
+    found = [
+        [None] if source == scenes.NAME else files(source, names=named, without=without) for source in sources
+    ]
+    return _opened([path for paths in found for path in paths], every)
+
+
+def _opened(found: Sequence[Path | None], every: int) -> Iterator[Picture | DataError]:
+    """Read the pictures of files; None stands for the embedded scenes."""
+    for path in found:
+        if path is None:
             val = scenes.make().val
             yield from (Picture(image.file, images.load(val, image)) for image in val.images)
             continue
-        for path in files(source, names=(scenes.NAME,), without=without):
-            try:
-                yield from _read(path, every)
-            except DataError as error:
-                if not drop_bad:
-                    raise
-                logger.warning("%s; left out", error)
+        try:
+            yield from _read(path, every)
+        except DataError as error:
+            yield error
 
 
 def predict(
-    model: Detector, pictures: Iterable[Picture], device: torch.device, *, batch_size: int = 8
-) -> Iterator[tuple[Picture, Detections]]:
-    """Yield each picture with its detections, whose boxes are in pixels of the picture."""
+    model: Detector, pictures: Iterable[Picture | DataError], device: torch.device, *, batch_size: int = 8
+) -> Iterator[tuple[Picture, Detections] | DataError]:
+    """Yield each picture with its detections, whose boxes are in pixels of the picture, or its error."""
     remaining = iter(pictures)
     while batch := list(islice(remaining, batch_size)):
-        yield from zip(batch, detect(model, [picture.pixels for picture in batch], device), strict=True)
+        pixels = [picture.pixels for picture in batch if isinstance(picture, Picture)]
+        detections = iter(detect(model, pixels, device) if pixels else ())
+        yield from (
+            (picture, next(detections)) if isinstance(picture, Picture) else picture for picture in batch
+        )
 
 
 def results(

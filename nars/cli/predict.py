@@ -9,6 +9,7 @@ import click
 
 from nars.cli.options.values import device_option, is_file, json_option, to_json
 from nars.cli.options.weights import weights_argument
+from nars.cli.unread import readable
 
 if TYPE_CHECKING:
     from nars.deploy.predict import Prediction
@@ -57,7 +58,6 @@ def predict_command(
     from nars.deploy import predict
     from nars.deploy.drawing import Album
     from nars.device import resolve
-    from nars.errors import DataError
     from nars.files import write_whole
     from nars.networks.weights import WEIGHTS, Weights
     from nars.tensors import read_tensors
@@ -68,19 +68,12 @@ def predict_command(
     album = Album(None if is_json else output)
     rows: list[dict[str, Any]] = []
     unread: list[str] = []
-    for answer in predict.predict(
-        trained, predict.pictures(inputs, every=every, without=output), torch_device
-    ):
-        if isinstance(answer, DataError):
-            unread.append(str(answer))
-            click.echo(f"passed over: {answer}", err=True)
-            continue
+    pictures = predict.pictures(inputs, every=every, without=output)
+    for answer in readable(predict.predict(trained, pictures, torch_device), unread):
         rows.append(_row(answer, trained.classes, top))
         if not album.is_full:
             picture = predict.draw(answer, trained.classes, top)
             album.add(len(rows), answer.picture.name, picture)
-    if not rows:
-        raise DataError(f"none of the {len(unread)} pictures can be read")
     text = to_json({"pictures": rows, "unreadable": unread})
     album.finish(text)
     if is_json and output is not None:

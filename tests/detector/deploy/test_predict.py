@@ -15,7 +15,7 @@ from PIL import Image
 from detector.data.coco import write
 from detector.data.records import CocoData
 from detector.deploy.drawing import draw
-from detector.deploy.predict import pictures, predict, results
+from detector.deploy.predict import Picture, pictures, predict, results
 from detector.evaluation.coco_ap import score
 from detector.weights.saved import save_detector
 from nars.cli import main
@@ -54,7 +54,14 @@ def film(path: Path, frames: int = 5) -> Path:
 
 
 def names(*sources: str, **options: Any) -> list[str]:
-    return [picture.name for picture in pictures(sources, **options)]
+    return [picture.name for picture in read(*sources, **options)]
+
+
+def read(*sources: str, **options: Any) -> list[Picture]:
+    """The pictures of sources that can all be read."""
+    found = list(pictures(sources, **options))
+    assert not [picture for picture in found if isinstance(picture, DataError)]
+    return [picture for picture in found if isinstance(picture, Picture)]
 
 
 def test_sources(folder: Path) -> None:
@@ -75,12 +82,24 @@ def test_nothing_found_is_an_error(source: str, folder: Path) -> None:
         names(source)
 
 
-def test_damage_is_named_or_left_out(folder: Path) -> None:
+def test_damage_is_named_and_passed_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = save(folder / "photos" / "whole.jpg", 80, 60)
     (folder / "photos" / "cut.jpg").write_bytes(whole.read_bytes()[:400])
-    with pytest.raises(DataError, match=r"photos/cut\.jpg"):
-        names("photos")
-    assert names("photos", drop_bad=True) == ["photos/whole.jpg"]
+    save_detector("toy.pt", toys.model(score_threshold=0.0).eval(), toys.CLASSES)
+    command = ["detect", "predict", "toy.pt", "photos", "--threshold", "0", "-o", "found"]
+    assert main(command) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("passed over: ")
+    assert "photos/cut.jpg" in captured.err
+    assert "photos/whole.jpg: " in captured.out
+    rows = json.loads(Path("found/results.json").read_text())
+    assert {(row["image_id"], row["file_name"]) for row in rows} == {(1, "photos/whole.jpg")}
+    assert main([*command, "--drop-bad"]) == 0
+    capsys.readouterr()
+    assert main(["detect", "predict", "toy.pt", "photos/cut.jpg"]) == 2
+    assert "none of 1 picture can be read" in capsys.readouterr().err
+    assert main([*command, "missing.jpg"]) == 2  # before the first picture
+    assert not capsys.readouterr().out
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "I;16", "CMYK"])
@@ -90,7 +109,7 @@ def test_any_kind_of_picture(mode: str, folder: Path) -> None:
     if mode == "I;16":
         pixels = np.arange(1200, dtype=np.uint16).reshape(30, 40)
         Image.fromarray(pixels).save(folder / "picture.png")
-    picture = next(pictures([f"picture{suffix}"]))
+    (picture,) = read(f"picture{suffix}")
     assert picture.pixels.shape == (3, 30, 40)
     assert picture.pixels.dtype == torch.uint8
 
@@ -99,22 +118,23 @@ def test_exif_turns_the_picture(folder: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
     save(folder / "phone.jpg", 40, 30, exif=exif)
-    assert next(pictures(["phone.jpg"])).pixels.shape == (3, 40, 30)
+    assert read("phone.jpg")[0].pixels.shape == (3, 40, 30)
 
 
 def test_video(folder: Path) -> None:
     film(folder / "film.mp4")
     assert names("film.mp4") == [f"film.mp4#{number}" for number in range(5)]
     assert names("film.mp4", every=2) == ["film.mp4#0", "film.mp4#2", "film.mp4#4"]
-    shades = [float(picture.pixels.float().mean()) for picture in pictures(["film.mp4"])]
+    shades = [float(picture.pixels.float().mean()) for picture in read("film.mp4")]
     assert shades == pytest.approx([0, 40, 80, 120, 160], abs=8)  # lossy, by less than the steps of 40
 
 
 def test_a_video_that_is_none(folder: Path) -> None:
     pytest.importorskip("av")
     (folder / "film.mp4").write_bytes(b"not a video at all" * 50)
-    with pytest.raises(DataError, match=r"film\.mp4: not a video that can be read"):
-        names("film.mp4")
+    (error,) = pictures(["film.mp4"])
+    assert isinstance(error, DataError)
+    assert "film.mp4: not a video that can be read" in str(error)
 
 
 def test_videos_name_their_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,8 +151,10 @@ def test_results_are_what_coco_reads(folder: Path) -> None:
     model = toys.model(score_threshold=0.0, mask=True).eval()
     rows: list[dict[str, Any]] = []
     outputs = []
-    found = predict(model, pictures(["data/val"]), CPU, batch_size=3)
-    for number, (picture, output) in enumerate(found, start=1):
+    found = predict(model, read("data/val"), CPU, batch_size=3)
+    for number, answer in enumerate(found, start=1):
+        assert not isinstance(answer, DataError)
+        picture, output = answer
         rows += results(number, picture, output, toys.CLASSES)
         outputs.append(output)
     assert json.loads(json.dumps(rows)) == rows

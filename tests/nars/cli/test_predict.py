@@ -77,7 +77,7 @@ def test_what_cannot_be_read_is_passed_over(capsys: pytest.CaptureFixture[str]) 
     assert len(found["pictures"]) == 2
     assert found["unreadable"] == ["cannot read image photos/broken.jpg: not an image"]
     assert main(["predict", "cats.pt", "photos/broken.jpg"]) == 2
-    assert "none of the 1 pictures can be read" in capsys.readouterr().err
+    assert "none of 1 picture can be read" in capsys.readouterr().err
 
 
 def test_a_folder_of_heic_alone_is_answered_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
