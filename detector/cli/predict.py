@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from detector.cli.options import DATA
+from nars.cli.options.reading import readable
 from nars.cli.options.values import device_option, is_file, json_option, to_json
 from nars.cli.options.weights import weights_argument
-from nars.cli.unread import readable
 from nars.foreign.names import printable
 
 if TYPE_CHECKING:

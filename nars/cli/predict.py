@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nars.cli.options.reading import readable
 from nars.cli.options.values import device_option, is_file, json_option, to_json
 from nars.cli.options.weights import weights_argument
-from nars.cli.unread import readable
 
 if TYPE_CHECKING:
     from nars.deploy.predict import Prediction
