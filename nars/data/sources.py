@@ -9,6 +9,7 @@ from nars.data.images import ImageData
 from nars.data.readers.columns import names_pictures
 from nars.data.readers.folder import folder
 from nars.data.readers.hub import hub
+from nars.data.readers.of_boxes import boxes_in
 from nars.data.readers.table import TABLES, split_tables, table
 from nars.data.readers.torchvision_sets import SETS, torchvision_set
 from nars.errors import DataError, closest
@@ -65,6 +66,9 @@ def _at(path: Path, *, drop_bad: bool, whole: bool) -> ImageData:
         return folder(path, drop_bad=drop_bad, whole=whole)
     if path.suffix == ".npz":
         return npz(path)
+    boxes = boxes_in(path)
+    if boxes is not None:
+        raise DataError(boxes)
     raise DataError(f"{path} is neither a folder nor an .npz, .csv or .parquet file")
 
 

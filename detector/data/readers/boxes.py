@@ -15,31 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nars.data.pictures import SUFFIXES
+from nars.data.readers.box_columns import all_of, box_columns
 from nars.data.readers.columns import IMAGE, LABEL, SPLIT, Column, head_of, named, read_columns
 from nars.errors import DataError
 from nars.foreign.names import split_of
 from nars.foreign.numbers import real, whole
 
 __all__ = ["BoxRow", "box_rows", "is_of_boxes"]
-
-_CORNERS = (
-    ("xmin", "x1", "left", "xtl", "bboxxmin", "bboxx1"),
-    ("ymin", "y1", "top", "ytl", "bboxymin", "bboxy1"),
-    ("xmax", "x2", "right", "xbr", "bboxxmax", "bboxx2"),
-    ("ymax", "y2", "bottom", "ybr", "bboxymax", "bboxy2"),
-)
-"""Names of the columns of the corners of a box, as `nars.data.readers.columns.plain` makes them."""
-
-_SIZES = (
-    (*_CORNERS[0], "bboxx", "bboxleft", "boxx", "x"),
-    (*_CORNERS[1], "bboxy", "bboxtop", "boxy", "y"),
-    ("bboxwidth", "bboxw", "boxwidth", "w", "width"),
-    ("bboxheight", "bboxh", "boxheight", "h", "height"),
-)
-"""The same of a corner and a size."""
-
-_LIST = ("bbox", "box", "boundingbox")
-"""Names of a column with all four numbers: left, top, width and height."""
 
 _SIDES = (("imagewidth", "imgwidth", "width"), ("imageheight", "imgheight", "height"))
 """Names of the columns of the size of an image."""
@@ -129,22 +111,12 @@ def _is_number(text: str) -> bool:
 
 def _layout(columns: Mapping[str, Column]) -> _Layout | None:
     image = named(columns, ("filename", *IMAGE))
-    box, are_corners = _of(columns, _CORNERS), True
-    if not box:
-        box, are_corners = _of(columns, _SIZES), False
-    if not box and (only := named(columns, _LIST)):
-        box = (only,)
+    box, are_corners = box_columns(columns)
     if image is None or not box or image in box:
         return None
-    sides = _of({name: column for name, column in columns.items() if column not in box}, _SIDES)
+    sides = all_of({name: column for name, column in columns.items() if column not in box}, _SIDES)
     label = named(columns, ("classname", "labelname", *LABEL))
     return _Layout(image, label, named(columns, SPLIT), box, are_corners, sides, named(columns, _CROWD))
-
-
-def _of(columns: Mapping[str, Column], names: Sequence[Sequence[str]]) -> tuple[Column, ...]:
-    """The columns with these names, or none if one is not there."""
-    found = [named(columns, each) for each in names]
-    return tuple(column for column in found if column is not None) if None not in found else ()
 
 
 def _row(layout: _Layout, position: int) -> BoxRow:

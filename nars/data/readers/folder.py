@@ -14,7 +14,8 @@ from nars.data.decoding import Reading, from_pictures
 from nars.data.images import ImageData
 from nars.data.pictures import SUFFIXES, Picture, read_rgb
 from nars.data.readers import unsupported
-from nars.data.readers.class_folders import class_folders
+from nars.data.readers.class_folders import ClassFolders, class_folders
+from nars.data.readers.of_boxes import boxes_in
 from nars.errors import DataError, closest
 from nars.foreign.files import listing
 from nars.foreign.names import is_leftover
@@ -31,6 +32,34 @@ def folder(root: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageD
     are searched to any depth, linked folders too; what is hidden or a leftover of a system, and files without
     the suffix of an image, are passed over and counted.
     """
+    try:
+        layout, splits, passed = _found(root, whole=whole)
+    except DataError:
+        boxes = boxes_in(root)
+        if boxes is None:
+            raise
+        raise DataError(boxes) from None
+    classes = tuple(layout.classes["train"])
+    content, sizes = [], []
+    for split, pictures in splits.items():
+        files = [layout.roots[split] / picture.name for picture in pictures]
+        digests = hashes(files, layout.roots[split])
+        splits[split] = [
+            picture._replace(digest=digest) for picture, digest in zip(pictures, digests, strict=True)
+        ]
+        for picture, file in zip(splits[split], files, strict=True):
+            place = f"{split}/{picture.label}/{picture.name}"
+            content.append(f"{place}:{picture.digest}")
+            sizes.append(f"{place}:{_size(file)}")
+    reading = Reading(layout.layout, layout.notes, passed, whole)
+    name = root.resolve().name
+    return from_pictures(name, classes, splits, content, drop_bad=drop_bad, earlier=sizes, reading=reading)
+
+
+def _found(
+    root: Path, *, whole: bool
+) -> tuple[ClassFolders, dict[str, list[Picture]], dict[str, Counter[str]]]:
+    """The class folders, and the pictures of each split with what was passed over. Raises `DataError`."""
     try:
         layout = class_folders(root, whole=whole)
     except DataError as error:
@@ -51,20 +80,7 @@ def folder(root: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageD
         splits[split] = (
             _pictures(root_of, places, classes, own) if listed is None else _listed(listed, classes)
         )
-    content, sizes = [], []
-    for split, pictures in splits.items():
-        files = [layout.roots[split] / picture.name for picture in pictures]
-        digests = hashes(files, layout.roots[split])
-        splits[split] = [
-            picture._replace(digest=digest) for picture, digest in zip(pictures, digests, strict=True)
-        ]
-        for picture, file in zip(splits[split], files, strict=True):
-            place = f"{split}/{picture.label}/{picture.name}"
-            content.append(f"{place}:{picture.digest}")
-            sizes.append(f"{place}:{_size(file)}")
-    reading = Reading(layout.layout, layout.notes, passed, whole)
-    name = root.resolve().name
-    return from_pictures(name, classes, splits, content, drop_bad=drop_bad, earlier=sizes, reading=reading)
+    return layout, splits, passed
 
 
 def _other_files(root: Path) -> str:

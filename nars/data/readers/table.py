@@ -13,7 +13,9 @@ from nars.data.contents import hashes
 from nars.data.decoding import Reading, from_pictures
 from nars.data.images import ImageData
 from nars.data.pictures import SUFFIXES, Picture, read_rgb, with_remedy
+from nars.data.readers.box_columns import box_columns
 from nars.data.readers.columns import IMAGE, LABEL, SPLIT, Column, find, named, plain, read_columns
+from nars.data.readers.of_boxes import REMEDY
 from nars.errors import DataError, closest
 from nars.foreign.files import Finder
 from nars.foreign.names import split_of
@@ -69,6 +71,8 @@ def _rows(file: Path, *, drop_bad: bool) -> list[_Row]:
     splits_of = named(columns, SPLIT)
     names = [path.text(number) for number in range(len(path.values))]
     labels = [label.text(number) for number in range(len(path.values))]
+    if box_columns(columns)[0] and (len(set(names)) < len(names) or len(set(labels)) < 2):
+        raise DataError(f"{file} is a table of boxes, which are for detectors: {REMEDY}")
     files = _files(file.parent, names, path, drop_bad=drop_bad)
     return [
         _Row(name, found, labels[number], _split(splits_of, number))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import label_tools
 import pytest
 from PIL import Image
 
@@ -35,6 +37,39 @@ def test_labels_elsewhere_are_pointed_to(tmp_path: Path, name: str, text: str, w
     with pytest.raises(DataError, match=words) as caught:
         load(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("export", [*label_tools.EXPORTS.keys() - {label_tools.cvat_voc}])
+def test_boxes_are_recognised_and_their_commands_named(
+    tmp_path: Path, export: Callable[[Path], None]
+) -> None:
+    export(tmp_path)
+    words = (
+        r"boxes in (COCO|Pascal VOC|YOLO)'s format \(.*add --task detection to `nars search`; else use `nars"
+    )
+    with pytest.raises(DataError, match=words) as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_boxes_is_recognised(tmp_path: Path) -> None:
+    label_tools.rectlabel_coco(tmp_path)
+    with pytest.raises(
+        DataError, match=r"my project.json has boxes in COCO's format, which are for detectors"
+    ):
+        load(tmp_path / "my project.json")
+
+
+def test_a_table_of_boxes_is_one_of_classes_only_if_no_picture_has_two(tmp_path: Path) -> None:
+    for number in range(9):
+        _picture(tmp_path / f"p{number}.png", number)
+    rows = [f"p{number}.png,{'ab'[number % 2]},1,1,9,9\n" for number in range(8)]
+    table = tmp_path / "x.csv"
+    table.write_text(f"filename,class,xmin,ymin,xmax,ymax\n{''.join(rows)}")
+    assert load(table).classes == ("a", "b")
+    table.write_text(f"filename,class,xmin,ymin,xmax,ymax\n{''.join(rows)}{rows[0]}")
+    with pytest.raises(DataError, match=r"x\.csv is a table of boxes, which are for detectors: add --task"):
+        load(table)
 
 
 def test_an_example_of_an_answer_is_no_table_of_labels(tmp_path: Path) -> None:
