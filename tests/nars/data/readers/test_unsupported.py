@@ -39,14 +39,21 @@ def test_labels_elsewhere_are_pointed_to(tmp_path: Path, name: str, text: str, w
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("export", [*label_tools.EXPORTS.keys() - {label_tools.cvat_voc}])
+@pytest.mark.parametrize(
+    ("export", "tool"),
+    [
+        (label_tools.rectlabel_coco, "COCO"),
+        (label_tools.roboflow_coco, "COCO"),
+        (label_tools.labelimg_voc, "Pascal VOC"),
+        (label_tools.labelimg_yolo, "YOLO"),
+        (label_tools.listed_yolo, "YOLO"),
+    ],
+)
 def test_boxes_are_recognised_and_their_commands_named(
-    tmp_path: Path, export: Callable[[Path], None]
+    tmp_path: Path, export: Callable[[Path], None], tool: str
 ) -> None:
     export(tmp_path)
-    words = (
-        r"boxes in (COCO|Pascal VOC|YOLO)'s format \(.*add --task detection to `nars search`; else use `nars"
-    )
+    words = rf"has boxes in {tool}'s format \(.* add --task detection to `nars search`; else use `nars detect"
     with pytest.raises(DataError, match=words) as caught:
         load(tmp_path)
     assert "\n" not in str(caught.value)
