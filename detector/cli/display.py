@@ -79,7 +79,8 @@ def show_scores(
 def _summary(scores: Scores) -> str:
     sizes = {"small": scores.ap_small, "medium": scores.ap_medium, "large": scores.ap_large}
     by_size = ", ".join(f"{name} {_number(value)}" for name, value in sizes.items() if value is not None)
-    return f"AP {scores.ap:.4f}, AP50 {scores.ap50:.4f}, AP75 {scores.ap75:.4f}; {by_size}"
+    means = f"AP {scores.ap:.4f}, AP50 {scores.ap50:.4f}, AP75 {scores.ap75:.4f}"
+    return f"{means}; {by_size}" if by_size else means
 
 
 def show_cost(cost: DetectorCost, latency: Latency | None) -> None:

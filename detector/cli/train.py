@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +22,10 @@ from nars.cli.options.values import (
     json_option,
     naming_source,
     seed_option,
-    to_json,
 )
 
 if TYPE_CHECKING:
-    from detector.training.loop import TrainedDetector
     from detector.weights.parents import DetectorParent
-    from nars.foreign.parts import Part
 
 GROUPS = {
     "Data": ("data", "drop_bad", "also_from", "workers"),
@@ -152,6 +148,7 @@ def train_command(
     training, unused = training_of(recipe, source.recipe, data_name, options)
 
     from detector.cli.display import logging_to_stderr, progress
+    from detector.cli.outcome import Outcome
     from detector.data.check import usable
     from detector.evaluation.remarks import remarks
     from detector.space.planned import planned_for
@@ -192,34 +189,16 @@ def train_command(
                     model, records, training, device=torch_device, seed=seed, outputs=outputs
                 )
     if first:  # after the other processes are released
-        _show(trained, output, remarks(records.val), records.parts, as_json)
+        from detector.training.history import draw_history
+        from nars.report.plots import save_png
 
-
-def _show(
-    trained: TrainedDetector, output: Path, said: list[str], parts: Sequence[Part], as_json: bool
-) -> None:
-    """Draw the training's history, and print what it came to."""
-    from detector.cli.display import show_scores
-    from detector.training.history import draw_history
-    from nars.report.plots import save_png
-
-    save_png(draw_history(trained.history), output / "results.png")
-    best, weights = trained.best, output / "weights" / "best.pt"
-    if as_json:
-        numbers = trained.evaluation.numbers() | {
-            "best_ap": best.ap,
-            "best_epoch": best.epoch,
-            "epochs": len(trained.history),
-            "seconds": trained.history[-1].seconds,
-            "weights": str(weights),
-            "remarks": said,
-            "per_class": dict(trained.evaluation.main.per_class),
-            "parts": [part.row() for part in parts],
-        }
-        click.echo(to_json(numbers))
-        return
-    show_scores(trained.evaluation, said)
-    click.echo(f"best epoch {best.epoch}: AP {best.ap:.4f}: written to {weights}")
+        outcome = Outcome.of(trained, records, training, torch_device, output)
+        save_png(draw_history(trained.history), output / "results.png")
+        said = remarks(records.val)
+        if as_json:
+            outcome.show_json(remarks=said, parts=[part.row() for part in records.parts])
+        else:
+            outcome.show(said)
 
 
 def _parent(init: str) -> DetectorParent | None:

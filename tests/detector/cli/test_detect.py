@@ -127,10 +127,11 @@ def test_train_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert folders.part_lines(again["parts"]) == said
     assert again["epochs"] == 2
 
-    arguments = ["out/weights/last.pt", "--data", "squares", "-o", "measured", "--latency", "--json"]
+    arguments = ["out/weights/best.pt", "--data", "squares", "-o", "measured", "--latency", "--json"]
     assert main(["detect", "evaluate", *arguments]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["ap"] == again["ap"]
+    assert found["ap_interval"] == again["ap_interval"]
     assert found["parts"] == again["parts"]
     assert set(found["per_class"]) == set(toys.CLASSES)
     assert found["macs"] > 0
