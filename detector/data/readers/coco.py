@@ -22,6 +22,9 @@ from nars.foreign.values import class_name
 
 __all__ = ["is_coco", "read_subset"]
 
+_KEYS = ("images", "annotations", "categories")
+"""What an annotation file has a list of."""
+
 _Record = TypeVar("_Record", ImageRecord, Annotation, Category)
 
 
@@ -84,11 +87,12 @@ def _parse(name: str, path: Path, report: FindingHandler) -> dict[str, Any]:
     except (ValueError, RecursionError, DataError) as error:
         reason = f"is not JSON, perhaps cut off: {error}"
     else:
-        if isinstance(document, dict):
+        if isinstance(document, dict) and "images" in document:
             return document
-        reason = (
-            f"must hold an object with images, annotations and categories, not a {type(document).__name__}"
-        )
+        kind = type(document).__name__
+        reason = f"must hold an object with images, annotations and categories, not a {kind}"
+        if isinstance(document, dict):
+            reason = f"is not COCO's: has no {', no '.join(key for key in _KEYS if key not in document)}"
     report(Finding("file-unreadable", name, str(path), reason))
     return {}
 
