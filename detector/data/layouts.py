@@ -64,6 +64,9 @@ def load(source: str | Path, report: FindingHandler = refuse, *, whole: str | No
     folder = Path(source)
     if source == scenes.NAME and not folder.is_dir():
         return scenes.make()
+    if folder.is_file():
+        home = folder.parent.parent if folder.parent.name in _FOLDERS else folder.parent
+        raise DataError(f"{folder}: is a file; give its folder, {home}")
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder (give a folder, or {scenes.NAME})")
     held: list[Finding] = []

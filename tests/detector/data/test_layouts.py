@@ -143,6 +143,15 @@ def test_folders_without_a_data_set(tmp_path: Path, spoil: str) -> None:
         coco.load(folder)
 
 
+@pytest.mark.parametrize("name", ["instances_train.json", "annotations/instances_train.json"])
+def test_a_file_is_answered_with_the_folder_of_its_data(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    with pytest.raises(DataError, match=f"{file}: is a file; give its folder, {tmp_path}$"):
+        coco.load(file)
+
+
 def test_written_data_read_back_equal_and_open_in_pycocotools(tmp_path: Path) -> None:
     def spoil(document: folders.Document) -> None:
         document["annotations"][0]["segmentation"] = [[4, 6, 24, 6, 24, 16]]
