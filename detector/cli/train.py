@@ -153,6 +153,7 @@ def train_command(
     from detector.evaluation.remarks import remarks
     from detector.space.planned import planned_for
     from detector.space.reference import fine_tuning, from_scratch
+    from detector.space.remarks import remarks_on
     from detector.training import loop
     from detector.training.start import started
     from nars import parallel
@@ -181,6 +182,9 @@ def train_command(
                 default = recommended(len(records.train.images))
                 training, _ = training_of(None, None, data_name, options, default=default)
             model = started(planned, records, torch_device, seed)
+            missed = remarks_on(model, records)
+            for sentence in () if quiet else missed:
+                click.echo(sentence, err=True)
             if unused and not quiet:
                 click.echo(f"of the recipe, {', '.join(unused)} have no meaning for a detector", err=True)
             with progress(output, quiet=quiet) as (on_step, on_epoch):
@@ -196,7 +200,7 @@ def train_command(
         save_png(draw_history(trained.history), output / "results.png")
         said = remarks(records.val)
         if as_json:
-            outcome.show_json(remarks=said, parts=[part.row() for part in records.parts])
+            outcome.show_json(remarks=[*missed, *said], parts=[part.row() for part in records.parts])
         else:
             outcome.show(said)
 

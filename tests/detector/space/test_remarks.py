@@ -5,7 +5,7 @@ from dataclasses import replace
 import toys
 
 from detector.data.records import CocoData
-from detector.space.remarks import remarks
+from detector.space.remarks import remarks, remarks_on
 from detector.space.space import DetectorSpace
 from detector.space.spaces import DEFAULT, space
 
@@ -33,14 +33,24 @@ def test_boxes_below_the_finest_anchor_are_counted_with_the_size_that_would_do()
     boxes = len(data.train.annotations) + len(data.val.annotations)
     (said,) = remarks(searched(None), data)
     assert said == (
-        f"1 of {boxes} boxes are too small for the finest anchors, of 32 pixels, at the largest input size "
+        f"1 of {boxes} boxes is too small for the finest anchors, of 32 pixels, at the largest input size "
         "searched, 192: a shorter side of 288 would do (the smallest is in train-1.png)"
     )
     assert remarks(searched(64), data) == []
     (said,) = remarks(searched([None, 64]), data)
-    assert said.startswith(f"without a pyramid, 1 of {boxes} boxes are too small")
+    assert said.startswith(f"without a pyramid, 1 of {boxes} boxes is too small")
 
 
 def test_what_not_even_a_pyramid_sees_is_said_of_pyramids() -> None:
     (said,) = remarks(searched([None, 64]), with_boxes(0.5))
     assert "the finest anchors, of 8 pixels, at the largest input size searched, 192" in said
+
+
+def test_a_detector_to_be_trained_is_judged_at_its_own_size() -> None:
+    model, data = toys.model(), with_boxes(2)  # anchors of 8 pixels: two cells of a map of stride 4
+    boxes = len(data.train.annotations) + len(data.val.annotations)
+    (said,) = remarks_on(model, data)
+    assert said.startswith(
+        f"1 of {boxes} boxes is too small for the finest anchors, of 8 pixels, at the input size 48: a"
+    )
+    assert remarks_on(model, with_boxes(10)) == []
