@@ -58,7 +58,8 @@ class MaskHead(nn.Module):
     def __init__(self, parts: Parts, settings: Settings) -> None:
         super().__init__()
         if parts.mask is None:
-            raise SpecError(f"{parts.name} was published without a mask head, so mask must be off")
+            remedy = "a search with --mask finds detectors that have one"
+            raise SpecError(f"{parts.name} has no mask head, so mask must be off; {remedy}")
         norms = norm_layer(settings.norm, parts.norm_eps, parts.norm_momentum)
         self.stages = Features([parts.mask], parts.channels, norms)
         self.out_channels = self.stages.out_channels[-1]

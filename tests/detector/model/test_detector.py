@@ -289,7 +289,7 @@ def test_settings_that_do_not_fit_the_parts_are_refused(changes: dict[str, Any],
 
 
 def test_a_detector_without_mask_rows_has_no_mask_head() -> None:
-    with pytest.raises(SpecError, match="fbnetv3b_c4 was published without a mask head"):
+    with pytest.raises(SpecError, match="fbnetv3b_c4 has no mask head, so mask must be off"):
         detector.build("fbnetv3b_c4", 3, settings=Settings(mask=True))
 
 
