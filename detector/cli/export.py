@@ -11,6 +11,7 @@ from detector.cli.options import drop_bad_option
 from nars.cli.options.formats import NETWORK_FORMATS, format_of, format_option
 from nars.cli.options.values import also_from_option, json_option, naming_source, to_json
 from nars.cli.options.weights import weights_argument
+from nars.foreign.parts import counted
 
 if TYPE_CHECKING:
     from detector.deploy.quantize import Quantized
@@ -74,7 +75,7 @@ def export_command(
     else:
         exported = export.export(saved, records, output, form, batch=batch)
         numbers = exported.to_dict()
-        compared = f"{exported.detections} detections in real images"
+        compared = f"{counted(exported.detections, 'detection')} in real images"
         text = f"largest deviation {exported.deviation:.1e} over {compared}"
         contract = exported.contract
     if as_json:

@@ -22,7 +22,8 @@ def remarks(subset: Subset) -> list[str]:
     crowded = [count for count in counts.values() if count > _COUNTED]
     said = []
     if crowded:
-        images = f"{len(crowded)} of {len(subset.images)} {subset.name} images have more objects"
+        have = "has" if len(crowded) == 1 else "have"
+        images = f"{len(crowded)} of {len(subset.images)} {subset.name} images {have} more objects"
         rule = f"AP and recall count {_COUNTED} detections an image, the surest"
         said.append(f"{rule}; {images} (up to {max(crowded)})")
     if objects and (missing := _missing([annotation.area for annotation in objects])):

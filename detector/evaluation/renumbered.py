@@ -11,6 +11,7 @@ from detector.data.records import CocoData
 from detector.model.detector import Detector
 from detector.model.targets import Detections
 from nars.errors import WeightsError
+from nars.foreign.parts import counted
 
 __all__ = ["Renumbered", "check_classes", "matched"]
 
@@ -51,7 +52,7 @@ def check_classes(classes: Sequence[str], data: CocoData, source: str) -> None:
     """Raise `WeightsError` unless a detector's classes are those of the data."""
     if tuple(classes) == data.classes:
         return
-    counts = f"{len(classes)} classes ({_few(classes)})"
+    counts = f"{counted(len(classes), 'class')} ({_few(classes)})"
     theirs = f"{len(data.classes)} ({_few(data.classes)})"
     raise WeightsError(f"{source} finds {counts}, the data has {theirs}")
 

@@ -13,6 +13,7 @@ from detector.model.detector import Detector
 from detector.model.parts import Parts
 from detector.model.settings import Settings
 from nars.errors import UsageError
+from nars.foreign.parts import counted
 from nars.networks.weights import load_into, measured
 from nars.tensors import FileFormat, damage_named, read_tensors
 
@@ -82,7 +83,9 @@ def save_detector(
     of class names than the model has classes.
     """
     if len(classes) != model.num_classes:
-        raise UsageError(f"{len(classes)} class names for a detector of {model.num_classes} classes")
+        raise UsageError(
+            f"{counted(len(classes), 'class name')} for a detector of {counted(model.num_classes, 'class')}"
+        )
     fields = {
         "parts": model.parts.model_dump(mode="json", exclude_defaults=True),
         "settings": model.settings.to_yaml(),

@@ -67,7 +67,7 @@ def test_crowded_images_and_sizes_without_objects_are_said() -> None:
     first = val.annotations[0]._replace(area=100.0)
     small = replace(val, annotations=tuple(first._replace(id=number) for number in range(225)))
     crowded, sizes = remarks(small)
-    assert "100 detections an image, the surest; 1 of 2 val images have more objects (up to 225)" in crowded
+    assert "100 detections an image, the surest; 1 of 2 val images has more objects (up to 225)" in crowded
     assert sizes == "no medium and no large objects in val: their AP is not measured"
     of_all = [first._replace(area=area) for area in (100.0, 2000.0, 20000.0)]
     assert remarks(replace(val, annotations=tuple(of_all))) == []
@@ -77,5 +77,7 @@ def test_crowded_images_and_sizes_without_objects_are_said() -> None:
 def test_other_classes_are_refused() -> None:
     data = squares(train=4, val=12)
     check_classes(toys.CLASSES, data, "mine.pt")
+    with pytest.raises(WeightsError, match=r"mine.pt finds 1 class \(red\), the data has 3"):
+        check_classes(["red"], data, "mine.pt")
     with pytest.raises(WeightsError, match=r"mine.pt finds 2 classes \(red, green\), the data has 3"):
         check_classes(toys.CLASSES[:2], data, "mine.pt")
