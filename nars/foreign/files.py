@@ -130,9 +130,9 @@ class Finder:
         return Path(*options[0]) if len(options) == 1 else None
 
     def near(self, name: str) -> str | None:
-        """A sentence about files that `name` may mean: equal names, the same stem, or a similar name.
+        """A sentence about files that `name` may mean: equal names, the same stem, or a typing error away.
 
-        The latter two are files that no other name of the data set means.
+        The latter two are files that no other name of the data set means. Another number is another file.
         """
         parts = parts_of(name)
         if not parts:
@@ -143,8 +143,14 @@ class Finder:
             return f"{len(same)} files are called so: {', '.join('/'.join(option) for option in same[:2])}"
         stem = key.rpartition(".")[0] or key
         close = [name for name in self._unclaimed if name.rpartition(".")[0] == stem]
-        close = close or get_close_matches(key, self._unclaimed, 1, 0.8)
+        numbered = [name for name in self._unclaimed if _numbers(name) == _numbers(key)]
+        close = close or get_close_matches(key, numbered, 1, 0.8)
         return f"there is {'/'.join(self._by_name[close[0]][0])}" if close else None
+
+
+def _numbers(name: str) -> list[str]:
+    """The numbers in a name, without leading zeros."""
+    return [digits.lstrip("0") for digits in re.findall(r"\d+", name)]
 
 
 def _agreement(option: tuple[str, ...], parts: tuple[str, ...]) -> tuple[int, int]:

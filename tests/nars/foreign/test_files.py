@@ -92,15 +92,16 @@ def test_a_near_file_is_named(tmp_path: Path) -> None:
     finder = Finder(_tree(tmp_path, "images/img_0001.png"), SUFFIXES)
     assert finder.near("img_0001.jpg") == "there is images/img_0001.png"
     assert finder.near("img_001.png") == "there is images/img_0001.png"
+    assert finder.near("img_0002.png") is None
     assert finder.near("other.jpg") is None
 
 
 def test_a_file_that_another_name_means_is_not_near(tmp_path: Path) -> None:
-    tree = _tree(tmp_path, "images/img_0001.png", "images/img_0003.png")
-    named = ["images/img_0001.png", "images/img_0002.png"]
-    assert Finder(tree, SUFFIXES, named).near("images/img_0002.png") == "there is images/img_0003.png"
-    assert Finder(tree, SUFFIXES, [*named, "img_0003.png"]).near("images/img_0002.png") is None
-    assert Finder(tree, SUFFIXES, ["img_0001.PNG"]).near("img_0001.jpg") == "there is images/img_0003.png"
+    tree = _tree(tmp_path, "images/photo.png", "images/photos.png")
+    named = ["images/photo.png", "images/phot.png"]
+    assert Finder(tree, SUFFIXES, named).near("images/phot.png") == "there is images/photos.png"
+    assert Finder(tree, SUFFIXES, [*named, "photos.png"]).near("images/phot.png") is None
+    assert Finder(tree, SUFFIXES, ["photo.PNG"]).near("photo.jpg") == "there is images/photos.png"
 
 
 def test_listing_follows_links_once_and_counts_the_rest(tmp_path: Path) -> None:
