@@ -21,6 +21,7 @@ from detector.data.layouts import load
 from detector.data.mend import mend
 from detector.data.records import Annotation, CocoData, ImageRecord, Subset
 from nars.errors import DataError
+from nars.foreign.parts import counted
 
 __all__ = ["check", "examine", "fix", "read", "usable"]
 
@@ -32,7 +33,7 @@ _SPLITS = ("train", "val")
 _OF_CLASSES = ("category-conflict", "category-duplicate")
 """Errors of the classes, which are those of all splits."""
 
-_REMEDY = "see them with `nars data check DIR`, mend them with --fix, or leave them out with --drop-bad"
+_REMEDY = "see `nars data check DIR`, mend with its --fix, or leave out with --drop-bad"
 """The ways to handle errors that can be left out."""
 
 
@@ -155,7 +156,7 @@ def _refusal(errors: Sequence[Finding]) -> str:
     counts = ", ".join(f"{code} {count}" for code, count in summary(errors).items())
     names = "; ".join(str(finding) for finding in errors[:3])
     more = f"; and {len(errors) - 3} more" if len(errors) > 3 else ""
-    return f"{len(errors)} errors in the data ({counts}): {names}{more}"
+    return f"{counted(len(errors), 'error')} in the data ({counts}): {names}{more}"
 
 
 def _refuse_empty(data: CocoData, needs: Sequence[str]) -> None:
@@ -169,7 +170,7 @@ def _subset_findings(subset: Subset) -> Iterator[Finding]:
     yield from _duplicates("image-id-duplicate", subset, subset.images)
     yield from _duplicates("annotation-id-duplicate", subset, subset.annotations)
     for index, image in enumerate(subset.images):
-        if not subset.by_image[image.id]:
+        if subset.annotations and not subset.by_image[image.id]:
             path = str(subset.path(image))
             yield Finding("image-without-boxes", subset.name, path, "kept as background", image.id, index)
     yield from single.findings(subset)
@@ -190,7 +191,7 @@ def _lacking(data: CocoData) -> Iterator[Finding]:
         if subset.annotations and not subset.categories:
             if subset is data.val and subset.source == data.train.source:  # said already
                 continue
-            message = f"no categories, and {len(subset.annotations)} boxes that need them"
+            message = f"no categories for its {counted(len(subset.annotations), 'box')}"
             yield Finding("categories-missing", subset.name, str(subset.source), message)
         elif not subset.images or all(annotation.crowd for annotation in subset.annotations):
             missing = "boxes" if subset.images else "images"

@@ -10,6 +10,7 @@ from detector.data import images
 from detector.data.findings import Finding, Remedy
 from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
 from nars.errors import DataError
+from nars.foreign.parts import counted
 
 __all__ = ["mend"]
 
@@ -132,7 +133,7 @@ def _mend_images(
         if finding or image.id in lost:
             gone = len(subset.by_image[image.id]) if image.id in lost else 0
             reason = finding or f"{subset.path(image)} (id {image.id}): another image has its id"
-            changes.append(f"{reason}; image dropped with {gone} annotations")
+            changes.append(f"{reason}; image dropped with {counted(gone, 'annotation')}")
         else:
             kept.append(image)
     return kept, lost

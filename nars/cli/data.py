@@ -10,6 +10,7 @@ import click
 
 from nars.cli.options.values import also_from_option, drop_bad_option, json_option, to_json
 from nars.foreign.names import printable
+from nars.foreign.parts import counted
 
 if TYPE_CHECKING:
     from detector.data.findings import Finding
@@ -109,9 +110,10 @@ def check_command(folder: str, fix: Path | None, quick: bool, as_json: bool) -> 
         _show(findings, Path(folder))
     if errors:
         refused = sorted({finding.code for finding in findings if finding.remedy == "refuse"})
-        remedy = f"--fix cannot mend {', '.join(refused)}" if refused else "mend them with --fix NEW_FOLDER"
-        plural = "" if errors == 1 else "s"
-        click.echo(f"nars: {errors} error{plural} in {folder}; {remedy}", err=True)
+        remedy = f"mend {'it' if errors == 1 else 'them'} with --fix NEW_FOLDER"
+        if refused:
+            remedy = f"--fix cannot mend {', '.join(refused)}"
+        click.echo(f"nars: {counted(errors, 'error')} in {folder}; {remedy}", err=True)
     return 2 if errors else 0
 
 
@@ -134,6 +136,10 @@ def _show(findings: Sequence[Finding], folder: Path) -> None:
             click.echo(f"  {printable(f'{finding.split}: {place}{number}: {finding.message}')}")
         if count > _SHOWN:
             click.echo(f"  and {count - _SHOWN} more, which --json lists")
-    errors = sum(finding.severity == "error" for finding in findings)
-    listed = ", ".join(f"{code} {count}" for code, count in counts.items())
-    click.echo(f"{folder}: {errors or 'no'} errors{f' ({listed})' if counts else ''}")
+    totals = {}
+    for severity in ("error", "warning"):
+        of_it = {code: count for code, count in counts.items() if RULES[code].severity == severity}
+        listed = ", ".join(f"{code} {count}" for code, count in of_it.items())
+        if of_it:
+            totals[severity] = f"{counted(sum(of_it.values()), severity)} ({listed})"
+    click.echo(f"{folder}: {'; '.join(({'error': 'no errors'} | totals).values())}")

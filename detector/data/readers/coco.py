@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeVar
 
 from detector.data.findings import Finding, FindingHandler, refuse
 from detector.data.readers.own_ids import OwnIds, numbered
@@ -16,6 +16,7 @@ from nars.errors import DataError
 from nars.foreign.files import Finder
 from nars.foreign.names import parts_of, split_of
 from nars.foreign.numbers import real, whole
+from nars.foreign.parts import counted
 from nars.foreign.paths import inside, is_file, read_bytes
 from nars.foreign.text import decoded
 from nars.foreign.values import class_name
@@ -23,7 +24,10 @@ from nars.foreign.values import class_name
 __all__ = ["is_coco", "read_subset"]
 
 _KEYS = ("images", "annotations", "categories")
-"""What an annotation file has a list of."""
+"""The lists of an annotation file."""
+
+_MALFORMED = (KeyError, TypeError, ValueError, OverflowError, AttributeError)
+"""Exceptions of entries that cannot be parsed."""
 
 _Record = TypeVar("_Record", ImageRecord, Annotation, Category)
 
@@ -48,9 +52,10 @@ def read_subset(
     root = _root(images, roots)
     images, found = _found(images, root, within, _split_named(path))
     rows = document.get("annotations")
-    boxless = [row for row in rows if not row.get("bbox")] if _are_objects(rows) else []
-    notes = [f"{len(found)} images found by name, such as {found[0]}"] if found else []
-    notes += [f"{len(boxless)} boxes made of their segmentation"] if boxless else []
+    made = sum(map(_is_made, rows)) if isinstance(rows, list) else 0
+    notes = [f"{counted(len(found), 'image')} found by name, such as {found[0]}"] if found else []
+    whose = "its" if made == 1 else "their"
+    notes += [f"{counted(made, 'box')} made of {whose} segmentation"] if made else []
     return Subset(
         name=name,
         source=path,
@@ -115,7 +120,7 @@ def _records(
     for position, row in enumerate(rows):
         try:
             records.append(make(row))
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        except _MALFORMED as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             message = f"{key}[{position}]: {reason}"
             report(Finding("record-malformed", split, str(path), message, _id(row)))
@@ -148,6 +153,17 @@ def _annotation(row: dict[str, Any]) -> Annotation:
         bool(whole(row.get("iscrowd") or 0, "iscrowd")),
         segmentation,
     )
+
+
+def _is_made(row: object) -> bool:
+    """Whether an annotation can be parsed, and its box is made of its segmentation."""
+    if not isinstance(row, dict) or row.get("bbox"):
+        return False
+    try:
+        _annotation(row)
+    except _MALFORMED:
+        return False
+    return True
 
 
 def _box(box: Any, segmentation: Any) -> tuple[float, float, float, float]:
@@ -205,10 +221,6 @@ def _check_inside(image: ImageRecord, root: Path, data: Path) -> None:
     named = PurePosixPath(image.file)
     if (named.is_absolute() or ".." in named.parts) and is_file(root / image.file):
         inside(root / image.file, data)
-
-
-def _are_objects(rows: object) -> TypeGuard[list[dict[str, Any]]]:
-    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
 
 
 def _split_named(path: Path) -> str | None:

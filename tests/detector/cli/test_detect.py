@@ -184,6 +184,7 @@ def test_data_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def spoil(document: dict[str, list[dict[str, object]]]) -> None:
         document["annotations"][0]["bbox"] = [3, 3, 0, 5]
         document["annotations"][1]["category_id"] = 99
+        document["annotations"][2]["iscrowd"] = 1
 
     bad = folders.coco(folder / "bad", spoil)
     (bad / "train" / "2.png").write_bytes((bad / "train" / "2.png").read_bytes()[:60])
@@ -192,6 +193,8 @@ def test_data_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for code in ("box-empty", "category-unknown", "image-unreadable"):
         assert code in captured.out
     assert "3 errors" in captured.err
+    counts = "3 errors (image-unreadable 1, category-unknown 1, box-empty 1); 1 warning (crowd 1)"
+    assert captured.out.endswith(f"bad: {counts}\n")
 
     assert main(["data", "check", "bad", "--json"]) == 2
     findings = json.loads(capsys.readouterr().out)["findings"]

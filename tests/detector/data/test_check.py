@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from detector.data import layouts as coco
-from detector.data.check import check, examine, fix, usable
+from detector.data.check import check, examine, fix, read, usable
 from detector.data.findings import RULES, Finding, summary
 from nars.errors import DataError
 
@@ -123,8 +123,8 @@ SPOILED: dict[str, tuple[Spoil, dict[str, int], int | None]] = {
     ),
     "no boxes": (
         lambda document: document.update(annotations=[]),
-        {"data-empty": 1, "image-without-boxes": 4},
-        1,
+        {"data-empty": 1},
+        None,
     ),
     "no images": (lambda document: document.update(images=[], annotations=[]), {"data-empty": 1}, None),
 }
@@ -356,6 +356,21 @@ def test_many_errors_are_counted_and_the_first_named(tmp_path: Path) -> None:
     assert str(caught.value).startswith("8 errors in the data (box-empty 8): ")
     assert "and 5 more" in str(caught.value)
     assert "--drop-bad" in str(caught.value)
+
+
+def test_one_error_is_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^1 error in the data \(box-empty 1\): "):
+        usable(folders.coco(tmp_path, _box(1, 1, 0, 0)))
+
+
+def test_boxes_are_said_to_be_made_of_masks_if_they_are(tmp_path: Path) -> None:
+    def spoil(document: folders.Document) -> None:
+        for annotation, points in zip(document["annotations"], ([], [4, 6, 24, 6, 24, 16]), strict=False):
+            annotation.update(bbox=[], segmentation=[points])
+
+    part = read(folders.coco(tmp_path, spoil))[0].train
+    assert part.notes == ("1 box made of its segmentation",)
+    assert len(part.annotations) == 7
 
 
 def test_the_order_of_a_summary_is_by_gravity() -> None:
