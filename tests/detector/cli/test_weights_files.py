@@ -82,4 +82,5 @@ def test_a_detector_is_measured_run_exported_and_trained(capsys: pytest.CaptureF
 def test_another_file_of_ours_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     save_detector("d.safetensors", toys.model(), toys.CLASSES)
     assert main(["evaluate", "d.safetensors", "--data", "digits"]) == 2
-    assert capsys.readouterr().err.strip().endswith("d.safetensors: not a file of nars weights")
+    message = "d.safetensors: holds a detector, which is for the commands of `nars detect`"
+    assert capsys.readouterr().err.strip().endswith(message)
