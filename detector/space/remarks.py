@@ -53,10 +53,12 @@ def _sentence(data: CocoData, side: int, longest: Callable[[int], int], finest: 
     if enough is not None and len(small) > 1:
         most = side_that_shows(sorted(small, key=_share)[len(small) // 2 :], longest, finest)
         remedy += f", {most} for half of them" if most != enough else ""
-    example = min(small, key=_share)[1].file
+    annotation, image = min(small, key=_share)
+    scale = min(side / min(image.width, image.height), longest(side) / max(image.width, image.height))
+    size = " x ".join(f"{length * scale:.3g}" for length in annotation.box[2:])
     few = f"{len(small)} of {counted(boxes, 'box')} {'is' if len(small) == 1 else 'are'} too small"
     anchors = f"the finest anchors, of {finest:g} pixels, at the {at}"
-    return f"{few} for {anchors}: {remedy} (the smallest is in {example})"
+    return f"{few} for {anchors}: {remedy} (the smallest, {size} pixels there, is in {image.file})"
 
 
 def _share(pair: tuple[Annotation, ImageRecord]) -> float:

@@ -203,7 +203,7 @@ def _clause(name: str, old: SearchConfig, new: SearchConfig) -> str:
     before, after = getattr(old, name), getattr(new, name)
     match name:
         case "task":
-            return f"task was {before!r}, now {after!r}: --task {before} continues it"
+            return f"task was {before!r}, now {after!r}: --task {before} restores it"
         case "space":
             return space_difference(before, after)
         case "reference":
@@ -214,7 +214,7 @@ def _clause(name: str, old: SearchConfig, new: SearchConfig) -> str:
             was_now = f"data_fingerprint was {_start(before)!r}, now {_start(after)!r}"
             return f"the content of {new.data} has changed, {was_now}"
         case "objectives" if old.metric != new.metric:
-            return f"metric was {old.metric}, now {new.metric}: --metric {old.metric} continues it"
+            return f"metric was {old.metric}, now {new.metric}: --metric {old.metric} restores it"
         case "objectives":
             return f"objectives were {', '.join(before)}, now {', '.join(after)}"
         case "warm_start":

@@ -41,7 +41,7 @@ def winner(study: Study, config: SearchConfig, limits: feasible.Limits | None = 
     """
     best = confirm.winner(_within(study.get_trials(deepcopy=False), limits or {}), config.directions)
     if best is None:
-        condition = "".join(f" with {name} <= {limit:g}" for name, limit in (limits or {}).items())
+        condition = "".join(f" with {name} <= {limit:.10g}" for name, limit in (limits or {}).items())
         raise RunError(f"study {study.study_name} has no trained candidate{condition} yet")
     return best
 

@@ -32,7 +32,7 @@ def reference_difference(old: FineTuning | None, new: FineTuning | None) -> str:
     """A clause that says how the fine-tuning of a parent differs: in its epochs, or else in what."""
     before, after = epochs_of(old), epochs_of(new)
     if before != after:
-        return f"reference epochs were {before}, now {after}: --reference-epochs {before} continues it"
+        return f"reference epochs were {before}, now {after}: --reference-epochs {before} restores it"
     fields = ({} if settings is None else _flat(settings.model_dump()) for settings in (old, new))
     return f"of the reference {_listed(*fields)}"
 

@@ -34,7 +34,8 @@ def test_boxes_below_the_finest_anchor_are_counted_with_the_size_that_would_do()
     (said,) = remarks(searched(None), data)
     assert said == (
         f"1 of {boxes} boxes is too small for the finest anchors, of 32 pixels, at the largest input size "
-        "searched, 192: a shorter side of 288 would do (the smallest is in train-1.png)"
+        "searched, 192: a shorter side of 288 would do "
+        "(the smallest, 12 x 12 pixels there, is in train-1.png)"
     )
     assert remarks(searched(64), data) == []
     (said,) = remarks(searched([None, 64]), data)

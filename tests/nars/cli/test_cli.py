@@ -348,7 +348,7 @@ def test_a_search_by_a_function_of_ones_own(tiny: Path, capsys: pytest.CaptureFi
     assert table["mine_to_search:f"].tolist() == pytest.approx((table["accuracy"] - 1).tolist())
     assert main(command) == 2
     said = capsys.readouterr().err
-    assert "metric was mine_to_search:f, now accuracy: --metric mine_to_search:f continues it" in said
+    assert "metric was mine_to_search:f, now accuracy: --metric mine_to_search:f restores it" in said
     assert main(["report", "--run", "own"]) == 2
     assert "own is scored by code, mine_to_search:f: repeat --metric" in capsys.readouterr().err
     assert main(["report", "--run", "own", *metric]) == 0

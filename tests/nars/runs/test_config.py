@@ -94,14 +94,14 @@ OTHER = SPACE.replace(resolution=8, name="mine")
         ({"objectives": ("accuracy", "macs")}, "objectives were accuracy, now accuracy, macs"),
         (
             {"objectives": ("mine:f",)},
-            "metric was accuracy, now mine:f: --metric accuracy continues it",
+            "metric was accuracy, now mine:f: --metric accuracy restores it",
         ),
         ({"sampler": "tpe"}, "sampler was 'nars', now 'tpe'"),
         ({"pruner": "median"}, "pruner was 'none', now 'median'"),
         ({"early_stopping": False}, "early_stopping was True, now False"),
         (
             {"task": "detection", "objectives": ("ap",)},
-            "task was 'stub', now 'detection': --task stub continues",
+            "task was 'stub', now 'detection': --task stub restores",
         ),
         ({"space": OTHER}, "space tiny is not mine: resolution was 8 to 16 step 4, now 8 (choose"),
         ({"space": SPACE.replace(num_classes=3)}, "space tiny has changed: num_classes was 10, now 3"),
@@ -131,8 +131,8 @@ def test_of_a_fine_tuning_only_what_was_asked_for_is_named() -> None:
     reference = Reference(resolution=16, recipe=FINE_TUNING.replace(epochs=1))
     before = config(init="efficientnet_lite0", reference=reference)
     for after, shown in (
-        (reference.for_epochs(2), "reference epochs were 1, now 2: --reference-epochs 1 continues it"),
-        (None, "reference epochs were 1, now 0: --reference-epochs 1 continues it"),
+        (reference.for_epochs(2), "reference epochs were 1, now 2: --reference-epochs 1 restores it"),
+        (None, "reference epochs were 1, now 0: --reference-epochs 1 restores it"),
         (reference.replace(resolution=8), "of the reference resolution was 16, now 8"),
     ):
         with pytest.raises(RunError, match=f"^here holds another search: {shown} .choose another --run.$"):

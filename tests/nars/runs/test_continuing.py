@@ -25,11 +25,11 @@ def never(*_: object, **__: object) -> NoReturn:
     [
         (
             {"task": "classification"},
-            "task was 'stub', now 'classification': --task stub continues it .choose",
+            "task was 'stub', now 'classification': --task stub restores it .choose",
         ),
         (
             {"task": "detection", "metric": "ap"},
-            "task was 'stub', now 'detection': --task stub continues it .ch",
+            "task was 'stub', now 'detection': --task stub restores it .ch",
         ),
         ({"metric": "macro_f1"}, "metric was accuracy, now macro_f1"),
         ({"objectives": "accuracy,macs"}, "objectives were accuracy, now accuracy, macs"),

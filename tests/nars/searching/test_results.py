@@ -80,6 +80,8 @@ def test_the_winner_within_tighter_limits(study: Study) -> None:
     )
     with pytest.raises(RunError, match=r"no trained candidate with macs <= 10 yet"):
         winner(study, SEARCH, {"macs": 10})
+    with pytest.raises(RunError, match=r"no trained candidate with params <= 1234567 yet"):
+        winner(studies.finished(SEARCH, 0), SEARCH, {"params": 1234567})
     with pytest.raises(RunError, match="has no trained candidate yet"):
         winner(studies.finished(SEARCH, 0), SEARCH)
 
