@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import numpy as np
 import optuna
 import pytest
 import studies
+from owned_trials import DEAD
 from stub_task import StubTask
 
 from nars.errors import TrialMemoryError
@@ -129,7 +129,7 @@ def test_what_a_dead_worker_left_is_measured_by_another(oracle: Any) -> None:
     study = optuna.create_study()
     beside = study_beside(study, f"{study.study_name}.foretold")
     for _ in range(3):
-        write(beside, beside.ask(), Record(worker=f"{socket.gethostname()}:999999999:1.00"))
+        write(beside, beside.ask(), Record(worker=DEAD))
     assert module.measured_of(study) == (0, 24)
     (lesson,) = foretold(study, CONFIG, CONFIG.space, oracle)
     assert (len(lesson.scores), oracle.asked) == (24, 24)

@@ -15,30 +15,17 @@ import optuna
 import psutil
 import pytest
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
-from stub_task import SPACE, config
+from optuna.trial import FrozenTrial, TrialState
+from owned_trials import DEAD, HERE, ask, empty
 
 from nars.trials import Record
 from nars.workers import liveness
 from nars.workers.liveness import BEAT_SECONDS, Heartbeat, Stopwatch, Witness, is_gone
-from nars.workers.liveness import worker_name as name_of_this_process
-
-DEAD = f"{socket.gethostname()}:999999999:1.00"
-HERE = name_of_this_process()
 
 
 @pytest.fixture
 def study() -> Study:
-    made = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
-    made.set_user_attr("config", config().to_yaml())
-    return made
-
-
-def ask(study: Study, worker: str, *, whole: bool = True, **known: Any) -> Trial:
-    trial = study.ask(dict(SPACE.distributions) if whole else None)
-    for key, value in {"worker": worker, **known}.items():
-        trial.set_user_attr(key, value)
-    return trial
+    return empty()
 
 
 def trial_of(worker: str | None, age: float = 0.0, **known: Any) -> FrozenTrial:

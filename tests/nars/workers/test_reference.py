@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import torch
 from optuna.study import Study
 from optuna.trial import TrialState
+from owned_trials import DEAD
 from stub_task import StubTask, config, trials
 
 import nars
@@ -180,7 +180,7 @@ def test_a_worker_that_died_leaves_its_checkpoint_to_the_next(
 def test_the_turn_of_a_dead_worker_passes(inheriting: type[Inheriting], tmp_path: Path) -> None:
     study = optuna.create_study(study_name="before", storage=storage(tmp_path))
     turns = optuna.create_study(study_name=study_name("run"), storage=storage_of(study))
-    write(turns, turns.ask(), Record(worker=f"{socket.gethostname()}:999999999:1.00"))
+    write(turns, turns.ask(), Record(worker=DEAD))
     given = config("1", init="the original", reference=TUNING)
     nars.search(given, tmp_path / "run", str(tmp_path / "study.journal"))
     assert [turn.state for turn in turns.trials] == [TrialState.FAIL, TrialState.COMPLETE]

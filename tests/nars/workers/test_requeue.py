@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import socket
-from typing import Any
-
-import optuna
 import pytest
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
-from stub_task import SPACE, config
+from optuna.trial import TrialState
+from owned_trials import DEAD, HERE, ask, empty
+from stub_task import SPACE
 
 from nars.runs.budget import Budget
 from nars.trials import INTERRUPTED, Record
 from nars.workers import requeue
-from nars.workers.liveness import worker_name
 from nars.workers.requeue import bury, interrupt, needless, reap
-
-DEAD = f"{socket.gethostname()}:999999999:1.00"
-HERE = worker_name()
 
 
 @pytest.fixture
 def study() -> Study:
-    made = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
-    made.set_user_attr("config", config().to_yaml())
-    return made
-
-
-def ask(study: Study, worker: str, *, whole: bool = True, **known: Any) -> Trial:
-    trial = study.ask(dict(SPACE.distributions) if whole else None)
-    for key, value in {"worker": worker, **known}.items():
-        trial.set_user_attr(key, value)
-    return trial
+    return empty()
 
 
 def test_the_dead_are_repeated_once_with_genotype_and_seed(study: Study) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import optuna
@@ -10,6 +9,7 @@ import pytest
 import torch
 from optuna.study import Study
 from optuna.trial import TrialState
+from owned_trials import DEAD
 
 from nars.trials import Record, write
 from nars.workers import turns
@@ -54,7 +54,7 @@ def test_a_later_worker_waits_until_it_is_made(study: Study, monkeypatch: pytest
 
 
 def test_the_dead_do_not_hold_up_the_queue(study: Study) -> None:
-    arrive(turns.study_beside(study, "queue"), f"{socket.gethostname()}:999999999:1.00")
+    arrive(turns.study_beside(study, "queue"), DEAD)
     with turn(study, "queue") as mine:
         assert mine.comes(lambda: False)
         assert mine.beside.trials[0].state == TrialState.FAIL
@@ -66,7 +66,7 @@ def test_threads_of_the_waiting_on_this_machine_are_used_and_given_back(
     with turn(study, "queue") as mine:
         with LentThreads(mine, CPU) as threads:
             arrive(mine.beside, f"elsewhere{worker_name()}")
-            arrive(mine.beside, f"{socket.gethostname()}:999999999:1.00")
+            arrive(mine.beside, DEAD)
             threads.update()
             assert torch.get_num_threads() == 1
             arrive(mine.beside, worker_name())
