@@ -16,7 +16,7 @@ from experiments.detector_table.accuracy import cut
 from experiments.detector_table.rows import RESULTS, Row
 from nars.spec import Candidate
 
-__all__ = ["candidate_of", "lite0", "parent_of", "search_folder", "weights_file", "winner_file"]
+__all__ = ["candidate_of", "first_file", "lite0", "parent_of", "search_folder", "weights_file", "winner_file"]
 
 _SCRATCH = Training(photometric=0.5, jitter=(0.8, 1.2))
 """The recipe of detectors that start from random weights: that of the first table, batches of four."""
@@ -39,6 +39,11 @@ def winner_file(name: str, row: str) -> Path:
     return RESULTS / f"{name}-{row}.yaml"
 
 
+def first_file(name: str, row: str) -> Path:
+    """The candidate that a row's search on the data set `name` trained first."""
+    return RESULTS / f"{name}-{row}-first.yaml"
+
+
 def weights_file(work: Path, name: str, row: str, seed: int, *, half: bool = False) -> Path:
     """The detector that a row's training wrote, or its training for half of the passes."""
     return work / "weights" / f"{name}-{row}-{seed}{'-half' if half else ''}.pt"
@@ -49,14 +54,16 @@ def candidate_of(row: Row, name: str, passes: int, classes: int) -> DetectorCand
 
     Raises `SpecError` before its search.
     """
-    searched = row.architecture_of or (row.name if row.max_macs else None)
     if row.for_accuracy:
         classifier = Candidate.load(winner_file(name, row.name))
         assert row.max_macs is not None
         found = cut(classifier, classes, row.max_macs)
         return found.replace(recipe=_measured_once(found.recipe, passes))
-    if searched is not None:
-        found = DetectorCandidate.load(winner_file(name, searched))
+    if row.first_of is not None:
+        found = DetectorCandidate.load(first_file(name, row.first_of))
+        return found.replace(recipe=_measured_once(found.recipe, passes))
+    if row.search is not None:
+        found = DetectorCandidate.load(winner_file(name, row.search))
         recipe = found.recipe if row.max_macs else _SCRATCH
         settings = found.settings if row.max_macs else found.settings.replace(freeze=0)
         return found.replace(recipe=_measured_once(recipe, passes), settings=settings)

@@ -1,4 +1,4 @@
-"""Print the table: AP with intervals, MACs and latency of every row, and the searched one's lead over it.
+"""Print the table: AP with intervals, MACs and latency of every row, and a searched one's lead over it.
 
 The interval of an AP is that of other val images and other seeds: both are drawn anew. Differences are
 paired: both rows see the same drawn images. ``--latency`` times the detectors of seed 0 that are still below
@@ -25,12 +25,9 @@ from detector.evaluation.timing import time_detector
 from detector.weights.saved import load_detector
 from experiments.detector_folds import SETS, training_images
 from experiments.detector_table.detectors import weights_file
-from experiments.detector_table.rows import RESULTS, ROWS, SEEDS, passes_over
+from experiments.detector_table.rows import RESULTS, ROWS, SEEDS, Row, passes_over
 from experiments.detector_table.run import WORK
 from experiments.detector_table.torchvision_rows import untrained
-
-SEARCHED = "a400"
-"""The row that the others are compared with."""
 
 CPU = torch.device("cpu")
 
@@ -47,30 +44,30 @@ def main() -> None:
     for name in SETS:
         data = training_images(given.data_root, name)
         aps = {row.name: _resampled(name, row.name) for row in ROWS if name in row.sets}
-        searched = aps.get(SEARCHED, {})
-        rows = [_line(data, name, row, own, searched, given) for row, own in aps.items() if own]
+        rows = [_line(data, name, row, aps, given) for row in ROWS if aps.get(row.name)]
         images = len(data.train.images)
         others = len(data.val.images)
         print(f"\n{name}: {images} images, {passes_over(images)} passes, measured on {others} others")
         print(pd.DataFrame(rows).to_string(index=False, na_rep="") if rows else "nothing is trained yet")
 
 
-def _line(data: CocoData, name: str, row: str, aps: Aps, searched: Aps, given: Namespace) -> dict[str, Any]:
+def _line(data: CocoData, name: str, row: Row, aps: Mapping[str, Aps], given: Namespace) -> dict[str, Any]:
     """A row of the table."""
-    files = [_scores(name, row, seed) for seed in aps]
+    own, searched = aps[row.name], aps.get(row.beside, {})
+    files = [_scores(name, row.name, seed) for seed in own]
     ap = _mean(files, "ap")
     line = {
-        "row": row,
-        "seeds": len(aps),
-        "AP": _with_interval(ap, _drawn(aps)),
+        "row": row.name,
+        "seeds": len(own),
+        "AP": _with_interval(ap, _drawn(own)),
         "AP50": f"{_mean(files, 'ap50'):.3f}",
         "M MACs": files[0].get("macs", np.nan) / 1e6,
         "M params": files[0]["params"] / 1e6,
     }
-    if searched and row != SEARCHED:
-        lead = _mean([_scores(name, SEARCHED, seed) for seed in searched], "ap") - ap
-        line[f"{SEARCHED} minus this"] = _with_interval(lead, _drawn(searched) - _drawn(aps))
-    if given.latency and (model := _detector(data, name, row, given.work)) is not None:
+    if searched and row.name != row.beside:
+        lead = _mean([_scores(name, row.beside, seed) for seed in searched], "ap") - ap
+        line[f"{row.beside} minus this"] = _with_interval(lead, _drawn(searched) - _drawn(own))
+    if given.latency and (model := _detector(data, name, row.name, given.work)) is not None:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             line[f"ms, {threads} threads"] = 1e3 * time_detector(model, data, "val", CPU).median

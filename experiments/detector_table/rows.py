@@ -35,6 +35,8 @@ class Row:
     after half of the images."""
     architecture_of: str | None = None
     """The row whose search found its detector."""
+    first_of: str | None = None
+    """The row whose search trained its detector first, a cut of the reference."""
     max_macs: float | None = None
     """Limit of its search; None for a row without one."""
     for_accuracy: bool = False
@@ -45,6 +47,13 @@ class Row:
     """Pixels of the shorter side, for detectors that are not searched."""
     proposals: int = 30
     """Regions that the box head sees, for detectors that are not searched."""
+    beside: str = "a400"
+    """The searched row that the report compares it with."""
+
+    @property
+    def search(self) -> str | None:
+        """The row whose search has to be done before it."""
+        return self.architecture_of or self.first_of or (self.name if self.max_macs else None)
 
     @property
     def inherits_reference(self) -> bool:
@@ -69,10 +78,14 @@ ROWS = (
     Row("b2_160", parent="b", shortest=160, proposals=6),
     Row("b2_144", parent="b", shortest=144, proposals=8),
     Row("b2_128", parent="b", shortest=128, proposals=10),
+    Row("first400", parent="a400", first_of="a400"),
     Row("e", architecture_of="a400"),
     Row("f400", sets=("raccoon",), parent="f400", max_macs=LIMIT, sampler="random"),
     Row("g400", sets=("raccoon",), parent="a400", max_macs=LIMIT, for_accuracy=True),
     Row("a200", sets=("raccoon",), parent="a200", max_macs=LIMIT / 2),
+    Row("first200", sets=("raccoon",), parent="a200", first_of="a200", beside="a200"),
+    Row("b2_96", sets=("raccoon",), parent="b", shortest=96, proposals=4, beside="a200"),
+    Row("b2_80", sets=("raccoon",), parent="b", shortest=80, proposals=6, beside="a200"),
     Row("d_faster"),
     Row("d_ssd"),
 )

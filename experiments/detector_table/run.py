@@ -16,12 +16,12 @@ from detector.space.candidate import DetectorCandidate
 from experiments.detector_folds import fold_of, training_images
 from experiments.detector_options import parsed, parser_of
 from experiments.detector_table.accuracy import MOST_MACS, write_pictures
-from experiments.detector_table.detectors import search_folder, weights_file, winner_file
+from experiments.detector_table.detectors import first_file, search_folder, weights_file, winner_file
 from experiments.detector_table.rows import RESULTS, ROWS, SEEDS, Row, row_called
 from experiments.detector_table.train import final, half_trained
 from experiments.resumable import workers
-from nars.runs.run import open_run
-from nars.spec import Candidate
+from nars.runs.run import Run, config_of, open_run
+from nars.spec import Candidate, Trainable
 
 WORK = Path("runs/detector_table")
 """Weights, detections and searches."""
@@ -50,12 +50,11 @@ def main() -> None:
 
 def _make(row: Row, name: str, given: argparse.Namespace) -> None:
     """Search if the row needs it, then train every seed that is missing."""
-    searched = row.architecture_of or (row.name if row.max_macs else None)
-    if searched is not None and not winner_file(name, searched).exists():
+    if row.search is not None and not winner_file(name, row.search).exists():
         if given.only_final:
             return
-        for needed in dict.fromkeys((row.parent if row.for_accuracy else searched, searched)):
-            _search(row_called(needed or searched), name, given)
+        for needed in dict.fromkeys((row.parent if row.for_accuracy else row.search, row.search)):
+            _search(row_called(needed or row.search), name, given)
     if given.only_search:
         return
     seeds = [seed for seed in given.seeds if not _file(name, row, seed).exists()]
@@ -102,6 +101,14 @@ def _search(row: Row, name: str, given: argparse.Namespace) -> None:
     winner = winner_file(name, row.name)
     winner.parent.mkdir(parents=True, exist_ok=True)
     winner.write_text(kind.load(run / "best.yaml").replace(data=None).to_yaml())
+    if not row.for_accuracy:
+        first_file(name, row.name).write_text(_first(open_run(run)).to_yaml())
+
+
+def _first(run: Run) -> Trainable:
+    """The candidate that a search trained first."""
+    study = run.study()
+    return config_of(study).space.decode(study.get_trials(deepcopy=False)[0].params)
 
 
 def _written(folder: Path, data: CocoData, writer: Callable[[CocoData, Path], None]) -> str:
