@@ -10,17 +10,20 @@
 |---|---|
 | ``a400``, ``a200`` | the winner of `nars search` from Lite0's weights, within 400 or 200 M MACs |
 | ``b`` | EfficientNet-Lite0's C4 detector from the same weights, nothing searched |
-| ``b2_160``, ``b2_144``, ``b2_128`` | it made as fast by hand, from ``b`` after half of its steps |
+| ``b2_160``, ``b2_144``, ``b2_128`` | it made as fast as ``a400`` by hand |
+| ``b2_96``, ``b2_80`` | it made as fast as ``a200`` by hand |
 | ``c`` | ``fbnetv3a_dsmask_c4`` from scratch |
 | ``d_faster`` | torchvision's ``fasterrcnn_mobilenet_v3_large_320_fpn`` from scratch |
 | ``d_ssd`` | torchvision's ``ssdlite320_mobilenet_v3_large`` from scratch |
 | ``e`` | the architecture of ``a400`` from scratch |
+| ``first400``, ``first200`` | what the searches of ``a400`` and ``a200`` trained first, a uniform cut |
 | ``f400`` | random search from the same weights, in the same time |
 | ``g400`` | the winner of a search for accuracy on pictures of the objects, as many trials as ``a400`` had |
 
 A search sees folds of the training images only; the val images are measured once, at the end of a final
-training. All final trainings see the training images equally often, those of a reference that a row inherits
-from included; three seeds each. A finished training is a file in ``rows/`` and its detections are kept below
-``--work``, from which the report computes intervals of differences. Costs some twenty hours of two
+training. All final trainings see the training images equally often, three seeds each. The searched rows and
+those cut by hand are trained for half of it, from ``b`` after the other half: the reference of a search has
+seen two thirds of the images only. A finished training is a file in ``rows/`` and its detections are kept
+below ``--work``, from which the report computes intervals of differences. Costs some twenty hours of two
 cores, or a quarter of an hour of a GPU (``--device cuda``) that several searches or trainings share.
 """

@@ -13,7 +13,7 @@ from detector.space.reference import BOX_SAMPLES, FINE_TUNING
 from detector.training.hyperparameters import Training
 from detector.weights.parents import DetectorParent, parent_called, parent_in
 from experiments.detector_table.accuracy import cut
-from experiments.detector_table.rows import RESULTS, Row
+from experiments.detector_table.rows import PARENT, RESULTS, Row
 from nars.spec import Candidate
 
 __all__ = ["candidate_of", "first_file", "lite0", "parent_of", "search_folder", "weights_file", "winner_file"]
@@ -54,7 +54,7 @@ def candidate_of(row: Row, name: str, passes: int, classes: int) -> DetectorCand
 
     Raises `SpecError` before its search.
     """
-    if row.for_accuracy:
+    if row.trials_of is not None:
         classifier = Candidate.load(winner_file(name, row.name))
         assert row.max_macs is not None
         found = cut(classifier, classes, row.max_macs)
@@ -82,14 +82,9 @@ def candidate_of(row: Row, name: str, passes: int, classes: int) -> DetectorCand
 
 def parent_of(row: Row, name: str, work: Path, seed: int) -> DetectorParent | None:
     """The weights that a row starts from; None for random ones."""
-    if row.parent is not None and row.inherits_reference:
-        reference = search_folder(work, name, row.parent) / "weights" / "reference.pt"
-        if not reference.exists():
-            raise SystemExit(f"no {reference}: to search anew, remove {winner_file(name, row.parent)}")
-        return parent_in(reference)
-    if row.parent is not None:
-        return parent_in(weights_file(work, name, row.parent, seed, half=True))
-    return lite0() if row.name == "b" else None
+    if row.inherits:
+        return parent_in(weights_file(work, name, PARENT, seed, half=True))
+    return lite0() if row.name == PARENT else None
 
 
 def _measured_once(recipe: Training, passes: int) -> Training:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LIMIT", "RESULTS", "ROWS", "SEEDS", "Row", "passes_over", "row_called"]
+__all__ = ["LIMIT", "PARENT", "RESULTS", "ROWS", "SEEDS", "Row", "passes_over", "row_called"]
 
 RESULTS = Path(__file__).parent / "rows"
 """A file for every training that is done, and the winner of every search."""
@@ -14,8 +14,11 @@ SEEDS = (0, 1, 2)
 """Seeds of the final trainings."""
 
 _SEEN = 4000
-"""Images, about, that a detector of the table has seen after its final training, those that its parent saw
-included; the reference of a search sees 2400."""
+"""Images, about, that a detector of the table has seen after its final training. If it inherits, its
+parent has seen half of them."""
+
+PARENT = "b"
+"""The row that the others inherit from."""
 
 LIMIT = 400e6
 """MACs of the whole detector that the searched ones and those cut by hand have at most."""
@@ -30,17 +33,16 @@ class Row:
 
     name: str
     sets: tuple[str, ...] = _BOTH
-    parent: str | None = None
-    """The row that it inherits from: the reference of that row's search, if it has one, else what that row is
-    after half of the images."""
+    inherits: bool = False
+    """Whether it starts from `PARENT` as that is after half of the images, trained with the same seed."""
     architecture_of: str | None = None
     """The row whose search found its detector."""
     first_of: str | None = None
     """The row whose search trained its detector first, a cut of the reference."""
     max_macs: float | None = None
     """Limit of its search; None for a row without one."""
-    for_accuracy: bool = False
-    """Whether its search is for accuracy on pictures of the objects, as many trials as that of its parent."""
+    trials_of: str | None = None
+    """The row whose search had as many trials; its own is for *accuracy*, on pictures of the objects."""
     sampler: str = "nars"
     """Sampler of its search."""
     shortest: int = 224
@@ -54,11 +56,6 @@ class Row:
     def search(self) -> str | None:
         """The row whose search has to be done before it."""
         return self.architecture_of or self.first_of or (self.name if self.max_macs else None)
-
-    @property
-    def inherits_reference(self) -> bool:
-        """Whether it inherits from the reference of a search."""
-        return self.parent is not None and row_called(self.parent).max_macs is not None
 
 
 def passes_over(images: int) -> int:
@@ -74,18 +71,18 @@ def row_called(name: str) -> Row:
 ROWS = (
     Row("b"),
     Row("c"),
-    Row("a400", parent="a400", max_macs=LIMIT),
-    Row("b2_160", parent="b", shortest=160, proposals=6),
-    Row("b2_144", parent="b", shortest=144, proposals=8),
-    Row("b2_128", parent="b", shortest=128, proposals=10),
-    Row("first400", parent="a400", first_of="a400"),
+    Row("a400", inherits=True, max_macs=LIMIT),
+    Row("b2_160", inherits=True, shortest=160, proposals=6),
+    Row("b2_144", inherits=True, shortest=144, proposals=8),
+    Row("b2_128", inherits=True, shortest=128, proposals=10),
+    Row("first400", inherits=True, first_of="a400"),
     Row("e", architecture_of="a400"),
-    Row("f400", sets=("raccoon",), parent="f400", max_macs=LIMIT, sampler="random"),
-    Row("g400", sets=("raccoon",), parent="a400", max_macs=LIMIT, for_accuracy=True),
-    Row("a200", sets=("raccoon",), parent="a200", max_macs=LIMIT / 2),
-    Row("first200", sets=("raccoon",), parent="a200", first_of="a200", beside="a200"),
-    Row("b2_96", sets=("raccoon",), parent="b", shortest=96, proposals=4, beside="a200"),
-    Row("b2_80", sets=("raccoon",), parent="b", shortest=80, proposals=6, beside="a200"),
+    Row("f400", sets=("raccoon",), inherits=True, max_macs=LIMIT, sampler="random"),
+    Row("g400", sets=("raccoon",), inherits=True, max_macs=LIMIT, trials_of="a400"),
+    Row("a200", sets=("raccoon",), inherits=True, max_macs=LIMIT / 2),
+    Row("first200", sets=("raccoon",), inherits=True, first_of="a200", beside="a200"),
+    Row("b2_96", sets=("raccoon",), inherits=True, shortest=96, proposals=4, beside="a200"),
+    Row("b2_80", sets=("raccoon",), inherits=True, shortest=80, proposals=6, beside="a200"),
     Row("d_faster"),
     Row("d_ssd"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from experiments.detector_folds import fold_of, training_images
 from experiments.detector_options import parsed, parser_of
 from experiments.detector_table.accuracy import MOST_MACS, write_pictures
 from experiments.detector_table.detectors import first_file, search_folder, weights_file, winner_file
-from experiments.detector_table.rows import RESULTS, ROWS, SEEDS, Row, row_called
+from experiments.detector_table.rows import PARENT, RESULTS, ROWS, SEEDS, Row, row_called
 from experiments.detector_table.train import final, half_trained
 from experiments.resumable import workers
 from nars.runs.run import Run, config_of, open_run
@@ -53,19 +53,16 @@ def _make(row: Row, name: str, given: argparse.Namespace) -> None:
     if row.search is not None and not winner_file(name, row.search).exists():
         if given.only_final:
             return
-        for needed in dict.fromkeys((row.parent if row.for_accuracy else row.search, row.search)):
-            _search(row_called(needed or row.search), name, given)
+        for needed in dict.fromkeys((row.trials_of or row.search, row.search)):
+            _search(row_called(needed), name, given)
     if given.only_search:
         return
     seeds = [seed for seed in given.seeds if not _file(name, row, seed).exists()]
     how = (given.data_root, given.work, given.device)
     with workers(given.processes) as pool:
-        if row.parent is not None and not row.inherits_reference:
-            parent = row_called(row.parent)
-            for job in [
-                pool.submit(half_trained, parent, name, seed, *how)
-                for seed in _halves(row, name, seeds, given)
-            ]:
+        if row.inherits:
+            halves = [seed for seed in seeds if not _half(given, name, seed).exists()]
+            for job in [pool.submit(half_trained, name, seed, *how) for seed in halves]:
                 job.result()
         jobs = [pool.submit(final, row, name, seed, *how, _file(name, row, seed)) for seed in seeds]
         for seed, job in zip(seeds, jobs, strict=True):
@@ -73,12 +70,9 @@ def _make(row: Row, name: str, given: argparse.Namespace) -> None:
             print(_file(name, row, seed).read_text(), flush=True)
 
 
-def _halves(row: Row, name: str, seeds: list[int], given: argparse.Namespace) -> Iterator[int]:
-    """The seeds for which the parent of a row has not been trained for half of the passes."""
-    for seed in seeds:
-        assert row.parent is not None
-        if not weights_file(given.work, name, row.parent, seed, half=True).exists():
-            yield seed
+def _half(given: argparse.Namespace, name: str, seed: int) -> Path:
+    """The weights that rows inherit."""
+    return weights_file(given.work, name, PARENT, seed, half=True)
 
 
 def _search(row: Row, name: str, given: argparse.Namespace) -> None:
@@ -87,9 +81,8 @@ def _search(row: Row, name: str, given: argparse.Namespace) -> None:
     run = search_folder(given.work, name, row.name)
     how: dict[str, Any] = {"run": run, "init": "efficientnet_lite0", "sampler": row.sampler}
     how |= {"workers": given.processes, "device": given.device}
-    if row.for_accuracy:
-        assert row.parent is not None
-        other = open_run(search_folder(given.work, name, row.parent))
+    if row.trials_of is not None:
+        other = open_run(search_folder(given.work, name, row.trials_of))
         trials = len(other.study().get_trials(states=(TrialState.COMPLETE,)))
         data = _written(given.work / "pictures" / name, fold, write_pictures)
         result = nars.search(data=data, max_macs=MOST_MACS, budget=trials, **how)
@@ -97,11 +90,11 @@ def _search(row: Row, name: str, given: argparse.Namespace) -> None:
         data = _written(given.work / "data" / name, fold, write)
         result = nars.search(task="detection", data=data, max_macs=row.max_macs, budget=given.budget, **how)
     print(result.summary.to_dict(), flush=True)
-    kind = Candidate if row.for_accuracy else DetectorCandidate
+    kind = Candidate if row.trials_of else DetectorCandidate
     winner = winner_file(name, row.name)
     winner.parent.mkdir(parents=True, exist_ok=True)
     winner.write_text(kind.load(run / "best.yaml").replace(data=None).to_yaml())
-    if not row.for_accuracy:
+    if row.trials_of is None:
         first_file(name, row.name).write_text(_first(open_run(run)).to_yaml())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,9 @@ from detector.training.loop import train
 from detector.training.start import started
 from detector.weights.saved import save_detector
 from experiments.detector_folds import training_images
-from experiments.detector_table.detectors import candidate_of, parent_of, search_folder, weights_file
-from experiments.detector_table.rows import Row, passes_over
+from experiments.detector_table.detectors import candidate_of, parent_of, weights_file
+from experiments.detector_table.rows import PARENT, Row, passes_over, row_called
 from experiments.detector_table.torchvision_rows import trained as trained_by_torchvision
-from nars.runs.run import open_run
-from nars.studies import reference_record
 
 __all__ = ["final", "half_trained"]
 
@@ -33,9 +30,7 @@ def final(row: Row, name: str, seed: int, root: Path, work: Path, device: str, f
     """Train a row on the data set `name`; `file` gets its scores, and its AP in draws of val images."""
     torch.set_num_threads(1)
     data = training_images(root, name)
-    images = len(data.train.images)
-    passes = passes_over(images) - _passes_before(row, name, work, images)
-    assert passes > 0, f"the reference of {row.name} had all {passes_over(images)} passes"
+    passes = passes_over(len(data.train.images)) // (2 if row.inherits else 1)
     began = time.perf_counter()
     if row.name.startswith("d_"):
         training = Training(photometric=0.5, jitter=(0.8, 1.2), epochs=passes)
@@ -55,11 +50,20 @@ def final(row: Row, name: str, seed: int, root: Path, work: Path, device: str, f
     file.write_text(json.dumps(scores) + "\n")
 
 
-def half_trained(row: Row, name: str, seed: int, root: Path, work: Path, device: str) -> None:
-    """Train a row for half of the passes, for those that inherit from it."""
+def half_trained(name: str, seed: int, root: Path, work: Path, device: str) -> None:
+    """Train `PARENT` for half of the passes, for those that inherit from it."""
     torch.set_num_threads(1)
     data = training_images(root, name)
-    _trained(row, name, seed, data, work, device, passes_over(len(data.train.images)) // 2, half=True)
+    _trained(
+        row_called(PARENT),
+        name,
+        seed,
+        data,
+        work,
+        device,
+        passes_over(len(data.train.images)) // 2,
+        half=True,
+    )
 
 
 def _trained(
@@ -84,16 +88,3 @@ def _trained(
     save_detector(weights, result.model, data.classes, {}, name)
     cost = count(result.model)
     return {"macs": cost.macs, "params": cost.params}, result.evaluation
-
-
-def _passes_before(row: Row, name: str, work: Path, images: int) -> int:
-    """Passes over all training images that a row's parent had, in images seen."""
-    if row.inherits_reference:
-        assert row.parent is not None
-        run = open_run(search_folder(work, name, row.parent))
-        record = reference_record(run.study())
-        assert record is not None
-        assert record.epochs is not None
-        seen = record.epochs * (images - math.ceil(images / 3))  # a search learns from two thirds
-        return round(seen / images)
-    return 0 if row.parent is None else passes_over(images) // 2

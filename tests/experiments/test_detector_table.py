@@ -58,12 +58,11 @@ def test_detectors_cut_by_hand_are_at_their_limits(name: str, least: float, most
     assert (candidate.recipe.epochs, candidate.recipe.evaluate_every) == (3, 3)
 
 
-def test_every_parent_is_a_row_and_what_is_searched_inherits_a_reference() -> None:
+def test_what_rows_need_is_a_row_and_what_is_within_a_limit_inherits() -> None:
     for row in ROWS:
-        assert row.parent in (None, *BY_NAME)
-        assert row.inherits_reference == (row.max_macs is not None or row.first_of is not None)
-        assert {row.architecture_of, row.first_of, row.search, row.beside} <= {None, *BY_NAME}
-        assert not row.for_accuracy or row.parent not in (None, row.name)
+        assert {row.architecture_of, row.first_of, row.search, row.trials_of, row.beside} <= {None, *BY_NAME}
+        assert row.inherits == ((row.search is not None and row.name != "e") or row.name.startswith("b2"))
+        assert row.trials_of != row.name
     assert weights_file(Path("w"), "bccd", "b", 1) != weights_file(Path("w"), "bccd", "b", 1, half=True)
 
 
