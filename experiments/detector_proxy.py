@@ -10,14 +10,15 @@ A dozen candidates of the space of EfficientNet-Lite0 within 200 M MACs, with th
 inherit from the reference as a search fine-tunes it, once per fold of the *training* images; val is not
 opened. Half are simple cuts of the reference and half lie between a cut and a random candidate, as good ones
 of a search do (`nars.parents.space.lessons`); random ones would be told apart by any length. Each is trained
-on two thirds for a fraction of the passes of `detector.space.lengths`, and measured on the last third: AP,
-AP50, AP75, the mean AP of the last three passes, and, for one of the lengths, all this without averaged
-weights. Rows, a training each, go to ``detector_proxy.csv`` beside this file.
+on two thirds for a fraction of the passes of `detector.space.lengths`, at the same fraction of its rate
+(`experiments.detector_heirs`), and measured on the last third: AP, AP50, AP75, the mean AP of the last three
+passes, and, for one of the lengths, all this without averaged weights. Rows, a training each, go to
+``detector_proxy.csv`` beside this file.
 
 A short training is compared with the long ones on the *other* folds, so that images which happen to suit a
 candidate in both are no agreement; a long training compared in this way is the most that can be reached. Taus
-are means over folds, with the 95 % interval of a bootstrap over candidates. Costs four hours of one core for
-each set; two of the three folds are enough to compare trainings on one.
+are means over folds, with the 95 % interval of a bootstrap over candidates. Costs nine hours of one core for
+each set, or six for two folds, which are enough to compare trainings on one.
 """
 
 from __future__ import annotations
@@ -146,8 +147,10 @@ def trained(
     candidate = candidates(opened(root, name, FOLDS[0], device), space_of(root, name, device))[number]
     task = opened(root, name, fold, device)
     task = task.inheriting(task.parent_in(work / f"{name}-{fold}.pt"))
-    epochs = max(LAST, passes(len(task.data.train.images)) // divisor)
-    recipe = candidate.recipe.replace(epochs=epochs, ema=averaged)
+    most = passes(len(task.data.train.images))
+    epochs = max(LAST, most // divisor)
+    rate = candidate.recipe.lr * epochs / most
+    recipe = candidate.recipe.replace(epochs=epochs, lr=rate, ema=averaged)
     outcome = task.run(candidate.replace(recipe=recipe), seed=100 * number + 10 * fold + divisor)
     key = dict(zip(KEY, (name, number, fold, divisor, averaged), strict=True))
     last = [score for _, score in outcome.curve[-LAST:]]
