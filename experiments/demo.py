@@ -28,6 +28,7 @@ from nars.runs.run import Run, open_run
 from nars.space.cost import count
 from nars.spec import Architecture, Candidate
 from nars.tasks.base import Task
+from nars.tasks.reference import Reference
 from search_spaces import published
 
 SEEDS = (0, 1)
@@ -50,7 +51,7 @@ def contestants(run: Run) -> Mapping[str, tuple[Candidate, Task]]:
     task, scratch = config.open_task(), config.replace(init="none", reference=None).open_task()
     reference = parent(str(run.folder / "weights" / "reference.pt"))
     assert reference is not None
-    assert config.reference is not None
+    assert isinstance(config.reference, Reference)
     winner = Candidate.load(run.folder / "best.yaml")
     winner = winner.replace(recipe=winner.recipe.replace(epochs=EPOCHS))
     alone = winner.replace(recipe=winner.recipe.replace(distill=0.0))

@@ -97,7 +97,7 @@ def speed(searched: DetectorSpace, options: argparse.Namespace) -> float:
         began = time.perf_counter()
         searched.statistics(matrix)
         seconds.append(time.perf_counter() - began)
-    return options.batch / min(seconds)
+    return float(options.batch / min(seconds))
 
 
 if __name__ == "__main__":

@@ -149,6 +149,7 @@ def trained(
     task = task.inheriting(task.parent_in(work / f"{name}-{fold}.pt"))
     most = passes(len(task.data.train.images))
     epochs = max(LAST, most // divisor)
+    assert candidate.recipe.lr is not None, "a searched rate"
     rate = candidate.recipe.lr * epochs / most
     recipe = candidate.recipe.replace(epochs=epochs, lr=rate, ema=averaged)
     outcome = task.run(candidate.replace(recipe=recipe), seed=100 * number + 10 * fold + divisor)

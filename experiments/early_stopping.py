@@ -50,7 +50,9 @@ def one_order(curves: list[Curve], epochs: NDArray[np.float64]) -> dict[str, flo
             saved += (1 - so_far[-1][0]) * epochs[at]
             estimates.append(rule.final(so_far))
     kept = np.setdiff1d(np.arange(len(curves)), stopped)
-    agreement = spearmanr(estimates, final[stopped]).statistic if len(stopped) > 2 else np.nan
+    agreement = (
+        spearmanr(np.array(estimates, float), final[stopped]).statistic if len(stopped) > 2 else np.nan
+    )
     return {
         "a rule found": rule.fraction is not None,
         "at": np.nan if rule.fraction is None else rule.fraction,

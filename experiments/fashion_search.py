@@ -97,6 +97,7 @@ def main() -> None:
             print(f"rank correlation of predictions: {trust}, of trials not seen")
         first = winner(study, run.config)
         best = best_candidate(run.config, first)
+        assert isinstance(best, Candidate)
         with workers(2) as processes:
             accuracies = list(processes.map(partial(test_accuracy, best, data), SEEDS))
         val = f"val {first.mean[0]:.4f} ({len(first.runs)} runs)"

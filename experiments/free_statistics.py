@@ -142,7 +142,7 @@ def _latency(model: Any) -> float:
 def measure(processes: int) -> pd.DataFrame:
     """Measure what `STATISTICS` lacks; return a row per architecture, in order."""
     every = np.concatenate(architectures())
-    rows = pd.read_csv(STATISTICS).to_dict("records") if STATISTICS.exists() else []
+    rows: list[Any] = pd.read_csv(STATISTICS).to_dict("records") if STATISTICS.exists() else []
     with workers(processes) as pool:
         for row in pool.map(measure_one, every[len(rows) :].tolist()):
             rows.append(row)
@@ -163,7 +163,7 @@ class Known:
 
     def __init__(self, table: pd.DataFrame) -> None:
         every = np.concatenate(architectures())
-        columns = {**ofa.statistics(every), **{name: table[name].to_numpy() for name in table}}
+        columns = {**ofa.statistics(every), **{str(name): table[name].to_numpy() for name in table}}
         self.rows = {row.tobytes(): number for number, row in enumerate(every)}
         self.columns = {name: np.asarray(values, np.float64) for name, values in columns.items()}
 

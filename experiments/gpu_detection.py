@@ -144,7 +144,7 @@ def waits(options: argparse.Namespace, data: CocoData) -> None:
         step._eager(*inputs)
         torch.cuda.synchronize()
     averages = profile.key_averages()
-    kernels = [event for event in averages if event.device_type == torch.autograd.DeviceType.CUDA]
+    kernels = [event for event in averages if event.device_type.name == "CUDA"]
     busy = sum(event.self_device_time_total for event in kernels) / 1000
     print(f"  waits {len(caught)}, kernels {sum(event.count for event in kernels)}, GPU busy {busy:.1f} ms")
     for event in sorted(kernels, key=lambda event: -event.self_device_time_total)[:15]:

@@ -122,7 +122,7 @@ def fine_tune(number: int, way: str, source: str, work: Path) -> list[dict[str, 
     recipe = SHORT.replace(epochs=EPOCHS)
     trained = train(model, data, recipe, resolution=architecture.resolution, device=CPU, seed=0)
     return [
-        {"candidate": number, "way": way, "epoch": each.epoch, "accuracy": round(each.accuracy, 4)}
+        {"candidate": number, "way": way, "epoch": each.epoch, "accuracy": round(each.score, 4)}
         for each in trained.curve
     ]
 

@@ -103,9 +103,9 @@ def show() -> None:
         n = mine.index.get_level_values("seed").nunique()
         print(f"\n{name}, {n} seeds: regret after {SHOWN} trainings; trainings to the best of {TARGET}")
         for choice in CHOICES:
-            means = ", ".join(f"{value:.3f}" for value in mine.loc[choice, columns].mean())
-            print(f"  {choice}: {means}; {mine.loc[choice, 'reached'].median():g}")
-        saved = mine.loc["observed", columns] - mine.loc["predicted", columns]
+            means = ", ".join(f"{mine.xs(choice)[column].mean():.3f}" for column in columns)
+            print(f"  {choice}: {means}; {mine.xs(choice)['reached'].median():g}")
+        saved = pd.DataFrame(mine.xs("observed")[columns] - mine.xs("predicted")[columns])
         half = t.ppf(0.975, n - 1) * saved.std(ddof=1) / np.sqrt(n)
         print("  saved by prediction:", ", ".join(f"{saved[c].mean():+.3f} ± {half[c]:.3f}" for c in columns))
 

@@ -208,8 +208,9 @@ def _rankers(name: str, count: int) -> dict[str, Ranker]:
         return {"bare": ranker(None)}
     measured = Measured(candidates(count), known(name, TRAINED, candidates(count)))
     values = known(name, UNTRAINED, further())
-    models = {f"modelled from {count}": modelled(further()[:count], values[:count]) for count in MODELLED}
-    return {kind: ranker(each) for kind, each in {"measured": measured, **models}.items()}
+    each: dict[str, Callable[[Matrix], Floats]] = {"measured": measured}
+    each |= {f"modelled from {count}": modelled(further()[:count], values[:count]) for count in MODELLED}
+    return {kind: ranker(knowledge) for kind, knowledge in each.items()}
 
 
 def ranker(knowledge: Callable[[Matrix], Floats] | None) -> Ranker:

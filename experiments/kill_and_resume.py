@@ -103,7 +103,7 @@ def main() -> None:
         started = time.time()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         trials = open_run(folder).study().get_trials(deepcopy=False)
-    lost += sum((t := trials[n]) and (t.state, t.values, t.params) != known[n] for n in known)
+    lost += sum((trials[n].state, trials[n].values, trials[n].params) != known[n] for n in known)
     repeats = [Record.of(t).repeats for t in trials if Record.of(t).repeats is not None]
     spent = sum(counts(trial) for trial in trials)
     print(f"{kills} kills, then {time.time() - started:.0f} s to the end; {len(repeats)} trials interrupted")

@@ -86,7 +86,7 @@ def show() -> None:
         index="architecture", columns=["recipe", "seed"], values="accuracy"
     )
     table = table.dropna()
-    means = {name: table[name].mean(axis=1).to_numpy() for name in RECIPES}
+    means = {name: table[[name]].mean(axis="columns").to_numpy() for name in RECIPES}
     print(f"{len(table)} architectures; accuracy: mean and standard deviation over them")
     for name, accuracy in means.items():
         print(f"  {name}: {accuracy.mean():.3f}, {accuracy.std(ddof=1):.3f}")

@@ -49,7 +49,7 @@ def work_through(
     The values of a job are those of the columns `key` in its rows, by which the file is sorted.
     `work` must be picklable.
     """
-    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
+    rows: list[Any] = pd.read_csv(path).to_dict("records") if path.exists() else []
     done = {tuple(row[name] for name in key) for row in rows}
     with workers(processes) as pool:
         futures = [pool.submit(work, *job) for job in jobs if job not in done]

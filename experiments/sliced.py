@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def _photos(source: str, work: Path) -> Path:
     if not file.exists():
         work.mkdir(parents=True, exist_ok=True)
         data = load(source)
-        arrays = {"classes": np.array(data.classes)}
+        arrays: dict[str, Any] = {"classes": np.array(data.classes)}
         for name in ("train", "val", "test"):
             part = data.split(name)
             groups = torch.arange(len(part)).split(256)

@@ -75,9 +75,9 @@ def one_seed(first: str, second: str, seed: int) -> list[dict[str, Any]]:
     for start, knowledge in (("cold", None), ("warm", Knowledge(domain, [earlier], seed))):
         # Another seed: the second search must not begin with the candidates of the first.
         curve = list(_search(task, 1000 + seed, knowledge).incumbents)
-        regret = {count: [value for n, value in curve if n <= count][-1] for count in SHOWN}
+        regrets = {count: [value for n, value in curve if n <= count][-1] for count in SHOWN}
         known = reference(task, CACHE)
-        regret = {f"regret_{count}": round(known.regret(value), 5) for count, value in regret.items()}
+        regret = {f"regret_{count}": round(known.regret(value), 5) for count, value in regrets.items()}
         rows.append({"first": first, "second": second, "seed": seed, "start": start, **regret})
     return rows
 

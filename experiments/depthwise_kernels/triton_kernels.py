@@ -24,7 +24,7 @@ _VARYING = ["places", "channels", "height", "width", "out_height", "out_width"]
 
 
 @triton.jit(do_not_specialize=_VARYING)
-def _spread(  # type: ignore[no-untyped-def] - Triton reads no types
+def _spread(
     source,
     weight,
     result,
@@ -74,7 +74,7 @@ def _spread(  # type: ignore[no-untyped-def] - Triton reads no types
 
 
 @triton.jit(do_not_specialize=[*_VARYING, "share"])
-def _sums(  # type: ignore[no-untyped-def] - Triton reads no types
+def _sums(
     images,
     grad,
     result,

@@ -63,5 +63,5 @@ def trained(
             moved = [{key: target[key].to(device) for key in ("boxes", "labels")} for target in targets]
             losses = model([image.to(device) for image in images], moved)
             update(torch.stack(list(losses.values())).sum())
-    final = model if average is None else cast(nn.Module, average.module)
+    final = model if average is None else average.module
     return final, evaluate(final, data, device=device)

@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--table", type=Path, help="only print the table of such a CSV")
     parser.add_argument("--verbose", action="store_true", help="print the traceback of each fault")
     options = parser.parse_args()
-    rows: list[dict[str, Any]] = []
+    rows: list[Any] = []
     known = options.table or options.results
     if known is not None and known.exists():
         rows = pd.read_csv(known).to_dict("records")

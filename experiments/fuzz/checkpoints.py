@@ -66,16 +66,15 @@ def _content(draw: st.DrawFn, make: Callable[[], Any]) -> Any:
 
 def _stored_otherwise(tensor: torch.Tensor) -> Any:
     """The tensor in its own shape, but kept in another way than a network's are, or with other values."""
-    return st.sampled_from(
-        [
-            torch.Tensor.to_sparse,
-            torch.Tensor.double,
-            lambda own: own.to("meta"),
-            lambda own: torch.zeros((), dtype=own.dtype).expand(own.shape),
-            lambda own: own.to(torch.complex64),
-            lambda own: torch.full_like(own, float("nan")) if own.is_floating_point() else own,
-        ]
-    ).map(lambda change: change(tensor))
+    changes: list[Callable[[torch.Tensor], torch.Tensor]] = [
+        torch.Tensor.to_sparse,
+        torch.Tensor.double,
+        lambda own: own.to("meta"),
+        lambda own: torch.zeros((), dtype=own.dtype).expand(own.shape),
+        lambda own: own.to(torch.complex64),
+        lambda own: torch.full_like(own, float("nan")) if own.is_floating_point() else own,
+    ]
+    return st.sampled_from(changes).map(lambda change: change(tensor))
 
 
 @st.composite

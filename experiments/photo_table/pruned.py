@@ -52,7 +52,7 @@ def macs_of(model: nn.Module) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, 3, _RESOLUTION, _RESOLUTION))
     model.train(was_training)
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2
 
 
 def _pruned(model: nn.Module, limit: float) -> nn.Module:

@@ -60,7 +60,8 @@ def table(results: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _right(run: dict[str, Any]) -> NDArray[np.float64]:
-    return np.equal(run["labels"], run["answers"]).astype(float)
+    right: NDArray[np.float64] = np.equal(run["labels"], run["answers"]).astype(float)
+    return right
 
 
 def _spread(values: list[Any]) -> str:

@@ -47,6 +47,10 @@ TAUGHT = FINE_TUNING.replace(distill=0.7)
 """The same with a teacher."""
 
 
+Start = Literal["imagenet", "reference", "random"]
+"""The weights that a training starts from."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One way to a network."""
@@ -57,7 +61,7 @@ class Row:
     network: Architecture | None = None
     """The network; None if it has to be searched or pruned first."""
     recipe: Recipe = FINE_TUNING
-    start: Literal["imagenet", "reference", "random"] = "imagenet"
+    start: Start = "imagenet"
     """The weights that the final training inherits from."""
     search: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the search."""
@@ -76,7 +80,7 @@ WORKERS = 2
 
 
 def _searched(way: str, limit: float, minutes: int, resplits: tuple[int, ...] = RESPLITS, **more: Any) -> Row:
-    start = "random" if more.get("init") == "none" else "reference"
+    start: Start = "random" if more.get("init") == "none" else "reference"
     return Row(way, limit, start=start, search={"budget": minutes, **more}, resplits=resplits)
 
 

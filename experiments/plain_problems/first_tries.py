@@ -88,7 +88,7 @@ def _constraint() -> str:
         return value
 
     trials = _searched(objective, 30).trials
-    best = min(trial.value for trial in trials if trial.constraints["area"] <= 0)
+    best = min(trial.values[0] for trial in trials if trial.constraints["area"] <= 0)
     return f"best within it {best:.4f} after 30 trials (possible: 0.1043)"
 
 

@@ -79,7 +79,7 @@ def ranks(rows: pd.DataFrame) -> pd.DataFrame:
     """The mean rank of each sampler after each number of trials, over the seeds that all samplers have."""
     columns = [f"loss_{count}" for count in SHOWN]
     wide = rows.pivot_table(index=["problem", "seed"], columns="sampler", values=columns).dropna()
-    means = {column: wide[column].rank(axis=1).mean() for column in columns}
+    means = {column: pd.DataFrame(wide[column]).rank(axis=1).mean() for column in columns}
     return pd.DataFrame(means).sort_values(columns[-1])
 
 

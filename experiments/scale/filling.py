@@ -95,7 +95,7 @@ def _insert_chunk(
     ids = connection.scalars(returning, rows).all()
     for name, rows_of in _TABLES.items():
         details = [
-            {"trial_id": key} | row for key, trial in zip(ids, trials, strict=True) for row in rows_of(trial)
+            {"trial_id": key, **row} for key, trial in zip(ids, trials, strict=True) for row in rows_of(trial)
         ]
         connection.execute(insert(schema.tables[name]), details)
 

@@ -88,7 +88,7 @@ def main() -> None:
     options = _parse()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     micro = space("micro").replace(num_classes=10)
-    rows = pd.read_csv(COSTS).to_dict("records") if COSTS.exists() else []
+    rows: list[Any] = pd.read_csv(COSTS).to_dict("records") if COSTS.exists() else []
     with tempfile.TemporaryDirectory() as folder:
         journal = str(Path(folder) / "study.journal")
         wheres = {"memory": None, "journal": journal, "postgresql": options.postgresql}

@@ -159,8 +159,10 @@ def ablation_table(frame: pd.DataFrame) -> str:
     shared = wide.reset_index().melt(["task", "seed", "budget"], var_name="opponent", value_name="regret")
     longest = max(shared["budget"])
     last = wide.xs(longest, level="budget")
-    gains = last.rsub(last["nars"], axis="index").drop(columns="nars").round(9)
-    shares = [[name, f"{(gain < 0).mean():.2f}", f"{(gain > 0).mean():.2f}"] for name, gain in gains.items()]
+    gains = -last.sub(last["nars"], axis=0).drop(columns="nars").round(9)
+    shares = [
+        [str(name), f"{(gain < 0).mean():.2f}", f"{(gain > 0).mean():.2f}"] for name, gain in gains.items()
+    ]
     title = f"Shares of the {len(last)} runs that are worse and better than nars after {longest}\n"
     return "\n".join([budget_table(shared, "regret"), title, _markdown(["", "worse", "better"], shares)])
 
