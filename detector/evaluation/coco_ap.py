@@ -58,11 +58,12 @@ def score(
 ) -> tuple[Scores, NDArray[np.float64]]:
     """Return COCO's metrics of detections in `subset`, and precisions [101, K] at IoU .50.
 
-    Raises `DataError` if masks are asked for and an annotation has none, and `UsageError` if
+    Raises `DataError` if masks are asked for and an object has none, crowds aside, and `UsageError` if
     `tool` is not installed.
     """
-    if kind == "segm" and any(annotation.segmentation is None for annotation in subset.annotations):
-        raise DataError(f"{subset.source}: an annotation has no segmentation, so masks can't be measured")
+    objects = (annotation for annotation in subset.annotations if not annotation.crowd)
+    if kind == "segm" and any(annotation.segmentation is None for annotation in objects):
+        raise DataError(f"{subset.source}: an object has no segmentation, so masks can't be measured")
     ids = [category.id for category in data.categories]
     if not results:  # which pycocotools does not accept
         return _scores_of_nothing(data, subset)
@@ -123,12 +124,31 @@ def evaluator_of(
     of_kind = [{key: value for key, value in result.items() if key != other} for result in results]
     with contextlib.redirect_stdout(io.StringIO()):
         truth = coco_class()
-        truth.dataset = to_dict(subset)
+        truth.dataset = _truth(subset, kind)
         truth.createIndex()
         evaluator = eval_class(truth, truth.loadRes(of_kind), kind)
         evaluator.params.catIds = list(ids)
         evaluator.evaluate()
     return evaluator
+
+
+def _truth(subset: Subset, kind: Literal["bbox", "segm"]) -> dict[str, Any]:
+    """COCO's object of what there is to find.
+
+    Objects are numbered anew from 1: the tools note the number of the object that a detection matches, and
+    take 0 for none. A crowd without a segmentation is its box.
+    """
+    document = to_dict(subset)
+    rows = [row | {"id": number} for number, row in enumerate(document["annotations"], start=1)]
+    if kind == "segm":
+        rows = [{"segmentation": [_outline(*row["bbox"])]} | row for row in rows]
+    return document | {"annotations": rows}
+
+
+def _outline(left: float, top: float, width: float, height: float) -> list[float]:
+    """The polygon of a box."""
+    right, bottom = left + width, top + height
+    return [left, top, right, top, right, bottom, left, bottom]
 
 
 def _tool(tool: Tool) -> tuple[Callable[[], Any], Callable[..., Any]]:

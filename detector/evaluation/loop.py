@@ -65,7 +65,7 @@ def evaluate(
     """Measure `model`, which is on `device`, on the ``train`` or ``val`` images.
 
     The processes of a distributed run share the images, and each returns the whole result. Raises
-    `DataError` for a split without images, and for a detector with masks if an annotation has none.
+    `DataError` for a split without images, and for a detector with masks if an object has none.
     """
     subset = data.subset(split)
     if not subset.images:

@@ -18,8 +18,9 @@ from toys import squares
 
 import detector
 from detector.data.records import CocoData
-from detector.evaluation.coco_ap import Scores, score
+from detector.evaluation.coco_ap import Scores, Tool, score
 from detector.evaluation.figures import confusion, write_figures
+from detector.evaluation.interval import resampled_aps
 from detector.evaluation.loop import Evaluation, detect, evaluate
 from detector.evaluation.timing import time_detector
 from detector.model.cost import count
@@ -62,6 +63,31 @@ def test_perfect_detections(data: CocoData) -> None:
         assert scores.ap_large is None  # there are none above 96 by 96
         assert dict(scores.per_class) == {name: pytest.approx(1) for name in toys.CLASSES}
         assert precision.shape == (101, 3)
+
+
+@pytest.mark.parametrize("tool", ["pycocotools", "faster-coco-eval"])
+@pytest.mark.parametrize("first", [0, -3])
+def test_every_object_counts_whatever_its_id(data: CocoData, first: int, tool: Tool) -> None:
+    """The tools take an object with id 0 for none, and Roboflow's exports begin with it."""
+    pytest.importorskip("faster_coco_eval")
+    renumbered = [box._replace(id=id) for id, box in enumerate(data.val.annotations, start=first)]
+    val = replace(data.val, annotations=tuple(renumbered))
+    other = CocoData(data.train, val)
+    for kind in ("bbox", "segm"):
+        scores, _ = score(other, val, truth(data), kind=kind, tool=tool)  # type: ignore[arg-type]
+        assert scores.ap == pytest.approx(1)
+        assert scores.recall == pytest.approx(1)
+    aps = resampled_aps(other, truth(data), np.ones((1, len(val.images))))
+    assert aps == pytest.approx(1)
+
+
+def test_a_crowd_without_a_mask_is_ignored_within_its_box(data: CocoData) -> None:
+    first = data.val.annotations[0]
+    crowd = first._replace(id=1000, crowd=True, segmentation=None)
+    val = replace(data.val, annotations=(crowd, *data.val.annotations[1:]))
+    for kind in ("bbox", "segm"):
+        scores, _ = score(CocoData(data.train, val), val, truth(data), kind=kind)  # type: ignore[arg-type]
+        assert scores.ap == pytest.approx(1)
 
 
 def test_half_shifted_detections(data: CocoData) -> None:
@@ -144,7 +170,7 @@ def test_masks_need_segmentations(data: CocoData) -> None:
         data.val,
         annotations=tuple(annotation._replace(segmentation=None) for annotation in data.val.annotations),
     )
-    with pytest.raises(DataError, match="an annotation has no segmentation"):
+    with pytest.raises(DataError, match="an object has no segmentation"):
         score(data, bare, truth(data), kind="segm")
 
 
