@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from optuna.artifacts import upload_artifact
 from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial
 
@@ -33,7 +34,8 @@ def keep(
     """Copy `file` into the store for `purpose` of a running trial or a study, replacing the one before.
 
     `measurements` are those of a checkpoint. Raises `RunError` with the reason, such as a full disk, and
-    `StorageAwayError` if the study cannot be told; the file before is then kept.
+    `StorageAwayError` if the study cannot be told; the file before is then kept. Raises
+    `UpdateFinishedTrialError` if the trial no longer runs.
     """
     before = artifact_of(owner, purpose)
     try:
@@ -44,7 +46,7 @@ def keep(
             undo.callback(named.remove)
             name = upload_artifact(artifact_store=named, file_path=str(file), study_or_trial=owner)
             undo.pop_all()
-    except StorageAwayError:
+    except (StorageAwayError, UpdateFinishedTrialError):
         raise
     except Exception as error:  # each kind of store raises its own
         raise RunError(f"cannot keep {purpose} in {store.location}: {reason_of(error)}") from None

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial
 
 from nars.artifacts.files import fetch, keep
@@ -34,8 +35,9 @@ class Keeper(AbstractContextManager["Keeper"]):
     """Lets a trial continue an interrupted one, and keeps what another needs to continue it.
 
     The training writes its checkpoint after every epoch to a local file. One is copied to the store every
-    half minute, and when the block ends with any error but a `TrialError`, after which the trial is repeated.
-    Nothing is kept without a store, or if the store fails, which is logged once.
+    half minute, and when the block ends with an error after which the trial is repeated: any but a
+    `TrialError`, unless it is repeated already. Nothing is kept without a store, or if the store fails, which
+    is logged once.
     """
 
     def __init__(self, store: Store | None, trial: Trial) -> None:
@@ -53,7 +55,7 @@ class Keeper(AbstractContextManager["Keeper"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is not None and not issubclass(kind, TrialError):
+            if kind is not None and not issubclass(kind, TrialError | UpdateFinishedTrialError):
                 self._keep_checkpoint()
         finally:
             self._folder.cleanup()

@@ -53,8 +53,7 @@ def work(search: Search, study: Study, *, alone: bool = True) -> None:
     study.pruner = make_pruner(search.config.pruner)
     refusals = 0
     while _goes_on(search, study, witness):
-        ending = _one_trial(search, study, witness)
-        refusals = refusals + 1 if ending.record.void else 0
+        refusals = refusals + 1 if _one_trial(search, study, witness) else 0
         if refusals >= MOST_REFUSED:
             raise InfeasibleError(_why_nothing_fits(study.get_trials(deepcopy=False)))
     logger.info("the budget of %s is spent, and no trial is left to train again", search.budget)
@@ -76,24 +75,27 @@ def _goes_on(search: Search, study: Study, witness: Witness | None) -> bool:
     return True
 
 
-def _one_trial(search: Search, study: Study, witness: Witness | None) -> Ending:
-    """Ask, train, tell."""
+def _one_trial(search: Search, study: Study, witness: Witness | None) -> bool:
+    """Ask, train, tell; True if the candidate was refused.
+
+    A trial that was taken from this worker, which somebody thought gone, is left to whom it was given to.
+    """
     stopwatch = Stopwatch()
     with returned_if_interrupted(study, search.space):
         trial = study.ask(search.distributions)
         logger.info("trial %d begins", trial.number)
-        ending = attempt(search, study, trial, _heartbeat(search, study, trial, stopwatch, witness))
         try:
+            ending = attempt(search, study, trial, _heartbeat(search, study, trial, stopwatch, witness))
             write(study, trial, replace(ending.record, worked=round(stopwatch.seconds, 3)))
             study.tell(trial, ending.values, state=ending.state)
         except (UpdateFinishedTrialError, ValueError):
             if study.get_trials(deepcopy=False)[trial.number].state == TrialState.RUNNING:
                 raise
             logger.warning("trial %d was given to another worker meanwhile", trial.number)
-        else:
-            _log_ending(search, trial, ending)
+            return False
+        _log_ending(search, trial, ending)
         discard_checkpoint(search.store, trial)
-    return ending
+    return ending.record.void is not None
 
 
 def _log_ending(search: Search, trial: Trial, ending: Ending) -> None:

@@ -13,7 +13,9 @@ import moto
 import optuna
 import pytest
 from optuna.artifacts import FileSystemArtifactStore
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
+from optuna.trial import TrialState
 from stub_task import config
 
 from nars.artifacts.files import fetch, keep
@@ -58,6 +60,16 @@ def _written(file: Path, text: str = "weights") -> Path:
 
 def _study() -> Study:
     return optuna.create_study()
+
+
+def test_nothing_is_kept_for_a_trial_that_was_given_to_another_worker(tmp_path: Path) -> None:
+    """It is no fault of the store, which would be said to have failed."""
+    study, store = _study(), open_store(tmp_path / "store", create=True)
+    trial = study.ask()
+    study.tell(trial.number, state=TrialState.FAIL)
+    with pytest.raises(UpdateFinishedTrialError):
+        keep(trial, store, "checkpoint", _written(tmp_path / "checkpoint.pt"))
+    assert not list((tmp_path / "store").iterdir())
 
 
 def test_a_kept_file_comes_back_and_the_last_one_replaces_the_one_before(

@@ -20,6 +20,8 @@ from nars.errors import RunError, StorageAwayError
 from nars.runs import outage
 from nars.runs.run import open_run
 from nars.trials import INTERRUPTED, Record
+from nars.workers import worker
+from nars.workers.requeue import interrupt
 
 
 @pytest.mark.parametrize("sampler", ["nars", "random", "tpe", "qmc"])
@@ -105,6 +107,31 @@ def test_our_own_errors_are_not_a_candidates_fault(stub: type[StubTask], tmp_pat
         search(config("6"), tmp_path / "run")
     states = [Record.of(trial).void for trial in open_run(tmp_path / "run").study().trials]
     assert states == [None, INTERRUPTED, None]
+
+
+@pytest.mark.parametrize("objectives", [("accuracy",), ("accuracy", "macs")])
+def test_a_trial_that_was_given_to_another_worker_meanwhile_is_left_to_that(
+    objectives: tuple[str, ...],
+    stub: type[StubTask],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A laptop slept for some minutes; another machine found its worker silent."""
+    given = config("4", sampler="random", objectives=objectives)
+    expected = path(search(given, tmp_path / "whole"))
+
+    def give_away(nth: int, epoch: int) -> None:
+        if (nth, epoch) == (5, 1):
+            study = replace(open_run(tmp_path / "run"), starts=True).study()
+            interrupt(study, study.trials[1], given.space)
+
+    stub.hook = give_away
+    discarded: list[int] = []
+    monkeypatch.setattr(worker, "discard_checkpoint", lambda store, trial: discarded.append(trial.number))
+    assert path(search(given, tmp_path / "run")) == expected
+    assert discarded == [0, 2, 3, 4]
+    assert "trial 1 was given to another worker meanwhile" in caplog.text
 
 
 def full(file: int) -> None:
