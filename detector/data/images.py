@@ -32,6 +32,9 @@ __all__ = ["Probe", "load", "probe", "read", "restated", "shown_size"]
 _ORIENTATION = 0x0112
 """The EXIF tag of the orientation; values 5 to 8 exchange width and height, 2 to 4 do not."""
 
+_UNSUITED = {"F": "floats", "I": "integers of 32 bits or with a sign"}
+"""Pixels whose black and white are not known, by their mode; ``I`` is such in a TIFF alone."""
+
 _FIRST_TURNED = 5
 """The lowest orientation that exchanges width and height."""
 
@@ -107,8 +110,8 @@ def probe(path: Path, decode: bool = True) -> Probe:
             image.draft("RGB", (1, 1))  # JPEG: the whole stream is read, an eighth of it transformed
             with turn(image):
                 image.load()
-            if image.mode == "F":
-                raise ValueError("pixels are floats, expected integers")
+            if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):  # as `shown` refuses
+                raise ValueError(f"pixels are {_UNSUITED[image.mode]}, expected 8 or 16 bits without a sign")
         except DAMAGE as error:
             raise DataError(f"{path}: the image cannot be decoded ({reason(error)})") from None
     return probed

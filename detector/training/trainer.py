@@ -12,6 +12,7 @@ import torch
 
 from detector.data.fingerprint import earlier_fingerprint, fingerprint
 from detector.data.kept import kept
+from detector.data.masks import check_masks
 from detector.data.records import CocoData
 from detector.evaluation.loop import Evaluation, evaluate
 from detector.model.detector import Detector
@@ -49,6 +50,9 @@ class Trainer:
         seed: int,
         workers: int | None = None,
     ) -> None:
+        masks = model.settings.mask
+        if masks:
+            check_masks(data)
         self._beginning = digest_of(model.state_dict())
         moved = model.to(device).to(memory_format=torch.channels_last)
         self.model = cast(Detector, parallel.synchronized(moved))
@@ -59,8 +63,6 @@ class Trainer:
         self.running = RunningMeans()
         self.start = time.perf_counter()
 
-        masks = model.settings.mask
-        self.target_names = ("boxes", "labels", "masks") if masks else ("boxes", "labels")
         augmentation = training.augmentation(model.settings)
         self._images = data if workers else kept(data)  # every process that loads would keep its own
         self.dataset = DetectionDataset.training(self._images, augmentation, masks, seed)

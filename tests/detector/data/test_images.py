@@ -116,11 +116,14 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path, content: bytes | None,
         images.probe(path)
 
 
-def test_pictures_of_floats_are_refused_when_checked_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "words"), [(np.float32, "floats"), (np.int32, "integers of 32 bits")])
+def test_pixels_that_cannot_be_read_are_refused_when_checked_too(
+    tmp_path: Path, kind: type, words: str
+) -> None:
     path = tmp_path / "a.tif"
-    Image.fromarray(np.zeros((4, 4), dtype=np.float32)).save(path)
+    Image.fromarray(np.zeros((4, 4), dtype=kind)).save(path)
     for action in (images.read, images.probe):
-        with pytest.raises(DataError, match="floats"):
+        with pytest.raises(DataError, match=words):
             action(path)
 
 

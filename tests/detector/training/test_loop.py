@@ -27,7 +27,7 @@ from detector.training.progress import Epoch
 from detector.weights.saved import load_detector
 from nars import parallel
 from nars.device import compiles
-from nars.errors import NonFiniteLossError, RunError, UsageError
+from nars.errors import DataError, NonFiniteLossError, RunError, UsageError
 from nars.spec import Architecture, Block, Recipe
 from nars.training.progress import Step
 
@@ -231,6 +231,22 @@ def test_masks_are_trained(data: CocoData) -> None:
     assert trained.history[0].losses["loss_mask"] > 0
     assert trained.evaluation.masks is not None
     assert trained.history[0].ap == trained.evaluation.masks.ap
+
+
+def test_an_object_of_val_without_a_mask_is_told_before_the_first_epoch(data: CocoData) -> None:
+    last = data.val.annotations[-1]
+    val = replace(data.val, annotations=(*data.val.annotations[:-1], last._replace(segmentation=None)))
+    steps: list[Step] = []
+    with pytest.raises(DataError, match=rf"annotation {last.id} has no segmentation .*: leave out --mask"):
+        train(
+            model(mask=True),
+            CocoData(data.train, val),
+            TRAINING.replace(epochs=1),
+            device=CPU,
+            seed=0,
+            outputs=Outputs(on_step=steps.append),
+        )
+    assert not steps
 
 
 def test_batches_without_boxes_train(data: CocoData) -> None:
