@@ -40,13 +40,12 @@ class Loaded:
         batches: GroupedBatches,
         model: Detector,
         device: torch.device,
-        workers: int | None = None,
+        workers: int,
     ) -> None:
-        """`workers` are the processes that load images; None chooses."""
+        """`workers` are the processes that load images."""
         self.model, self.device = model, device
         self.slots, self.step = (dataset.most_objects, _STEP) if device.type == "cuda" else (0, 1)
-        count = default_workers(device) if workers is None else workers
-        self.loader = training_loader(dataset, batches, count)
+        self.loader = training_loader(dataset, batches, workers)
 
     def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
         for images, targets in self.loader:

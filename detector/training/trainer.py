@@ -19,7 +19,7 @@ from detector.model.detector import Detector
 from detector.training.batches import GroupedBatches
 from detector.training.dataset import DetectionDataset
 from detector.training.hyperparameters import Training
-from detector.training.loaded import Loaded
+from detector.training.loaded import Loaded, default_workers
 from detector.training.progress import Epoch, RunningMeans
 from detector.training.resident import Resident, fits
 from detector.training.step import Step
@@ -65,7 +65,9 @@ class Trainer:
 
         augmentation = training.augmentation(model.settings)
         self._images = data if workers else kept(data)  # every process that loads would keep its own
-        self.dataset = DetectionDataset.training(self._images, augmentation, masks, seed)
+        loading = default_workers(device) if workers is None else workers
+        fed = data if loading else self._images
+        self.dataset = DetectionDataset.training(fed, augmentation, masks, seed)
         rank, ranks = parallel.rank(), parallel.world_size()
         ratios = self.dataset.aspect_ratios
         self.batches = GroupedBatches(ratios, training.batch_size, seed, rank, ranks)
@@ -73,7 +75,7 @@ class Trainer:
         if fits(self.dataset, device):
             self.feed = Resident(self.dataset, self.batches, self.model, device)
         else:
-            self.feed = Loaded(self.dataset, self.batches, self.model, device, workers)
+            self.feed = Loaded(self.dataset, self.batches, self.model, device, loading)
 
         self.recipe = training.recipe(training.batch_size)
         self.optimizer = updates.optimizer(self.model, self.recipe)

@@ -97,7 +97,7 @@ def test_an_epoch_has_every_image_once(data: CocoData) -> None:
 
 def test_a_loader_gives_the_same_shapes_again_and_again_on_a_gpu(data: CocoData) -> None:
     dataset = DetectionDataset.training(data, PLAIN)
-    loaded = Loaded(dataset, GroupedBatches(dataset.aspect_ratios, 4), model().train(), CPU)
+    loaded = Loaded(dataset, GroupedBatches(dataset.aspect_ratios, 4), model().train(), CPU, 0)
     loaded.slots, loaded.step = dataset.most_objects, 32  # as on a GPU
     shapes = {tuple(tensor.shape for tensor in inputs) for inputs in loaded}
     assert len(shapes) == 1
