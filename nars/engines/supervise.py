@@ -20,6 +20,7 @@ from nars.engines.base import End, Engine, Member, Start
 from nars.engines.stopping import stop, stoppable
 from nars.errors import EngineAwayError, RunError, StorageAwayError, continued
 from nars.networks.latency import Latency, latency_domain
+from nars.runs.reference import charged
 from nars.runs.run import Run
 from nars.searching.results import write_results
 from nars.space.feasible import sample
@@ -190,12 +191,24 @@ class _Supervision:
             return False
         # This process may have found, after its workers found nothing left to do, that one had died.
         is_unnoticed = self._buried_at == len(self._study.get_trials(deepcopy=False))
-        if _is_queued(self._study) or is_unnoticed:
+        if self._is_queued() or is_unnoticed:
             self._buried_at = None
             number = has_ended.index(True)
             (self._team[number],) = self._start([number])
             return False
-        return _is_over(self._study, self._witness)
+        return self._is_over()
+
+    def _is_over(self) -> bool:
+        """Whether nothing is left to train, once the workers have ended: all trials are in good hands."""
+        trials = self._study.get_trials(deepcopy=False)
+        running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+        return not self._is_queued() and all(map(self._witness.knows_alive, running))
+
+    def _is_queued(self) -> bool:
+        """Whether a trial waits to be trained again, and the budget allows it."""
+        trials = self._study.get_trials(deepcopy=False)
+        budget = charged(self._run.config.total, self._study)
+        return any(trial.state == TrialState.WAITING for trial in trials) and not budget.is_spent(trials)
 
 
 def _obstacle(folder: Path) -> str | None:
@@ -205,18 +218,6 @@ def _obstacle(folder: Path) -> str | None:
     if not os.access(folder, os.W_OK):
         return "cannot be written"
     return "is on a full disk" if shutil.disk_usage(folder).free < _LEAST_FREE else None
-
-
-def _is_over(study: Study, witness: Witness) -> bool:
-    """Whether nothing is left to train, once the workers have ended: no trial whose worker may be gone."""
-    trials = study.get_trials(deepcopy=False)
-    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
-    return not _is_queued(study) and all(map(witness.knows_alive, running))
-
-
-def _is_queued(study: Study) -> bool:
-    """Whether a trial waits to be trained again."""
-    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
 
 def _measure_latency(run: Run, study: Study, watch: Callable[[Study], None] | None) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ from nars.runs.run import Run, open_run, start_run
 from nars.searching.configure import configure
 from nars.studies import latency_samples
 from nars.tasks.classification import Classification
-from nars.trials import INTERRUPTED, Record, counts
+from nars.trials import INTERRUPTED, Record, counts, write
 from nars.workers import liveness
+from nars.workers.requeue import bury
 
 QUICK = TINY.replace("epochs: {low: 2, high: 5}", "epochs: 1").replace("low: 8, high: 16", "low: 8, high: 12")
 LONG = TINY.replace("epochs: {low: 2, high: 5}", "epochs: 60")
@@ -302,6 +304,28 @@ def test_a_trial_without_a_worker_is_made_up_for_though_all_others_had_ended(
     run.study().ask()
     launch(run, 1)
     assert (tmp_path / "starts").read_text() == "xx"
+
+
+def test_no_worker_is_started_for_a_trial_that_the_budget_no_longer_allows(
+    fake: Callable[[str], Run], tmp_path: Path
+) -> None:
+    """A worker died just before the time was up: it would find nothing to do, again and again."""
+    starts = tmp_path / "starts"
+    run = fake(f"open({str(starts)!r}, 'a').write('x')")
+    run = replace(run, config=run.config.replace(budget="5s"))
+    study = run.study()
+    done, dead = (study.ask(dict(run.config.space.distributions)) for _ in range(2))
+    for trial in (done, dead):
+        write(study, trial, Record(worker="elsewhere:1:1.0", worked=6.0, measured={"accuracy": 0.5}))
+    study.tell(done, 0.5)
+    bury(study, study.trials[dead.number], run.config.space, "died with SIGKILL")
+
+    def stop_at_ten(study: Study) -> None:
+        assert not starts.exists() or len(starts.read_text()) < 10
+
+    launch(run, 1, stop_at_ten)
+    assert starts.read_text() == "x"
+    assert [trial.state for trial in study.trials][2] == TrialState.WAITING
 
 
 def test_a_worker_that_was_taken_away_is_said_once_and_not_replaced(
