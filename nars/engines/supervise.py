@@ -199,7 +199,7 @@ class _Supervision:
         return self._is_over()
 
     def _is_over(self) -> bool:
-        """Whether nothing is left to train, once the workers have ended: all trials are in good hands."""
+        """Whether nothing is left to train, once the workers have ended: no trial has lost its worker."""
         trials = self._study.get_trials(deepcopy=False)
         running = [trial for trial in trials if trial.state == TrialState.RUNNING]
         return not self._is_queued() and all(map(self._witness.knows_alive, running))

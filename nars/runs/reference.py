@@ -7,6 +7,7 @@ that of the search; the study of the search has a copy of its record.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import optuna
 from optuna.study import Study
 
-from nars.errors import RunError, TrialError
+from nars.errors import RunError, StorageAwayError, TrialError
 from nars.internals import storage_of
 from nars.runs.budget import Budget
 from nars.spec import Trainable
@@ -26,6 +27,8 @@ if TYPE_CHECKING:  # these import torch
 
 __all__ = ["charged", "fine_tune", "fine_tuning", "study_name"]
 
+logger = logging.getLogger(__name__)
+
 
 def fine_tune(
     candidate: Trainable,
@@ -34,10 +37,22 @@ def fine_tune(
     on_epoch: Callable[[Progress], bool] | None = None,
     checkpoint: Path | None = None,
 ) -> Outcome:
-    """Train a `Task.reference_candidate` as `Task.run` does. Raises `RunError` if it cannot be trained."""
+    """Train a `Task.reference_candidate` as `Task.run` does. Raises `RunError` if it cannot be trained.
+
+    A `checkpoint` that it cannot continue from, because the parent or the code has changed, is deleted.
+    """
     assert task.parent is not None, "a search with a reference has a parent"
     try:
-        return task.run(candidate, seed=seed, on_epoch=on_epoch, checkpoint=checkpoint)
+        try:
+            return task.run(candidate, seed=seed, on_epoch=on_epoch, checkpoint=checkpoint)
+        except StorageAwayError:
+            raise
+        except RunError as error:
+            if checkpoint is None or not checkpoint.exists():
+                raise
+            logger.warning("the fine-tuning starts anew, with no checkpoint: %s", error)
+            checkpoint.unlink()
+            return task.run(candidate, seed=seed, on_epoch=on_epoch, checkpoint=checkpoint)
     except TrialError as error:
         raise RunError(f"{task.parent.source} cannot be fine-tuned: {error}") from None
 

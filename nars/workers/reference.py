@@ -2,7 +2,7 @@
 
 A study of its own decides which worker that is: each worker that arrives is a trial there, and the first
 one that is alive fine-tunes the parent, with the threads of those who wait beside it. If it dies, the next
-one continues from its last epoch.
+one continues from its last epoch. One that was only thought dead waits for the other when it notices.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import Trial
 
@@ -49,10 +50,13 @@ def inheriting(search: Search, study: Study) -> Search:
     """
     settings, task = search.config.reference, search.task
     if settings is not None:
-        if reference_record(study) is None:
-            with turn(study, study_name(study.study_name)) as mine:
-                if mine.comes(lambda: reference_record(study) is not None):
-                    _fine_tune(search, study, mine, settings)
+        while reference_record(study) is None:
+            try:
+                with turn(study, study_name(study.study_name)) as mine:
+                    if mine.comes(lambda: reference_record(study) is not None):
+                        _fine_tune(search, study, mine, settings)
+            except UpdateFinishedTrialError:
+                logger.warning("another worker has taken over the fine-tuning meanwhile")
         task = task.inheriting(_fetched(search, study))
     found = [] if settings is None else _cuts(search, task, settings)
     known = foretold(study, search.config, search.domain, task, [cut.genotype for cut in found])
@@ -99,13 +103,13 @@ def _follow(
     def on_epoch(progress: Progress) -> bool:
         with contextlib.suppress(StorageAwayError), impatient():
             trial.report(progress.score, step=progress.epoch)
+            threads.update()
         if search.store is not None and progress.fraction < 1:
             try:
                 with impatient():
                     keep(trial, search.store, "checkpoint", checkpoint)
             except RunError as error:
                 logger.warning("%s; the fine-tuning continues", error)
-        threads.update()
         return True
 
     return on_epoch

@@ -12,15 +12,16 @@ import torch
 from optuna.study import Study
 from optuna.trial import TrialState
 from owned_trials import DEAD
-from stub_task import StubTask, config, trials
+from stub_task import StubTask, config, hook_at, trials
 
 import nars
 from nars.data import ImageSize
-from nars.errors import NonFiniteLossError, RunError
+from nars.errors import NonFiniteLossError, RunError, StorageAwayError
 from nars.internals import storage_of
 from nars.networks.build import build
 from nars.networks.weights import save_weights
 from nars.parents.parent import Parent
+from nars.runs import outage
 from nars.runs.reference import fine_tuning, study_name
 from nars.searching.summary import Summary
 from nars.spec import Candidate, Recipe
@@ -29,6 +30,7 @@ from nars.tasks.base import Outcome, Task
 from nars.tasks.reference import Reference, reference_of
 from nars.training.loop import Progress
 from nars.trials import Record, artifact_of, write
+from nars.workers.turns import Turn
 from search_spaces import published, space
 
 CLASSES = tuple("abcdefghij")
@@ -175,6 +177,58 @@ def test_a_worker_that_died_leaves_its_checkpoint_to_the_next(
     assert reference.id in [file.name for file in kept]
     checkpoints = [artifact_of(turn, "checkpoint") for turn in turns.trials]
     assert not {item.id for item in checkpoints if item} & {file.name for file in kept}
+
+
+def test_a_checkpoint_of_another_parent_is_not_used(
+    inheriting: type[Inheriting], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file of the parent was replaced while the search was interrupted."""
+    monkeypatch.setattr(Inheriting, "hook", hook_at(0, KeyboardInterrupt(), epoch=2))
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path / "run")
+    monkeypatch.setattr(Inheriting, "hook", None)
+    run = Inheriting.run
+
+    def refusing(self: Inheriting, *words: Any, checkpoint: Path | None = None, **names: Any) -> Outcome:
+        if checkpoint is not None and checkpoint.exists():
+            raise RunError(f"{checkpoint} is of another training: start was 'a', is 'b'")
+        return run(self, *words, checkpoint=checkpoint, **names)
+
+    monkeypatch.setattr(Inheriting, "run", refusing)
+    assert reference_record(search(tmp_path / "run", "1")) is not None
+
+
+def test_a_worker_that_was_thought_dead_waits_for_the_one_that_took_over(
+    inheriting: type[Inheriting], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take_over(nth: int, epoch: int) -> None:
+        if (nth, epoch) == (0, 1):
+            turns = optuna.load_study(study_name=study_name("run"), storage=storage(tmp_path / "run"))
+            turns.tell(0, state=TrialState.FAIL)
+
+    monkeypatch.setattr(Inheriting, "hook", take_over)
+    study = search(tmp_path / "run", "1")
+    turns = fine_tuning(study)
+    assert turns is not None
+    assert [turn.state for turn in turns.trials] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE]
+
+
+def test_the_fine_tuning_does_not_wait_for_a_storage_that_is_away(
+    inheriting: type[Inheriting], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = [False]
+    original = Turn.waiting_here
+
+    def waiting_here(self: Turn) -> int:
+        if away[0]:
+            assert getattr(outage._mode, "impatient", False)
+            raise StorageAwayError("the storage is away")
+        return original(self)
+
+    monkeypatch.setattr(Turn, "waiting_here", waiting_here)
+    monkeypatch.setattr(Inheriting, "hook", lambda nth, epoch: away.__setitem__(0, epoch > 0))
+    assert reference_record(search(tmp_path / "run", "1")) is not None
 
 
 def test_the_turn_of_a_dead_worker_passes(inheriting: type[Inheriting], tmp_path: Path) -> None:
