@@ -24,6 +24,7 @@ __all__ = [
     "foretold_samples",
     "foretold_seconds",
     "latency_samples",
+    "parent_fingerprint",
     "reference_record",
     "sampler_seed",
     "store_location",
@@ -33,6 +34,7 @@ __all__ = [
     "write_data_description",
     "write_foretold_samples",
     "write_latency_samples",
+    "write_parent_fingerprint",
     "write_reference_record",
     "write_sampler_seed",
     "write_store_location",
@@ -61,6 +63,9 @@ _FORETOLD_SAMPLES = "foretold_samples"
 
 _FORETOLD_SECONDS = "foretold_seconds"
 """The time in which these were measured."""
+
+_PARENT = "parent"
+"""The digest of the parent that its candidates inherit from as it is."""
 
 _SAMPLER_SEED = "nars_sampler_seed"
 """The seed that a sampler without one has drawn."""
@@ -99,6 +104,17 @@ def reference_record(study: Study) -> Record | None:
 def write_reference_record(study: Study, record: Record) -> None:
     """Store the record of the fine-tuning of a search's parent."""
     study.set_user_attr(_REFERENCE, record.attributes)
+
+
+def parent_fingerprint(study: Study) -> str | None:
+    """Return the digest of the parent that candidates inherit from as it is; None if it was not written."""
+    digest: str | None = study.user_attrs.get(_PARENT)
+    return digest
+
+
+def write_parent_fingerprint(study: Study, digest: str) -> None:
+    """Store the digest of the parent of a search, for every worker and every restart."""
+    study.set_user_attr(_PARENT, digest)
 
 
 def class_names(study: Study) -> list[str] | None:

@@ -10,14 +10,23 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study
 
 from nars.artifacts.store import Store
+from nars.errors import RunError
 from nars.networks.latency import latency_domain
+from nars.parents.parent import Origin
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.budget import Budget
 from nars.runs.config import SearchConfig
 from nars.runs.reference import charged
 from nars.space.base import SearchSpace
 from nars.space.genotypes import Domain, Genotype
-from nars.studies import class_names, data_description, write_class_names, write_data_description
+from nars.studies import (
+    class_names,
+    data_description,
+    parent_fingerprint,
+    write_class_names,
+    write_data_description,
+    write_parent_fingerprint,
+)
 from nars.tasks.base import Task
 
 __all__ = ["Search"]
@@ -44,12 +53,15 @@ class Search:
     def of(cls, study: Study, config: SearchConfig, task: Task, store: Store | None = None) -> Self:
         """Open a search; if it needs latencies and its study has no samples, measure some first.
 
-        The names of the classes and a line about the data are written to the study, once.
+        The names of the classes, a line about the data and the digest of a parent that is not fine-tuned are
+        written to the study, once. Raises `RunError` if that parent is another one now.
         """
         if data_description(study) is None:
             write_data_description(study, task.describe())
         if task.classes is not None and class_names(study) is None:
             write_class_names(study, task.classes)
+        if config.reference is None and task.parent is not None:
+            _check_is_same(study, task.parent)
         domain: Domain = config.space
         if config.needs_latency:
             domain = latency_domain(config.space, study, task.latency)
@@ -74,3 +86,13 @@ class Search:
             if measured[name] > limit:
                 return f"{name} {measured[name]:g} > {limit:g}"
         return None
+
+
+def _check_is_same(study: Study, parent: Origin) -> None:
+    """Raise `RunError` if other candidates of the study have inherited from another parent than this."""
+    known = parent_fingerprint(study)
+    if known is None:
+        write_parent_fingerprint(study, parent.fingerprint)
+    elif known != parent.fingerprint:
+        remedy = "bring back the one that it began with, or start another --run"
+        raise RunError(f"{parent.source} is another parent than that of study {study.study_name}: {remedy}")

@@ -127,6 +127,18 @@ def test_its_parent_stays_as_it_is_without_a_fine_tuning(
     assert fine_tuning(study) is None
 
 
+def test_a_parent_that_is_not_fine_tuned_stays_the_same(
+    inheriting: type[Inheriting], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Candidates that inherit from different weights are not comparable."""
+    search(tmp_path / "run", "1", reference=None)
+    assert len(trials(search(tmp_path / "run", "2", reference=None))) == 2
+    monkeypatch.setattr(Parent, "fingerprint", "another")
+    with pytest.raises(RunError, match="the original is another parent than that of study run: bring"):
+        search(tmp_path / "run", "3", reference=None)
+    assert len(inheriting.trained) == 2
+
+
 def test_it_is_charged_to_a_time_only(inheriting: type[Inheriting], tmp_path: Path) -> None:
     study = search(tmp_path / "run")
     record = reference_record(study)
