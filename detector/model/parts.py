@@ -19,7 +19,7 @@ from nars.foreign.networks import check_network
 from nars.space.widths import hidden_width
 from nars.spec import Architecture, Block
 
-__all__ = ["BlockRows", "Parts", "by_downsampling", "by_stages", "parts_of"]
+__all__ = ["BlockRows", "Parts", "by_downsampling", "by_stages", "parts_of", "with_mask_head"]
 
 BlockRows = Annotated[tuple[Block, ...], Field(min_length=1)]
 """Rows of blocks, one after the other."""
@@ -142,6 +142,13 @@ def _mask_rows(width: int, style: Block) -> tuple[Block, ...]:
         row(width, 6, stride=-2),
         row(half, 3, stride=-2),
     )
+
+
+def with_mask_head(parts: Parts) -> Parts:
+    """The same detector with its mask head or, if it has none, with the one that `parts_of` makes."""
+    if parts.mask is not None:
+        return parts
+    return parts.replace(mask=_mask_rows(parts.box[0].channels, parts.trunk[-1][-1]))
 
 
 def by_downsampling(stages: Iterable[Iterable[Block]]) -> tuple[tuple[Block, ...], ...]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from detector.model.catalogue import published, published_settings
 from detector.model.detector import Detector
-from detector.model.parts import Parts, parts_of
+from detector.model.parts import Parts, parts_of, with_mask_head
 from detector.model.settings import Pixels, Settings
 from detector.weights import zoo
 from detector.weights.checkpoints import read_checkpoint
@@ -58,6 +58,7 @@ class DetectorParent:
     """A trained network that detectors inherit from."""
 
     parts: Parts
+    """Its parts; the mask head has weights if it was trained with one."""
     state: Mapping[str, Tensor]
     """Tensors by the names of a `Detector` of these parts; a classifier has those of trunk and box head."""
     pixels: Pixels
@@ -128,7 +129,7 @@ def parent_in(path: Path) -> DetectorParent:
 
 def _of_detector(saved: SavedDetector) -> DetectorParent:
     return DetectorParent(
-        parts=saved.parts,
+        parts=with_mask_head(saved.parts),
         state=saved.state,
         pixels=saved.settings.pixels,
         resolution=max(saved.settings.shortest),
@@ -181,7 +182,7 @@ def _published(name: str) -> DetectorParent:
     if report.fresh:
         raise WeightsError(f"{name}: {next(iter(report.fresh))}: {next(iter(report.fresh.values()))}")
     return DetectorParent(
-        parts=parts,
+        parts=with_mask_head(parts),
         state=model.state_dict(),
         pixels=settings.pixels,
         resolution=max(settings.shortest),

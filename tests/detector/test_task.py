@@ -239,6 +239,24 @@ def test_a_search_for_masks_needs_a_segmentation_of_every_object(tmp_path: Path)
         _configured(tmp_path, init="none", mask=True)
 
 
+def test_a_search_for_masks_starts_from_a_detector_without_a_mask_head(tmp_path: Path) -> None:
+    write(squares(train=8, val=4), tmp_path / "squares")
+    bare = Detector(PARTS.replace(mask=None), len(CLASSES), model().settings)
+    save_detector(tmp_path / "bare.pt", bare, CLASSES)
+    request = SearchRequest(
+        task="detection", data=str(tmp_path / "squares"), init=str(tmp_path / "bare.pt"), mask=True
+    )
+    config = configure(request)
+    task = Detection(squares(), CPU)
+    parent = task.parent_called(str(tmp_path / "bare.pt"))
+    assert parent is not None
+    assert config.reference is not None
+    reference = task.inheriting(parent).reference_candidate(config.reference)
+    assert isinstance(reference, DetectorCandidate)
+    assert reference.settings.mask
+    assert task.inheriting(parent).wholes(config.space, config.reference)
+
+
 def test_a_space_whose_stages_do_not_fit_the_parent_is_refused_in_one_line(tmp_path: Path) -> None:
     parent = str(_parent_file(tmp_path))
     with pytest.raises(UsageError, match=r"space fbnetv3od cannot inherit .* leave out --space") as error:
