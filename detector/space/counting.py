@@ -57,7 +57,7 @@ class SpaceCost:
             box=self._box(values, style),
             mask=None if self._mask is None else self._mask(values, style),
             fpn=whole("fpn"),
-            shape=(side, np.array([longest(each) for each in range(side.max() + 1)])[side]),
+            shape=(side, np.array([longest(each) for each in range(side.max(initial=0) + 1)])[side]),
             anchors=whole("sizes") * whole("ratios"),
             pooler=whole("pooler_resolution"),
             proposals=whole("proposals"),

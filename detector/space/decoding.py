@@ -27,7 +27,10 @@ OF_SETTINGS: Mapping[str, tuple[str, ...]] = {
 }
 """Values of a space's recipe that are settings of the detector, but matter for its training only."""
 
-RECIPE = (*(name for name in Training.model_fields if name != "lr_images"), *OF_SETTINGS)
+_OF_SEARCHES = ("lr_images", "evaluate_every")
+"""Fields of a recipe that all searches share: rates are for 16 images a step, and every epoch is measured."""
+
+RECIPE = (*(name for name in Training.model_fields if name not in _OF_SEARCHES), *OF_SETTINGS)
 """Values that the recipe of a space may have. ``jitter`` is a number j: sizes vary by 1 - j to 1 + j."""
 
 _FINEST = 32.0

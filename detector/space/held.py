@@ -18,8 +18,8 @@ from nars.spec import Block
 
 __all__ = ["detector_in", "held_detector", "held_recipe", "recipe_in"]
 
-_NOT_SEARCHED = ("amp", "patience", "evaluate_every")
-"""Fields of a recipe that a search decides for itself: it measures every epoch, and has pruners."""
+_NOT_SEARCHED = ("amp", "patience")
+"""Further fields of a recipe that a search decides for itself: it has pruners."""
 
 Recipe = tuple[Training, Settings]
 """A recipe, and the settings of a detector that only its training has."""

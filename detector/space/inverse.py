@@ -75,7 +75,9 @@ def _stages(space: Declaration, parts: Parts) -> Iterator[tuple[str, Sequence[Ro
         yield f"stage {index} of the trunk", rows, blocks
     yield "RPN tower", space.rpn, _blocks(parts.rpn)
     yield "box head", space.box, _blocks(parts.box)
-    if space.mask and parts.mask is not None:
+    if space.mask:
+        if parts.mask is None:
+            raise SpecError(f"no mask head; the detectors of space {space.name} have one")
         yield "mask head", space.mask, _blocks(parts.mask)
 
 

@@ -128,6 +128,25 @@ def test_what_lies_outside_is_named() -> None:
         searched.encode(DetectorCandidate(architecture=parts, settings=large, recipe=RECIPE))
 
 
+def test_a_detector_without_a_mask_head_is_outside_a_space_of_those_that_segment() -> None:
+    candidate = OPEN.decode(to_genotypes(OPEN, sample(OPEN, 1, np.random.default_rng(3)))[0])
+    bare = candidate.replace(
+        architecture=candidate.architecture.replace(mask=None),
+        settings=candidate.settings.replace(mask=False),
+    )
+    with pytest.raises(SpecError, match="no mask head; the detectors of space fbnetv3od have one"):
+        OPEN.encode(bare)
+
+
+def test_a_space_cannot_skip_scores_of_epochs() -> None:
+    with pytest.raises(SpecError, match="evaluate_every"):
+        OPEN.replace(recipe={**OPEN.recipe, "evaluate_every": 2})
+
+
+def test_no_genotypes_have_no_costs() -> None:
+    assert len(OPEN.cost(sample(OPEN, 1, np.random.default_rng(0))[:0]).macs) == 0
+
+
 def test_genotypes_come_back() -> None:
     for genotype in to_genotypes(OPEN, sample(OPEN, 20, np.random.default_rng(2))):
         assert OPEN.encode(OPEN.decode(genotype)) == pytest.approx(genotype)
