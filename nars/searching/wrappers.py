@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, Self
 
 import numpy as np
@@ -70,6 +69,8 @@ class SearchSampler(BaseSampler):
         self.signature = signature
         self.tries = tries
         self._reservoir = Reservoir(space, limits, seed)
+        self._given_up: set[int] = set()
+        """Numbers of trials whose genotypes were waited for in vain."""
 
     @classmethod
     def of(
@@ -136,20 +137,28 @@ class SearchSampler(BaseSampler):
     def _others(self, study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
         """Return all other trials, once those asked for earlier have their genotypes.
 
-        Otherwise two workers that ask at the same moment would get the same candidate.
+        Otherwise two workers that ask at the same moment would get the same candidate. A trial that was
+        waited for in vain is not waited for again.
         """
+        began = time.monotonic()
         while True:
             others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-            if not any(other.number < trial.number and self._is_being_proposed(other) for other in others):
+            proposed = {
+                other.number
+                for other in others
+                if other.number < trial.number and self._is_being_proposed(other)
+            }
+            if time.monotonic() - began >= PATIENCE_SECONDS:
+                self._given_up |= proposed
+            if proposed <= self._given_up:
                 return others
             time.sleep(_POLL_SECONDS)
 
     def _is_being_proposed(self, trial: FrozenTrial) -> bool:
         """Whether another worker is still computing the trial's genotype."""
-        if trial.state != TrialState.RUNNING or trial.params.keys() >= self.space.distributions.keys():
-            return False
-        assert trial.datetime_start is not None
-        return (datetime.now() - trial.datetime_start).total_seconds() < PATIENCE_SECONDS
+        return trial.state == TrialState.RUNNING and not (
+            trial.params.keys() >= self.space.distributions.keys()
+        )
 
     def _propose(self, study: Study, trial: FrozenTrial) -> Genotype:
         """Return a complete genotype from the inner sampler, feasible or not."""

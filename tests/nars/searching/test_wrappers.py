@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import optuna
 import pytest
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from stub_task import SPACE, score
 
 from nars.errors import UsageError
@@ -192,6 +194,34 @@ def test_nobody_waits_for_the_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wrappers, "PATIENCE_SECONDS", 0)
     monkeypatch.setattr(wrappers.time, "sleep", lambda seconds: pytest.fail("waited"))
     run(study, "random", 2, {})
+
+
+@pytest.mark.parametrize("hours", [-2, 0, 2])
+def test_the_wait_for_a_proposal_depends_on_no_clock(hours: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another machine is in another time zone; its worker died while it proposed, and is waited for once."""
+    study, naps = new("random"), list[float]()
+    study.add_trial(
+        FrozenTrial(
+            number=0,
+            trial_id=0,
+            state=TrialState.RUNNING,
+            value=None,
+            datetime_start=datetime.now() + timedelta(hours=hours),
+            datetime_complete=None,
+            params={},
+            distributions={},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={},
+        )
+    )
+    clock = SimpleNamespace(monotonic=lambda: sum(naps), sleep=lambda seconds: naps.append(5.0))
+    monkeypatch.setattr(wrappers, "time", clock)
+    sampler = make_sampler("random", SPACE, {}, ("accuracy",), 0)
+    study.sampler = SearchSampler(sampler, SPACE, Budget(9), {}, 0, Record(worker="here"))
+    for _ in range(2):
+        assert study.ask(dict(SPACE.distributions)).params
+    assert sum(naps) == wrappers.PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("name", ["random", "tpe", "nars"])
