@@ -19,6 +19,9 @@ __all__ = ["parent", "parent_in", "parent_names", "parent_of", "weights_of_run"]
 _WEIGHTS = ("weights/best.pt", "weights/best.safetensors")
 """Files in a run folder that may hold the weights of its winner."""
 
+_REFERENCE = "weights/reference.pt"
+"""The file in a run folder that its winner inherited from, if there is one."""
+
 
 def parent_names() -> list[str]:
     """Every name that `parent` knows, besides files and folders."""
@@ -81,5 +84,7 @@ def weights_of_run(folder: Path) -> Path:
     for file in _WEIGHTS:
         if (folder / file).exists():
             return folder / file
-    command = shlex.join(["nars", "train", str(folder / "best.yaml"), "-o", str(folder / _WEIGHTS[0])])
-    raise RunError(f"{folder} keeps no weights of its winner; this makes them: {command}")
+    command = ["nars", "train", str(folder / "best.yaml"), "-o", str(folder / _WEIGHTS[0])]
+    if (reference := folder / _REFERENCE).exists():
+        command += ["--init", str(reference)]
+    raise RunError(f"{folder} keeps no weights of its winner; this makes them: {shlex.join(command)}")

@@ -15,7 +15,7 @@ from nars.runs.run import Run
 from nars.searching.confirm import Measured
 from nars.searching.results import best_candidate, winner
 from nars.spec import Candidate
-from nars.workers.weights import BEST, find_weights
+from nars.workers.weights import BEST, REFERENCE, find_weights
 
 __all__ = ["exported"]
 
@@ -46,7 +46,9 @@ def exported(
 
 def _remedy(run: Run, study: Study, measured: Measured) -> str:
     """The commands that make the weights of a measured candidate."""
-    init = "" if run.config.init == "none" else f" --init {shlex.quote(run.config.init)}"
+    reference = run.folder / REFERENCE
+    parent = str(reference) if reference.exists() else run.config.init
+    init = "" if parent == "none" else f" --init {shlex.quote(parent)}"
     if measured == winner(study, run.config):
         files = (shlex.quote(str(run.folder / file)) for file in ("best.yaml", BEST))
         return f"nars train {' -o '.join(files)}{init} makes them"

@@ -20,6 +20,7 @@ from nars.runs.code import code_version
 from nars.runs.continuing import with_way_on
 from nars.runs.location import check_exists
 from nars.runs.passwords import complete
+from nars.runs.reference import charged
 from nars.runs.run import config_of
 from nars.runs.storage import open_storage
 from nars.studies import code_version_of, data_description
@@ -79,7 +80,7 @@ def join(
         for name_of in _READERS:  # the process that started this one has read the same data
             logging.getLogger(name_of).setLevel(logging.ERROR)
     _check_code(study)
-    spent = config.total.progress(study.get_trials(deepcopy=False))
+    spent = charged(config.total, study).progress(study.get_trials(deepcopy=False))
     logger.info("joined %s; %.0f%% of its budget of %s is spent", name, 100 * spent, config.total)
     source = data or config.data
     is_file = Path(source).exists()

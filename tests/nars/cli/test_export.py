@@ -107,6 +107,20 @@ def test_without_weights_the_command_that_makes_them_is_named(
         assert "--random-weights" in error
 
 
+def test_weights_that_were_inherited_are_made_from_the_same_reference(run: Path) -> None:
+    for folder in ("weights", "artifacts"):
+        shutil.rmtree(run / folder)
+    opened = open_run(run)
+    study = opened.study()
+    best = winner(study, opened.config)
+    opened = replace(opened, config=opened.config.replace(init="efficientnet_lite0"))
+    for parent in ("efficientnet_lite0", "first/weights/reference.pt"):
+        with pytest.raises(RunError, match=f"-o first/weights/best.pt --init {parent} makes them"):
+            exported(opened, study, best, "onnx", Path("best.onnx"), random_weights=False)
+        (run / "weights").mkdir(exist_ok=True)
+        (run / "weights" / "reference.pt").touch()
+
+
 def test_an_older_winner_of_the_folder_is_not_taken_for_the_winner(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,9 @@ def test_a_file_of_ours_is_a_parent(tmp_path: Path) -> None:
     ):
         parent(str(run))
     (run / "weights").mkdir()
+    (run / "weights" / "reference.pt").touch()
+    with pytest.raises(RunError, match=r"best.pt --init .*/weights/reference.pt$"):
+        parent(str(run))
     (tmp_path / "small.pt").rename(run / "weights" / "best.pt")
     found = parent(str(run))
     assert found is not None

@@ -17,7 +17,7 @@ from nars.errors import DataError, RunError, TrialError, UsageError
 from nars.runs.request import SearchRequest
 from nars.runs.run import config_of, start_run
 from nars.searching.configure import configure
-from nars.studies import data_description, write_code_version
+from nars.studies import data_description, write_code_version, write_foretold_samples
 from nars.trials import INTERRUPTED, Record
 from nars.workers.join import join
 
@@ -52,6 +52,16 @@ def test_a_worker_logs_what_it_does(
         "trial 1 failed: too large",
         "the budget of 2 trials is spent, and no trial is left to train again",
     ]
+
+
+def test_the_time_before_the_first_trial_is_in_what_a_worker_says_is_spent(
+    stub: type[StubTask], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = start_run(tmp_path / "run", config("100s"), None)
+    write_foretold_samples(run.study(), [], 100.0)
+    with caplog.at_level("INFO", "nars.workers"):
+        join(run.storage, "run", data=None, device="cpu", parent=None)
+    assert "joined run; 100% of its budget of 100 seconds is spent" in caplog.text
 
 
 def test_a_worker_that_nobody_supervises_says_that_it_stops(
