@@ -42,12 +42,13 @@ def write(data: CocoData, folder: str | Path) -> None:
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DataError(f"{folder}: is there already; name a new or an empty folder")
-    part = folder.with_name(f".{folder.name}.part")
+    whole = folder.resolve()  # has a name, whatever the folder is called
+    part = whole.with_name(f".{whole.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
         for subset in data.subsets:
             _write_subset(subset, part / subset.name)
-        part.replace(folder)
+        part.replace(whole)
     except OSError as error:
         raise DataError(f"cannot write {folder}: {error.strerror or error}") from None
     finally:

@@ -182,7 +182,8 @@ def divide(subset: Subset, fraction: float = 0.2) -> CocoData:
     """
 
     def order(image: ImageRecord) -> bytes:
-        return hashlib.blake2b(image.file.encode(), digest_size=8).digest()
+        name = image.file.encode(errors="surrogateescape")  # of names in other encodings than UTF-8
+        return hashlib.blake2b(name, digest_size=8).digest()
 
     ranked = sorted(subset.images, key=order)
     count = max(round(len(ranked) * fraction), 1 if len(ranked) > 1 else 0)

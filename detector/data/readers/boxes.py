@@ -29,6 +29,9 @@ _SIDES = (("imagewidth", "imgwidth", "width"), ("imageheight", "imgheight", "hei
 _CROWD = ("isgroupof", "iscrowd", "difficult")
 """Names of columns that mark a region of many objects, or one that is not to be found."""
 
+_TRUE = ("1", "1.0", "true", "yes")
+"""Values of such a column that are true, in lower case: Excel writes TRUE, and pandas 1.0 beside empty fields."""
+
 _HEADLESS = {
     6: ("filename", "xmin", "ymin", "xmax", "ymax", "class"),
     8: ("class", "bboxx", "bboxy", "bboxwidth", "bboxheight", "filename", "imagewidth", "imageheight"),
@@ -132,7 +135,7 @@ def _row(layout: _Layout, position: int) -> BoxRow:
         label = layout.label.text(position)
     size = [whole(_text(side, position) or 0, f"row {position + 1}: {side.name}") for side in layout.sides]
     width, height = size if len(size) == 2 and min(size) > 0 else (0, 0)
-    crowd = layout.crowd is not None and _text(layout.crowd, position) in ("1", "True", "true")
+    crowd = layout.crowd is not None and _text(layout.crowd, position).lower() in _TRUE
     return BoxRow(position + 1, layout.image.text(position), split, label, box, (width, height), crowd)
 
 

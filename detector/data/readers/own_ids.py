@@ -30,10 +30,8 @@ def numbered(document: Mapping[str, Any], categories: OwnIds) -> tuple[dict[str,
             changed[key] = [_changed(row, {"id": numbers}) for row in document[key]]
     references = {"image_id": image_of, "category_id": category_of}
     own = _numbers((row.get("id") for row in rows["annotations"]), {})
-    if image_of or category_of or own:
-        changed["annotations"] = [
-            _changed(row, references | {"id": own}) for row in document.get("annotations", [])
-        ]
+    if rows["annotations"] and (image_of or category_of or own):
+        changed["annotations"] = [_changed(row, references | {"id": own}) for row in document["annotations"]]
     return changed, images
 
 

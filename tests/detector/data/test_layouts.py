@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -85,6 +86,22 @@ def test_without_validation_a_fifth_is_set_aside_always_the_same(tmp_path: Path)
     again = divide(coco.load(tmp_path).train, 0.4)
     assert {image.file for image in data.train.images}.isdisjoint(image.file for image in data.val.images)
     assert len(again.val.images) == 1
+
+
+def test_a_name_in_another_encoding_than_utf8_can_be_set_aside() -> None:
+    place = Path("x")
+    names = [os.fsdecode(b"caf\xe9-%d.jpg" % number) for number in range(5)]
+    images = tuple(ImageRecord(number, name, 9, 9) for number, name in enumerate(names))
+    assert len(divide(Subset("train", place, place, images)).val.images) == 1
+
+
+def test_a_copy_can_be_written_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = coco.load(folders.coco(tmp_path / "in"))
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "new")
+    write(data, ".")
+    monkeypatch.chdir(tmp_path)
+    assert coco.load("new").classes == data.classes
 
 
 def test_validation_alone_can_be_read(tmp_path: Path) -> None:

@@ -116,6 +116,15 @@ def test_groups_are_crowds_and_boxes_without_classes_objects(tmp_path: Path) -> 
     assert data.classes == ("object",)
 
 
+@pytest.mark.parametrize(("yes", "no"), [("TRUE", "FALSE"), ("1.0", ""), ("true", "0")])
+def test_crowds_are_told_as_spreadsheets_write_them(tmp_path: Path, yes: str, no: str) -> None:
+    pictures(tmp_path, *NAMES[:2])
+    rows = f"a,0.1,0.5,0.1,0.5,{yes}\nb,0.1,0.5,0.1,0.5,{no}\n"
+    text_file(tmp_path / "x.csv", f"ImageID,XMin,XMax,YMin,YMax,iscrowd\n{rows}")
+    data = load(tmp_path, whole="train")
+    assert [annotation.crowd for annotation in data.train.annotations] == [True, False]
+
+
 def test_rows_that_cannot_be_used_are_named_and_left_out(tmp_path: Path) -> None:
     pictures(tmp_path, *NAMES)
     bad = "a.png,64,48,cup,1,2,x,4\nb.png,64,48,,1,2,3,4\nc.png,64,48,cup,1,2,,4\nd.png,6 4,48,cup,1,2,3,4\n"

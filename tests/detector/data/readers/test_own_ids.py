@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import folders
+import pytest
 
-from detector.data.check import fix, usable
+from detector.data.check import check, fix, usable
 from detector.data.layouts import load
 from detector.data.readers.own_ids import own
 from detector.deploy.ids import Ids
@@ -57,6 +58,14 @@ def test_texts_of_numbers_stay_texts_in_results(tmp_path: Path) -> None:
     assert [image.id for image in data.train.images] == [1, 2, 3, 4]
     assert own([{"image_id": 3, "category_id": 7}], data.train) == [{"image_id": "003", "category_id": 7}]
     assert own([{"image_id": 2, "category_id": 7}], data.val) == [{"image_id": 2, "category_id": 7}]
+
+
+@pytest.mark.parametrize("rows", [None, {"id": "a"}, 3])
+def test_annotations_that_are_no_list_are_a_finding_beside_texts(tmp_path: Path, rows: object) -> None:
+    file = _renamed(tmp_path) / "val" / "annotations.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"annotations": rows}))
+    words = f"annotations must be a list, not a {type(rows).__name__}"
+    assert words in [finding.message for finding in check(tmp_path)]
 
 
 def test_a_mended_copy_has_the_same_ids(tmp_path: Path) -> None:
