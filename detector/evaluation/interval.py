@@ -21,6 +21,9 @@ _RESAMPLES = 200
 _LEVELS = np.linspace(0, 1, 101)
 """Recalls at which precision is averaged, by COCO's rules."""
 
+_AT_ONCE = 2**22
+"""Numbers that an array may have, for which draws are taken a few at a time: each array is 32 MB at most."""
+
 _LARGE_DETECTIONS, _ALL_SIZES = 100, 0
 """Detections of an image that count, and COCO's number of the range of all sizes."""
 
@@ -83,15 +86,18 @@ def _aps_of_class(images: Sequence[dict[str, Any] | None], drawn: Floats) -> Flo
     wanted = drawn @ objects  # [R]
     matched, ignored, scores, owner = _detections(images)
     order = np.argsort(-scores, kind="mergesort")
-    weights = drawn[:, owner[order]]  # [R, D]
+    matched, ignored, owner = matched[:, order], ignored[:, order], owner[order]
     aps = np.zeros(len(drawn))
-    for hit, skipped in zip(matched[:, order], ignored[:, order], strict=True):
-        right = np.cumsum(weights * (hit & ~skipped), axis=1)
-        wrong = np.cumsum(weights * (~hit & ~skipped), axis=1)
-        recall = right / np.maximum(wanted, 1)[:, None]
-        precision = right / np.maximum(right + wrong, 1)
-        best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        aps += [_mean_precision(*curve) for curve in zip(recall, best, strict=True)]
+    count = max(1, _AT_ONCE // max(1, len(owner)))
+    for few in (slice(start, start + count) for start in range(0, len(drawn), count)):
+        weights = drawn[few][:, owner]  # [few, D]
+        for hit, skipped in zip(matched, ignored, strict=True):
+            right = np.cumsum(weights * (hit & ~skipped), axis=1)
+            wrong = np.cumsum(weights * (~hit & ~skipped), axis=1)
+            recall = right / np.maximum(wanted[few], 1)[:, None]
+            precision = right / np.maximum(right + wrong, 1)
+            best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+            aps[few] += [_mean_precision(*curve) for curve in zip(recall, best, strict=True)]
     found: Floats = np.where(wanted > 0, aps / len(matched), np.nan)
     return found
 
