@@ -30,7 +30,7 @@ _CROWD = ("isgroupof", "iscrowd", "difficult")
 """Names of columns that mark a region of many objects, or one that is not to be found."""
 
 _TRUE = ("1", "1.0", "true", "yes")
-"""Values of such a column that are true, in lower case: Excel writes TRUE, and pandas 1.0 beside empty fields."""
+"""Values of such a column that are true, in lower case: Excel writes TRUE, pandas 1.0 beside empty fields."""
 
 _HEADLESS = {
     6: ("filename", "xmin", "ymin", "xmax", "ymax", "class"),
