@@ -11,7 +11,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from nars.errors import DataError
 
-__all__ = ["Anchors", "fit_anchors"]
+__all__ = ["Anchors", "fit_anchors", "sizes_of"]
 
 _LARGEST_ROUNDS = 100
 """Rounds of k-means after which it stops, converged or not."""
@@ -82,14 +82,24 @@ def fit_anchors(
     Each of the `maps` gets `sizes` sizes, the first map the smallest. Raises `DataError` for boxes
     of too few different sizes.
     """
-    sides = boxes[:, 2:].double() - boxes[:, :2].double()
-    sides = sides[(sides > 0).all(1)]
-    width, height = sides.unbind(1)
-    size_centres = _clusters((width * height).sqrt().log(), maps * sizes, "sizes").exp().tolist()
-    ratio_centres = _clusters((height / width).log(), ratios, "ratios", needs_all=False).exp().tolist()
+    logs, shapes = _logarithms(boxes)
+    size_centres = _clusters(logs, maps * sizes, "sizes").exp().tolist()
+    ratio_centres = _clusters(shapes, ratios, "ratios", needs_all=False).exp().tolist()
     rounded = [round(size, 1) for size in size_centres]
     per_map = tuple(tuple(rounded[index * sizes : (index + 1) * sizes]) for index in range(maps))
     return per_map, tuple(round(ratio, 3) for ratio in ratio_centres)
+
+
+def sizes_of(boxes: Tensor) -> int:
+    """How many different sizes boxes [N, 4] have for `fit_anchors`."""
+    return len(_logarithms(boxes)[0].unique())
+
+
+def _logarithms(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Logarithms of the sizes and of the ratios, height over width of those of boxes [N, 4] with an area."""
+    sides = boxes[:, 2:].double() - boxes[:, :2].double()
+    width, height = sides[(sides > 0).all(1)].unbind(1)
+    return (width * height).sqrt().log(), (height / width).log()
 
 
 def _clusters(values: Tensor, count: int, what: str, needs_all: bool = True) -> Tensor:

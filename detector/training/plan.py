@@ -12,6 +12,7 @@ Settings that aren't given are chosen here, and nowhere else:
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ import torch
 
 from detector.assembly import build
 from detector.data.records import CocoData
-from detector.model.anchors import fit_anchors
+from detector.model.anchors import fit_anchors, sizes_of
 from detector.model.catalogue import published, published_settings
 from detector.model.detector import Detector
 from detector.model.parts import Parts, parts_of
@@ -35,6 +36,8 @@ from nars.device import seeded
 from nars.spec import Architecture
 
 __all__ = ["CPU_SETTINGS", "Plan", "fitted_anchors", "plan", "shorter_side"]
+
+logger = logging.getLogger(__name__)
 
 CPU_SETTINGS: Mapping[str, Any] = {
     "box_samples": 64,
@@ -118,11 +121,17 @@ def plan(
 
 
 def fitted_anchors(data: CocoData, settings: Settings) -> dict[str, Any]:
-    """`anchor_sizes` and `anchor_ratios` fitted to the training boxes as the detector will see them."""
+    """`anchor_sizes` and `anchor_ratios` fitted to the training boxes as the detector will see them.
+
+    There are fewer of them if the boxes have fewer sizes; if these are fewer than the maps, none are fitted.
+    """
     boxes = torch.tensor(_seen_boxes(data, settings), dtype=torch.float64)
     maps, per_map = len(settings.anchor_sizes), len(settings.anchor_sizes[0])
-    different = len(boxes[:, 2:].prod(1).unique())
-    per_map = max(1, min(per_map, different // maps))
+    different = sizes_of(boxes)
+    if different < maps:
+        logger.warning("boxes of %d sizes are too few to fit anchors on %d maps to them", different, maps)
+        return {}
+    per_map = min(per_map, different // maps)
     sizes, ratios = fit_anchors(boxes, maps, per_map, len(settings.anchor_ratios))
     return {"anchor_sizes": sizes, "anchor_ratios": ratios}
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import toys
 
 import detector
-from detector.data.records import CocoData
-from detector.training.plan import plan
+from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
+from detector.model.settings import Settings
+from detector.training.plan import fitted_anchors, plan
 from detector.weights.checkpoints import checkpoint_of
 from detector.weights.saved import load_detector, save_detector
 
@@ -32,6 +35,35 @@ def test_a_saved_detector_is_read_once(data: CocoData, tmp_path: Path) -> None:
     assert built.settings == model.settings
     for name, tensor in model.state_dict().items():
         assert torch.equal(built.state_dict()[name], tensor), name
+
+
+def _of_one_size() -> CocoData:
+    """Boxes of 32 pixels, as the difference of borders in fractions of the image: equal but for rounding."""
+    place, rng = Path("x"), np.random.default_rng(0)
+    images = tuple(ImageRecord(number, f"{number}.png", 640, 480) for number in range(20))
+    boxes = []
+    for image in images:
+        left, top = (int(rng.integers(0, side - 32)) / side for side in image[2:])
+        width, height = (
+            (edge + 32 / side - edge) * side for edge, side in zip((left, top), image[2:], strict=True)
+        )
+        boxes.append(Annotation(image.id + 1, image.id, 1, (left * 640, top * 480, width, height), 1024.0))
+    part = Subset("train", place, place, images, tuple(boxes), (Category(1, "a"),))
+    return CocoData(part, replace(part, name="val"))
+
+
+def test_boxes_that_differ_by_rounding_are_as_many_sizes_as_their_anchors() -> None:
+    data, settings = _of_one_size(), Settings()
+    assert len({box.box[2] * box.box[3] for box in data.train.annotations}) > 5
+    fitted = settings.replace(**fitted_anchors(data, settings))
+    assert set(fitted.anchor_sizes[0]) == {14.9}  # 32 pixels of 480, at 224
+
+
+def test_more_maps_than_sizes_of_boxes_keep_their_anchors(caplog: pytest.LogCaptureFixture) -> None:
+    data = toys.squares(train=1, val=1)
+    settings = Settings(anchor_sizes=((8,), (16,), (32,), (64,)))
+    assert fitted_anchors(data, settings) == {}
+    assert "too few to fit anchors on 4 maps" in caplog.text
 
 
 def test_a_plan_builds_as_detector_build_does(
