@@ -31,14 +31,18 @@ def absolute(storage: str) -> str:
 def located(storage: str, folder: Path) -> str:
     """The storage that a run in `folder` records, with the full path of its file.
 
-    Version 0.1 recorded relative paths as they were given: such a file is looked for in the working folder,
-    then beside the run folder and in it.
+    A file that is gone is looked for in the run folder, which may have been moved with it. Version 0.1
+    recorded relative paths as they were given: such a file is looked for in the working folder, then beside
+    the run folder and in it.
     """
     file = _file(storage)
-    if file is None or file.is_absolute():
+    if file is None:
         return storage
+    if file.is_absolute():
+        moved = folder / file.name
+        return absolute(_at(storage, moved)) if _is_there(moved) and not _is_there(file) else storage
     places = [parent / file for parent in (Path(), folder.parent, folder)]
-    return absolute(_at(storage, next((place for place in places if place.exists()), file)))
+    return absolute(_at(storage, next(filter(_is_there, places), file)))
 
 
 def is_within(storage: str, folder: Path) -> bool:
@@ -76,8 +80,16 @@ def noted(folder: Path) -> tuple[str, str]:
 def check_exists(storage: str, where: str) -> None:
     """Raise `RunError` if a storage is a file that is not there, which opening it would create."""
     file = _file(storage)
-    if file is not None and not file.exists():
+    if file is not None and not _is_there(file):
         raise RunError(f"{where}: its storage {file} is not there; it was moved, or no trial was begun yet")
+
+
+def _is_there(file: Path) -> bool:
+    """Whether a file exists; a run of a stranger may name one that cannot."""
+    try:
+        return file.exists()
+    except OSError:  # its name is too long
+        return False
 
 
 def _file(storage: str) -> Path | None:

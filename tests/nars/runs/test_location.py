@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,29 @@ def test_a_relative_storage_is_one_study_from_every_folder(
     monkeypatch.chdir(tmp_path / "sub")
     assert open_run(Path("../run"), "sqlite:///../r.db").study().user_attrs["mark"] == 1
     assert not list(Path().iterdir())
+
+
+def test_a_storage_that_cannot_be_is_missing_in_one_line(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    start_run(run, config(), None)
+    for storage in ("x" * 300 + ".journal", f"{run}/{'x' * 300}.journal"):
+        (run / "storage.txt").write_text(f"{storage}\nrun\n")
+        with pytest.raises(RunError, match="is not there"):
+            open_run(run, storage).study()
+
+
+@pytest.mark.parametrize("storage", ["sqlite:///{}/r.db", "{}/r.journal"])
+def test_a_storage_in_a_run_folder_moves_with_it(storage: str, tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    start_run(old, config(), storage.format(old)).study().set_user_attr("mark", 1)
+    shutil.copytree(old, new)
+    assert open_run(new).storage == storage.format(old)  # still there, and another search's
+    shutil.rmtree(old)
+    for given in (None, storage.format(new)):
+        assert open_run(new, given).study().user_attrs["mark"] == 1
+        assert start_run(new, config(), given).study().user_attrs["mark"] == 1
+    assert not old.exists()
 
 
 def test_a_reader_makes_no_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
