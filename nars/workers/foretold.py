@@ -31,7 +31,7 @@ from nars.space.genotypes import Domain, Genotype
 from nars.studies import foretold_samples, write_foretold_samples
 from nars.tasks.base import Task
 from nars.trials import Record, write
-from nars.workers.liveness import Heartbeat, Witness
+from nars.workers.liveness import Heartbeat, Stopwatch, Witness
 from nars.workers.turns import POLL_SECONDS, signed, study_beside
 
 __all__ = ["foretold", "measured_of"]
@@ -126,9 +126,11 @@ def _measure_one(
             before, len(genotypes), gone
         ):
             return True
+        stopwatch = Stopwatch()
         try:
-            with Heartbeat(beside, trial):
+            with Heartbeat(beside, trial, stopwatch):
                 value = task.foretell(config.space.decode(genotypes[index]))
+            write(beside, trial, Record(worked=round(stopwatch.seconds, 3)))
         except TrialError as error:
             logger.warning("a candidate could not be measured: %s", error)
             write(beside, trial, Record(reason=str(error)))

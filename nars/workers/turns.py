@@ -17,7 +17,9 @@ import torch
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from nars.errors import StorageAwayError
 from nars.internals import storage_of
+from nars.runs.outage import impatient
 from nars.trials import Record, write
 from nars.workers.liveness import Witness, is_gone, is_here, worker_name
 
@@ -43,14 +45,25 @@ def study_beside(study: Study, name: str) -> Study:
 
 @contextlib.contextmanager
 def signed(beside: Study) -> Iterator[Trial]:
-    """A trial of this worker; it fails at the end of the block unless it was told a value."""
+    """A trial of this worker; it fails at the end of the block unless it was told a value.
+
+    If the block raises while the storage is away, it is left to those who find that this process is gone.
+    """
     trial = beside.ask()
     write(beside, trial, Record(worker=worker_name()))
     try:
         yield trial
-    finally:
-        if beside.get_trials(deepcopy=False)[trial.number].state == TrialState.RUNNING:
-            beside.tell(trial, state=TrialState.FAIL)
+    except BaseException:
+        with contextlib.suppress(StorageAwayError), impatient():
+            _end(beside, trial)
+        raise
+    _end(beside, trial)
+
+
+def _end(beside: Study, trial: Trial) -> None:
+    """Fail a trial that still runs."""
+    if beside.get_trials(deepcopy=False)[trial.number].state == TrialState.RUNNING:
+        beside.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from nars.studies import foretold_seconds
 from nars.trials import Record, write
 from nars.workers import foretold as module
 from nars.workers.foretold import foretold
+from nars.workers.liveness import Stopwatch
 from nars.workers.turns import study_beside
 
 CONFIG = studies.config(init="parent.pt", limits={"macs": 2e6})
@@ -133,6 +134,24 @@ def test_what_a_dead_worker_left_is_measured_by_another(oracle: Any) -> None:
     assert module.measured_of(study) == (0, 24)
     (lesson,) = foretold(study, CONFIG, CONFIG.space, oracle)
     assert (len(lesson.scores), oracle.asked) == (24, 24)
+
+
+def test_the_time_since_the_last_heartbeat_counts(oracle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A candidate takes 50 seconds, with a heartbeat after 30."""
+    seconds = [0.0]
+    monkeypatch.setattr(module, "Stopwatch", lambda: Stopwatch(lambda: seconds[0]))
+
+    def foretell(self: Oracle, candidate: Candidate) -> float:
+        trial = beside.trials[-1]
+        write(beside, trial, Record(heartbeat=0.0, worked=30.0))
+        seconds[0] += 50.0
+        return 1.0
+
+    monkeypatch.setattr(Oracle, "foretell", foretell)
+    study = optuna.create_study()
+    beside = study_beside(study, f"{study.study_name}.foretold")
+    foretold(study, CONFIG, CONFIG.space, oracle)
+    assert {Record.of(trial).worked for trial in beside.trials} == {50.0}
 
 
 def test_the_time_is_charged_to_the_budget(oracle: Any) -> None:

@@ -11,6 +11,8 @@ from optuna.study import Study
 from optuna.trial import TrialState
 from owned_trials import DEAD
 
+from nars.runs import outage
+from nars.runs.patient import PatientStorage
 from nars.trials import Record, write
 from nars.workers import turns
 from nars.workers.liveness import worker_name
@@ -58,6 +60,24 @@ def test_the_dead_do_not_hold_up_the_queue(study: Study) -> None:
     with turn(study, "queue") as mine:
         assert mine.comes(lambda: False)
         assert mine.beside.trials[0].state == TrialState.FAIL
+
+
+def test_an_interruption_does_not_wait_for_a_storage_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=PatientStorage(inner, "storage x"))
+    monkeypatch.setattr(outage.time, "sleep", lambda seconds: pytest.fail("waited"))
+
+    def away(*words: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def wait_and_be_interrupted() -> None:
+        with turn(study, "queue"):
+            for name in ("get_all_trials", "get_trial", "set_trial_state_values"):
+                monkeypatch.setattr(inner, name, away)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        wait_and_be_interrupted()
 
 
 def test_threads_of_the_waiting_on_this_machine_are_used_and_given_back(
