@@ -92,7 +92,8 @@ def _fresh_seed(seed: int, place: int, same: Sequence[FrozenTrial]) -> int:
 class Watch:
     """Follows one training: reports its scores, and ends it early if it will not win.
 
-    The task calls it after every measurement; it returns whether the training shall continue.
+    The task calls it after every measurement; it returns whether the training shall continue. Raises
+    `TrialError` for a score that is not finite, with which a study cannot be read again.
     """
 
     def __init__(self, search: Search, study: Study, trial: Trial, earlier: Sequence[FrozenTrial]) -> None:
@@ -110,6 +111,8 @@ class Watch:
         self._stopping = _early_stopping(earlier) if search.config.early_stopping else None
 
     def __call__(self, progress: Progress) -> bool:
+        if not math.isfinite(progress.score):
+            raise TrialError(f"its score is {progress.score} after epoch {progress.epoch}")
         self._curve.append((progress.fraction, progress.score))
         self.epochs = progress.epoch
         with suppress(StorageAwayError), impatient():  # the training goes on meanwhile

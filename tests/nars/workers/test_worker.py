@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+import stub_task
 from optuna.trial import TrialState
 from stub_task import FEW, StubTask, complete, config, hook_at, path, search, trials
 
@@ -63,6 +65,21 @@ def test_one_candidate_that_fails_costs_one_trial_and_says_why(
     assert Record.of(failed).reason == str(raised)
     assert Record.of(failed).epochs == 2  # a budget in epochs pays for those begun
     assert str(raised) in (tmp_path / "run" / "trials.csv").read_text()
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_a_score_that_is_no_number_costs_one_trial_and_leaves_the_run_readable(
+    wrong: float, stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = stub_task.score
+    monkeypatch.setattr(
+        stub_task, "score", lambda candidate, seed: wrong if seed == 2 else original(candidate, seed)
+    )
+    study = search(config("4", sampler="random"), tmp_path / "run")
+    states = [trial.state for trial in study.trials]
+    assert states == [TrialState.COMPLETE] * 2 + [TrialState.FAIL, TrialState.COMPLETE]
+    assert Record.of(study.trials[2]).reason == f"its score is {wrong} after epoch 1"
+    assert len(search(config("5", sampler="random"), tmp_path / "run").trials) == 5
 
 
 def test_a_search_in_which_all_fail_ends_without_a_winner(stub: type[StubTask], tmp_path: Path) -> None:
