@@ -29,8 +29,8 @@ def build(
     - `architecture_or_name`: a searched architecture, a published detector's name, or parts
     - `weights`: a checkpoint's file or published name, see `detector.weights.checkpoints`, or the
       checkpoint itself; what it lacks keeps fresh weights
-    - `settings`: by default those a detector was published with; with a classifier's weights the
-      pixels are normalized as they were for the classifier
+    - `settings`: by default those a detector was published with; pixels are normalized as they were for
+      the weights, if their file says how
 
     Raises `UsageError` for an unknown name or fewer than 1 class, `SpecError` for settings that
     don't fit the parts, `WeightsError` for a checkpoint that can't be used.

@@ -96,7 +96,7 @@ def sizes_of(boxes: Tensor) -> int:
 
 
 def _logarithms(boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """Logarithms of the sizes and of the ratios, height over width of those of boxes [N, 4] with an area."""
+    """Logarithms of sizes and of ratios, height over width, of the boxes [N, 4] that have an area."""
     sides = boxes[:, 2:].double() - boxes[:, :2].double()
     width, height = sides[(sides > 0).all(1)].unbind(1)
     return (width * height).sqrt().log(), (height / width).log()

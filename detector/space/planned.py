@@ -10,7 +10,7 @@ import torch
 from detector.data.records import CocoData
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
-from detector.training.plan import CPU_SETTINGS, Plan, fitted_anchors, plan
+from detector.training.plan import CPU_SETTINGS, Plan, fitted_anchors, plan, seen_pixels
 from detector.weights.checkpoints import Checkpoint, read_checkpoint
 from detector.weights.parents import DetectorParent
 from detector.weights.saved import SavedDetector
@@ -36,12 +36,8 @@ def plan_candidate(
     gets fewer. Raises `SpecError`, `WeightsError`, and `DataError` for boxes that no anchors fit.
     """
     checkpoint = read_checkpoint(weights) if isinstance(weights, str) else weights
-    given = dict(settings or {})
+    given = seen_pixels(checkpoint, parent) | dict(settings or {})
     chosen = dict(CPU_SETTINGS) if device.type == "cpu" else {}
-    if checkpoint is not None and checkpoint.pixels is not None:
-        chosen["pixels"] = checkpoint.pixels
-    if parent is not None:
-        given = {"pixels": parent.pixels} | given
     fields = Settings.model_fields
     own = {name: getattr(candidate.settings, name) for name in fields}
     own = {name: value for name, value in own.items() if value != fields[name].default}

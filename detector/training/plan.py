@@ -33,9 +33,10 @@ from detector.weights.checkpoints import Checkpoint, checkpoint_of, read_checkpo
 from detector.weights.parents import DetectorParent
 from detector.weights.saved import SavedDetector
 from nars.device import seeded
+from nars.foreign.parts import counted
 from nars.spec import Architecture
 
-__all__ = ["CPU_SETTINGS", "Plan", "fitted_anchors", "plan", "shorter_side"]
+__all__ = ["CPU_SETTINGS", "Plan", "fitted_anchors", "plan", "seen_pixels", "shorter_side"]
 
 logger = logging.getLogger(__name__)
 
@@ -99,12 +100,8 @@ def plan(
     Raises `UsageError`, `SpecError`, `WeightsError`, and `DataError` for boxes that no anchors fit.
     """
     checkpoint = read_checkpoint(weights) if isinstance(weights, str) else weights
-    given = dict(settings or {}) | {"resize_in_training": False}
+    given = seen_pixels(checkpoint, parent) | dict(settings or {}) | {"resize_in_training": False}
     defaults: dict[str, Any] = dict(CPU_SETTINGS) if device.type == "cpu" else {}
-    if checkpoint is not None and checkpoint.pixels is not None:
-        defaults["pixels"] = checkpoint.pixels
-    if parent is not None:
-        given = {"pixels": parent.pixels} | given
     if isinstance(source, SavedDetector):
         checkpoint = checkpoint or (checkpoint_of(source) if parent is None else None)
         parts, planned = source.parts, source.settings.replace(**given)
@@ -120,20 +117,27 @@ def plan(
     return Plan(parts, planned, checkpoint, parent)
 
 
+def seen_pixels(checkpoint: Checkpoint | None, parent: DetectorParent | None) -> dict[str, Any]:
+    """The setting ``pixels`` of the weights that a training starts from; empty if none say it."""
+    origin = checkpoint if parent is None else parent
+    return {} if origin is None or origin.pixels is None else {"pixels": origin.pixels}
+
+
 def fitted_anchors(data: CocoData, settings: Settings) -> dict[str, Any]:
     """`anchor_sizes` and `anchor_ratios` fitted to the training boxes as the detector will see them.
 
     There are fewer of them if the boxes have fewer sizes; if these are fewer than the maps, none are fitted.
     """
-    boxes = torch.tensor(_seen_boxes(data, settings), dtype=torch.float64)
+    boxes = torch.tensor(_seen_boxes(data, settings), dtype=torch.float64).reshape(-1, 4)
     maps, per_map = len(settings.anchor_sizes), len(settings.anchor_sizes[0])
     different = sizes_of(boxes)
     if different < maps:
-        logger.warning("boxes of %d sizes are too few to fit anchors on %d maps to them", different, maps)
+        sizes = counted(different, "size")
+        logger.warning("boxes of %s are too few to fit anchors on %d maps to them", sizes, maps)
         return {}
     per_map = min(per_map, different // maps)
-    sizes, ratios = fit_anchors(boxes, maps, per_map, len(settings.anchor_ratios))
-    return {"anchor_sizes": sizes, "anchor_ratios": ratios}
+    fitted, ratios = fit_anchors(boxes, maps, per_map, len(settings.anchor_ratios))
+    return {"anchor_sizes": fitted, "anchor_ratios": ratios}
 
 
 def _seen_boxes(data: CocoData, settings: Settings) -> list[list[float]]:

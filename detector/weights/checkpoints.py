@@ -49,7 +49,7 @@ class Checkpoint:
     """Whether the tensors are the moving averages of a training (EMA)."""
     sections: Sections
     pixels: Pixels | None = None
-    """How a classifier's images were normalized; None if the file doesn't say."""
+    """How the images were normalized; None if the file doesn't say."""
     classes: tuple[str, ...] | None = None
 
 
@@ -125,8 +125,9 @@ def read_checkpoint(path_or_name: str | Path) -> Checkpoint:
 
 def checkpoint_of(saved: Weights | SavedDetector) -> Checkpoint:
     """The checkpoint in a file of our own that has been read. Raises `WeightsError`."""
-    pixels = None
-    if isinstance(saved, Weights):
+    if isinstance(saved, SavedDetector):
+        pixels = saved.settings.pixels
+    else:
         mean, std = ([255 * value for value in values] for values in (saved.mean, saved.std))
         with damage_named(saved.source):
             pixels = Pixels.of({"order": "rgb", "mean": mean, "std": std})

@@ -13,10 +13,12 @@ import toys
 
 import detector
 from detector.data.records import Annotation, Category, CocoData, ImageRecord, Subset
-from detector.model.settings import Settings
+from detector.model.settings import Pixels, Settings
+from detector.space.candidate import DetectorCandidate
+from detector.space.planned import planned_for
 from detector.training.plan import fitted_anchors, plan
 from detector.weights.checkpoints import checkpoint_of
-from detector.weights.saved import load_detector, save_detector
+from detector.weights.saved import SavedDetector, load_detector, save_detector
 
 CPU = torch.device("cpu")
 
@@ -35,6 +37,32 @@ def test_a_saved_detector_is_read_once(data: CocoData, tmp_path: Path) -> None:
     assert built.settings == model.settings
     for name, tensor in model.state_dict().items():
         assert torch.equal(built.state_dict()[name], tensor), name
+
+
+@pytest.mark.parametrize("source", ["candidate", "saved", "published"])
+def test_a_detector_sees_pixels_as_the_one_whose_weights_it_starts_from(
+    data: CocoData, tmp_path: Path, source: str
+) -> None:
+    """A search's detectors may inherit from a classifier, whose pixels a candidate's file does not say."""
+    pixels = Pixels(order="rgb", mean=(1, 2, 3), std=(4, 5, 6))
+    save_detector(tmp_path / "other.pt", toys.model(), toys.CLASSES)
+    save_detector(tmp_path / "best.pt", toys.model(pixels=pixels), toys.CLASSES)
+    of: dict[str, DetectorCandidate | SavedDetector | str] = {
+        "candidate": DetectorCandidate(architecture=toys.PARTS, settings=toys.SETTINGS),
+        "saved": load_detector(tmp_path / "other.pt"),
+        "published": "fbnetv3a_c4",
+    }
+    weights = str(tmp_path / "best.pt")
+    assert planned_for(of[source], data, CPU, weights=weights).settings.pixels == pixels
+    given = planned_for(of[source], data, CPU, weights=weights, settings={"pixels": Pixels()})
+    assert given.settings.pixels == Pixels()
+
+
+def test_a_detector_is_built_with_the_pixels_of_its_weights(tmp_path: Path) -> None:
+    pixels, parts = Pixels(order="rgb"), toys.PARTS.replace(mask=None)
+    anchors = {"anchor_sizes": ((32, 64, 96, 128, 160),), "anchor_ratios": (0.5, 1.0, 2.0)}
+    save_detector(tmp_path / "best.pt", toys.model(pixels=pixels, **anchors), toys.CLASSES)
+    assert detector.build(parts, 3, tmp_path / "best.pt").settings.pixels == pixels
 
 
 def _of_one_size() -> CocoData:
@@ -60,10 +88,13 @@ def test_boxes_that_differ_by_rounding_are_as_many_sizes_as_their_anchors() -> N
 
 
 def test_more_maps_than_sizes_of_boxes_keep_their_anchors(caplog: pytest.LogCaptureFixture) -> None:
-    data = toys.squares(train=1, val=1)
+    data = _of_one_size()
     settings = Settings(anchor_sizes=((8,), (16,), (32,), (64,)))
-    assert fitted_anchors(data, settings) == {}
-    assert "too few to fit anchors on 4 maps" in caplog.text
+    few = replace(data, train=data.train.only(data.train.images[:1]))
+    assert fitted_anchors(few, settings) == {}
+    assert "boxes of 1 size are too few to fit anchors on 4 maps" in caplog.text
+    none = replace(data, train=replace(data.train, annotations=()))
+    assert fitted_anchors(none, Settings()) == {}
 
 
 def test_a_plan_builds_as_detector_build_does(
