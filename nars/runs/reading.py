@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -37,22 +37,22 @@ _SQLITE = "sqlite:///"
 """Start of a storage that is a database file."""
 
 
-def open_to_read(storage: str, opener: Callable[[str], BaseStorage] = open_storage) -> BaseStorage:
+def open_to_read(storage: str) -> BaseStorage:
     """Open a journal file, a database file or the storage at another URL, to read it.
 
-    A server is opened by `opener`. Raises `RunError` for a file that is missing or damaged; a journal whose
-    last line is not whole is read without it, which is logged.
+    Raises `RunError` for a file that is missing or damaged; a journal whose last line is not whole is read
+    without it, which is logged.
     """
     if storage.endswith(_JOURNAL):
         return _journal(Path(storage))
     file = storage.removeprefix(_SQLITE)
     if file == storage or "?" in file:
-        return opener(storage)
+        return open_storage(storage)
     try:
         open_file(file).close()
     except OSError as error:
         raise RunError(f"cannot read {file}: {error.strerror or error}") from None
-    return opener(f"{_SQLITE}file:{quote(file)}?mode=ro&uri=true")
+    return open_storage(f"{_SQLITE}file:{quote(file)}?mode=ro&uri=true")
 
 
 def check_complete(folder: Path, study: Study, listed: Sequence[tuple[str, str]]) -> None:
