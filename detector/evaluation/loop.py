@@ -23,6 +23,10 @@ from nars.errors import DataError
 __all__ = ["Evaluation", "detect", "evaluate"]
 
 
+_MASK_BYTES = 2**31
+"""Memory that the masks of a batch may take, a byte a pixel: a photo of 12 million pixels may have 100."""
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """The quality of a detector on one split, and the detections it was measured on."""
@@ -72,8 +76,13 @@ def evaluate(
         raise DataError(f"{subset.source}: no images in {split}")
     category_of = {label: category for category, label in data.labels.items()}
     own_indices = range(parallel.rank(), len(subset.images), parallel.world_size())
+    settings = getattr(model, "settings", None)  # torchvision's detectors have none
+    most = settings.detections if settings is not None and settings.mask else 0
     loader: DataLoader[tuple[int, Tensor]] = DataLoader(
-        _Images(subset, own_indices), batch_size=batch_size, num_workers=workers or 0, collate_fn=list
+        _Images(subset, own_indices),
+        batch_size=_at_once(batch_size, subset, most),
+        num_workers=workers or 0,
+        collate_fn=list,
     )
     own_results: list[Result] = []
     for batch in loader:
@@ -83,10 +92,15 @@ def evaluate(
     results = parallel.gathered(own_results)
     boxes, precision = score(data, subset, results, tool=tool)
     masks = None
-    settings = getattr(model, "settings", None)  # torchvision's detectors have none
-    if settings is not None and settings.mask:
+    if most:
         masks, _ = score(data, subset, results, kind="segm", tool=tool)
     return Evaluation(boxes, masks, precision, tuple(results))
+
+
+def _at_once(batch_size: int, subset: Subset, masks: int) -> int:
+    """Images of a batch: fewer if so many `masks` of each, all as large as the image, would take too much."""
+    largest = max(image.width * image.height for image in subset.images)
+    return max(1, min(batch_size, _MASK_BYTES // max(1, masks * largest)))
 
 
 @torch.inference_mode()

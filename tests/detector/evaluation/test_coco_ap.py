@@ -18,6 +18,7 @@ from toys import squares
 
 import detector
 from detector.data.records import CocoData
+from detector.evaluation import loop
 from detector.evaluation.coco_ap import Scores, Tool, score
 from detector.evaluation.figures import confusion, write_figures
 from detector.evaluation.interval import resampled_aps
@@ -163,6 +164,18 @@ def test_masks_are_measured_too(untrained: Evaluation) -> None:
     assert untrained.main is untrained.masks
     assert set(untrained.numbers()) >= {"ap", "ap50", "mask_ap", "mask_ap50"}
     assert all("segmentation" in result for result in untrained.results)
+
+
+@pytest.mark.parametrize(("mask", "sizes"), [(True, [2, 2, 2, 2, 2, 2]), (False, [8, 4])])
+def test_masks_of_large_images_are_made_a_few_at_a_time(
+    data: CocoData, monkeypatch: pytest.MonkeyPatch, mask: bool, sizes: list[int]
+) -> None:
+    made = toys.model(mask=mask)
+    monkeypatch.setattr(loop, "_MASK_BYTES", 2 * made.settings.detections * 48 * 60)
+    seen: list[int] = []
+    made.register_forward_pre_hook(lambda _model, given: seen.append(len(given[0])))
+    evaluate(made, data, device=CPU)
+    assert seen == sizes
 
 
 def test_masks_need_segmentations(data: CocoData) -> None:
