@@ -34,13 +34,15 @@ FORMATS = ("onnx", "pt2", "torchscript")
 """Formats by the names that `export` takes."""
 
 _TOLERANCE = 1e-3
-"""Largest accepted deviation of a score, and of a box relative to the image. Kernels that sum in
-another order deviate by 1e-5; a wrong operator gives entirely different boxes."""
+"""Largest accepted deviation of a score, of a mask's probability, and of a box relative to the image.
+Kernels that sum in another order deviate by 1e-5; a wrong operator gives entirely different boxes."""
 
 _CHECKED_IMAGES = 4
 """How many real images a file is run on."""
 _THRESHOLD_MARGIN = 0.01
 """Detections with a score this close to the threshold may be missing from either side."""
+_WITHOUT_MASKS = 4
+"""Outputs of a detector that does not segment; masks are the last one of another."""
 _LARGEST_SIDE = 4096
 """Pixels of the largest height and width that a file accepts."""
 
@@ -59,7 +61,7 @@ class Exported:
     detections: int
     """How many detections in real images were compared."""
     deviation: float
-    """Largest difference of a score, or of a box relative to the image."""
+    """Largest difference of a score or of a mask's probability, or of a box relative to the image."""
     contract: Contract
     """The input and output of the file."""
 
@@ -149,8 +151,8 @@ def compare(expected: Sequence[Tensor], actual: Sequence[Tensor], threshold: flo
 
 def _deviation(outputs: Sequence[Tensor], others: Sequence[Tensor], threshold: float, side: float) -> float:
     """Return the largest deviation of detections from their nearest counterparts among `others`."""
-    boxes, labels, scores, owners = outputs[:4]
-    other_boxes, other_labels, other_scores, other_owners = others[:4]
+    boxes, labels, scores, owners = outputs[:_WITHOUT_MASKS]
+    other_boxes, other_labels, other_scores, other_owners = others[:_WITHOUT_MASKS]
     worst = 0.0
     for index in torch.where(scores > threshold + _THRESHOLD_MARGIN)[0].tolist():
         same = torch.where((other_labels == labels[index]) & (other_owners == owners[index]))[0]
@@ -159,6 +161,8 @@ def _deviation(outputs: Sequence[Tensor], others: Sequence[Tensor], threshold: f
         best = same[box_iou(boxes[index][None], other_boxes[same])[0].argmax()]
         shift = float((boxes[index] - other_boxes[best]).abs().max()) / side
         worst = max(worst, shift, abs(float(scores[index] - other_scores[best])))
+        if len(outputs) > _WITHOUT_MASKS:
+            worst = max(worst, float((outputs[-1][index] - others[-1][best]).abs().max()))
     return worst
 
 
@@ -215,6 +219,6 @@ def _check(format: str, content: bytes, model: Deployed, batches: Sequence[Tenso
         count += len(expected[0])
         worst = max(worst, compare(expected, actual, threshold, max(batch.shape[-2:])))
     if not worst <= _TOLERANCE:
-        rule = f"{_TOLERANCE:g} of a score, or of the image for a box, is accepted"
+        rule = f"{_TOLERANCE:g} of a score or a mask, or of the image for a box, is accepted"
         raise ExportError(f"the {format} file deviates from the detector by {worst:.2g}, {rule}")
     return count, worst

@@ -211,6 +211,9 @@ def test_the_comparison_notices_differences() -> None:
     assert compare(found, (boxes, labels, scores - 0.2, owners), 0.05, 100) == pytest.approx(0.2)
     assert compare(found, (boxes, labels + 1, scores, owners), 0.05, 100) == float("inf")
     assert compare(found, tuple(values[:1] for values in found), 0.05, 100) == float("inf")
+    masks = torch.full((2, 1, 4, 4), 0.5)
+    assert compare((*found, masks), (*found, masks), 0.05, 100) == 0
+    assert compare((*found, masks), (*found, masks + 0.1), 0.05, 100) == pytest.approx(0.1)
     unsure = (boxes, labels, torch.tensor([0.9, 0.055]), owners)
     assert compare(unsure, tuple(values[:1] for values in unsure), 0.05, 100) == 0
 
