@@ -19,6 +19,7 @@ from torchvision.transforms.v2 import functional as F
 
 from detector.model.resizing import resized
 from detector.model.targets import Target
+from detector.training.ranges import Jitter, Probability
 from nars.documents import Frozen
 
 __all__ = ["Augmentation", "Resize", "Sample", "mosaic", "pipeline"]
@@ -26,7 +27,6 @@ __all__ = ["Augmentation", "Resize", "Sample", "mosaic", "pipeline"]
 Sample = tuple[Tensor, Target]
 """An image [3, H, W] and its target."""
 
-Probability = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1)]
 
 _GREY = 114
@@ -42,7 +42,7 @@ class Augmentation(Frozen):
     """Most pixels of the longer side, even if the shorter then falls below `shortest`."""
     flip: Probability = 0.5
     """Share of images that are mirrored; set it to 0 if left and right matter, as in digits and text."""
-    jitter: tuple[float, float] = (1.0, 1.0)
+    jitter: Jitter = (1.0, 1.0)
     """Lowest and highest factor of large-scale jitter; above 1 a part is cut out and enlarged."""
     photometric: Probability = 0.0
     """Share of images whose brightness, contrast, saturation and hue are changed."""
@@ -51,9 +51,6 @@ class Augmentation(Frozen):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        low, high = self.jitter
-        if not 0 < low <= high:
-            raise ValueError(f"jitter must be two factors above 0, the lower first, got {low}, {high}")
         if max(self.shortest) > self.longest:
             raise ValueError(f"shortest {max(self.shortest)} is above longest {self.longest}")
         return self

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from detector.model.settings import Settings
+from detector.training.ranges import Factor, Jitter, Probability
 from nars.documents import Document
 from nars.foreign.limits import MOST_EPOCHS, MOST_SETTING
 from nars.spec import Recipe
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["LR", "Training"]
 
 Positive = Annotated[int, Field(ge=1, le=MOST_EPOCHS)]
-Factor = Annotated[float, Field(gt=0, le=MOST_SETTING)]
 Setting = Annotated[float, Field(ge=0, le=MOST_SETTING)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 LR = {"sgd": 0.08, "rmsprop": 1e-3, "adamw": 1e-3}
 """Default peak rates for 16 images a step, for training with batch norms that learn."""
@@ -80,7 +79,7 @@ class Training(Document):
 
     flip: Probability = 0.5
     """Share of images that are mirrored; set it to 0 if left and right matter, as in digits and text."""
-    jitter: tuple[Factor, Factor] = (1.0, 1.0)
+    jitter: Jitter = (1.0, 1.0)
     """Lowest and highest random factor on the size of an image."""
     photometric: Probability = 0.0
     """Share of images whose colours are changed."""

@@ -17,6 +17,7 @@ from detector.model.resizing import resized
 from detector.training.augment import Augmentation, Resize, Sample, mosaic, pipeline
 from detector.training.batches import GroupedBatches, SampleIndex
 from detector.training.dataset import DetectionDataset, training_loader
+from detector.training.hyperparameters import Training
 from nars.errors import DataError, SpecError
 
 EVERYTHING = Augmentation(shortest=(96, 128), longest=160, jitter=(0.5, 2), photometric=0.5, mosaic=0.3)
@@ -161,6 +162,12 @@ def test_jitter_covers_its_range_and_never_exceeds_the_size(data: CocoData) -> N
     assert max(heights) == 1
 
 
+@pytest.mark.parametrize("kind", [Training, Augmentation])
+def test_jitter_names_the_lower_factor_first(kind: type[Training] | type[Augmentation]) -> None:
+    with pytest.raises(SpecError, match="the lower factor comes first"):
+        kind(jitter=(1.2, 0.8))
+
+
 @pytest.mark.parametrize(
     "settings", [PLAIN.replace(flip=1), PLAIN.replace(jitter=(0.5, 2)), PLAIN.replace(mosaic=1)]
 )
@@ -283,8 +290,8 @@ def test_an_iteration_begins_at_the_position_that_was_set() -> None:
     ("fields", "words"),
     [
         ({"shortest": (400,)}, "shortest 400 is above longest 320"),
-        ({"jitter": (2, 1)}, "the lower first"),
-        ({"jitter": (0, 1)}, "above 0"),
+        ({"jitter": (2, 1)}, "the lower factor comes first"),
+        ({"jitter": (0, 1)}, "greater than 0"),
         ({"flip": 1.5}, "flip"),
         ({"shortest": ()}, "shortest"),
         ({"flipp": 1}, "flip"),
