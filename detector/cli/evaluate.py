@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 
@@ -19,9 +18,6 @@ from nars.cli.options.values import (
     to_json,
 )
 from nars.cli.options.weights import weights_argument
-
-if TYPE_CHECKING:
-    from detector.weights.saved import SavedDetector
 
 
 @click.command("evaluate")
@@ -90,7 +86,8 @@ def evaluate_command(
         split = split or "val"
         records = usable(data_name, drop_bad=drop_bad, needs=(split,), whole=whole)
     say_parts(records.parts, quiet=as_json)
-    model = _with_threshold(saved, score_threshold).detector().to(torch_device)
+    wanted = saved if score_threshold is None else saved.with_threshold(score_threshold)
+    model = wanted.detector().to(torch_device)
     renumbered = matched(model, saved.classes, records, str(weights))
     evaluation = loop.evaluate(renumbered, records, split, device=torch_device, workers=workers, tool=tool)
     said = remarks(records.subset(split))
@@ -116,10 +113,3 @@ def evaluate_command(
     show_cost(cost, speed)
     if output is not None:
         click.echo(f"pictures and results.json: {output}")
-
-
-def _with_threshold(saved: SavedDetector, score_threshold: float | None) -> SavedDetector:
-    """The saved detector with another lowest score, if there is one."""
-    if score_threshold is None:
-        return saved
-    return replace(saved, settings=saved.settings.replace(score_threshold=score_threshold))

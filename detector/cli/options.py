@@ -6,7 +6,7 @@ import click
 
 __all__ = ["DATA", "drop_bad_option", "workers_option"]
 
-DATA = "digit-scenes, or a folder in COCO's, Pascal VOC's or YOLO's format"
+DATA = "digit-scenes, or a folder in COCO's, Pascal VOC's or YOLO's format, or with tables of boxes"
 """Kinds of data that ``--data`` names."""
 
 drop_bad_option = click.option("--drop-bad", is_flag=True, help="Leave out images and boxes that are bad.")

@@ -76,7 +76,8 @@ def predict_command(
     content = read_tensors(weights)
     DETECTOR.check_command(content, weights, "predict")
     saved, torch_device = SavedDetector.of(content, str(weights)), resolve(device)
-    model = saved.detector().to(torch_device)
+    lowest = min(threshold, saved.settings.score_threshold)
+    model = saved.with_threshold(lowest).detector().to(torch_device)
     ids = Ids(saved.classes, None if data is None else load(data))
     album = Album(output)
     rows: list[dict[str, Any]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -60,6 +60,10 @@ class SavedDetector:
                 source=source,
                 data=None if fields["data"] is None else str(fields["data"]),
             )
+
+    def with_threshold(self, score: float) -> Self:
+        """The same detector, whose detections have a higher score than this."""
+        return replace(self, settings=self.settings.replace(score_threshold=score))
 
     def detector(self) -> Detector:
         """The detector with these weights, in evaluation mode. Raises `WeightsError`."""

@@ -102,6 +102,13 @@ def test_damage_is_named_and_passed_over(folder: Path, capsys: pytest.CaptureFix
     assert not capsys.readouterr().out
 
 
+def test_a_threshold_below_the_detectors_own_is_kept(folder: Path) -> None:
+    save(folder / "photos" / "a.png", 80, 60)
+    save_detector("toy.pt", toys.model(score_threshold=0.9).eval(), toys.CLASSES)
+    assert main(["detect", "predict", "toy.pt", "photos", "--threshold", "0.1", "-o", "found"]) == 0
+    assert json.loads(Path("found/results.json").read_text())
+
+
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "I;16", "CMYK"])
 def test_any_kind_of_picture(mode: str, folder: Path) -> None:
     suffix = ".tif" if mode == "CMYK" else ".png"
