@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import ssl
 import urllib.error
@@ -98,7 +99,7 @@ def _unreachable(url: str) -> str | None:
         return None
     except urllib.error.URLError as error:
         return None if isinstance(error.reason, ssl.SSLError) else _told(error.reason)
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:  # the latter from what does not speak HTTP
         return _told(error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -93,6 +94,7 @@ def test_a_file_of_something_else_is_refused(caches: Path, published: tuple[Down
         (urllib.error.URLError(OSError(-2, "Name or service not known")), "Name or service not known"),
         (TimeoutError("timed out"), "timed out"),
         (ConnectionResetError(104, "Connection reset by peer"), "Connection reset by peer"),
+        (http.client.BadStatusLine("-ERR what"), "-ERR what"),
     ],
 )
 def test_without_a_network_nothing_is_tried(
