@@ -73,7 +73,8 @@ def _fractions(subset: Subset, sizes: dict[int, tuple[int, int]]) -> set[int]:
     """
     boxes = {index: annotation.box for index, annotation in enumerate(subset.annotations)}
     found = {index for index, (_, _, width, height) in boxes.items() if width > 0 and height > 0}
-    if len(found) < 2 or min(map(min, sizes.values()), default=0) <= 1:
+    known = [side for size in sizes.values() for side in size if side]  # a file may be missing
+    if len(found) < 2 or min(known, default=0) <= 1:
         return set()
     largest = 1 + _TOLERANCE
     for left, top, width, height in map(boxes.__getitem__, found):

@@ -67,6 +67,19 @@ def test_what_the_doctor_finds_is_mended(tmp_path: Path, name: str) -> None:
     assert check(tmp_path / "new") == []
 
 
+def test_fractions_are_told_although_an_image_is_missing(tmp_path: Path) -> None:
+    def spoil(document: folders.Document) -> None:
+        FAULTS["fractions"][0](document)
+        for image in document["images"]:
+            del image["width"], image["height"]
+
+    folder = folders.coco(tmp_path, spoil)
+    (folder / "train" / "1.png").unlink()
+    boxes = usable(folder, drop_bad=True).train.annotations
+    assert boxes
+    assert all(min(box.box[2:]) > 1 for box in boxes)
+
+
 def test_fractions_of_images_become_pixels(tmp_path: Path) -> None:
     whole, folder = folders.coco(tmp_path / "pixels"), folders.coco(tmp_path / "data", FAULTS["fractions"][0])
     fix(folder, tmp_path / "new")
