@@ -54,21 +54,9 @@ class DetectorCost:
         return self.trunk + self.rpn + self.box + self.mask
 
 
-def count(
-    model: Detector, side: int | None = None, proposals: int | None = None, longer: int | None = None
-) -> DetectorCost:
-    """Return the cost of an image of `side` x `longer` pixels with `proposals` regions for the box head.
-
-    Without `side` it is an image of the largest shape that the settings allow; without `longer`, a
-    square. `proposals` defaults to the setting `test_proposals`.
-    """
-    settings = model.settings
-    if proposals is not None:
-        settings = settings.replace(test_proposals=max(proposals, 1))
-    if side is not None:
-        settings = settings.replace(shortest=(side,), longest=longer or side)
-    cost = count_parts(model.parts, settings, model.num_classes)
-    return cost if proposals != 0 else DetectorCost(**vars(cost) | {"box": 0})
+def count(model: Detector) -> DetectorCost:
+    """Return the cost of an image of the largest shape that the settings allow."""
+    return count_parts(model.parts, model.settings, model.num_classes)
 
 
 def count_parts(parts: Parts, settings: Settings, num_classes: int) -> DetectorCost:

@@ -51,7 +51,7 @@ class DetectorSpace(SearchSpace):
     num_classes: int = 80
     """Classes, which count in the cost of the heads; a search sets those of its data."""
     resolution: Value
-    """Pixels of the shorter side of an image; the longer side is at most 10/7 of it."""
+    """Pixels of the shorter side of an image; the longer side is at most some 10/7 of it."""
     pooler_resolution: Value = 6
     """Side of the regions that the box head takes, in cells."""
     proposals: Value = 30
