@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from detector.model.targets import Detections
 
 
+_MARGIN = 1e-6
+"""A detector keeps scores above its threshold, not at it. What it does not keep costs no time and no mask."""
+
+
 @click.command("predict")
 @weights_argument
 @click.argument("sources", nargs=-1, required=True)
@@ -76,7 +80,7 @@ def predict_command(
     content = read_tensors(weights)
     DETECTOR.check_command(content, weights, "predict")
     saved, torch_device = SavedDetector.of(content, str(weights)), resolve(device)
-    lowest = min(threshold, saved.settings.score_threshold)
+    lowest = max(0.0, threshold - _MARGIN)
     model = saved.with_threshold(lowest).detector().to(torch_device)
     ids = Ids(saved.classes, None if data is None else load(data))
     album = Album(output)

@@ -17,6 +17,7 @@ from detector.data.records import CocoData
 from detector.deploy.drawing import draw
 from detector.deploy.predict import Picture, pictures, predict, results
 from detector.evaluation.coco_ap import score
+from detector.model import transform
 from detector.weights.saved import save_detector
 from nars.cli import main
 from nars.deploy.drawing import sheet
@@ -107,6 +108,18 @@ def test_a_threshold_below_the_detectors_own_is_kept(folder: Path) -> None:
     save_detector("toy.pt", toys.model(score_threshold=0.9).eval(), toys.CLASSES)
     assert main(["detect", "predict", "toy.pt", "photos", "--threshold", "0.1", "-o", "found"]) == 0
     assert json.loads(Path("found/results.json").read_text())
+
+
+def test_masks_are_made_of_what_is_shown_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(folder / "photos" / "a.png", 80, 60)
+    save_detector("toy.pt", toys.model(score_threshold=0.0, mask=True).eval(), toys.CLASSES)
+    made: list[int] = []
+    paste = transform.paste
+    monkeypatch.setattr(
+        transform, "paste", lambda masks, *more: (made.append(len(masks)), paste(masks, *more))[1]
+    )
+    assert main(["detect", "predict", "toy.pt", "photos", "--threshold", "0.25", "-o", "found"]) == 0
+    assert made == [len(json.loads(Path("found/results.json").read_text()))]
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "I;16", "CMYK"])
