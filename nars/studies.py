@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from optuna.study import Study
+from optuna.study import Study, StudySummary
 
 from nars.internals import set_study_attribute, study_attribute
 from nars.trials import Record
@@ -84,7 +84,7 @@ class StoreLocation:
     """Whether it is the folder ``artifacts`` of the run folder, wherever that is now."""
 
 
-def config_text(study: Study) -> str | None:
+def config_text(study: Study | StudySummary) -> str | None:
     """Return the configuration of a study's search as YAML; None if nars did not make the study."""
     text: str | None = study.user_attrs.get(_CONFIG)
     return text

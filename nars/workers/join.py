@@ -23,7 +23,7 @@ from nars.runs.passwords import complete
 from nars.runs.reference import charged
 from nars.runs.run import config_of
 from nars.runs.storage import open_storage
-from nars.studies import code_version_of, data_description
+from nars.studies import code_version_of, config_text, data_description
 from nars.tasks.base import Task
 from nars.training.metrics import check_repeated
 from nars.workers.search import Search
@@ -69,7 +69,8 @@ def join(
     try:
         study = optuna.load_study(study_name=name, storage=opened, sampler=optuna.samplers.RandomSampler())
     except KeyError:
-        names = ", ".join(sorted(optuna.get_all_study_names(opened))) or "none"
+        summaries = optuna.get_all_study_summaries(opened, include_best_trial=False)
+        names = ", ".join(sorted(each.study_name for each in summaries if config_text(each))) or "none"
         raise UsageError(f"no study {name!r} in {storage}; there: {names}") from None
     config = config_of(study)
     check_repeated(config.metric, metric, f"study {name}")

@@ -106,4 +106,4 @@ def _unreachable(url: str) -> str | None:
 def _told(reason: object) -> str:
     """The text of an exception of a connection, without its number."""
     strerror = reason.strerror if isinstance(reason, OSError) else None
-    return strerror or str(reason) or type(reason).__name__
+    return strerror or str(reason).strip() or type(reason).__name__

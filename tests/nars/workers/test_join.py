@@ -20,6 +20,7 @@ from nars.searching.configure import configure
 from nars.studies import data_description, write_code_version, write_foretold_samples
 from nars.trials import INTERRUPTED, Record
 from nars.workers.join import join
+from nars.workers.turns import study_beside
 
 
 def test_joining_by_storage_and_name(stub: type[StubTask], tmp_path: Path) -> None:
@@ -92,8 +93,8 @@ def test_joining_a_search_that_an_older_version_began(
 
 def test_joining_what_is_not_there_or_with_other_data(stub: type[StubTask], tmp_path: Path) -> None:
     run = start_run(tmp_path / "run", config("4"), None)
-    run.study()
-    with pytest.raises(UsageError, match=r"no study 'runn' in .*study\.journal; there: run"):
+    study_beside(run.study(), "run.reference")  # nobody joins it
+    with pytest.raises(UsageError, match=r"no study 'runn' in .*study\.journal; there: run$"):
         join(run.storage, "runn", data=None, device="cpu", parent=None)
     missing = tmp_path / "nosuch.journal"
     with pytest.raises(RunError, match=r"study run: its storage .*nosuch\.journal is not there"):

@@ -94,7 +94,7 @@ def test_a_file_of_something_else_is_refused(caches: Path, published: tuple[Down
         (urllib.error.URLError(OSError(-2, "Name or service not known")), "Name or service not known"),
         (TimeoutError("timed out"), "timed out"),
         (ConnectionResetError(104, "Connection reset by peer"), "Connection reset by peer"),
-        (http.client.BadStatusLine("-ERR what"), "-ERR what"),
+        (http.client.BadStatusLine("-ERR what\r\n"), "-ERR what"),
     ],
 )
 def test_without_a_network_nothing_is_tried(
