@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
@@ -47,28 +48,43 @@ class Deployed(nn.Module):
         return tuple(torch.cat([detections[name] for detections in by_image]) for name in self.outputs)
 
 
-def fitted(model: Detector, image: Tensor) -> Tensor:
-    """Resize an RGB image [3, H, W] in 0..1 to a batch [1, 3, h, w] as `Deployed` takes it."""
+def fitted(model: Detector, image: Tensor, fixed: tuple[int, int] | None = None) -> Tensor:
+    """Resize an RGB image [3, H, W] in 0..1 to a batch [1, 3, h, w] as `Deployed` takes it.
+
+    For a file that takes no other sizes, these are the `fixed` height and width.
+    """
     transform = model.transform
-    resized, _ = transform.resize(image)
+    resized = _resized(model, image, fixed)
     height, width = resized.shape[-2:]
     divisor = transform.size_divisible
-    sides = [max(-(-side // divisor) * divisor, transform.smallest_side) for side in (height, width)]
+    padded = [max(-(-side // divisor) * divisor, transform.smallest_side) for side in (height, width)]
+    sides = padded if fixed is None else fixed
     mean = image.new_tensor(transform.image_mean) / 255  # zero after normalization
     canvas = (mean.flip(0) if transform.bgr else mean)[:, None, None].repeat(1, *sides)
     canvas[:, :height, :width] = resized
     return canvas[None]
 
 
+def _resized(model: Detector, image: Tensor, fixed: tuple[int, int] | None) -> Tensor:
+    """The image [3, h, w] as large as a detector sees it, or as large as fits into `fixed`."""
+    if fixed is None:
+        return cast(Tensor, model.transform.resize(image)[0])
+    before = (image.shape[-2], image.shape[-1])
+    scale = min(most / side for most, side in zip(fixed, before, strict=True))
+    after = [min(most, max(1, round(side * scale))) for most, side in zip(fixed, before, strict=True)]
+    return F.interpolate(image[None], after, mode="bilinear", antialias=True)[0]
+
+
 class OnnxDetector(nn.Module):
     """Runs an ONNX file of `Deployed`, one image at a time, with the interface of `Detector`.
 
-    `model` is the detector that the file was made from; it resizes the images. Raises `UsageError`
-    if ONNX Runtime is not installed.
+    `model` is the detector that the file was made from, which resizes the images, and `fixed` are height and
+    width if the file takes no others. Raises `UsageError` if ONNX Runtime is not installed.
     """
 
-    def __init__(self, data: bytes, model: Detector) -> None:
+    def __init__(self, data: bytes, model: Detector, fixed: tuple[int, int] | None = None) -> None:
         super().__init__()
+        self.fixed = fixed
         self.session: Any = onnx_session(data)
         self.source = [model]  # a list keeps it from becoming a submodule
 
@@ -76,9 +92,9 @@ class OnnxDetector(nn.Module):
         return [self._detections(image) for image in images]
 
     def _detections(self, image: Tensor) -> Detections:
-        batch = fitted(self.source[0], image)
+        batch = fitted(self.source[0], image, self.fixed)
         boxes, labels, scores = map(torch.from_numpy, self.session.run(None, {"images": batch.numpy()})[:3])
-        resized, _ = self.source[0].transform.resize(image)
+        resized = _resized(self.source[0], image, self.fixed)
         ratio = torch.tensor([image.shape[-1] / resized.shape[-1], image.shape[-2] / resized.shape[-2]])
         boxes = (boxes * ratio.repeat(2)).clamp(min=0)
         limit = torch.tensor([image.shape[-1], image.shape[-2]]).repeat(2)

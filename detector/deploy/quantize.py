@@ -63,7 +63,8 @@ def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: 
     contract = contract_of(saved, model, batches)
     content = to_onnx(Deployed(model), batches, describe(saved, contract))
     calibration = data.train.images[:images]
-    inputs = [fitted(model, load(data.train, image).float() / 255) for image in calibration]
+    fixed = contract.fixed
+    inputs = [fitted(model, load(data.train, image).float() / 255, fixed) for image in calibration]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         plain, prepared, result = (Path(folder) / f"{name}.onnx" for name in ("plain", "prepared", "int8"))
@@ -82,7 +83,7 @@ def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: 
         quantized = result.read_bytes()
     cpu = torch.device("cpu")
     before = evaluate(model, data, device=cpu).boxes
-    after = evaluate(OnnxDetector(quantized, model), data, device=cpu).boxes
+    after = evaluate(OnnxDetector(quantized, model, fixed), data, device=cpu).boxes
     write_whole(path, quantized)
     return Quantized(Path(path), len(quantized), len(content), len(calibration), before, after, contract)
 

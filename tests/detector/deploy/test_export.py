@@ -25,11 +25,13 @@ from detector.deploy.deployed import Deployed, OnnxDetector, fitted
 from detector.deploy.export import compare, export
 from detector.deploy.quantize import quantize
 from detector.evaluation.loop import evaluate
+from detector.model.detector import Detector
 from detector.training.loop import train
 from detector.weights.saved import SavedDetector
 from nars.cli import main
 from nars.errors import DataError, ExportError, UsageError
 from nars.networks.export import run_onnx, run_pt2
+from nars.spec import Block
 
 CPU = torch.device("cpu")
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -216,6 +218,25 @@ def test_the_comparison_notices_differences() -> None:
     assert compare((*found, masks), (*found, masks + 0.1), 0.05, 100) == pytest.approx(0.1)
     unsure = (boxes, labels, torch.tensor([0.9, 0.055]), owners)
     assert compare(unsure, tuple(values[:1] for values in unsure), 0.05, 100) == 0
+
+
+@pytest.mark.slow
+def test_a_file_of_one_size_is_measured_on_images_of_any(tmp_path: Path) -> None:
+    """The maps of a pyramid double exactly, so its file takes one size; images are fitted into it."""
+    coarse = Block(op="mbconv", channels=16, kernel=3, expansion=2, stride=2)
+    parts = toys.PARTS.replace(fpn=16, trunk=[*toys.PARTS.trunk, [coarse]])
+    settings = toys.SETTINGS.replace(anchor_sizes=((8,), (12,), (20,)))
+    torch.manual_seed(0)
+    model = Detector(parts, 3, settings).eval()
+    pyramid = SavedDetector(parts, settings, toys.CLASSES, {}, model.state_dict(), "toy")
+    shapes = {(image.width, image.height) for image in data().train.images}
+    assert len(shapes) == 3
+    done = quantize(pyramid, data(), tmp_path / "toy.onnx", images=6)
+    assert done.contract.fixed is not None
+    runtime = OnnxDetector((tmp_path / "toy.onnx").read_bytes(), model, done.contract.fixed)
+    (found,) = runtime([torch.rand(3, 90, 30)])
+    assert len(found["boxes"])
+    assert (found["boxes"].max(0).values <= torch.tensor([30.0, 90.0, 30.0, 90.0])).all()
 
 
 @pytest.mark.slow
