@@ -93,7 +93,7 @@ GROUPS = {
 @click.argument("arch")
 @click.option("--data", help=f"{DATA}; by default the data named in ARCH.")
 @init_option
-@click.option("--weights", help="A classifier of `nars train`, or a published checkpoint by file or name.")
+@click.option("--weights", help="A detector, a classifier, or a published checkpoint by file or name.")
 @click.option(
     "-o",
     "--output",
