@@ -89,7 +89,7 @@ class DetectorSpace(SearchSpace):
         if len(set(names)) < len(names):
             raise ValueError(f"row names repeat: {', '.join(names)}")
         self._check_recipe(RECIPE)
-        self._check_ends()
+        self._check_values()
         return self
 
     def rows(self) -> Iterator[RowSpace]:

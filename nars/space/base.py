@@ -22,7 +22,7 @@ from nars.errors import SpecError, UsageError, closest
 from nars.space.costs import Costs
 from nars.space.dimensions import Dimensions, is_recipe
 from nars.space.genotypes import Genotype, Matrix, from_genotypes
-from nars.space.values import Scalar, Value, distribution, extremes, first_values, fixed_value
+from nars.space.values import Scalar, Value, distribution, extremes, first_values, fixed_value, probes
 from nars.spec import Trainable
 
 __all__ = ["SearchSpace"]
@@ -77,10 +77,10 @@ class SearchSpace(Document):
             if key not in names:
                 raise ValueError(f"unknown key {key!r} of recipe: {closest(key, names)}")
 
-    def _check_ends(self) -> None:
-        """Raise `ValueError` if a choice, or an end of a range, decodes to no valid candidate."""
+    def _check_values(self) -> None:
+        """Raise `ValueError` if a choice, or an end or a step of a range, decodes to no valid candidate."""
         for name, dist in self.distributions.items():
-            for value in extremes(dist):
+            for value in probes(dist):
                 try:
                     self.decode(first_values(self.distributions) | {name: value})
                 except SpecError as error:
@@ -128,11 +128,11 @@ class SearchSpace(Document):
     def sides(self) -> list[int]:
         """Every resolution of the space."""
         if "resolution" not in self.distributions:
-            return [int(str(self.fixed["resolution"]))]
+            return [int(float(str(self.fixed["resolution"])))]
         dist: Any = self.distributions["resolution"]
         if isinstance(dist, CategoricalDistribution):
-            return [int(str(side)) for side in dist.choices]
-        return list(range(dist.low, dist.high + 1, dist.step))
+            return [int(side) for side in dist.choices]
+        return list(range(int(dist.low), int(dist.high) + 1, int(dist.step)))
 
     @property
     def most_epochs(self) -> int:

@@ -78,6 +78,6 @@ def lr_factor(space: Declaration, optimizer: str | None) -> float:
 
 def _recipe(space: Declaration, values: Mapping[str, Any]) -> Recipe:
     fields = {key: values[f"recipe.{key}"] for key in space.recipe}
-    if "lr" in fields:
+    if isinstance(fields.get("lr"), int | float):  # what is no number is an error of the recipe
         fields["lr"] *= lr_factor(space, fields.get("optimizer"))
     return Recipe(**fields)

@@ -88,7 +88,7 @@ class Space(SearchSpace):
         if len(names) > MOST_ROWS:
             raise ValueError(f"has {len(names)} rows, more than {MOST_ROWS}")
         self._check_recipe(Recipe.model_fields)
-        self._check_ends()
+        self._check_values()
         return self
 
     def _row_spaces(self) -> Iterator[RowSpace]:

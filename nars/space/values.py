@@ -30,6 +30,7 @@ __all__ = [
     "first_values",
     "fixed_value",
     "nearest",
+    "probes",
 ]
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
@@ -40,7 +41,7 @@ Scalar = bool | int | float | str | None
 
 
 class Range(Frozen):
-    """Numbers from `low` to `high`, both included; integers if both are integers."""
+    """Numbers from `low` to `high`, both included; integers if these and the step are."""
 
     low: int | float
     high: int | float
@@ -55,10 +56,14 @@ class Range(Frozen):
             raise ValueError(f"low is above high: {self.low} > {self.high}")
         if self.log and (self.step is not None or self.low <= 0):
             raise ValueError(f"a log range has no step and starts above 0, got {self.low}, step {self.step}")
-        step = self.step or 1
-        if step <= 0 or (isinstance(self.low, int) and (self.high - self.low) % step):
+        if self.step is not None and not (self.step > 0 and _is_whole((self.high - self.low) / self.step)):
             raise ValueError(f"step {self.step} does not lead from {self.low} to {self.high}")
         return self
+
+
+def _is_whole(number: float) -> bool:
+    """Whether a number is an integer, up to rounding."""
+    return abs(number - round(number)) < 1e-6
 
 
 def _form(value: Any) -> str:
@@ -125,7 +130,7 @@ def distribution(name: str, value: Value) -> BaseDistribution | None:
     if isinstance(value, tuple):
         if len(value) > MOST_CHOICES:
             raise ValueError(f"{name}: has {len(value)} choices, more than {MOST_CHOICES}")
-        if not value or len(set(map(repr, value))) < len(value):
+        if not value or len(set(value)) < len(value):
             raise ValueError(f"{name}: a list of choices needs distinct values, got {list(value)}")
         return CategoricalDistribution(value) if len(value) > 1 else None
     return None
@@ -145,6 +150,14 @@ def extremes(distribution: BaseDistribution) -> Iterator[Any]:
     else:
         assert isinstance(distribution, IntDistribution | FloatDistribution)
         yield from (distribution.low, distribution.high)
+
+
+def probes(distribution: BaseDistribution) -> Iterator[Any]:
+    """All choices; of a range, the ends and a number between them, which is no integer if it need not be."""
+    yield from extremes(distribution)
+    if isinstance(distribution, IntDistribution | FloatDistribution):
+        low, high, step = distribution.low, distribution.high, distribution.step
+        yield low + (0.618 * (high - low) if step is None else step)
 
 
 def first_values(distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""Values of a space file: what each of them means, and what no candidate can have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
+
+from nars.errors import SpecError
+from nars.space import Space
+from search_spaces.spaces import space
+
+MICRO = space("micro")
+
+
+def with_recipe(**values: Any) -> Space:
+    return MICRO.replace(recipe={**MICRO.recipe, **values})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"low": 0, "high": 0.5}, FloatDistribution(0, 0.5)),
+        ({"low": 0, "high": 1, "step": 0.1}, FloatDistribution(0, 1, step=0.1)),
+        ({"low": 1, "high": 2.5, "log": True}, FloatDistribution(1, 2.5, log=True)),
+        ({"low": 0.0, "high": 0.9, "step": 0.3}, FloatDistribution(0, 0.9, step=0.3)),
+        ({"low": 0, "high": 2}, IntDistribution(0, 2)),
+    ],
+)
+def test_a_range_may_begin_with_an_integer(value: dict[str, Any], expected: object) -> None:
+    assert with_recipe(cutmix=value).distributions["recipe.cutmix"] == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epochs": {"low": 5, "high": 10, "step": 0}}, "step 0 does not lead from 5 to 10"),
+        ({"mixup": {"low": 0.0, "high": 1.0, "step": 0.3}}, "step 0.3 does not lead from 0.0 to 1.0"),
+        ({"epochs": {"low": 5.0, "high": 10.0}}, "recipe.epochs = 8.09: recipe epochs: Input should be"),
+        ({"epochs": {"low": 5, "high": 10, "step": 0.5}}, "recipe.epochs = 5.5: recipe epochs: Input should"),
+        ({"epochs": [10, 10.0]}, "a list of choices needs distinct values"),
+        ({"lr": None}, "recipe lr: Input should be a valid number, got None"),
+    ],
+)
+def test_a_value_that_no_training_takes_is_told_before_the_search(
+    values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SpecError) as caught:
+        with_recipe(**values)
+    assert message in str(caught.value)
+
+
+def test_a_range_with_a_kernel_that_does_not_exist_between_its_ends() -> None:
+    text = MICRO.to_yaml().replace("kernel: [3, 5]", "kernel: {low: 3, high: 5}")
+    assert text != MICRO.to_yaml()
+    with pytest.raises(SpecError, match=r"kernel.* = 4: block kernel"):
+        Space.from_yaml(text)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "expected"),
+    [(24.0, [24]), ([32, 16.0], [32, 16]), ({"low": 16.0, "high": 24.0, "step": 4.0}, [16, 20, 24])],
+)
+def test_sides_are_integers_however_they_are_written(resolution: Any, expected: list[int]) -> None:
+    assert MICRO.replace(resolution=resolution).sides == expected
