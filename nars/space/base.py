@@ -131,7 +131,7 @@ class SearchSpace(Document):
             return [int(float(str(self.fixed["resolution"])))]
         dist: Any = self.distributions["resolution"]
         if isinstance(dist, CategoricalDistribution):
-            return [int(side) for side in dist.choices]
+            return [int(float(str(side))) for side in dist.choices]
         return list(range(int(dist.low), int(dist.high) + 1, int(dist.step)))
 
     @property
