@@ -8,7 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["augment", "normalise", "resize"]
+__all__ = ["augment", "grey", "normalise", "resize"]
+
+_LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey, as in Pillow's mode L (ITU-R 601-2)."""
 
 
 def resize(images: Tensor, resolution: int) -> Tensor:
@@ -56,12 +59,21 @@ def augment(
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Normalize uint8 [N, 1 or 3, R, R] to float [N, C, R, R] in channels_last.
 
-    `mean` and `std` are [C], in 0..1. One channel of images is repeated for three.
+    `mean` and `std` are [C], in 0..1. One channel of images is repeated for three; three become grey for one.
     """
+    if images.shape[1] > len(mean):
+        images = grey(images)
     scale = (1 / (255 * std)).view(-1, 1, 1)
     shift = (mean / std).view(-1, 1, 1)
     floats = torch.addcmul(-shift, images.to(scale.dtype), scale)
     return floats.contiguous(memory_format=torch.channels_last)
+
+
+def grey(images: Tensor) -> Tensor:
+    """Turn colours [N, 3, H, W] into grey [N, 1, H, W], in whole levels if they are uint8."""
+    red, green, blue = (images[:, channel : channel + 1] * weight for channel, weight in enumerate(_LUMA))
+    levels = red + green + blue
+    return levels if images.is_floating_point() else levels.round_().to(images.dtype)
 
 
 def _repeat_border(images: Tensor, reach: int) -> Tensor:

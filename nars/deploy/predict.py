@@ -33,9 +33,6 @@ _BATCH = 32
 _DRAWN_SIDE = 640
 """Pixels of the longer side of drawn pictures, at most."""
 
-_LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in grey, as in Pillow's mode L (ITU-R 601-2)."""
-
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -104,11 +101,11 @@ class _Classifier:
     def __init__(self, trained: Weights, device: torch.device) -> None:
         architecture = trained.candidate.architecture
         self.resolution = architecture.resolution
-        self.channels = architecture.in_channels
+        channels = architecture.in_channels
         self.device = device
         self._network = trained.network().to(device)
-        self._mean = torch.tensor(trained.mean)[: self.channels].to(device)
-        self._std = torch.tensor(trained.std)[: self.channels].to(device)
+        self._mean = torch.tensor(trained.mean)[:channels].to(device)
+        self._std = torch.tensor(trained.std)[:channels].to(device)
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[Tensor]) -> Tensor:
@@ -116,7 +113,7 @@ class _Classifier:
         if not images:
             return torch.empty(0)
         half = half_precision(self.device)
-        batch = _with_channels(torch.stack(list(images)), self.channels).to(self.device)
+        batch = torch.stack(list(images)).to(self.device)
         with (
             memory_errors(f"predicting at {self.resolution} px"),
             torch.autocast(self.device.type, dtype=half, enabled=half is not None),
@@ -165,11 +162,3 @@ def _prepared(picture: Picture | DataError, resolution: int, fit: Fit) -> Tensor
         return read_square(fitted, resolution)
     square = read_square(fitted, kept)
     return resize(square[None], resolution)[0] if isinstance(square, Tensor) else square
-
-
-def _with_channels(images: Tensor, channels: int) -> Tensor:
-    """Images uint8 [N, 3, R, R] with as many channels; grey ones, of equal channels, keep their values."""
-    if channels == images.shape[1]:
-        return images
-    weights = torch.tensor(_LUMA).view(-1, 1, 1)
-    return (images * weights).sum(1, keepdim=True).round().to(torch.uint8)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nars.data.augment import grey
 from nars.errors import UsageError
 from nars.spec import Recipe
 from nars.tensors import fingerprint
@@ -31,9 +32,12 @@ class Teacher:
     def __call__(self, images: Tensor) -> Tensor:
         """The logits [N, K] of images float [N, C, R, R], which are normalized as the student's are.
 
-        Images of another size are resized first; one channel is repeated for three.
+        Images of another size are resized first; one channel is repeated for three, and three become grey for
+        one.
         """
-        if images.shape[1] != self.in_channels:
+        if images.shape[1] > self.in_channels:
+            images = grey(images)
+        elif images.shape[1] < self.in_channels:
             images = images.expand(-1, self.in_channels, -1, -1)
         if images.shape[-1] != self.resolution:
             size = (self.resolution, self.resolution)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -39,6 +40,18 @@ def test_moments_make_training_images_standard() -> None:
     assert standard.is_contiguous(memory_format=torch.channels_last)
     assert standard.mean().abs() < 1e-4  # of 69056 values in float32
     assert (standard.std() - 1).abs() < 1e-4
+
+
+def test_colours_are_grey_for_one_channel() -> None:
+    pixels = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    mean, std = torch.tensor([0.4]), torch.tensor([0.2])
+    images = normalise(pixels, mean, std)
+    assert images.shape == (4, 1, 8, 8)
+    pillow = [Image.fromarray(image.permute(1, 2, 0).numpy()).convert("L") for image in pixels]
+    levels = torch.from_numpy(np.stack([np.asarray(image) for image in pillow]))[:, None]
+    assert (images * 0.2 + 0.4 - levels / 255).abs().max() < 1.01 / 255  # Pillow rounds its weights
+    same = pixels[:, :1].expand(-1, 3, -1, -1)
+    assert torch.equal(normalise(same, mean, std), normalise(pixels[:, :1], mean, std))
 
 
 def test_shuffled_groups_are_even_and_complete() -> None:

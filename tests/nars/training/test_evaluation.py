@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import sklearn.metrics
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 
-from nars.data import ImageData
+from nars.data import ImageData, load
 from nars.data.arrays import from_arrays
 from nars.errors import TrialError, UsageError
 from nars.training.evaluation import Metrics, check_metric, evaluate, recalibrate
@@ -77,6 +79,21 @@ def test_evaluation_leaves_the_model_as_it_was(data: ImageData) -> None:
     evaluate(model, data, "val", resolution=SIDE, device=CPU)
     assert model.training
     assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_network_of_one_channel_measures_colours_too(tmp_path: Path) -> None:
+    """The training images are grey, so the network may take one channel; val has a picture in colour."""
+    for number, split in enumerate(("train", "val", "test")):
+        for name in ("a", "b"):
+            for shade in (40, 200):
+                file = tmp_path / split / name / f"{shade}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (SIDE, SIDE), (shade, shade, shade + number)).save(file)
+    data = load(tmp_path)
+    assert (data.train.size.channels, data.val.size.channels) == (1, 3)
+    model = nn.Sequential(nn.Conv2d(1, 2, SIDE), nn.Flatten())
+    model.in_channels = 1
+    assert evaluate(model, data, "val", resolution=SIDE, device=CPU).images == 4
 
 
 def test_recalibration_takes_the_statistics_of_the_training_images(data: ImageData) -> None:

@@ -36,6 +36,7 @@ class Sure(nn.Module):
         super().__init__()
         self.register_buffer("answer", torch.tensor(answer))
         self.seen: list[Tensor] = []
+        self.in_channels = 3
 
     def forward(self, images: Tensor) -> Tensor:
         self.seen.append(images)
@@ -82,6 +83,15 @@ def test_it_sees_the_students_images_at_its_own_size(data: ImageData) -> None:
     grey = torch.rand(2, 1, 8, 8)
     Teacher(network, 8)(grey)
     torch.testing.assert_close(network.seen[-1], grey.expand(-1, 3, -1, -1))
+
+
+def test_a_teacher_of_grey_images_sees_the_colours_of_its_student_in_grey() -> None:
+    network = Sure(0)
+    network.in_channels = 1
+    colours = torch.rand(2, 3, 8, 8)
+    Teacher(network, 8)(colours)
+    weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
+    torch.testing.assert_close(network.seen[-1], (colours * weights).sum(1, keepdim=True))
 
 
 def test_recipes_without_distillation_ignore_it(data: ImageData) -> None:
