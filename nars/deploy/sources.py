@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nars.deploy import video
 from nars.errors import DataError
+from nars.foreign.files import listing
 from nars.foreign.pictures import SUFFIXES
 from nars.foreign.signatures import heic_advice
 
@@ -18,18 +19,18 @@ def files(source: str | Path, *, names: Sequence[str] = (), without: Path | None
     """The file `source`, the pictures and videos below the folder, or the files of the pattern, sorted.
 
     A pattern is text such as ``photos/*.jpg``; `names` are other words that the caller accepts, for the
-    message. The files in the folder `without`, where the results go, are passed over. Raises `DataError` for
-    a source without files.
+    message. The files in the folder `without`, where the results go, and leftovers of a system are passed
+    over. Raises `DataError` for a source without files.
     """
     path = Path(source)
     if path.is_file():
         return [path]
     if path.is_dir():
         suffixes = SUFFIXES | video.SUFFIXES
-        listed = (file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
-        found = sorted(file for file in listed if not _is_in(file, without))
+        listed = listing(path, suffixes)
+        found = [file for file in listed.files if file.is_file() and not _is_in(file, without)]
         if not found:
-            advice = heic_advice(file.suffix.lower() for file in path.rglob("*"))
+            advice = heic_advice(listed.passed)
             raise DataError(f"{path}: no picture in this folder{f'; {advice}' if advice else ''}")
         return found
     matches = glob(str(source), recursive=True)  # noqa: PTH207  Path.glob refuses absolute patterns

@@ -19,7 +19,7 @@ SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", "
 
 
 def frames(path: Path, every: int = 1) -> Iterator[tuple[int, Tensor]]:
-    """Yield one frame in `every` as (number from 0, uint8 RGB [3, H, W]).
+    """Yield one frame in `every` as (number from 0, uint8 RGB [3, H, W]), turned as a player shows it.
 
     Raises `UsageError` if PyAV is not installed, and `DataError` for a file that is not a video
     or is damaged.
@@ -34,7 +34,7 @@ def frames(path: Path, every: int = 1) -> Iterator[tuple[int, Tensor]]:
                 raise DataError(f"{path}: no video in it")
             for number, frame in enumerate(container.decode(video=0)):
                 if number % every == 0:
-                    pixels = np.ascontiguousarray(frame.to_ndarray(format="rgb24").transpose(2, 0, 1))
-                    yield number, torch.from_numpy(pixels)
+                    turned = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+                    yield number, torch.from_numpy(np.ascontiguousarray(turned.transpose(2, 0, 1)))
     except (av.error.FFmpegError, OSError) as error:
         raise DataError(f"{path}: not a video that can be read: {error.strerror}") from None

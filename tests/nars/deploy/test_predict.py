@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 from nars.data import ImageData, load, normalise
 from nars.deploy.predict import Prediction, draw, pictures, predict
 from nars.deploy.sources import files
+from nars.deploy.video import frames
 from nars.errors import DataError, UsageError
 from nars.networks.build import build
 from nars.networks.weights import Weights
@@ -136,6 +138,19 @@ def test_frames_of_a_video_are_pictures(film: Callable[[Path], Path], tmp_path: 
     assert [name.rpartition("/")[2] for name in names] == ["film.mp4#0", "film.mp4#2", "film.mp4#4"]
 
 
+def test_a_video_that_a_phone_took_upright_is_turned(film: Callable[[Path], Path], tmp_path: Path) -> None:
+    """A phone keeps the frames as its sensor has them, with a matrix that turns them by a quarter."""
+    data = film(tmp_path / "film.mp4").read_bytes()
+    plain = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    to_the_right = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 48 << 16, 0, 1 << 30)
+    start = data.index(plain, data.index(b"tkhd"))
+    turned = tmp_path / "turned.mp4"
+    turned.write_bytes(data[:start] + to_the_right + data[start + len(plain) :])
+    for (_, frame), (_, original) in zip(frames(turned), frames(tmp_path / "film.mp4"), strict=True):
+        assert frame.shape == (3, 64, 48)
+        assert torch.equal(frame, original.rot90(-1, (1, 2)))
+
+
 @pytest.fixture
 def film() -> Callable[[Path], Path]:
     av = pytest.importorskip("av")
@@ -146,6 +161,7 @@ def film() -> Callable[[Path], Path]:
             stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
             for number in range(5):
                 pixels = np.full((48, 64, 3), 40 * number, dtype=np.uint8)
+                pixels[:, :32] = 255
                 for packet in stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")):
                     container.mux(packet)
             for packet in stream.encode():
@@ -172,6 +188,11 @@ def test_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(map(str, files("deep/notes.txt"))) == ["deep/notes.txt"]
     with pytest.raises(DataError, match=r"^none/\*\.jpg: no such file, folder or pattern \(or digits\)$"):
         files("none/*.jpg", names=("digits",))
+    Path("linked/__MACOSX").mkdir(parents=True)
+    Path("linked/__MACOSX/a.jpg").touch()
+    Path("linked/._b.png").touch()
+    Path("linked/inside").symlink_to(tmp_path / "deep")
+    assert list(map(str, files("linked"))) == ["linked/inside/c.webp"]
     Path("empty").mkdir()
     with pytest.raises(DataError, match="empty: no picture in this folder"):
         files("empty")
