@@ -8,6 +8,7 @@ import os
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -80,9 +81,22 @@ def npz(path: Path) -> ImageData:
     if classes is not None and classes.ndim != 1:
         raise DataError(f"{path}: classes have shape {classes.shape}; expected a list of names")
     try:
-        return from_arrays(path.stem, arrays, None if classes is None else map(str, classes.tolist()))
+        return from_arrays(path.stem, arrays, None if classes is None else _names(classes))
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def _names(classes: NDArray[Any]) -> tuple[str, ...]:
+    """The names of classes [K], which may be texts, UTF-8 in bytes, or numbers. Raises `DataError`."""
+    try:
+        names = tuple(np.char.decode(classes, "utf-8") if classes.dtype.kind == "S" else classes.tolist())
+    except UnicodeDecodeError:
+        raise DataError("classes has names that are not UTF-8") from None
+    texts = tuple(map(str, names))
+    repeated = next((name for name, count in Counter(texts).items() if count > 1), None)
+    if repeated is not None:
+        raise DataError(f"two classes are called {repeated!r}")
+    return texts
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,8 +80,7 @@ def read_columns(file: Path, names: Sequence[str] | None = None) -> dict[str, Co
 
 def head_of(file: Path) -> list[str]:
     """The values in the first line of a CSV."""
-    line = read_text(file).partition("\n")[0]
-    return [name.strip(' "\r') for name in re.split(r"[,;\t]", line)]
+    return [name.strip(' "') for name in re.split(r"[,;\t]", _first_line(read_text(file)))]
 
 
 def names_pictures(file: Path) -> bool:
@@ -101,10 +100,10 @@ def _csv(file: Path, given: Sequence[str] | None) -> dict[str, list[Any]]:
     other names are `given`.
     """
     text = read_text(file)
-    head = text.partition("\n")[0]
-    rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=head.count), strict=True)
-    names = list(given) if given is not None else next(rows, [])
-    lines: Iterable[list[str]] = filter(None, rows)
+    head = _first_line(text)
+    rows = csv.reader(io.StringIO(text, newline=None), delimiter=max(",;\t", key=head.count), strict=True)
+    lines: Iterator[list[str]] = filter(None, rows)
+    names = list(given) if given is not None else next(lines, [])
     if given is None and 2 <= len(names) <= 3 and is_file(file.parent / names[0].strip()):
         lines = chain([names], lines)
         names = ["path", "label", "split"][: len(names)]
@@ -119,6 +118,11 @@ def _csv(file: Path, given: Sequence[str] | None) -> dict[str, list[Any]]:
         for add, value in zip(adds, chain(row, repeat("")), strict=False):
             add(value)
     return columns
+
+
+def _first_line(text: str) -> str:
+    r"""The first line of a table that is not empty; lines end in ``\n``, ``\r\n`` or ``\r``."""
+    return re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
 
 
 def find(file: Path, columns: Mapping[str, Column], names: Sequence[str]) -> Column:

@@ -40,7 +40,13 @@ def hub(name: str, *, drop_bad: bool = False) -> ImageData:
     image = _column(name, features, "Image", ())
     label = _column(name, features, "ClassLabel", _LABELS)
     classes: tuple[str, ...] | None = getattr(features[label], "names", None)
-    labels = {split: rows[label] for split, rows in found.items()}
+    labels = {split: list(rows[label]) for split, rows in found.items()}
+    for split, values in list(labels.items()):
+        lacking = [row for row, value in enumerate(values) if value is None or (classes and value < 0)]
+        if lacking and split == "train":
+            raise DataError(f"hf:{name}, train row {lacking[0] + 1}: there is no label")
+        if lacking:  # those of a competition's test images
+            del found[split], labels[split]
     if classes is None:
         texts = {split: [str(value) for value in values] for split, values in labels.items()}
         classes = named_classes(texts["train"])
@@ -50,8 +56,6 @@ def hub(name: str, *, drop_bad: bool = False) -> ImageData:
     splits, content = {}, []
     for split, rows in found.items():
         numbers = [int(number) for number in labels[split]]
-        if split != "train" and any(number < 0 for number in numbers):
-            continue  # the labels of a competition's test images
         splits[split] = _pictures(split, rows, image, numbers, Path(name))
         content += [f"{split}/{picture.label}/{picture.name}:{picture.digest}" for picture in splits[split]]
     titles = tuple(map(str, classes))

@@ -25,6 +25,9 @@ __all__ = ["TABLES", "named_classes", "split_tables", "table"]
 
 _AS_TABLE = "write a CSV with the columns path, label and split"
 
+_LONGEST_NUMBER = 1000
+"""Digits of a label that is taken for a number, whose length Python limits."""
+
 TABLES = (".csv", ".parquet")
 """Suffixes of the files that are taken for tables."""
 
@@ -153,9 +156,13 @@ def _one_of(file: Path, columns: Mapping[str, Column], path: Column) -> Column |
 
 
 def named_classes(labels: Sequence[str]) -> tuple[str, ...]:
-    """The different labels in order: of their numbers if all are numbers, else of their letters."""
-    found = set(labels)
-    return tuple(sorted(found, key=int) if all(label.isdecimal() for label in found) else sorted(found))
+    """The different labels in order: of their numbers if all are numbers, else of their letters.
+
+    Equal numbers, such as 1 and 01, are in the order of their letters.
+    """
+    found = sorted(set(labels))
+    are_numbers = all(label.isdecimal() and len(label) <= _LONGEST_NUMBER for label in found)
+    return tuple(sorted(found, key=int) if are_numbers else found)
 
 
 def _split(column: Column | None, number: int) -> str:

@@ -36,6 +36,8 @@ def test_npz(npz: Callable[..., Path]) -> None:
     data = load(npz())
     assert data.classes == ("a", "b")
     assert data.train.sample().shape == (20, 3, 6, 6)
+    assert load(npz(classes=np.array(["a", "ä"]))).classes == ("a", "ä")
+    assert load(npz(classes=np.array([b"a", "ä".encode()]))).classes == ("a", "ä")
     cut_off = load(npz(x_val=None, y_val=None, x_test=None, y_test=None))
     assert [len(cut_off.split(name)) for name in ("train", "val", "test")] == [12, 4, 4]
     assert cut_off.fingerprint != data.fingerprint
@@ -58,6 +60,8 @@ def test_npz(npz: Callable[..., Path]) -> None:
         ({"y_train": np.zeros(20, int)}, "y_train has one class"),
         ({"x_val": np.zeros((0, 6, 6), np.uint8), "y_val": np.zeros(0, int)}, "x_val has no images"),
         ({"classes": np.array("a")}, r"classes have shape \(\)"),
+        ({"classes": np.array(["a", "a"])}, "two classes are called 'a'"),
+        ({"classes": np.array([b"a", b"\xe4"])}, "classes has names that are not UTF-8"),
         ({"x_train": np.array([None] * 20)}, "Object arrays cannot be loaded"),
     ],
 )

@@ -86,12 +86,17 @@ def test_labels_of_other_types(tmp_path: Path) -> None:
     assert load(f"hf:{tmp_path / 'named'}").classes == ("0", "1")
 
 
-def test_withheld_labels_are_no_split(tmp_path: Path) -> None:
+@pytest.mark.parametrize("withheld", [-1, None])
+def test_withheld_labels_are_no_split(withheld: int | None, tmp_path: Path) -> None:
     made = datasets.load_from_disk(str(saved(tmp_path / "set", {"train": 20, "test": 4})))
-    made["test"] = made["test"].map(lambda row: {"kind": -1})
+    made["test"] = made["test"].map(lambda row: {"kind": withheld}, features=made["test"].features)
     made.save_to_disk(tmp_path / "withheld")
     assert len(load(f"hf:{tmp_path / 'withheld'}").test) == 4  # cut from train
     assert len(load(f"hf:{tmp_path / 'withheld'}").train) == 12
+    made["train"] = datasets.concatenate_datasets([made["train"], made["test"]])
+    made.save_to_disk(tmp_path / "unlabelled")
+    with pytest.raises(DataError, match="unlabelled, train row 21: there is no label"):
+        load(f"hf:{tmp_path / 'unlabelled'}")
 
 
 def test_a_bad_picture_is_named_or_left_out(tmp_path: Path) -> None:

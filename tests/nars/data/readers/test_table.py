@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,13 @@ def test_a_table_of_a_spreadsheet(folder: Path, separator: str) -> None:
     assert load(folder / "t.csv").classes == ("cat", "dog")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_any_system_ends_them(end: str, folder: Path) -> None:
+    lines = ["", *(",".join(row) for row in [["path", "label"], *ROWS])]
+    (folder / "t.csv").write_text(end.join(lines), encoding="utf-8", newline="")
+    assert reds(load(folder / "t.csv")) == reds(load(csv(folder, ROWS, name="u.csv")))
+
+
 def test_parquet_is_the_same_table(folder: Path) -> None:
     table = pd.DataFrame(ROWS, columns=["path", "label"])
     table.to_parquet(folder / "t.parquet")
@@ -87,6 +95,9 @@ def test_parquet_is_the_same_table(folder: Path) -> None:
 def test_classes_in_order() -> None:
     assert named_classes(["10", "9", "9"]) == ("9", "10")
     assert named_classes(["b", "10", "9"]) == ("10", "9", "b")
+    orders = {named_classes([*labels, "2"]) for labels in permutations(["1", "01", "001", "0001"])}
+    assert orders == {("0001", "001", "01", "1", "2")}  # a set of texts has another order in each process
+    assert named_classes(["2", "1" * 5000]) == ("1" * 5000, "2")
 
 
 def test_fingerprint_sees_rows_and_content(folder: Path) -> None:
