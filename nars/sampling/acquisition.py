@@ -138,6 +138,8 @@ class Front:
         candidate with the largest bound is computed again ("lazy greedy": Minoux, Optimization
         Techniques 1978).
         """
+        if not len(contenders):
+            return contenders.matrix
         measured = self._predictions.scores(np.concatenate([self._reached, self._predictions.means(pending)]))
         everything = np.concatenate([measured, contenders.scores])
         low, high = everything.min(axis=0), everything.max(axis=0)

@@ -113,7 +113,7 @@ class Dimensions:
         log = self.logarithmic
         if log.any():
             start, end = np.log(self.low[log]), np.log(self.high[log])
-            scaled[:, log] = (np.log(matrix[:, log]) - start) / (end - start)
+            scaled[:, log] = (np.log(matrix[:, log]) - start) / np.where(end > start, end - start, 1.0)
         return np.asarray(scaled)
 
 

@@ -207,4 +207,4 @@ def _unit(name: str) -> str:
 
 def _exact(value: float) -> str:
     """Counts to the last digit, so a limit copied from the message can be met; fractions rounded."""
-    return f"{value:.0f}" if value == int(value) else f"{value:.4g}"
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"

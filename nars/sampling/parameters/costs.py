@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,7 @@ class KnownCosts:
         Raises `UsageError` if the function fails or returns anything but one number for each candidate.
         """
         n = len(matrix)
-        values = {name: np.full(n, value) for name, value in self.constants.items()}
+        values = {name: _array([value])[np.zeros(n, np.int64)] for name, value in self.constants.items()}
         columns = zip(distributions.items(), matrix.T, strict=True)
         values |= {name: _external(dist, column) for (name, dist), column in columns}
         given = {name: column.copy() for name, column in values.items()}  # the function may change them
@@ -92,16 +92,23 @@ def _by_name(costs: object) -> Mapping[str, Any]:
 def _external(dist: BaseDistribution, column: NDArray[np.float64]) -> NDArray[Any]:
     """The values [n] that an objective is given: choices themselves, integers as integers."""
     if isinstance(dist, CategoricalDistribution):
-        choices = np.empty(len(dist.choices), dtype=object)
-        choices[:] = dist.choices
-        if all(isinstance(choice, int | float) for choice in dist.choices):
-            choices = np.array(dist.choices)
-        return np.asarray(choices[column.astype(np.int64)])
+        return _array(dist.choices)[column.astype(np.int64)]
     return (
         column.astype(np.int64)
         if isinstance(dist.to_external_repr(column[0] if len(column) else 1.0), int)
         else column
     )
+
+
+def _array(choices: Sequence[Any]) -> NDArray[Any]:
+    """An array of numbers or of truth values if the choices are such, or else of the choices themselves."""
+    kinds = {type(choice) for choice in choices}
+    if kinds == {bool} or kinds <= {int, float}:
+        return np.array(choices)
+    array = np.empty(len(choices), dtype=object)
+    for index, choice in enumerate(choices):  # at once, NumPy would take tuples for rows
+        array[index] = choice
+    return array
 
 
 def _checked(name: str, cost: Any, values: Mapping[str, NDArray[Any]], n: int) -> NDArray[np.float64]:

@@ -58,6 +58,12 @@ def test_limits_that_nothing_meets() -> None:
         study.ask(BOWL)
 
 
+def test_a_limit_that_is_minus_infinity() -> None:
+    study = study_of(BOWL, costs=lambda p: {"area": 1 + p["x"]}, limits={"area": -math.inf})
+    with pytest.raises(InfeasibleError, match=r"no candidate meets area <= -inf: the smallest possible is"):
+        study.ask(BOWL)
+
+
 def test_three_objectives_work_and_more_say_so() -> None:
     def objective(trial: Trial) -> tuple[float, ...]:
         value = bowl(trial)

@@ -153,3 +153,25 @@ def test_trials_of_another_objective_do_not_mislead() -> None:
     )
     study.optimize(bowl, n_trials=20)
     assert study.best_value < 1e-3  # .09 if values of z make old candidates look new
+
+
+@pytest.mark.parametrize("directions", [("minimize",) * 2, ("minimize", "maximize", "maximize")])
+def test_every_candidate_of_a_front_is_tried_and_none_meets_the_constraint(
+    directions: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    def objective(trial: Trial) -> tuple[float, ...]:
+        x = trial.suggest_int("x", 0, 5)
+        trial.set_constraint("broken", 1.0 + x)
+        return tuple(float(x) for _ in directions)
+
+    study = study_of(directions=directions)
+    study.optimize(objective, n_trials=9)
+    assert distinct(study) == 6
+    assert sum("no candidate that was not tried is left" in text for text in caplog.messages) == 1
+
+
+def test_a_logarithmic_range_too_narrow_for_its_logarithms() -> None:
+    study = study_of()
+    high = math.nextafter(1e10, math.inf)
+    study.optimize(lambda trial: bowl(trial) + 0 * trial.suggest_float("z", 1e10, high, log=True), n_trials=9)
+    assert distinct(study) == 9

@@ -112,3 +112,32 @@ def test_costs_are_asked_for_many_at_a_time() -> None:
     study = optuna.create_study(sampler=NarsSampler(SPACE, costs=counting, limits={"weights": 200}, seed=0))
     study.optimize(objective, n_trials=7)
     assert np.max(sizes) >= 128
+
+
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution:UserWarning")
+def test_a_function_gets_the_choices_that_the_objective_gets() -> None:
+    space: dict[str, BaseDistribution] = {
+        "mixed": CategoricalDistribution([1, 2.5]),
+        "switch": CategoricalDistribution([False, 3]),
+        "whole": CategoricalDistribution([2, 4]),
+        "named": CategoricalDistribution([None, "a"]),
+        "pair": CategoricalDistribution([(1, 2)]),
+        "pairs": CategoricalDistribution([(1, 2), (3, 4)]),
+    }
+    seen: dict[str, set[str]] = {name: set() for name in space}
+
+    def function(params: dict[str, Any]) -> dict[str, Any]:
+        for name, value in params.items():
+            seen[name].add(repr(value))
+        return {"cost": params["pair"][0] + params["pairs"][1]}
+
+    sampler = NarsSampler(space, costs=nars.each(function), limits={"cost": 4}, seed=0)
+    optuna.create_study(sampler=sampler).ask(space)
+    assert seen == {
+        "mixed": {"1.0", "2.5"},
+        "switch": {"False", "3"},
+        "whole": {"2", "4"},
+        "named": {"None", "'a'"},
+        "pair": {"(1, 2)"},
+        "pairs": {"(1, 2)", "(3, 4)"},
+    }
