@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from optuna.study import Study
 
 from nars.errors import RunError
+from nars.foreign.names import printable
 from nars.report import html
 from nars.report.style import to_png
 from nars.runs.config import SearchConfig
@@ -64,7 +65,8 @@ def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> Figure:
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     size = 9 if len(counts) <= _COUNTED else 6
-    labels = [name if len(name) <= _NAME else f"{name[: _NAME - 3]}..." for name in names]
+    texts = map(printable, names)
+    labels = [name if len(name) <= _NAME else f"{name[: _NAME - 3]}..." for name in texts]
     axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=size, parse_math=False)
     axes.set_yticks(range(len(names)), labels, fontsize=size, parse_math=False)
     axes.set_xlabel("answer")

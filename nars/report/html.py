@@ -27,13 +27,14 @@ pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; font-size: .8rem }
 
 
 def page(title: str, body: Iterable[str]) -> str:
-    """Return a complete document that needs no other file."""
+    """Return a complete document that needs no other file; characters that UTF-8 lacks are escaped."""
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
     viewport = '<meta name="viewport" content="width=device-width">'
     content = "\n".join(body)
-    return (
+    document = (
         f'<!doctype html>\n<html lang="en"><head>{head}{viewport}</head><body>\n{content}\n</body></html>\n'
     )
+    return document.encode(errors="backslashreplace").decode()
 
 
 def heading(text: str) -> str:

@@ -57,11 +57,11 @@ class Importance:
 def importance(study: Study, seed: int = 0) -> Importance | None:
     """Compute how much each dimension matters for the first objective.
 
-    Returns None for fewer than 10 complete trials, or if all their scores are equal.
+    Returns None for fewer than 10 complete trials, or if all of them have the same score or the same values.
     """
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     scores = np.array([trial.values[0] for trial in complete])
-    if len(scores) < _FEWEST_TRIALS or np.ptp(scores) == 0:
+    if len(scores) < _FEWEST_TRIALS or np.ptp(scores) == 0 or not _differ(complete):
         return None
     rng = np.random.default_rng(seed)
     shares = _shares(study, complete, scores, seed)
@@ -73,6 +73,12 @@ def importance(study: Study, seed: int = 0) -> Importance | None:
         recipe_by_chance=float(np.mean([_recipe(by_chance) for by_chance in shuffled])),
         trials=len(complete),
     )
+
+
+def _differ(trials: Sequence[FrozenTrial]) -> bool:
+    """Whether the trials differ in a dimension that all of them have."""
+    shared = set.intersection(*(set(trial.params) for trial in trials))
+    return any(trial.params[name] != trials[0].params[name] for trial in trials for name in shared)
 
 
 def _shares(study: Study, trials: Sequence[FrozenTrial], scores: Floats, seed: int) -> dict[str, float]:

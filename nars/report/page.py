@@ -144,7 +144,7 @@ def _importance(study: Study, config: SearchConfig) -> str:
     result = importance(study, config.seed)
     title = "What matters"
     if result is None:
-        text = "Too few trials to tell the dimensions apart: 10 with different scores are needed."
+        text = "Nothing tells the dimensions apart: 10 trials that differ in values and scores are needed."
         return html.section(title, html.note(text))
     above = {name: share for name, share in result.shares.items() if share > result.chance}
     below = {name: share for name, share in result.shares.items() if name not in above}

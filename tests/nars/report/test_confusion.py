@@ -54,3 +54,9 @@ def test_names_are_drawn_as_they_are() -> None:
     figure = confusion([[1, 0], [0, 1]], ["$x_$ $", "a" * 40])
     assert to_png(figure)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["$x_$ $", "a" * 21 + "..."]
+
+
+def test_names_that_cannot_be_drawn_are_escaped() -> None:
+    figure = confusion([[1, 0], [0, 1]], ["a\udcff", "two\nlines"])
+    assert to_png(figure)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a\\udcff", "two\\nlines"]

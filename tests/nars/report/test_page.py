@@ -10,8 +10,10 @@ import numpy as np
 import optuna
 import pytest
 import studies
+from optuna.distributions import BaseDistribution, IntDistribution
 from PIL import Image
 
+from nars.files import write_whole
 from nars.report import html
 from nars.report.insights import calibration, importance, recipes_by_size
 from nars.report.page import phases, write_report
@@ -153,6 +155,20 @@ def test_importance_needs_trials_that_differ() -> None:
             optuna.create_trial(params=trial.params, distributions=trial.distributions, value=0.5)
         )
     assert importance(constant) is None
+
+
+@pytest.mark.parametrize("distributions", [{}, {"x": IntDistribution(0, 3)}])
+def test_importance_needs_dimensions_that_differ(distributions: dict[str, BaseDistribution]) -> None:
+    same = optuna.create_study(direction="maximize")
+    for number in range(12):  # scores differ by their seeds alone
+        params = dict.fromkeys(distributions, 1)
+        same.add_trial(optuna.create_trial(params=params, distributions=distributions, value=float(number)))
+    assert importance(same) is None
+
+
+def test_a_name_that_utf8_lacks_is_escaped(tmp_path: Path) -> None:
+    write_whole(tmp_path / "page.html", html.page("run \udcff", [html.heading("run \udcff")]))
+    assert "<h1>run \\udcff</h1>" in (tmp_path / "page.html").read_text("utf-8")
 
 
 def test_recipes_by_size() -> None:
