@@ -144,10 +144,11 @@ def best_arch_command(
         from nars.workers.exported import exported
 
         _show(exported(run, study, best, form, output, random_weights), output, as_json)
-    elif as_json:
-        click.echo(to_json({"mean": best.mean, "trials": best.numbers} | candidate.model_dump(mode="json")))
     else:
-        _write(results.best_yaml(run, study, best), output)
+        _write(results.best_yaml(run, study, best), output, quiet=as_json)
+        if as_json:
+            numbers = {"mean": best.mean, "trials": best.numbers}
+            click.echo(to_json(numbers | candidate.model_dump(mode="json")))
 
 
 @export_command.command("pareto")
@@ -276,18 +277,16 @@ def _write_trained(weights: Path, form: str, output: Path | None, as_json: bool)
 
 
 def _write_table(table: pd.DataFrame, output: Path | None, as_json: bool) -> None:
+    _write(table.to_csv(index=False), output, quiet=as_json)
     if as_json:
         click.echo(to_json(table.to_dict(orient="records")))
-    else:
-        _write(table.to_csv(index=False), output)
 
 
-def _write(text: str, output: Path | None, quiet: bool = False) -> None:
+def _write(text: str, output: Path | None, *, quiet: bool) -> None:
+    """Write a text to a file and say so, or print it; `quiet` prints nothing."""
     from nars.files import write_whole
 
-    if output is None:
-        click.echo(text, nl=False)
-    else:
+    if output is not None:
         write_whole(output, text)
-        if not quiet:
-            click.echo(f"written to {output}")
+    if not quiet:
+        click.echo(text if output is None else f"written to {output}\n", nl=False)

@@ -62,6 +62,22 @@ def test_the_winner_is_exported_as_it_was_trained(run: Path, capsys: pytest.Capt
         assert torch.allclose(outputs(Path("best.pt2"), images), logits(trained, images), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("words", "file"),
+    [(("best-arch",), "best.yaml"), (("pareto",), "front.csv"), (("trials",), "trials.csv")],
+)
+def test_a_file_is_written_beside_json(
+    words: tuple[str, ...], file: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", *words, "--run", "first", "-o", file]) == 0
+    expected = Path(file).read_text()
+    Path(file).unlink()
+    capsys.readouterr()
+    assert main(["export", *words, "--run", "first", "-o", file, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+    assert Path(file).read_text() == expected
+
+
 def test_the_front_is_exported_each_as_it_was_trained(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for form in ("yaml", "pt2"):
         command = ["export", "pareto", "--run", "first", "--format", form, "-o", "front", "--json"]
