@@ -15,7 +15,7 @@ from nars import parallel
 from nars.data import ImageData, augment, normalise, random_crops
 from nars.data.policies import change, erase
 from nars.device import half_precision, kernels_for, memory_errors, seeded
-from nars.errors import NonFiniteLossError
+from nars.errors import DataError, NonFiniteLossError
 from nars.spec import Recipe
 from nars.training import batches, updates
 from nars.training.checkpoint import Stateful, restore, save
@@ -74,10 +74,12 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
     exists, the training continues from it, to the same result as without the interruption. A recipe with
     `distill` needs a `teacher`, and other recipes ignore it. `metric` scores the epochs. The processes of
     `nars.parallel` share every step, to the result of one process, and the first one writes. Raises
-    `NonFiniteLossError`, `TrialMemoryError`, `TrialError` for a metric that is no number, `UsageError`
-    without a teacher that is needed, and `RunError` for a checkpoint of another training.
+    `NonFiniteLossError`, `TrialMemoryError`, `TrialError` for a metric that is no number and for a batch of one
+    image that a batch norm cannot learn from, `UsageError` without a teacher that is needed, `DataError` for
+    images in colour and a network of one channel, and `RunError` for a checkpoint of another training.
     """
     check_teacher(recipe, teacher)
+    _check_channels(model, data)
     outputs, teacher, data = (
         outputs or Outputs(),
         teacher if recipe.distill else None,
@@ -180,6 +182,14 @@ def _crops(recipe: Recipe, groups: Sequence[Tensor], generator: torch.Generator)
 def _listed(data: ImageData) -> list[list[float]] | None:
     """The mean and deviation that were set for these data, None if they are their own."""
     return None if data.normalization is None else [tensor.tolist() for tensor in data.normalization]
+
+
+def _check_channels(model: nn.Module, data: ImageData) -> None:
+    """Raise `DataError` if `model` would see the training images without their colours."""
+    if getattr(model, "in_channels", 3) == 1 < data.size.channels:
+        raise DataError(
+            f"this network takes grey images, those of {data.name} to train on are held in colour"
+        )
 
 
 def _check_val(val: Metrics, epoch: int) -> None:

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from nars import parallel
 from nars.device import half_precision
+from nars.errors import TrialError
 from nars.graphs import Replayed
 from nars.spec import Recipe
 from nars.training.teacher import Teacher, taught
@@ -55,7 +56,8 @@ class Step:
         """Learn from normalized images [N, C, R, R] and labels [N] or class probabilities [N, K].
 
         `progress` in 0..1 is that of the training. The result is the loss before the change, without a
-        gradient. On a CPU a loss that is not finite changes nothing; a GPU would have to wait for it.
+        gradient. On a CPU a loss that is not finite changes nothing; a GPU would have to wait for it. Raises
+        `TrialError` for a single image if a batch norm sees one pixel of it.
         """
         self._update.prepare(progress)
         return self._learn(images, labels)
@@ -66,10 +68,19 @@ class Step:
             self._update(loss)
         return loss.detach()
 
+    def _logits(self, images: Tensor) -> Tensor:
+        """The outputs [N, K]. Raises `TrialError` for a batch norm that sees a single pixel."""
+        try:
+            return self.model(images)
+        except ValueError as error:  # PyTorch's, of a map of one pixel and a batch of one image
+            if len(images) > 1:
+                raise
+            raise TrialError(f"a batch of one image is too small for this network: {error}") from None
+
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
         smoothing = self.recipe.label_smoothing
         with torch.autocast(self.device.type, dtype=self._half, enabled=self._half is not None):
-            logits = self.model(images)
+            logits = self._logits(images)
             loss = F.cross_entropy(logits, labels, self.class_weights, label_smoothing=smoothing)
             if self.teacher is None:
                 return loss

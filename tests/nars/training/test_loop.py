@@ -16,7 +16,7 @@ from torch import nn
 from nars.data import ImageData, load
 from nars.data.arrays import from_arrays
 from nars.device import resolve, seeded
-from nars.errors import DataError, NonFiniteLossError, RunError, TrialMemoryError
+from nars.errors import DataError, NonFiniteLossError, RunError, TrialError, TrialMemoryError
 from nars.networks.build import build
 from nars.networks.weights import load_weights, save_weights
 from nars.spec import Architecture, Block, Candidate, Recipe
@@ -119,8 +119,9 @@ def test_a_network_of_one_channel_learns_from_grey_images(data: ImageData, tmp_p
     assert again.accuracy == trained.val.accuracy
     colours = np.zeros((40, SIDE, SIDE, 3), np.uint8)
     other = from_arrays("colours", {"x_train": colours, "y_train": np.arange(40) % 3})
-    with pytest.raises(DataError, match=r"this network takes images \[N, 1, H, W\], got \[22, 3, 8, 8\]"):
-        evaluate(model, other, "train", resolution=SIDE, device=CPU)
+    with pytest.raises(DataError, match="takes grey images, those of colours to train on are held in colour"):
+        train(model, other, recipe, resolution=SIDE, device=CPU, seed=1)
+    assert evaluate(model, other, "val", resolution=SIDE, device=CPU).images == 9  # in grey, as predictions
 
 
 @pytest.mark.parametrize("recipe", [EVERYTHING, OF_PHOTOS, OTHERS_OF_PHOTOS])
@@ -185,6 +186,18 @@ def test_a_rare_class_is_learnt_if_classes_count_equally(change: dict[str, Any])
 
 def test_a_batch_larger_than_the_data_is_the_data(data: ImageData) -> None:
     assert run(data, Recipe(epochs=1, batch_size=4096, warmup_epochs=0)).curve[0].loss > 0
+
+
+@pytest.mark.parametrize(("batch_size", "images"), [(1, 4), (2, 5)])
+def test_a_batch_of_one_pixel_ends_the_trial(batch_size: int, images: int) -> None:
+    """The statistics of a batch norm need two values; the last of three batches has one image."""
+    small = Architecture(resolution=2, stages=[[Block(op="conv", channels=8, kernel=3, stride=2)]])
+    pixels = np.random.default_rng(0).integers(0, 256, (images, 2, 2), dtype=np.uint8)
+    given = {f"x_{split}": pixels for split in ("train", "val", "test")}
+    given |= {f"y_{split}": np.arange(images) % 2 for split in ("train", "val", "test")}
+    recipe = Recipe(epochs=1, batch_size=batch_size)
+    with pytest.raises(TrialError, match="a batch of one image is too small for this network: Expected more"):
+        train(build(small, 2), from_arrays("few", given), recipe, resolution=2, device=CPU, seed=0)
 
 
 class Poison(nn.Module):
