@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from unicodedata import normalize
 
 from PIL import Image
 
@@ -92,10 +93,16 @@ def _other_files(root: Path) -> str:
 def _pictures(
     root: Path, places: Mapping[str, Path], classes: Sequence[str], passed: Counter[str]
 ) -> list[Picture]:
-    """Pictures named by their path below `root`, in the order of those names."""
+    """Pictures named by their path below `root`, in the order of those names.
+
+    Systems differ in how they compose the accents of a class's name.
+    """
     pictures = []
+    labels = {normalize("NFC", title): label for label, title in enumerate(classes)}
+    labels |= {title: label for label, title in enumerate(classes)}
     for name, path in places.items():
-        if name not in classes:
+        label = labels.get(name, labels.get(normalize("NFC", name)))
+        if label is None:
             raise DataError(f"{path}: train has no class {name!r}: {closest(name, classes)}")
         found = listing(path, SUFFIXES)
         if not found.files:
@@ -103,7 +110,6 @@ def _pictures(
             remedy = heic_advice(found.passed) or "remove the folder, or put images there"
             raise DataError(f"no images in {path}{there}: {remedy}")
         passed += found.passed
-        label = classes.index(name)
         pictures += [
             Picture(file.relative_to(root).as_posix(), label, partial(_open, file)) for file in found.files
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,19 @@ def test_leftovers_and_other_files_are_counted(tmp_path: Path) -> None:
         ".txt": 1,
         "pictures beside the folders": 1,
     }
+
+
+def test_a_class_is_the_same_however_its_accents_are_composed(tmp_path: Path) -> None:
+    for split, form in (("train", "NFC"), ("val", "NFD")):  # the latter is a Mac's
+        for name in ("caf\u00e9", "tea"):
+            file = tmp_path / split / unicodedata.normalize(form, name) / "0.png"
+            file.parent.mkdir(parents=True)
+            Image.new("RGB", (6, 6), "red" if name == "tea" else "blue").save(file)
+            Image.new("RGB", (6, 6), "lime").save(file.with_name("1.png"))
+    data = load(tmp_path)
+    assert data.classes == ("caf\u00e9", "tea")
+    assert data.val.labels.tolist() == [0, 0, 1, 1]
+    assert data.val.sample()[:, 0, 0, 0].tolist() == [0, 0, 255, 0]
 
 
 def test_linked_folders_are_followed(tmp_path: Path) -> None:
