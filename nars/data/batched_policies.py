@@ -99,6 +99,8 @@ def _blended(images: Tensor, name: str, factors: Tensor) -> Tensor:
     """The images mixed with what they are without a property, by `factors` [N, 1, 1, 1]; 1 leaves them."""
     if name == "Color" and images.shape[1] == 1:
         return images
+    if name == "Sharpness" and images.shape[-1] < _BLUR.shape[-1]:  # all of it is border
+        return images
     floats = images.float()
     match name:
         case "Brightness":

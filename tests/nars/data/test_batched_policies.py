@@ -38,6 +38,13 @@ def pictures(channels: int) -> torch.Tensor:
     return fine.to(torch.uint8)
 
 
+@pytest.mark.parametrize("side", [1, 2, 3])
+def test_the_smallest_images_are_changed_too(side: int) -> None:
+    images = torch.full((1, 3, side, side), 100, dtype=torch.uint8)
+    for name, strengths in STRENGTHS.items():
+        assert changed(images, [(name, strengths[0])]).shape == images.shape
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", STRENGTHS)
 def test_a_change_is_that_of_torchvision(name: str, channels: int) -> None:
