@@ -74,9 +74,9 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
     exists, the training continues from it, to the same result as without the interruption. A recipe with
     `distill` needs a `teacher`, and other recipes ignore it. `metric` scores the epochs. The processes of
     `nars.parallel` share every step, to the result of one process, and the first one writes. Raises
-    `NonFiniteLossError`, `TrialMemoryError`, `TrialError` for a metric that is no number and for a batch of one
-    image that a batch norm cannot learn from, `UsageError` without a teacher that is needed, `DataError` for
-    images in colour and a network of one channel, and `RunError` for a checkpoint of another training.
+    `NonFiniteLossError`, `TrialMemoryError`, `TrialError` for a metric that is no number and for a batch of
+    one image that a batch norm cannot learn from, `UsageError` without a teacher that is needed, `DataError`
+    for images in colour and a network of one channel, and `RunError` for a checkpoint of another training.
     """
     check_teacher(recipe, teacher)
     _check_channels(model, data)
@@ -187,9 +187,8 @@ def _listed(data: ImageData) -> list[list[float]] | None:
 def _check_channels(model: nn.Module, data: ImageData) -> None:
     """Raise `DataError` if `model` would see the training images without their colours."""
     if getattr(model, "in_channels", 3) == 1 < data.size.channels:
-        raise DataError(
-            f"this network takes grey images, those of {data.name} to train on are held in colour"
-        )
+        held = f"those of {data.name} to train on are held in colour"
+        raise DataError(f"this network takes grey images, {held}")
 
 
 def _check_val(val: Metrics, epoch: int) -> None:
