@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -232,9 +233,13 @@ class Proposer:
         return Feasibility.fitted(self.predictor, matrix, [measured[at] for at in rows])
 
 
-_RoundKey = tuple[str, int, tuple[int, ...]]
+_RoundKey = tuple[str, int, datetime | None, tuple[int, ...]]
 
 
 def _round_key(study: Study, before: Sequence[FrozenTrial], labelled: Sequence[FrozenTrial]) -> _RoundKey:
-    """The study, how many trials come before, and which of them were learned from."""
-    return study.study_name, len(before), tuple(trial.number for trial in labelled)
+    """The study, how many trials come before, and which of them were learned from.
+
+    Studies in other storages may have the same name; their trials did not finish in the same microsecond.
+    """
+    newest = before[-1].datetime_complete if before else None
+    return study.study_name, len(before), newest, tuple(trial.number for trial in labelled)

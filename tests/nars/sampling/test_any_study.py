@@ -197,3 +197,21 @@ def test_ten_thousand_trials_and_a_proposal() -> None:
     found = study.best_value
     study.optimize(bowl, n_trials=2)
     assert study.trials[-1].value < max(10 * found, 1e-3)
+
+
+def test_a_sampler_in_two_studies_of_one_name() -> None:
+    shared = NarsSampler(BOWL, seed=0)
+    first = optuna.create_study(study_name="same", sampler=shared)
+    first.optimize(bowl, n_trials=8)
+    first.ask(BOWL)
+    mirrored = [
+        optuna.create_trial(params=trial.params, distributions=BOWL, value=-trial.value)
+        for trial in first.trials[:8]
+    ]
+
+    def proposal(sampler: NarsSampler) -> dict[str, Any]:
+        second = optuna.create_study(study_name="same", sampler=sampler)
+        second.add_trials(mirrored)
+        return second.ask(BOWL).params
+
+    assert proposal(shared) == proposal(NarsSampler(BOWL, seed=0))
