@@ -22,6 +22,8 @@ _GAP = 8
 """Pixels between the pictures of a sheet."""
 _SHEET = 12
 """Pictures on one sheet."""
+_LONGEST_STEM = 200
+"""Bytes of a picture's name that a drawn one keeps; systems allow 255, and `write_whole` adds some."""
 
 
 def enlarged(image: Image.Image) -> tuple[Image.Image, float]:
@@ -96,7 +98,8 @@ class Album:
         if self.single:
             self._drawn.append(image)
         else:
-            write_whole(self.output / f"{number:05}-{Path(name).stem}.png", to_png(image))
+            stem = Path(name).stem.encode(errors="surrogateescape")[:_LONGEST_STEM].decode(errors="ignore")
+            write_whole(self.output / f"{number:05}-{stem}.png", to_png(image))
 
     def finish(self, results: str) -> None:
         """Write the sheet or, in a folder, `results` as ``results.json``. Raises `RunError`."""

@@ -38,3 +38,12 @@ def test_small_pictures_are_enlarged(size: tuple[int, int], larger: tuple[int, i
     image, scale = enlarged(Image.new("RGB", size))
     assert image.size == larger
     assert scale == larger[0] / size[0]
+
+
+@pytest.mark.parametrize("name", ["x" * 250 + ".jpg", "\u65e5" * 83 + ".jpg"])
+def test_a_picture_may_have_the_longest_name_that_a_file_can_have(name: str, tmp_path: Path) -> None:
+    album = Album(tmp_path / "drawn")
+    for number in (1, 2):
+        album.add(number, name, Image.new("RGB", (4, 4)))
+    files = sorted(file.name for file in (tmp_path / "drawn").iterdir())
+    assert [file[:8] for file in files] == [f"0000{number}-{name[:2]}" for number in (1, 2)]
