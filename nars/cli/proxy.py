@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -26,6 +27,13 @@ _FIELDS = (
 """Fields of a search's request that a comparison needs."""
 
 
+def _finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """The value of an option, which infinity and NaN are none of."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number")
+    return value
+
+
 @click.command("proxy-check")
 @request_options(_FIELDS)
 @click.option(
@@ -38,6 +46,7 @@ _FIELDS = (
 @click.option(
     "--factor",
     type=click.FloatRange(min=1, min_open=True),
+    callback=_finite,
     default=4.0,
     show_default=True,
     help="How many times as long the long training is.",

@@ -139,6 +139,9 @@ def search_command(
     say(*about_space)
     display.show_remaining(config, remaining, quiet=as_json)
     if dry_run:
+        if as_json:
+            left = {"space": config.space.name, "limits": config.limits} | asdict(remaining)
+            click.echo(to_json(left | {"parts": [part.row() for part in parts]}))
         return
 
     from nars.api import search

@@ -150,6 +150,8 @@ def test_options_of_a_search_are_in_groups(capsys: pytest.CaptureFixture[str]) -
         ("report -o x.pdf", "-o x.pdf: a file ends in .html or .htm"),
         ("export tiny.yaml -o x.onnx", "tiny.yaml: no file of weights: it is text"),
         ("evaluate missing.pt", "missing.pt"),
+        ("proxy-check --factor nan", "Invalid value for '--factor': nan is not a finite number"),
+        ("proxy-check --factor inf", "Invalid value for '--factor': inf is not a finite number"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(
