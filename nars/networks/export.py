@@ -23,6 +23,7 @@ from nars.networks.build import build, smallest_side
 from nars.networks.contract import Contract, Deployed
 from nars.networks.formats import (
     ONNX_PACKAGES,
+    RUNS,
     listed,
     onnx_file,
     onnx_session,
@@ -30,7 +31,6 @@ from nars.networks.formats import (
     pt2_file,
     run_onnx,
     run_pt2,
-    run_torchscript,
     torchscript_file,
     trace,
 )
@@ -145,8 +145,7 @@ def check(
 
     Raises `ExportError` if it is above `tolerance` or a shape differs.
     """
-    runs = {"onnx": run_onnx, "pt2": run_pt2, "torchscript": run_torchscript}
-    results = runs[format](data, batches)
+    results = RUNS[format](data, batches)
     worst = 0.0
     for batch, outputs in zip(batches, results, strict=True):
         for expected, output in zip(listed(model(*batch)), outputs, strict=True):

@@ -167,8 +167,8 @@ def test_a_failed_check_writes_nothing(
 ) -> None:
     path = tmp_path / "tiny.pt2"
     path.write_text("the file before")
-    monkeypatch.setattr(
-        exports, "run_pt2", lambda data, batches: [[torch.zeros(len(x), 3)] for (x,) in batches]
+    monkeypatch.setitem(
+        exports.RUNS, "pt2", lambda data, batches: [[torch.zeros(len(x), 3)] for (x,) in batches]
     )
     with pytest.raises(ExportError, match="deviates from the network by 1,"):
         export(weights, path, "pt2")
@@ -177,7 +177,7 @@ def test_a_failed_check_writes_nothing(
 
 
 def test_a_batch_size_baked_in_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "run_pt2", lambda data, batches: [[torch.zeros(1, 3)] for _ in batches])
+    monkeypatch.setitem(exports.RUNS, "pt2", lambda data, batches: [[torch.zeros(1, 3)] for _ in batches])
     with pytest.raises(ExportError, match=r"\[1, 3\] instead of \[3, 3\] on a batch of 3"):
         check("pt2", b"", lambda x: torch.zeros(len(x), 3), [(images(1),), (images(3),)])
 
