@@ -2,14 +2,14 @@
 
 The interval of an AP is that of other val images and other seeds: both are drawn anew. Differences are
 paired: both rows see the same drawn images. ``--latency`` times the detectors of seed 0 that are still below
-``--work``, on one thread and on two.
+``--work`` on one val image, on one thread and on two: in turn, so that all meet the same disturbances, with
+the median of some rounds and the range that half of them are in. It takes some six minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ from experiments.detector_table.torchvision_rows import untrained
 
 CPU = torch.device("cpu")
 
+ROUNDS = 12
+"""How often every detector is timed, for two seconds each."""
+
 Aps = dict[int, NDArray[np.float64]]
 """By seed the AP [R] of each draw of images."""
 
@@ -44,14 +47,17 @@ def main() -> None:
     for name in SETS:
         data = training_images(given.data_root, name)
         aps = {row.name: _resampled(name, row.name) for row in ROWS if name in row.sets}
-        rows = [_line(data, name, row, aps, given) for row in ROWS if aps.get(row.name)]
+        rows = [_line(name, row, aps) for row in ROWS if aps.get(row.name)]
+        if given.latency:
+            times = _latencies(data, name, [row["row"] for row in rows], given.work)
+            rows = [row | times[row["row"]] for row in rows]
         images = len(data.train.images)
         others = len(data.val.images)
         print(f"\n{name}: {images} images, {passes_over(images)} passes, measured on {others} others")
         print(pd.DataFrame(rows).to_string(index=False, na_rep="") if rows else "nothing is trained yet")
 
 
-def _line(data: CocoData, name: str, row: Row, aps: Mapping[str, Aps], given: Namespace) -> dict[str, Any]:
+def _line(name: str, row: Row, aps: Mapping[str, Aps]) -> dict[str, Any]:
     """A row of the table."""
     own, searched = aps[row.name], aps.get(row.beside, {})
     files = [_scores(name, row.name, seed) for seed in own]
@@ -67,11 +73,23 @@ def _line(data: CocoData, name: str, row: Row, aps: Mapping[str, Aps], given: Na
     if searched and row.name != row.beside:
         lead = _mean([_scores(name, row.beside, seed) for seed in searched], "ap") - ap
         line[f"{row.beside} minus this"] = _with_interval(lead, _drawn(searched) - _drawn(own))
-    if given.latency and (model := _detector(data, name, row.name, given.work)) is not None:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            line[f"ms, {threads} threads"] = 1e3 * time_detector(model, data, "val", CPU).median
     return line
+
+
+def _latencies(data: CocoData, name: str, rows: Sequence[str], work: Path) -> dict[str, dict[str, str]]:
+    """The columns of latency of every row, empty for detectors that are not there."""
+    models = {row: model for row in rows if (model := _detector(data, name, row, work)) is not None}
+    columns: dict[str, dict[str, str]] = {row: {} for row in rows}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        rounds = [
+            [1e3 * time_detector(model, data, "val", CPU).median for model in models.values()]
+            for _ in range(ROUNDS)
+        ]
+        ends = np.quantile(rounds, [0.25, 0.5, 0.75], axis=0).T
+        for row, (low, middle, high) in zip(models, ends, strict=True):
+            columns[row][f"ms, {threads} threads"] = f"{middle:.0f} ({low:.0f} to {high:.0f})"
+    return columns
 
 
 def _detector(data: CocoData, name: str, row: str, work: Path) -> nn.Module | None:
