@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import re
 import resource
@@ -290,13 +291,20 @@ def _forget_peak() -> None:
 def command(*arguments: str | Path) -> str:
     """Run a command of nars in this process, and return what it said on the terminal's error stream.
 
+    Warnings are there even if the process logs elsewhere, as a test does.
+
     Raises `NarsError` for what the command refuses, which has to be one line with exit code 2 or 75.
     """
     from nars.cli import main
 
     said = io.StringIO()
-    with contextlib.redirect_stderr(said):
-        code = main([str(argument) for argument in arguments])
+    logger, handler = logging.getLogger("nars"), logging.StreamHandler(said)
+    logger.addHandler(handler)
+    try:
+        with contextlib.redirect_stderr(said):
+            code = main([str(argument) for argument in arguments])
+    finally:
+        logger.removeHandler(handler)
     lines = [line for line in said.getvalue().splitlines() if line.startswith("nars: ")]
     print(said.getvalue(), file=sys.stderr)
     assert code in (0, 1, 2, 75), f"exit code {code}"

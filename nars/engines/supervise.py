@@ -60,11 +60,13 @@ def supervise(
 
     If a worker dies, whoever started it, its trial is trained again, once. A worker of the engine is replaced
     as well. `watch` is called with the study about twice a second; the output of workers is appended to
-    `log`, if the engine has access to it.
+    `log`, if the engine has access to it. Nothing is started if nothing is left to do.
     Raises `RunError` if workers die again and again, or if one exits because of a user's mistake, and
     `EngineAwayError` if the engine is gone.
     """
     with continued():
+        if _is_finished(run, study):
+            return
         if run.config.needs_latency:
             _measure_latency(run, study, watch)
         team: list[Member] = []
@@ -207,8 +209,19 @@ class _Supervision:
     def _is_queued(self) -> bool:
         """Whether a trial waits to be trained again, and the budget allows it."""
         trials = self._study.get_trials(deepcopy=False)
-        budget = charged(self._run.config.total, self._study)
-        return any(trial.state == TrialState.WAITING for trial in trials) and not budget.is_spent(trials)
+        waits = any(trial.state == TrialState.WAITING for trial in trials)
+        return waits and not _is_spent(self._run, self._study, trials)
+
+
+def _is_finished(run: Run, study: Study) -> bool:
+    """Whether the budget is spent and nobody trains."""
+    trials = study.get_trials(deepcopy=False)
+    runs = any(trial.state == TrialState.RUNNING for trial in trials)
+    return not runs and _is_spent(run, study, trials)
+
+
+def _is_spent(run: Run, study: Study, trials: Sequence[FrozenTrial]) -> bool:
+    return charged(run.config.total, study).is_spent(trials)
 
 
 def _obstacle(folder: Path) -> str | None:

@@ -62,9 +62,9 @@ def test_every_opponent_proposes_valid_candidates_that_its_seed_decides(name: st
         pytest.skip(f"{name} does not apply to {kind}")
     first, scores = search(task, name, seed=3)
     again, _ = search(task, name, seed=3)
-    other, _ = search(task, name, seed=4)
+    other, _ = search(task, name, seed=4, budget=4)
     np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, other)
+    assert not np.array_equal(first[:4], other)
     assert task.problem.feasible(first).all()
     assert np.isfinite(scores).all()
     for column, dist in zip(first.T, task.problem.domain.distributions.values(), strict=True):

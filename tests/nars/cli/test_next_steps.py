@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rich.table import Table
-from stub_task import config
+from stub_task import TINY, config
 
 from nars.cli import main
 from nars.cli.console import plain_console
@@ -32,16 +32,13 @@ def test_a_search_for_ap_goes_on_with_a_detector() -> None:
     assert train == "nars detect train r/best.yaml --data scenes --drop-bad -o detector"
 
 
-@pytest.mark.parametrize("storage", [[], ["--storage", "sqlite:///my trials.db"]], ids=["journal", "sqlite"])
 def test_what_a_search_prints_runs(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    storage: list[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    command = ["search", "--space", "micro", "--budget", "1", "--workers", "1", "--run", "a run"]
-    assert main([*command, "--init", "none", *storage]) == 0
+    Path("my space.yaml").write_text(TINY)
+    command = ["search", "--space", "my space.yaml", "--budget", "1", "--workers", "1", "--run", "a run"]
+    assert main([*command, "--init", "none", "--storage", "sqlite:///my trials.db"]) == 0
     lines = capsys.readouterr().out.splitlines()
     steps = [line.removeprefix("next: ") for line in lines if line.startswith("next: ")]
     assert len(steps) == 2

@@ -107,6 +107,9 @@ def test_two_workers_share_a_search(tmp_path: Path, made: Callable[..., SearchCo
     assert {"best.yaml", "pareto.csv", "trials.csv", "log.txt"} <= {
         file.name for file in run.folder.iterdir()
     }
+    workers.clear()
+    launch(run, 2, watch)
+    assert not workers  # nothing is left to do
     assert len({str(trial.params) for trial in trials(study)}) == 6
 
 

@@ -164,7 +164,8 @@ def test_what_a_database_refuses_has_a_remedy(
         open_storage("postgresql://me@db/x")
 
 
-def test_only_a_server_is_asked_beforehand(tmp_path: Path) -> None:
+def test_only_a_server_is_asked_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(storage._CONNECTION, "connect_timeout", 0.5)
     file = tmp_path / "study.db"
     check_server(f"sqlite:///{file}")
     check_server(str(tmp_path / "study.journal"))
