@@ -16,7 +16,7 @@ from nars.foreign.limits import MOST_DOCUMENT, load_yaml
 from nars.foreign.names import one_line
 from nars.foreign.paths import read_bytes
 
-__all__ = ["SCHEMA", "Document", "Frozen", "kind_of", "read_text", "read_yaml"]
+__all__ = ["SCHEMA", "Document", "Frozen", "is_yaml", "kind_of", "read_text", "read_yaml"]
 
 _MOST_SHOWN = 80
 """Characters of a wrong value that a message shows."""
@@ -78,11 +78,13 @@ class Document(Frozen):
     def __str__(self) -> str:
         return self.to_yaml().rstrip()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Its file as a mapping: kind, schema, and the fields that do not have their default value."""
+        return {"kind": self.kind, "schema": SCHEMA} | self.model_dump(mode="json", exclude_defaults=True)
+
     def to_yaml(self) -> str:
-        """YAML for people to read, without the fields that have their default value."""
-        fields = self.model_dump(mode="json", exclude_defaults=True)
-        head = {"kind": self.kind, "schema": SCHEMA}
-        text: str = yaml.safe_dump(head | fields, sort_keys=False, default_flow_style=None, width=120)
+        """YAML of `to_dict` for people to read."""
+        text: str = yaml.safe_dump(self.to_dict(), sort_keys=False, default_flow_style=None, width=120)
         return text
 
     @classmethod
@@ -99,6 +101,11 @@ class Document(Frozen):
     def load(cls, path: str | Path) -> Self:
         """Read a file that `to_yaml` wrote. Raises `SpecError`."""
         return cls.from_yaml(read_text(path), str(path))
+
+
+def is_yaml(name_or_file: str | Path) -> bool:
+    """Whether this is the path of a YAML file rather than the name of something built in."""
+    return Path(name_or_file).suffix.lower() in (".yaml", ".yml")
 
 
 def kind_of(text: str, source: str) -> Any:

@@ -62,7 +62,7 @@ def read_tensors(path: str | Path) -> Any:
         data = read_bytes(path, MOST_TENSORS)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
-    if path.suffix == _SAFETENSORS:
+    if path.suffix.lower() == _SAFETENSORS:
         return _read_safetensors(data, path)
     content = _read_torch(data, path)
     _check_dense(content, max(MOST_INFLATED, 10 * len(data)), path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from nars.documents import is_yaml
 from nars.errors import UsageError, closest
 from nars.space import Space
 
@@ -23,7 +24,7 @@ def space(name_or_file: str | Path) -> Space:
     Raises `UsageError` for an unknown name, `SpecError` for a file that breaks a rule.
     """
     text = str(name_or_file)
-    if Path(text).suffix in (".yaml", ".yml"):
+    if is_yaml(text):
         return Space.load(text)
     if text not in space_names():
         raise UsageError(f"no space {text!r}: {closest(text, space_names())} (or a .yaml file)")

@@ -8,7 +8,7 @@ from detector.model.parts import Parts
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from nars.cli.options.values import to_json
-from nars.documents import kind_of, read_text
+from nars.documents import is_yaml, kind_of, read_text
 from nars.errors import UsageError
 
 __all__ = ["is_detector", "profile"]
@@ -16,7 +16,7 @@ __all__ = ["is_detector", "profile"]
 
 def is_detector(arch: str) -> bool:
     """Whether ARCH is the file of a searched detector, or the name of a published one."""
-    if arch.endswith((".yaml", ".yml")):
+    if is_yaml(arch):
         kind: object = kind_of(read_text(arch), arch)
         return kind == DetectorCandidate.kind
     return _published(arch) is not None

@@ -32,11 +32,11 @@ class Source:
 
 def source_in(arch: str) -> Source:
     """Read ARCH, or look up its name. Raises `UsageError`, `SpecError`, `WeightsError`."""
-    from nars.documents import kind_of, read_text
+    from nars.documents import is_yaml, kind_of, read_text
     from nars.searching import catalogue
     from nars.spec import Candidate, read
 
-    if arch.endswith((".yaml", ".yml")):
+    if is_yaml(arch):
         if kind_of(read_text(arch), arch) == DetectorCandidate.kind:
             found = DetectorCandidate.load(arch)
             return Source(found, found.recipe, found.data)

@@ -142,6 +142,10 @@ def train_command(
     """
     if weights is not None and init != "none":
         raise click.UsageError("--init inherits what fits and --weights loads a file: give one of the two")
+    settings = given(Settings, fields)
+    if anchors == "auto" and (own := {"anchor_sizes", "anchor_ratios"} & settings.keys()):
+        names = " and ".join(sorted(own))
+        raise click.UsageError(f"--anchors auto fits {names} to the boxes: leave that out")
     source = source_in(arch)  # a mistake is answered before torch is imported
     data_name = data_to_use(data, source.data, arch)
     options = given(Training, fields)
@@ -166,7 +170,6 @@ def train_command(
             with naming_source(data, arch):
                 records = usable(data_name, drop_bad=drop_bad)
             say_parts(records.parts, quiet=quiet)
-            settings = given(Settings, fields)
             fit = None if anchors is None else anchors == "auto"
             planned = planned_for(
                 source.detector,

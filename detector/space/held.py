@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from detector.model.catalogue import published, published_settings
@@ -11,7 +10,7 @@ from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.decoding import OF_SETTINGS, RECIPE, longest
 from detector.training.hyperparameters import LR, Training
-from nars.documents import kind_of, read_text
+from nars.documents import is_yaml, kind_of, read_text
 from nars.errors import SpecError, UsageError
 from nars.space.rows import RowSpace
 from nars.spec import Block
@@ -27,7 +26,7 @@ Recipe = tuple[Training, Settings]
 
 def detector_in(name_or_file: str) -> DetectorCandidate:
     """The candidate in a file, or a published detector by name. Raises `UsageError`, `SpecError`."""
-    if Path(name_or_file).suffix in (".yaml", ".yml"):
+    if is_yaml(name_or_file):
         return DetectorCandidate.load(name_or_file)
     return DetectorCandidate(architecture=published(name_or_file), settings=published_settings(name_or_file))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from detector.space.reference import DetectorReference
 from detector.space.space import DetectorSpace
+from nars.documents import is_yaml
 from nars.errors import UsageError, closest
 
 __all__ = ["DEFAULT", "KIND", "REFERENCE", "names", "space"]
@@ -30,7 +31,7 @@ def names() -> list[str]:
 
 def space(name_or_file: str) -> DetectorSpace:
     """A space of detectors by name, or from a YAML file. Raises `UsageError`, `SpecError`."""
-    if Path(name_or_file).suffix in (".yaml", ".yml"):
+    if is_yaml(name_or_file):
         return DetectorSpace.load(name_or_file)
     if name_or_file not in names():
         raise UsageError(f"no space {name_or_file!r}: {closest(name_or_file, names())} (or a .yaml file)")

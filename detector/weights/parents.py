@@ -111,7 +111,7 @@ def parent_called(name: str) -> DetectorParent | None:
     path = Path(name)
     if path.is_dir():
         return parent_in(weights_of_run(path))
-    if path.suffix in (".pt", ".safetensors"):
+    if path.suffix.lower() in (".pt", ".safetensors"):
         return parent_in(path)
     if name.endswith(_COCO) and name in zoo.entries():
         return _published(name)

@@ -93,9 +93,14 @@ def check_command(folder: str, fix: Path | None, quick: bool, as_json: bool) -> 
     from detector.data import check
 
     if fix is not None:
-        for change in check.fix(folder, fix):
+        changes, written = check.fix(folder, fix), check.read(fix)[0].parts
+        if as_json:
+            parts = [part.row() for part in written]
+            click.echo(to_json({"path": str(fix), "parts": parts, "changes": changes}))
+            return 0
+        for change in changes:
             click.echo(printable(change))
-        for part in check.read(fix)[0].parts:
+        for part in written:
             click.echo(part.line())
         click.echo(f"mended copy written to {fix}")
         return 0

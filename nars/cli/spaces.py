@@ -13,6 +13,7 @@ from nars.cli.options.values import json_option, to_json
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
+    from nars.documents import Document
     from nars.space import Space
     from nars.space.base import SearchSpace
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 )
 @json_option
 def spaces_command(name: str | None, origin: str | None, as_json: bool) -> None:
-    """List the search spaces and published networks, or print one as YAML.
+    """List the search spaces and published networks, or print one as YAML or JSON.
 
     Example: nars spaces micro > my.yaml, a start for a space of your own
     """
@@ -36,15 +37,15 @@ def spaces_command(name: str | None, origin: str | None, as_json: bool) -> None:
     if origin is not None:
         if name is not None:
             raise click.UsageError(f"give a space or --from a parent, not both ({name} and {origin})")
-        click.echo(_space_from(origin).to_yaml(), nl=False)
+        _show(_space_from(origin), as_json=as_json)
         return
     own = {title: task for task in SPACES for title in spaces_of(task).names()}
     if name is not None:
         if name in own:
-            click.echo(spaces_of(own[name]).space(name).to_yaml(), nl=False)
-            return
-        document = catalogue.published(name) if name in catalogue.names() else spaces.space(name)
-        click.echo(document.to_yaml(), nl=False)
+            _show(spaces_of(own[name]).space(name), as_json=as_json)
+        else:
+            in_catalogue = name in catalogue.names()
+            _show(catalogue.published(name) if in_catalogue else spaces.space(name), as_json=as_json)
         return
     sizes = {built_in: _sizes(spaces.space(built_in)) for built_in in spaces.space_names()}
     sizes |= {title: _sizes(spaces_of(task).space(title)) for title, task in own.items()}
@@ -61,6 +62,11 @@ def spaces_command(name: str | None, origin: str | None, as_json: bool) -> None:
     click.echo(
         f"published networks, with their top-1 on ImageNet: {', '.join(map(_described, catalogue.names()))}"
     )
+
+
+def _show(document: Document, *, as_json: bool) -> None:
+    """Print a document as YAML or JSON."""
+    click.echo(to_json(document.to_dict()) if as_json else document)
 
 
 def _space_from(origin: str) -> Space:

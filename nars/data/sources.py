@@ -48,7 +48,7 @@ def load(source: str | Path, *, drop_bad: bool = False, whole: bool = False) -> 
         return hub(root, drop_bad=drop_bad)
     if path.exists():
         return _at(path, drop_bad=drop_bad, whole=whole)
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return npz(path)
     names = [*_EMBEDDED, *SETS, "hf:NAME"]
     raise DataError(f"no data {str(source)!r}: neither a folder, a file nor a name: {closest(name, names)}")
@@ -64,7 +64,7 @@ def _at(path: Path, *, drop_bad: bool, whole: bool) -> ImageData:
         if "train" in parts:
             return split_tables(path, parts, drop_bad=drop_bad)
         return folder(path, drop_bad=drop_bad, whole=whole)
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return npz(path)
     boxes = boxes_in(path)
     if boxes is not None:

@@ -51,7 +51,7 @@ def parent(name: str) -> Parent | None:
         return of_torchvision(model)
     if path.is_dir():
         return parent_in(weights_of_run(path))
-    if path.suffix in (".pt", ".safetensors"):
+    if path.suffix.lower() in (".pt", ".safetensors"):
         return parent_in(path)
     known = f"{closest(name, parent_names())} (or a .pt or .safetensors file, or a run folder)"
     raise UsageError(f"no parent is called {name!r}: {known}")

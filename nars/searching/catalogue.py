@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from nars.documents import kind_of, read_text
+from nars.documents import is_yaml, kind_of, read_text
 from nars.errors import UsageError
 from nars.space import Space
 from nars.space.base import SearchSpace
@@ -30,7 +30,7 @@ def space_for(task: str, name_or_file: str) -> SearchSpace:
     own = spaces_of(task)
     if own is None:
         return space(name_or_file)
-    if name_or_file.endswith((".yaml", ".yml")):
+    if is_yaml(name_or_file):
         is_of_classifiers = kind_of(read_text(name_or_file), name_or_file) == Space.kind
     else:
         is_of_classifiers = name_or_file in built_in_names()
@@ -43,7 +43,7 @@ def candidate(name_or_file: str) -> Candidate:
 
     An architecture alone gets the default recipe. Raises `UsageError`, `SpecError`.
     """
-    if not name_or_file.endswith((".yaml", ".yml")):
+    if not is_yaml(name_or_file):
         return Candidate(architecture=_search_spaces().published(name_or_file))
     document = read(name_or_file)
     if isinstance(document, Candidate):

@@ -75,6 +75,8 @@ class Keeper(AbstractContextManager["Keeper"]):
                 self._fetch_checkpoint(self._store)
                 watch.resume(self._measurements)
                 return task.run(candidate, seed=seed, on_epoch=on_epoch, checkpoint=self._checkpoint)
+            except StorageAwayError:  # which says nothing of the checkpoint
+                raise
             except RunError as error:  # an update has changed what a checkpoint holds, or a disk is full
                 logger.warning("trial %d starts anew, with no checkpoint: %s", self._trial.number, error)
                 self._checkpoint.unlink(missing_ok=True)

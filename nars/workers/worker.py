@@ -82,7 +82,11 @@ def _one_trial(search: Search, study: Study, witness: Witness | None) -> bool:
     """
     stopwatch = Stopwatch()
     with returned_if_interrupted(study, search.space):
-        trial = study.ask(search.distributions)
+        try:
+            trial = study.ask(search.distributions)
+        except UpdateFinishedTrialError:
+            logger.warning("a trial was given to another worker while its candidate was proposed")
+            return False
         logger.info("trial %d begins", trial.number)
         try:
             ending = attempt(search, study, trial, _heartbeat(search, study, trial, stopwatch, witness))

@@ -181,7 +181,9 @@ def _within_classes(inner: Path, top: Sequence[Path]) -> dict[str, dict[str, Pat
 def _unread_lists(*places: Path) -> tuple[str, ...]:
     """A note about lists beside the class folders that may say which pictures are for which split."""
     files = [file for place in dict.fromkeys(places) for file in sorted(place.iterdir())]
-    lists = [file.name for file in files if file.suffix in (".txt", ".csv") and _OF_SPLIT.search(file.stem)]
+    lists = [
+        file.name for file in files if file.suffix.lower() in (".txt", ".csv") and _OF_SPLIT.search(file.stem)
+    ]
     return (f"the splits in {', '.join(lists[:3])} are not read",) if lists else ()
 
 

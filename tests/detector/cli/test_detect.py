@@ -60,6 +60,10 @@ def test_every_setting_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
         ("train toy.yaml --data squares --pooler-resolution 1", "pooler_resolution must be at least 2"),
         ("train toy.yaml --data squares --freeze 3", "freeze must be at most the 2 stages of toy, got 3"),
         ("train toy.yaml --data squares --anchor-sizes 8,big", "'8,big' is not a list of numbers"),
+        (
+            "train toy.yaml --data squares --anchor-sizes 8,16 --anchors auto",
+            "--anchors auto fits anchor_sizes to the boxes",
+        ),
         ("train toy.yaml --data squares --norm batch", "'batch' is not one of 'bn', 'gn'"),
         ("train toy.yaml --data squares --norm gnn", "no norm 'gnn': did you mean 'gn'?"),
         ("train toy.yaml --data squares --epochs many", "'many' is not a valid integer"),
@@ -199,7 +203,10 @@ def test_data_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", "bad", "--json"]) == 2
     findings = json.loads(capsys.readouterr().out)["findings"]
     assert {"severity", "code", "file", "id"} <= set(findings[0])
-    assert main(["data", "check", "bad", "--fix", "mended"]) == 0
+    assert main(["data", "check", "bad", "--fix", "mended", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["path"] == "mended"
+    assert any("box-empty" in change or "no area" in change for change in told["changes"])
     assert main(["data", "check", "mended"]) == 0
     assert main(["detect", "train", "toy.yaml", "--data", "bad", "-o", "out"]) == 2
     assert "nars data check DIR" in capsys.readouterr().err

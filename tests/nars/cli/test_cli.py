@@ -279,6 +279,8 @@ def test_spaces_prints_a_file_to_start_from(tmp_path: Path, capsys: pytest.Captu
     assert "fbnetv3od (--task detection): 60 architecture and 12 recipe dimensions" in listed
     assert main(["spaces", "fbnetv3od"]) == 0
     assert capsys.readouterr().out.startswith("kind: detector_space")
+    assert main(["spaces", "fbnetv3od", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "detector_space"
     assert main(["spaces", "micro"]) == 0
     path = tmp_path / "mine.yaml"
     path.write_text(capsys.readouterr().out)

@@ -32,7 +32,7 @@ def npz(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def test_npz(npz: Callable[..., Path]) -> None:
+def test_npz(npz: Callable[..., Path], tmp_path: Path) -> None:
     data = load(npz())
     assert data.classes == ("a", "b")
     assert data.train.sample().shape == (20, 3, 6, 6)
@@ -44,6 +44,8 @@ def test_npz(npz: Callable[..., Path]) -> None:
     assert load(npz(classes=None)).classes == ("0", "1")
     wide = np.zeros((20, 6, 10), dtype=np.uint8)
     assert load(npz(x_train=wide)).train.sample().shape == (20, 1, 6, 6)
+    capitals = npz().rename(tmp_path / "DATA.NPZ")
+    assert len(load(capitals).train) == len(data.train)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ def test_candidates_and_recipes_by_file(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(Recipe(lr=0.2).to_yaml())
     assert candidate(str(tmp_path / "a.yaml")) == candidate("fbnetv3_a")
     assert candidate("fbnetv3_a").recipe == Recipe()
+    (tmp_path / "B.YML").write_text(published("fbnetv3_a").to_yaml())
+    assert candidate(str(tmp_path / "B.YML")) == candidate("fbnetv3_a")
     assert recipe(str(tmp_path / "r.yaml")) == Recipe(lr=0.2)
     with pytest.raises(UsageError, match=r"r\.yaml is a recipe: it has no architecture"):
         candidate(str(tmp_path / "r.yaml"))

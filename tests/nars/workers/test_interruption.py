@@ -19,6 +19,7 @@ from nars.artifacts.store import open_store
 from nars.errors import RunError, StorageAwayError
 from nars.runs import outage
 from nars.runs.run import open_run
+from nars.sampling.proposer import Proposer
 from nars.trials import INTERRUPTED, Record
 from nars.workers import worker
 from nars.workers.requeue import interrupt
@@ -101,6 +102,13 @@ def test_an_interruption_after_the_score_is_told_repeats_nothing(
     assert not [trial for trial in study.trials if Record.of(trial).void]
 
 
+def test_a_storage_that_is_away_makes_no_training_start_anew(stub: type[StubTask], tmp_path: Path) -> None:
+    stub.hook = hook_at(1, StorageAwayError("away"))
+    with pytest.raises(StorageAwayError):
+        search(config("6", sampler="random"), tmp_path / "run")
+    assert len(stub.trained) == 2
+
+
 def test_our_own_errors_are_not_a_candidates_fault(stub: type[StubTask], tmp_path: Path) -> None:
     stub.hook = hook_at(1, AssertionError("ours"))
     with pytest.raises(AssertionError, match="ours"):
@@ -132,6 +140,27 @@ def test_a_trial_that_was_given_to_another_worker_meanwhile_is_left_to_that(
     assert path(search(given, tmp_path / "run")) == expected
     assert discarded == [0, 2, 3, 4]
     assert "trial 1 was given to another worker meanwhile" in caplog.text
+
+
+def test_a_trial_that_was_given_away_while_it_was_proposed_is_left(
+    stub: type[StubTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    given, choose = config("12"), Proposer._choose
+    expected = path(search(given, tmp_path / "whole"))
+    given_away: list[int] = []
+
+    def slowly(*arguments: Any) -> Any:
+        if not given_away:
+            study = replace(open_run(tmp_path / "run"), starts=True).study()
+            (trial,) = (trial for trial in study.trials if trial.state == TrialState.RUNNING)
+            given_away.append(trial.number)
+            interrupt(study, trial, given.space)
+        return choose(*arguments)
+
+    monkeypatch.setattr(Proposer, "_choose", slowly)
+    assert path(search(given, tmp_path / "run")) == expected
+    assert given_away
+    assert "a trial was given to another worker while its candidate was proposed" in caplog.text
 
 
 def full(file: int) -> None:
