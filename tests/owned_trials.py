@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import optuna
@@ -10,11 +9,11 @@ from optuna.study import Study
 from optuna.trial import Trial
 from stub_task import SPACE, config
 
-from nars.workers.liveness import worker_name
+from nars.workers.liveness import name_of, worker_name
 
 __all__ = ["DEAD", "HERE", "ask", "empty"]
 
-DEAD = f"{socket.gethostname()}:999999999:1.00"
+DEAD = f"{name_of(999999999)}1.00"
 """The name of a worker of this machine that is gone."""
 
 HERE = worker_name()

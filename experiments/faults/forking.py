@@ -23,6 +23,7 @@ from nars.engines import local
 from nars.engines.assignment import Assignment
 from nars.engines.base import End, Engine, Member, Start, manner_of
 from nars.runs.config import SearchConfig
+from nars.workers.liveness import name_of
 
 __all__ = ["forked"]
 
@@ -95,7 +96,8 @@ class _Copy(Member):
         code = self._process.exitcode
         if code is None:
             return None
-        return End(code, manner_of(code), f"{socket.gethostname()}:{self._process.pid}:")
+        assert self._process.pid is not None  # it was started
+        return End(code, manner_of(code), name_of(self._process.pid))
 
     def stop(self) -> None:
         self._process.terminate()

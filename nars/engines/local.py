@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 
@@ -15,6 +14,7 @@ from nars.engines.assignment import THREADS, Assignment, last_error
 from nars.engines.base import End, Engine, Member, Start, manner_of
 from nars.engines.gpus import shared_gpus, workers_on_gpus
 from nars.runs.config import SearchConfig
+from nars.workers.liveness import name_of
 
 __all__ = ["Local"]
 
@@ -58,10 +58,9 @@ class _Process(Member):
         code = self._process.poll()
         if code is None:
             return None
-        worker = f"{socket.gethostname()}:{self._process.pid}:"
         text = self._log.read_text(encoding="utf-8", errors="replace") if self._log and code else ""
         where = f"see {self._log}" if self._log else "see above"
-        return End(code, manner_of(code), worker, last_error(text), where)
+        return End(code, manner_of(code), name_of(self._process.pid), last_error(text), where)
 
     def stop(self) -> None:
         if self._process.poll() is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from nars.engines.assignment import Assignment, last_error
 from nars.engines.base import End, manner_of
+from nars.workers.liveness import name_of
 
 __all__ = ["Nanny"]
 
@@ -57,7 +57,7 @@ class Nanny:
                 print(line, end="", file=sys.stderr, flush=True)
                 error = last_error(line) or error
         code = self._process.wait()
-        return End(code, manner_of(code), f"{socket.gethostname()}:{self._process.pid}:", error)
+        return End(code, manner_of(code), name_of(self._process.pid), error)
 
     def finish(self) -> None:
         """Stop the worker, and wait until it has returned its trial."""

@@ -2,8 +2,8 @@
 
 No answer depends on what a clock says: clocks of machines differ, a laptop sleeps, and while a storage is
 away every heartbeat in it is old. A worker of this machine is looked up in the table of processes, by its
-number and its start since the boot. One elsewhere is gone if a `Witness`, who can read the storage, sees no
-new heartbeat for two minutes.
+number and its start since the boot. One elsewhere, or in another container, is gone if a `Witness`, who can
+read the storage, sees no new heartbeat for two minutes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 from optuna.exceptions import UpdateFinishedTrialError
@@ -27,7 +28,7 @@ from nars.runs.budget import MOST_BETWEEN_BEATS
 from nars.runs.outage import impatient
 from nars.trials import Record, write
 
-__all__ = ["Heartbeat", "Stopwatch", "Witness", "is_gone", "is_here", "worker_name"]
+__all__ = ["Heartbeat", "Stopwatch", "Witness", "is_gone", "is_here", "name_of", "worker_name"]
 
 BEAT_SECONDS = 30.0
 """Seconds between two heartbeats of a worker."""
@@ -48,9 +49,31 @@ _CALENDAR = 1e8
 """Start times above this are seconds since 1970, as earlier versions and other systems than Linux write."""
 
 
+_FIRST_NAMESPACE = 0xEFFFFFFC
+"""The number that Linux gives the table of processes of the machine itself (include/linux/proc_ns.h)."""
+
+
 def worker_name() -> str:
     """Return host, process number and start time of this process, which no other process shares."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_start_of(psutil.Process()):.2f}"
+    return f"{name_of(os.getpid())}{_start_of(psutil.Process()):.2f}"
+
+
+def name_of(process: int) -> str:
+    """Return how the name of a worker begins that is the process of this number here."""
+    return f"{_host()}:{process}:"
+
+
+def _host() -> str:
+    """Return the name of this machine, and in a container also the number of its own table of processes.
+
+    Containers may share the name of a machine, as those that share its network do, but see other processes.
+    """
+    name = socket.gethostname()
+    try:
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:  # not Linux
+        return name
+    return name if namespace == _FIRST_NAMESPACE else f"{name}/{namespace}"
 
 
 def _start_of(process: psutil.Process, *, calendar: bool = not psutil.LINUX) -> float:
@@ -62,8 +85,8 @@ def _start_of(process: psutil.Process, *, calendar: bool = not psutil.LINUX) -> 
 
 
 def is_here(trial: FrozenTrial) -> bool:
-    """Whether the worker of a trial is, or was, a process of this machine."""
-    return (Record.of(trial).worker or "").partition(":")[0] == socket.gethostname()
+    """Whether the worker of a trial is, or was, a process of this machine or container."""
+    return (Record.of(trial).worker or "").partition(":")[0] == _host()
 
 
 def is_gone(trial: FrozenTrial) -> bool:
@@ -76,7 +99,7 @@ def is_gone(trial: FrozenTrial) -> bool:
         started = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
         return abs(time.time() - started) >= NAMELESS_SECONDS
     host, number, created = record.worker.rsplit(":", 2)
-    if host != socket.gethostname():
+    if host != _host():
         return False
     try:
         running = psutil.Process(int(number))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -20,7 +20,7 @@ from owned_trials import DEAD, HERE, ask, empty
 
 from nars.trials import Record
 from nars.workers import liveness
-from nars.workers.liveness import BEAT_SECONDS, Heartbeat, Stopwatch, Witness, is_gone
+from nars.workers.liveness import BEAT_SECONDS, Heartbeat, Stopwatch, Witness, is_gone, name_of, worker_name
 
 
 @pytest.fixture
@@ -41,9 +41,24 @@ def test_this_process_is_alive_and_one_that_never_was_is_not() -> None:
     assert not is_gone(trial_of("elsewhere:1:1.0", age=1e6))  # only a witness can tell
 
 
+@pytest.mark.skipif(not psutil.LINUX, reason="other systems have one table of processes")
+def test_a_container_that_shares_the_name_of_its_machine_has_other_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dead_in(namespace: int) -> str:
+        monkeypatch.setattr(liveness, "_FIRST_NAMESPACE", namespace)
+        return f"{name_of(999999999)}1.00"
+
+    on_the_machine = dead_in(Path("/proc/self/ns/pid").stat().st_ino)
+    in_a_container = dead_in(0)
+    assert is_gone(trial_of(in_a_container))
+    assert not is_gone(trial_of(on_the_machine))  # which is elsewhere: only a witness can tell
+    assert not is_gone(trial_of(worker_name()))
+
+
 def test_a_later_process_of_the_same_number_is_another() -> None:
     created = psutil.Process().create_time()
-    earlier = f"{socket.gethostname()}:{os.getpid()}:{created - 60:.2f}"
+    earlier = f"{name_of(os.getpid())}{created - 60:.2f}"
     assert is_gone(trial_of(earlier))
 
 
@@ -57,7 +72,7 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 
 def test_a_killed_process_is_dead_even_before_its_parent_looks(child: subprocess.Popen[bytes]) -> None:
     created = psutil.Process(child.pid).create_time()
-    trial = trial_of(f"{socket.gethostname()}:{child.pid}:{created:.2f}")
+    trial = trial_of(f"{name_of(child.pid)}{created:.2f}")
     assert not is_gone(trial)
     child.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 10
