@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,12 @@ _LEAST = 16
 
 
 def write_pictures(data: CocoData, folder: Path) -> None:
-    """Write every box, and a place without objects from every image, as pictures in folders of classes."""
+    """Write every box, and a place without objects from every image, as pictures in folders of classes.
+
+    The folder appears whole or not at all.
+    """
+    part = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
     for subset in data.subsets:
         for image in subset.images:
             pixels = load(subset, image)
@@ -50,9 +56,10 @@ def write_pictures(data: CocoData, folder: Path) -> None:
                 left, top, right, bottom = (int(value) for value in box.round())
                 picture = pixels[:, top:bottom, left:right]
                 if min(picture.shape[1:]) >= _LEAST:
-                    file = folder / subset.name / label / f"{image.id}-{number}.png"
+                    file = part / subset.name / label / f"{image.id}-{number}.png"
                     file.parent.mkdir(parents=True, exist_ok=True)
                     Image.fromarray(picture.permute(1, 2, 0).numpy()).save(file)
+    part.replace(folder)
 
 
 def cut(found: Candidate, classes: int, most_macs: float) -> DetectorCandidate:

@@ -1,9 +1,11 @@
 """Print the table: AP with intervals, MACs and latency of every row, and a searched one's lead over it.
 
-The interval of an AP is that of other val images and other seeds: both are drawn anew. Differences are
-paired: both rows see the same drawn images. ``--latency`` times the detectors of seed 0 that are still below
-``--work`` on one val image, on one thread and on two: in turn, so that all meet the same disturbances, with
-the median of some rounds and the range that half of them are in. It takes some six minutes.
+The interval of an AP is that of other val images and other seeds: both are drawn anew. A single seed tells
+nothing about others, so a star marks its intervals, which are those of other images only. Differences are
+paired: both rows see the same drawn images, and only the seeds that both have count. ``--latency`` times the
+detectors of seed 0 that are still below ``--work`` on one val image, on one thread and on two: in turn, so
+that all meet the same disturbances, with the median of some rounds and the range that half of them are in. It
+takes some six minutes.
 """
 
 from __future__ import annotations
@@ -60,19 +62,19 @@ def main() -> None:
 def _line(name: str, row: Row, aps: Mapping[str, Aps]) -> dict[str, Any]:
     """A row of the table."""
     own, searched = aps[row.name], aps.get(row.beside, {})
+    leads = {seed: searched[seed] - own[seed] for seed in own if seed in searched}
     files = [_scores(name, row.name, seed) for seed in own]
-    ap = _mean(files, "ap")
     line = {
         "row": row.name,
-        "seeds": len(own),
-        "AP": _with_interval(ap, _drawn(own)),
+        "seeds": f"{len(own)} of {len(SEEDS)}",
+        "AP": _with_interval(_mean(files, "ap"), own),
         "AP50": f"{_mean(files, 'ap50'):.3f}",
         "M MACs": files[0].get("macs", np.nan) / 1e6,
         "M params": files[0]["params"] / 1e6,
     }
-    if searched and row.name != row.beside:
-        lead = _mean([_scores(name, row.beside, seed) for seed in searched], "ap") - ap
-        line[f"{row.beside} minus this"] = _with_interval(lead, _drawn(searched) - _drawn(own))
+    if leads and row.name != row.beside:
+        ahead, behind = ([_scores(name, each, seed) for seed in leads] for each in (row.beside, row.name))
+        line[f"{row.beside} minus this"] = _with_interval(_mean(ahead, "ap") - _mean(behind, "ap"), leads)
     return line
 
 
@@ -100,7 +102,7 @@ def _detector(data: CocoData, name: str, row: str, work: Path) -> nn.Module | No
     if not row.startswith("d_"):
         return load_detector(file).detector()
     model = untrained(row, len(data.classes))
-    model.load_state_dict(torch.load(file, weights_only=True))
+    model.load_state_dict(torch.load(file, CPU, weights_only=True))
     return model
 
 
@@ -128,9 +130,9 @@ def _drawn(aps: Aps) -> NDArray[np.float64]:
     return mean
 
 
-def _with_interval(value: float, drawn: NDArray[np.float64]) -> str:
-    low, high = np.nanquantile(drawn, [0.025, 0.975])
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+def _with_interval(value: float, aps: Aps) -> str:
+    low, high = np.nanquantile(_drawn(aps), [0.025, 0.975])
+    return f"{value:.3f} ({low:.3f} to {high:.3f}){'*' if len(aps) == 1 else ''}"
 
 
 if __name__ == "__main__":

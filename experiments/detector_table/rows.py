@@ -34,7 +34,7 @@ class Row:
     name: str
     sets: tuple[str, ...] = _BOTH
     inherits: bool = False
-    """Whether it starts from `PARENT` as that is after half of the images, trained with the same seed."""
+    """Whether it starts from a training of `PARENT` with the same seed and half of the passes."""
     architecture_of: str | None = None
     """The row whose search found its detector."""
     first_of: str | None = None

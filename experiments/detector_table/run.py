@@ -20,6 +20,7 @@ from experiments.detector_table.detectors import first_file, search_folder, weig
 from experiments.detector_table.rows import PARENT, RESULTS, ROWS, SEEDS, Row, row_called
 from experiments.detector_table.train import final, half_trained
 from experiments.resumable import workers
+from nars.files import write_whole
 from nars.runs.run import Run, config_of, open_run
 from nars.spec import Candidate, Trainable
 
@@ -91,11 +92,10 @@ def _search(row: Row, name: str, given: argparse.Namespace) -> None:
         result = nars.search(task="detection", data=data, max_macs=row.max_macs, budget=given.budget, **how)
     print(result.summary.to_dict(), flush=True)
     kind = Candidate if row.trials_of else DetectorCandidate
-    winner = winner_file(name, row.name)
-    winner.parent.mkdir(parents=True, exist_ok=True)
-    winner.write_text(kind.load(run / "best.yaml").replace(data=None).to_yaml())
     if row.trials_of is None:
-        first_file(name, row.name).write_text(_first(open_run(run)).to_yaml())
+        write_whole(first_file(name, row.name), _first(open_run(run)).to_yaml())
+    best = kind.load(run / "best.yaml").replace(data=None)
+    write_whole(winner_file(name, row.name), best.to_yaml())  # last: a search that has this file is done
 
 
 def _first(run: Run) -> Trainable:

@@ -58,7 +58,7 @@ def trained(
         batches.start(epoch)
         for step, (images, targets) in enumerate(loader):
             if len(images) == 1:  # whose maps of one pixel have no statistics
-                continue
+                images, targets = 2 * images, 2 * targets
             update.prepare((epoch + step / steps) / training.epochs)
             moved = [{key: target[key].to(device) for key in ("boxes", "labels")} for target in targets]
             losses = model([image.to(device) for image in images], moved)

@@ -22,6 +22,7 @@ from experiments.detector_folds import training_images
 from experiments.detector_table.detectors import candidate_of, parent_of, weights_file
 from experiments.detector_table.rows import PARENT, Row, passes_over, row_called
 from experiments.detector_table.torchvision_rows import trained as trained_by_torchvision
+from nars.files import write_whole
 
 __all__ = ["final", "half_trained"]
 
@@ -46,8 +47,7 @@ def final(row: Row, name: str, seed: int, root: Path, work: Path, device: str, f
     scores["seconds"] = round(time.perf_counter() - began, 1)
     drawn = resampled_aps(data, evaluation.results, draws(len(data.val.images), seed=0))
     scores["drawn_aps"] = [round(float(ap), 4) for ap in drawn]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(scores) + "\n")
+    write_whole(file, json.dumps(scores) + "\n")
 
 
 def half_trained(name: str, seed: int, root: Path, work: Path, device: str) -> None:
