@@ -23,7 +23,7 @@ from detector.model.parts import Parts
 from detector.space import spaces
 from detector.space.candidate import DetectorCandidate
 from detector.space.conversion import of_classifiers
-from detector.space.from_parent import FROZEN, image_side, proposals_for, space_of, wholes_of
+from detector.space.from_parent import frozen, image_side, proposals_for, space_of, wholes_of
 from detector.space.planned import plan_candidate
 from detector.space.reference import DetectorReference, reference_candidate, reference_of
 from detector.space.remarks import remarks
@@ -177,7 +177,7 @@ class Detection(Task):
             recipe["flip"] = 0.0
         is_own = self.parent is not None and space.name == spaces.DEFAULT and bool(space.recipe_names)
         if is_own and recipe.get("freeze") == 0:
-            recipe["freeze"] = FROZEN
+            recipe["freeze"] = frozen(len(space.trunk))
         if recipe != space.recipe:
             space = space.replace(recipe=recipe)
         if mask:

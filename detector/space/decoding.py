@@ -88,7 +88,7 @@ def _parts(space: Declaration, values: Mapping[str, Any], name: str) -> Parts:
 
 
 def _settings(space: Declaration, parts: Parts, values: Mapping[str, Any]) -> Settings:
-    resolution = int(values["resolution"])
+    resolution = _whole(values, "resolution")
     maps = 1 if parts.fpn is None else len(parts.trunk)
     fields: dict[str, Any] = {
         "shortest": (resolution,),
@@ -96,7 +96,7 @@ def _settings(space: Declaration, parts: Parts, values: Mapping[str, Any]) -> Se
         "pooler_resolution": values["pooler_resolution"],
         "test_proposals": values["proposals"],
         "mask": bool(space.mask),
-        **anchors(maps, int(values["sizes"]), int(values["ratios"])),
+        **anchors(maps, _whole(values, "sizes"), _whole(values, "ratios")),
     }
     for key, names in OF_SETTINGS.items():
         if key in space.recipe:
@@ -104,11 +104,19 @@ def _settings(space: Declaration, parts: Parts, values: Mapping[str, Any]) -> Se
     return Settings(**fields)
 
 
+def _whole(values: Mapping[str, Any], name: str) -> int:
+    """A value that is an integer. Raises `SpecError` for another one."""
+    value = values[name]
+    if not isinstance(value, int | float) or not float(value).is_integer():
+        raise SpecError(f"{name} is {value!r}, which is no integer")
+    return int(value)
+
+
 def _recipe(space: Declaration, values: Mapping[str, Any]) -> Training:
     fields = {key: values[f"recipe.{key}"] for key in space.recipe if key not in OF_SETTINGS}
     if "lr" in fields:
         factor = space.lr_factor.get(fields.get("optimizer", "sgd"), 1.0)
         fields["lr"] = (LR["sgd"] if fields["lr"] is None else fields["lr"]) * factor
-    if "jitter" in fields:
+    if fields.get("jitter") is not None:
         fields["jitter"] = (round(1 - fields["jitter"], 9), round(1 + fields["jitter"], 9))
     return Training(**fields)

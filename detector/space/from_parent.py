@@ -30,7 +30,7 @@ from nars.parents.space.cuts import nearest_recipe
 from nars.space.genotypes import Genotype
 from nars.space.values import Range, Value, nearest
 
-__all__ = ["FROZEN", "image_side", "proposals_for", "space_of", "wholes_of"]
+__all__ = ["frozen", "image_side", "proposals_for", "space_of", "wholes_of"]
 
 _LEAST_SIDE, _MOST_SIDE, _STEP = 128, 320, 32
 """Shorter sides of images in pixels: from, to and step. Smaller photos are seen as they are."""
@@ -42,8 +42,8 @@ better use for its trainings than detectors of which less than a third is left."
 _PROPOSALS = 10
 """Proposals that sides are judged with: few, so that no side is left out which some candidate can use."""
 
-FROZEN: Value = Range(low=0, high=2)
-"""How many stages of the trunk, from the first, a training leaves as they are."""
+_MOST_FROZEN = 2
+"""The most stages of a trunk that a training leaves as they are."""
 
 _RECIPE: dict[str, Any] = {
     "optimizer": "sgd",
@@ -60,7 +60,6 @@ _RECIPE: dict[str, Any] = {
     "box_samples": BOX_SAMPLES,
     "box_iou": {"low": 0.4, "high": 0.6},
     "rpn_iou": {"low": 0.5, "high": 0.7},
-    "freeze": FROZEN,
 }
 """Recipes of short trainings that start from weights; `detector.space.lengths` says how long they are. The
 shorter one is, the lower the rate that is best for it. Source: ``experiments.detector_heirs``."""
@@ -99,8 +98,13 @@ def space_of(
         rpn=open_rows("rpn", parts.rpn),
         box=open_rows("box", parts.box),
         mask=mask,
-        recipe=_RECIPE | {"epochs": epochs(len(data.train.images))},
+        recipe=_RECIPE | {"freeze": frozen(len(parts.trunk)), "epochs": epochs(len(data.train.images))},
     )
+
+
+def frozen(stages: int) -> Value:
+    """How many stages of a trunk that has so many, from the first, a training leaves as they are."""
+    return Range(low=0, high=min(_MOST_FROZEN, stages))
 
 
 def image_side(data: CocoData) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
@@ -23,12 +23,13 @@ from detector.space.styles import Style
 from detector.training.hyperparameters import Training
 from nars.documents import Document
 from nars.errors import UsageError
+from nars.foreign.limits import MOST_CLASSES, MOST_ROWS
 from nars.space.base import SearchSpace
 from nars.space.canonical import CanonicalForm
 from nars.space.costs import Costs
 from nars.space.genotypes import Genotype, Matrix
 from nars.space.rows import RowSpace
-from nars.space.values import Value
+from nars.space.values import Value, as_numbers
 
 __all__ = ["DetectorSpace"]
 
@@ -36,6 +37,9 @@ _Rows = Annotated[tuple[RowSpace, ...], Field(min_length=1)]
 
 _SETTINGS = ("pooler_resolution", "proposals", "sizes", "ratios", "fpn", "style")
 """Fields of a space that are values of the detector, next to its resolution."""
+
+_NO_NUMBERS = ("optimizer", "ema", "amp")
+"""Values of a recipe that are no numbers."""
 
 
 class DetectorSpace(SearchSpace):
@@ -48,7 +52,7 @@ class DetectorSpace(SearchSpace):
     recipe_kind: ClassVar[type[Document]] = Training
 
     name: str = "unnamed"
-    num_classes: int = 80
+    num_classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)] = 80
     """Classes, which count in the cost of the heads; a search sets those of its data."""
     resolution: Value
     """Pixels of the shorter side of an image; the longer side is at most some 10/7 of it."""
@@ -83,14 +87,38 @@ class DetectorSpace(SearchSpace):
     lr_factor: dict[Literal["sgd", "rmsprop", "adamw"], float] = Field(default_factory=dict)
     """Optimizers work at different rates: the recipe's lr is ``recipe.lr`` times this."""
 
+    @field_validator("resolution", "pooler_resolution", "proposals", "sizes", "ratios", "fpn", mode="before")
+    @classmethod
+    def _of_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        return as_numbers(value, str(info.field_name))
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _recipe_of_numbers(cls, recipe: Any) -> Any:
+        if not isinstance(recipe, dict):
+            return recipe
+        numeric = [key for key in recipe if key in RECIPE and key not in _NO_NUMBERS]
+        return recipe | {key: as_numbers(recipe[key], f"recipe.{key}") for key in numeric}
+
     @model_validator(mode="after")
     def _rules(self) -> Self:
         names = [row.name for row in self.rows()]
         if len(set(names)) < len(names):
             raise ValueError(f"row names repeat: {', '.join(names)}")
+        if len(names) > MOST_ROWS:
+            raise ValueError(f"has {len(names)} rows, more than {MOST_ROWS}")
+        self._check_style()
         self._check_recipe(RECIPE)
         self._check_values()
         return self
+
+    def _check_style(self) -> None:
+        known: list[Value] = [*self.styles] or [None]
+        for name in self.style if isinstance(self.style, tuple) else (self.style,):
+            if name not in known:
+                raise ValueError(
+                    f"style {name!r} is none of styles: {', '.join(self.styles) or 'there is none'}"
+                )
 
     def rows(self) -> Iterator[RowSpace]:
         """Every row of the trunk and the heads, in order."""

@@ -22,7 +22,16 @@ from nars.errors import SpecError, UsageError, closest
 from nars.space.costs import Costs
 from nars.space.dimensions import Dimensions, is_recipe
 from nars.space.genotypes import Genotype, Matrix, from_genotypes
-from nars.space.values import Scalar, Value, distribution, extremes, first_values, fixed_value, probes
+from nars.space.values import (
+    Scalar,
+    Value,
+    distribution,
+    extremes,
+    first_values,
+    fixed_value,
+    largest_values,
+    probes,
+)
 from nars.spec import Trainable
 
 __all__ = ["SearchSpace"]
@@ -78,13 +87,22 @@ class SearchSpace(Document):
                 raise ValueError(f"unknown key {key!r} of recipe: {closest(key, names)}")
 
     def _check_values(self) -> None:
-        """Raise `ValueError` if a choice, or an end or a step of a range, decodes to no valid candidate."""
+        """Raise `ValueError` if a choice, or an end or a step of a range, decodes to no valid candidate.
+
+        The largest architecture has to be valid, too: what bounds products is not seen in one dimension.
+        """
+        first = first_values(self.distributions)
         for name, dist in self.distributions.items():
             for value in probes(dist):
                 try:
-                    self.decode(first_values(self.distributions) | {name: value})
+                    self.decode(first | {name: value})
                 except SpecError as error:
                     raise ValueError(f"{name} = {value!r}: {error}") from None
+        largest = largest_values({name: self.distributions[name] for name in self.architecture_names})
+        try:
+            self.decode(first | largest)
+        except SpecError as error:
+            raise ValueError(f"the largest values together: {error}") from None
 
     def _complete(self, genotype: Mapping[str, Any]) -> dict[str, Any]:
         """Every value of a candidate by flat name. Raises `SpecError` for a missing dimension."""

@@ -29,6 +29,7 @@ __all__ = [
     "extremes",
     "first_values",
     "fixed_value",
+    "largest_values",
     "nearest",
     "probes",
 ]
@@ -163,6 +164,16 @@ def probes(distribution: BaseDistribution) -> Iterator[Any]:
 def first_values(distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
     """The first choice, or the low end, of every dimension."""
     return {name: next(extremes(dist)) for name, dist in distributions.items()}
+
+
+def largest_values(distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    """The largest number of every dimension; the first choice if none is a number."""
+    found = {}
+    for name, dist in distributions.items():
+        values = list(extremes(dist))
+        numbers = [value for value in values if isinstance(value, int | float)]
+        found[name] = max(numbers, default=values[0])
+    return found
 
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:

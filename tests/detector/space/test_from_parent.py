@@ -10,12 +10,12 @@ import toys
 
 from detector.data.records import CocoData
 from detector.model.cost import count_parts
-from detector.space.from_parent import proposals_for, wholes_of
+from detector.space.from_parent import proposals_for, space_of, wholes_of
 from detector.space.reference import FINE_TUNING, reference_candidate, reference_of
 from detector.space.space import DetectorSpace
 from detector.space.spaces import DEFAULT, space
 from detector.task import Detection
-from detector.weights.parents import parent_called
+from detector.weights.parents import DetectorParent, parent_called
 from nars.parents.space import best_cuts, cuts
 
 CPU = torch.device("cpu")
@@ -78,3 +78,10 @@ def test_a_space_without_the_parent_has_nothing_to_cut() -> None:
     assert LITE is not None
     detector = reference_candidate(LITE, reference_of(224, 16, 0.5))
     assert wholes_of(space(DEFAULT).segmenting(False), detector.replace(architecture=toys.PARTS), 6) == []
+
+
+def test_no_more_stages_are_frozen_than_a_trunk_has() -> None:
+    parts = toys.PARTS.replace(trunk=toys.PARTS.trunk[:1])
+    parent = DetectorParent(parts, {}, toys.SETTINGS.pixels, 48, "a shallow network")
+    searched = space_of(parent, space(DEFAULT), toys.squares(), None)
+    assert searched.distributions["recipe.freeze"].high == 1
