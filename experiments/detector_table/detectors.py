@@ -16,9 +16,18 @@ from experiments.detector_table.accuracy import cut
 from experiments.detector_table.rows import PARENT, RESULTS, Row
 from nars.spec import Candidate
 
-__all__ = ["candidate_of", "first_file", "lite0", "parent_of", "search_folder", "weights_file", "winner_file"]
+__all__ = [
+    "SCRATCH",
+    "candidate_of",
+    "first_file",
+    "lite0",
+    "parent_of",
+    "search_folder",
+    "weights_file",
+    "winner_file",
+]
 
-_SCRATCH = Training(photometric=0.5, jitter=(0.8, 1.2))
+SCRATCH = Training(photometric=0.5, jitter=(0.8, 1.2))
 """The recipe of detectors that start from random weights: that of the first table, batches of four."""
 
 
@@ -64,13 +73,13 @@ def candidate_of(row: Row, name: str, passes: int, classes: int) -> DetectorCand
         return found.replace(recipe=_measured_once(found.recipe, passes))
     if row.search is not None:
         found = DetectorCandidate.load(winner_file(name, row.search))
-        recipe = found.recipe if row.max_macs else _SCRATCH
+        recipe = found.recipe if row.max_macs else SCRATCH
         settings = found.settings if row.max_macs else found.settings.replace(freeze=0)
         return found.replace(recipe=_measured_once(recipe, passes), settings=settings)
     if row.name == "c":
         parts, settings = published("fbnetv3a_dsmask_c4"), published_settings("fbnetv3a_dsmask_c4")
         return DetectorCandidate(
-            architecture=parts, settings=settings, recipe=_measured_once(_SCRATCH, passes)
+            architecture=parts, settings=settings, recipe=_measured_once(SCRATCH, passes)
         )
     parts = by_stages(lite0().parts)
     side = {"shortest": (row.shortest,), "longest": longest(row.shortest)}

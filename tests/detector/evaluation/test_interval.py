@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from detector.data.coco import to_dict
 from detector.data.records import CocoData
 from detector.evaluation import interval
 from detector.evaluation.coco_ap import evaluator_of, score
-from detector.evaluation.interval import _aps, ap_interval, draws
+from detector.evaluation.interval import _aps, ap_interval, draws, resampled_aps
 from detector.evaluation.loop import Evaluation, evaluate
 
 
@@ -46,12 +47,31 @@ def test_every_image_once_gives_cocos_ap(seed: int) -> None:
     assert ap == pytest.approx(measured.boxes.ap, abs=1e-9)
 
 
-def test_an_image_that_counts_twice_is_an_image_that_is_there_twice() -> None:
-    data = squares(train=2, val=6)
-    measured = evaluation(data, results(data, 0))
-    evaluator = evaluator_of(data.val, measured.results, [1, 2, 3], "bbox")
-    once, twice = _aps(evaluator, np.array([[1.0] * 6, [2.0] * 6]))
-    assert twice == pytest.approx(once)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_draw_has_cocos_ap_of_a_data_set_with_copies_of_its_images(seed: int) -> None:
+    data = squares(train=2, val=6, seed=seed)
+    crowds = tuple(box._replace(crowd=number % 5 == 0) for number, box in enumerate(data.val.annotations))
+    data = replace(data, val=replace(data.val, annotations=crowds))
+    found = results(data, seed)
+    drawn = draws(6, seed)[:5]
+    for counts, ap in zip(drawn, resampled_aps(data, found, drawn), strict=True):
+        copies = [
+            image for image, count in zip(data.val.images, counts, strict=True) for _ in range(int(count))
+        ]
+        images = [image._replace(id=number) for number, image in enumerate(copies)]
+        boxes = [
+            box._replace(image_id=number)
+            for number, image in enumerate(copies)
+            for box in data.val.by_image[image.id]
+        ]
+        entries = [
+            entry | {"image_id": number}
+            for number, image in enumerate(copies)
+            for entry in found
+            if entry["image_id"] == image.id
+        ]
+        val = replace(data.val, images=tuple(images), annotations=tuple(boxes))
+        assert ap == pytest.approx(score(data, val, entries)[0].ap, abs=1e-9)
 
 
 def test_more_images_give_a_narrower_interval_around_the_ap() -> None:
