@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.model.cost import DetectorRows
+from detector.model.resizing import longest
 from detector.model.settings import Settings
 from detector.space.declaration import Declaration
-from detector.space.decoding import longest
 from nars.space.batch_cost import CHUNK, ROW_NUMBERS, Numbers, RowNumbers
 from nars.space.block_rows import BlockRows
 from nars.space.costs import Costs

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detector.model.parts import Parts
+from detector.model.resizing import longest
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.declaration import Declaration
@@ -16,7 +16,7 @@ from nars.foreign.limits import MOST_ANCHORS
 from nars.space.rows import RowSpace
 from nars.spec import Block
 
-__all__ = ["OF_SETTINGS", "RECIPE", "anchors", "decode", "longest"]
+__all__ = ["OF_SETTINGS", "RECIPE", "anchors", "decode"]
 
 OF_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "box_samples": ("box_samples",),
@@ -43,11 +43,6 @@ def decode(space: Declaration, values: Mapping[str, Any], name: str) -> Detector
     return DetectorCandidate(
         architecture=parts, settings=_settings(space, parts, values), recipe=_recipe(space, values)
     )
-
-
-def longest(shorter: int) -> int:
-    """The longer side that an image with this shorter side may have: 320 to 224, as published."""
-    return math.ceil(shorter * 320 / 224 / 16) * 16
 
 
 def anchors(maps: int, sizes: int, ratios: int) -> dict[str, Any]:

@@ -16,9 +16,10 @@ import numpy as np
 from detector.data.records import CocoData
 from detector.model.cost import count_parts
 from detector.model.parts import Parts, by_stages
+from detector.model.resizing import longest, own_side
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
-from detector.space.decoding import OF_SETTINGS, anchors, longest
+from detector.space.decoding import OF_SETTINGS, anchors
 from detector.space.inverse import encode_recipe
 from detector.space.lengths import epochs
 from detector.space.reference import BOX_SAMPLES
@@ -108,8 +109,8 @@ def frozen(stages: int) -> Value:
 
 
 def image_side(data: CocoData) -> int:
-    """The median of the shorter sides of the training images, in pixels."""
-    sides = sorted(min(image.width, image.height) for image in data.train.images)
+    """The median of the shorter sides, in pixels, at which the training images are as large as they are."""
+    sides = sorted(own_side(image.height, image.width) for image in data.train.images)
     return sides[len(sides) // 2]
 
 

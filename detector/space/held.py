@@ -6,9 +6,10 @@ from typing import Any
 
 from detector.model.catalogue import published, published_settings
 from detector.model.parts import by_stages
+from detector.model.resizing import longest
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
-from detector.space.decoding import OF_SETTINGS, RECIPE, longest
+from detector.space.decoding import OF_SETTINGS, RECIPE
 from detector.training.hyperparameters import LR, Training
 from nars.documents import is_yaml, kind_of, read_text
 from nars.errors import SpecError, UsageError

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from detector.model.parts import Parts
+from detector.model.resizing import longest
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.declaration import Declaration
-from detector.space.decoding import OF_SETTINGS, longest
+from detector.space.decoding import OF_SETTINGS
 from detector.training.hyperparameters import LR, Training
 from nars.errors import SpecError
 from nars.space.genotypes import Genotype

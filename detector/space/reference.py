@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from detector.model.parts import by_stages
+from detector.model.resizing import longest
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
-from detector.space.decoding import anchors, longest
+from detector.space.decoding import anchors
 from detector.space.lengths import passes, passes_from_scratch
 from detector.training.hyperparameters import Training
 from detector.weights.parents import DetectorParent

@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution
 from detector.data.faults.small_boxes import FINEST, side_that_shows, unseen
 from detector.data.records import Annotation, CocoData, ImageRecord
 from detector.model.detector import Detector
-from detector.space.decoding import longest
+from detector.model.resizing import longest, own_side
 from detector.space.space import DetectorSpace
 from nars.foreign.parts import counted
 
@@ -62,9 +62,9 @@ def _sentence(data: CocoData, side: int, longest: Callable[[int], int], finest: 
 
 
 def _share(pair: tuple[Annotation, ImageRecord]) -> float:
-    """The size of a box as a share of its image's shorter side."""
+    """The size of a box as a share of the shorter side at which its image is as large as it is."""
     annotation, image = pair
-    return math.sqrt(annotation.box[2] * annotation.box[3]) / min(image.width, image.height)
+    return math.sqrt(annotation.box[2] * annotation.box[3]) / own_side(image.height, image.width)
 
 
 def _pyramids(space: DetectorSpace) -> tuple[object, ...]:

@@ -13,7 +13,6 @@ Settings that aren't given are chosen here, and nowhere else:
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,7 @@ from detector.model.anchors import fit_anchors, sizes_of
 from detector.model.catalogue import published, published_settings
 from detector.model.detector import Detector
 from detector.model.parts import Parts, parts_of
-from detector.model.resizing import resized
+from detector.model.resizing import longest, own_side, resized
 from detector.model.settings import Settings
 from detector.weights.checkpoints import Checkpoint, checkpoint_of, read_checkpoint
 from detector.weights.parents import DetectorParent
@@ -48,8 +47,8 @@ CPU_SETTINGS: Mapping[str, Any] = {
 }
 """Settings of a training on a CPU, by field, unless others are given."""
 
-_PUBLISHED_SHORTEST, _PUBLISHED_LONGEST = 224, 320
-"""Pixels of the shorter side of an image in the published detectors, and most of the longer side."""
+_PUBLISHED_SHORTEST = 224
+"""Pixels of the shorter side of an image in the published detectors."""
 
 _STEP = 16
 """Sizes are rounded to multiples of this many pixels."""
@@ -159,11 +158,11 @@ def _sizes(resolution: int, data: CocoData, given: Mapping[str, Any]) -> dict[st
     If one of the two is given, the other follows it.
     """
     if "shortest" in given:
-        return {"longest": _longest(max(given["shortest"]))}
+        return {"longest": longest(max(given["shortest"]))}
     images = data.train.images
-    shorter = float(np.median([min(image.width, image.height) for image in images]))
+    shorter = float(np.median([own_side(image.height, image.width) for image in images]))
     shares = [
-        (annotation.box[2] * annotation.box[3]) ** 0.5 / min(image.width, image.height)
+        (annotation.box[2] * annotation.box[3]) ** 0.5 / own_side(image.height, image.width)
         for image in images
         for annotation in data.train.by_image[image.id]
         if annotation.box[2] > 0 and annotation.box[3] > 0
@@ -173,14 +172,9 @@ def _sizes(resolution: int, data: CocoData, given: Mapping[str, Any]) -> dict[st
     shortest = max(resolution, round(min(wanted, most) / _STEP) * _STEP)
     if "longest" in given:
         return {"shortest": (min(shortest, given["longest"]),)}
-    return {"shortest": (shortest,), "longest": _longest(shortest)}
+    return {"shortest": (shortest,), "longest": longest(shortest)}
 
 
 def shorter_side(resolution: int, data: CocoData) -> int:
     """Pixels of an image's shorter side for an architecture that was searched for this resolution."""
     return int(_sizes(resolution, data, {})["shortest"][0])
-
-
-def _longest(shortest: int) -> int:
-    """The longest side that an image with this shorter side may have, as in the published detectors."""
-    return math.ceil(shortest * _PUBLISHED_LONGEST / _PUBLISHED_SHORTEST / _STEP) * _STEP

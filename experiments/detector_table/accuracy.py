@@ -15,9 +15,10 @@ from detector.data.images import load
 from detector.data.records import CocoData, ImageRecord, Subset
 from detector.model.cost import count_parts
 from detector.model.parts import by_stages, parts_of
+from detector.model.resizing import longest
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
-from detector.space.decoding import anchors, longest
+from detector.space.decoding import anchors
 from detector.space.reference import BOX_SAMPLES, FINE_TUNING
 from nars.errors import SpecError
 from nars.spec import Candidate

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from detector.model.catalogue import published, published_settings
 from detector.model.parts import by_stages
+from detector.model.resizing import longest
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
-from detector.space.decoding import anchors, longest
+from detector.space.decoding import anchors
 from detector.space.reference import BOX_SAMPLES, FINE_TUNING
 from detector.training.hyperparameters import Training
 from detector.weights.parents import DetectorParent, parent_called, parent_in

@@ -10,7 +10,7 @@ import toys
 
 from detector.data.records import CocoData
 from detector.model.cost import count_parts
-from detector.space.from_parent import proposals_for, space_of, wholes_of
+from detector.space.from_parent import image_side, proposals_for, space_of, wholes_of
 from detector.space.reference import FINE_TUNING, reference_candidate, reference_of
 from detector.space.space import DetectorSpace
 from detector.space.spaces import DEFAULT, space
@@ -22,11 +22,13 @@ CPU = torch.device("cpu")
 LITE = parent_called("efficientnet_lite0")
 
 
-def in_photos(data: CocoData) -> CocoData:
-    """The same data with records of large images."""
+def in_photos(data: CocoData, width: int = 320, height: int = 240) -> CocoData:
+    """The same data with records of images of another size."""
     return CocoData(
         *(
-            replace(subset, images=tuple(image._replace(width=320, height=240) for image in subset.images))
+            replace(
+                subset, images=tuple(image._replace(width=width, height=height) for image in subset.images)
+            )
             for subset in data.subsets
         )
     )
@@ -85,3 +87,15 @@ def test_no_more_stages_are_frozen_than_a_trunk_has() -> None:
     parent = DetectorParent(parts, {}, toys.SETTINGS.pixels, 48, "a shallow network")
     searched = space_of(parent, space(DEFAULT), toys.squares(), None)
     assert searched.distributions["recipe.freeze"].high == 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 64), (64, 640), (448, 448)])
+def test_images_far_wider_than_high_are_not_shrunk_to_the_share_of_their_height(
+    width: int, height: int
+) -> None:
+    """The bound on the longer side would make 96 x 10 pixels of 640 x 64."""
+    data = in_photos(toys.squares(), width, height)
+    assert LITE is not None
+    searched = space_of(LITE, space(DEFAULT), data, None)
+    assert searched.sides[-1] == 320
+    assert image_side(data) == 448

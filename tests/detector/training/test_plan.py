@@ -16,7 +16,7 @@ from detector.data.records import Annotation, Category, CocoData, ImageRecord, S
 from detector.model.settings import Pixels, Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.planned import planned_for
-from detector.training.plan import fitted_anchors, plan
+from detector.training.plan import fitted_anchors, plan, shorter_side
 from detector.weights.checkpoints import checkpoint_of
 from detector.weights.saved import SavedDetector, load_detector, save_detector
 
@@ -65,17 +65,17 @@ def test_a_detector_is_built_with_the_pixels_of_its_weights(tmp_path: Path) -> N
     assert detector.build(parts, 3, tmp_path / "best.pt").settings.pixels == pixels
 
 
-def _of_one_size() -> CocoData:
+def _of_one_size(wide: int = 640, high: int = 480) -> CocoData:
     """Boxes of 32 pixels, as the difference of borders in fractions of the image: equal but for rounding."""
     place, rng = Path("x"), np.random.default_rng(0)
-    images = tuple(ImageRecord(number, f"{number}.png", 640, 480) for number in range(20))
+    images = tuple(ImageRecord(number, f"{number}.png", wide, high) for number in range(20))
     boxes = []
     for image in images:
         left, top = (int(rng.integers(0, side - 32)) / side for side in image[2:])
         width, height = (
             (edge + 32 / side - edge) * side for edge, side in zip((left, top), image[2:], strict=True)
         )
-        boxes.append(Annotation(image.id + 1, image.id, 1, (left * 640, top * 480, width, height), 1024.0))
+        boxes.append(Annotation(image.id + 1, image.id, 1, (left * wide, top * high, width, height), 1024.0))
     part = Subset("train", place, place, images, tuple(boxes), (Category(1, "a"),))
     return CocoData(part, replace(part, name="val"))
 
@@ -85,6 +85,12 @@ def test_boxes_that_differ_by_rounding_are_as_many_sizes_as_their_anchors() -> N
     assert len({box.box[2] * box.box[3] for box in data.train.annotations}) > 5
     fitted = settings.replace(**fitted_anchors(data, settings))
     assert set(fitted.anchor_sizes[0]) == {14.9}  # 32 pixels of 480, at 224
+
+
+@pytest.mark.parametrize(("wide", "high"), [(448, 448), (640, 64), (64, 640)])
+def test_the_bound_on_the_longer_side_does_not_shrink_what_an_architecture_sees(wide: int, high: int) -> None:
+    """32 pixels would become 5 of 640 x 64, were it for the shorter side alone."""
+    assert shorter_side(16, _of_one_size(wide, high)) == 224  # and so the longer one at most 320
 
 
 def test_more_maps_than_sizes_of_boxes_keep_their_anchors(caplog: pytest.LogCaptureFixture) -> None:
