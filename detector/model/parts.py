@@ -8,7 +8,7 @@ architecture this way; `detector.model.catalogue` has the published detectors.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Protocol, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,16 @@ __all__ = ["BlockRows", "Parts", "by_downsampling", "by_stages", "parts_of", "wi
 BlockRows = Annotated[tuple[Block, ...], Field(min_length=1)]
 """Rows of blocks, one after the other."""
 _Stages = Annotated[tuple[BlockRows, ...], Field(min_length=1)]
+
+
+class _Row(Protocol):
+    """A block, or a row of them."""
+
+    @property
+    def stride(self) -> int: ...
+
+
+_AnyRow = TypeVar("_AnyRow", bound=_Row)
 
 
 class Parts(Frozen):
@@ -57,6 +67,10 @@ class Parts(Frozen):
             raise ValueError("the RPN's tower keeps the map's size, so its rows have stride 1")
         if self.fpn is not None and len(self.trunk) < 2:
             raise ValueError("a feature pyramid needs a trunk of 2 stages or more")
+        if self.fpn is not None and any(all(row.stride != 2 for row in rows) for rows in self.trunk[1:]):
+            raise ValueError(
+                "a feature pyramid needs a downsampling in every stage of the trunk after the first"
+            )
         self.check_sizes()
         return self
 
@@ -151,9 +165,9 @@ def with_mask_head(parts: Parts) -> Parts:
     return parts.replace(mask=_mask_rows(parts.box[0].channels, parts.trunk[-1][-1]))
 
 
-def by_downsampling(stages: Iterable[Iterable[Block]]) -> tuple[tuple[Block, ...], ...]:
+def by_downsampling(stages: Iterable[Iterable[_AnyRow]]) -> tuple[tuple[_AnyRow, ...], ...]:
     """The rows of a trunk in stages that begin with a downsampling each, except the first."""
-    grouped: list[list[Block]] = []
+    grouped: list[list[_AnyRow]] = []
     for row in (row for stage in stages for row in stage):
         if row.stride == 2 or not grouped:
             grouped.append([])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from detector.model.parts import by_downsampling
 from detector.space.decoding import OF_SETTINGS, RECIPE
 from detector.space.space import DetectorSpace
 from nars.errors import SpecError, UsageError
@@ -52,7 +53,7 @@ def of_classifiers(space: Space, heads: DetectorSpace, resolution: Value) -> Det
         raise UsageError(f"space {space.name} makes no detectors: {error}") from None
 
 
-def _cut(space: Space) -> tuple[list[list[RowSpace]], list[RowSpace]]:
+def _cut(space: Space) -> tuple[tuple[tuple[RowSpace, ...], ...], list[RowSpace]]:
     """The trunk, in a stage for each downsampling, and the box head."""
     if space.in_channels != 3:
         takes = f"space {space.name} has {space.in_channels} input channels"
@@ -66,9 +67,4 @@ def _cut(space: Space) -> tuple[list[list[RowSpace]], list[RowSpace]]:
     if len(halving) < 2:
         has = f"space {space.name} has {len(halving)}"
         raise UsageError(f"a detector needs networks with 2 downsamplings or more, {has}")
-    trunk: list[list[RowSpace]] = []
-    for row in rows[: halving[-1]]:
-        if row.stride == 2 or not trunk:
-            trunk.append([])
-        trunk[-1].append(row)
-    return trunk, rows[halving[-1] :]
+    return by_downsampling([rows[: halving[-1]]]), rows[halving[-1] :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from detector.model.parts import Parts
+from detector.model.parts import Parts, by_downsampling
 from detector.model.resizing import longest
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
@@ -64,16 +64,17 @@ def _encode_parts(space: Declaration, parts: Parts) -> dict[str, Any]:
 
 
 def _stages(space: Declaration, parts: Parts) -> Iterator[tuple[str, Sequence[RowSpace], list[Block]]]:
-    """Parts of the space with their blocks; those of a trunk are grouped anew, at every downsampling."""
-    grouped: list[list[Block]] = []
-    for block in _blocks([row for stage in parts.trunk for row in stage]):
-        if block.stride == 2 or not grouped:
-            grouped.append([])
-        grouped[-1].append(block)
-    if len(grouped) != len(space.trunk):
-        raise SpecError(f"{len(grouped)} stages of the trunk; space {space.name} has {len(space.trunk)}")
-    for index, (rows, blocks) in enumerate(zip(space.trunk, grouped, strict=True)):
-        yield f"stage {index} of the trunk", rows, blocks
+    """Parts of the space with their blocks; trunks are grouped anew, at every downsampling.
+
+    The stages themselves matter only to a pyramid, which has a map for each.
+    """
+    own, theirs = parts.trunk, space.trunk
+    if parts.fpn is None:
+        own, theirs = by_downsampling(own), by_downsampling(theirs)
+    if len(own) != len(theirs):
+        raise SpecError(f"{len(own)} stages of the trunk; space {space.name} has {len(theirs)}")
+    for index, (rows, blocks) in enumerate(zip(theirs, own, strict=True)):
+        yield f"stage {index} of the trunk", rows, _blocks(blocks)
     yield "RPN tower", space.rpn, _blocks(parts.rpn)
     yield "box head", space.box, _blocks(parts.box)
     if space.mask:

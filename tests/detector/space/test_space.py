@@ -193,3 +193,21 @@ def test_digits_are_not_mirrored_and_sizes_are_whole_steps() -> None:
     assert task.suited(OPEN).fixed["recipe.flip"] == 0.0
     made = task.suited(classifiers("micro").replace(resolution={"low": 20, "high": 40, "step": 4}))
     assert all(side % 16 == 0 for side in made.sides)
+
+
+def split(**changes: object) -> DetectorSpace:
+    """The space whose trunk has the two rows of the last stage as a stage each, as some are published."""
+    *stages, last = OPEN.trunk
+    return OPEN.replace(trunk=(*stages, last[:1], last[1:]), **changes)
+
+
+def test_genotypes_come_back_of_a_trunk_whose_stages_do_not_all_halve_the_map() -> None:
+    searched = split(fpn=None)
+    for genotype in to_genotypes(searched, sample(searched, 5, np.random.default_rng(2))):
+        assert searched.encode(searched.decode(genotype)) == pytest.approx(genotype)
+
+
+def test_a_pyramid_of_stages_that_do_not_all_halve_the_map_is_refused() -> None:
+    """Its maps are told apart by their strides."""
+    with pytest.raises(SpecError, match="needs a downsampling in every stage of the trunk after the first"):
+        split(fpn=[None, 64])
