@@ -31,6 +31,9 @@ logger = logging.getLogger(__name__)
 _NEAR = math.log(1.5)
 """Largest logarithm of the factors, in size and ratio, between an anchor and the one it takes over from."""
 
+_PYRAMID = "backbone.fpn"
+"""The start of the names of a pyramid's tensors."""
+
 _SIDE = 16
 """The resolution that parts of a detector are given, which does not matter here."""
 
@@ -86,16 +89,24 @@ class _Inheriting:
             self._maps = same_channels(parts.channels, parts.fpn or 0 if parts.fpn == theirs.fpn else 0)
 
     def pyramid(self) -> None:
-        """Copy the layers of a pyramid that are as large as the parent's."""
-        if self.model.parts.fpn is None:
+        """Copy a pyramid of the parent's width, whose levels see the channels that their stages kept."""
+        parts, theirs = self.model.parts, self.parent.parts
+        if parts.fpn is None:
             return
-        own, copied = self.model.state_dict(), False
-        for name, tensor in self.parent.state.items():
-            if name.startswith("backbone.fpn.") and name in own and own[name].shape == tensor.shape:
-                self.copying.tensor(name, tensor, ())
-                copied = True
-        if not copied:
+        if (parts.fpn, len(parts.trunk)) != (theirs.fpn, len(theirs.trunk)):
             self.fresh.append("pyramid")
+            return
+        lasts = [list(block_names(TRUNK, parts.trunk[: stage + 1]))[-1] for stage in range(len(parts.trunk))]
+        laterals = {
+            f"{_PYRAMID}.levels.{level}.lateral.0.weight": (
+                torch.arange(parts.fpn),
+                self.copying.outputs[last],
+            )
+            for level, last in enumerate(lasts[1:])
+        }
+        for name, tensor in self.parent.state.items():
+            if name.startswith(f"{_PYRAMID}."):
+                self.copying.tensor(name, tensor, laterals.get(name, ()))
 
     def proposals(self) -> None:
         """Copy the RPN's tower, and its predictors for each anchor that has a counterpart."""

@@ -81,6 +81,8 @@ class Copying:
         self._copied = {
             name: torch.zeros_like(tensor, dtype=torch.bool) for name, tensor in self._state.items()
         }
+        self.outputs: dict[str, Tensor] = {}
+        """The parent's index of every output channel of each block, by its name in the network."""
 
     def blocks(
         self,
@@ -98,6 +100,7 @@ class Copying:
         for stream in streams(architecture, parent.architecture):
             outgoing = _most_important(stream_importance(parent, stream.parent), stream.child[0].row.channels)
             for child, original in stream.pairs():
+                self.outputs[name_of(child.name)] = outgoing
                 if original is not None:
                     for suffix, picks in _block_picks(parent, child, original, incoming, outgoing):
                         source = parent.state.get(f"{original.name}.{suffix}")
