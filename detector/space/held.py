@@ -21,6 +21,21 @@ __all__ = ["detector_in", "held_detector", "held_recipe", "recipe_in"]
 _NOT_SEARCHED = ("amp", "patience")
 """Further fields of a recipe that a search decides for itself: it has pruners."""
 
+_OF_SPACES = (
+    "shortest",
+    "longest",
+    "pooler_resolution",
+    "test_proposals",
+    "anchor_sizes",
+    "anchor_ratios",
+    "mask",
+    "resize_in_training",
+)
+"""Settings of a detector that a space decides, next to those of a recipe."""
+
+_OF_TRAININGS = ("pixels", "train_candidates", "train_proposals", "test_candidates")
+"""Settings that depend on the weights that a training starts from, and on its device."""
+
 Recipe = tuple[Training, Settings]
 """A recipe, and the settings of a detector that only its training has."""
 
@@ -43,13 +58,14 @@ def recipe_in(file: str) -> Recipe:
 def held_detector(candidate: DetectorCandidate) -> dict[str, Any]:
     """The fields of a space in which every detector is that of `candidate`, its anchors by their number.
 
-    Raises `SpecError` for a longer side that is not in proportion.
+    Raises `SpecError` for a longer side that is not in proportion, and for settings that no search has.
     """
     parts, settings = by_stages(candidate.architecture), candidate.settings
     side = max(settings.shortest)
     if settings.longest != longest(side):
         expected = f"a search takes {longest(side)} for a shorter side of {side}"
         raise SpecError(f"{candidate.title} has a longest side of {settings.longest}, {expected}")
+    _check_shared(candidate)
     heads = {name: _rows(name, getattr(parts, name) or ()) for name in ("rpn", "box", "mask")}
     return heads | {
         "resolution": side,
@@ -75,6 +91,9 @@ def held_recipe(recipe: Recipe) -> dict[str, Any]:
     low, high = training.jitter
     if round(low + high, 9) != 2:
         raise UsageError(f"a search jitters sizes by 1 - j to 1 + j, the recipe by {low:g} to {high:g}")
+    if settings.box_background_iou != settings.box_object_iou:
+        ious = f"{settings.box_background_iou:g} and {settings.box_object_iou:g}"
+        raise UsageError(f"a search takes one box_iou for box_background_iou and box_object_iou, got {ious}")
     images = Training.model_fields["lr_images"].default
     if training.lr_images != images:
         raise UsageError(
@@ -87,6 +106,18 @@ def held_recipe(recipe: Recipe) -> dict[str, Any]:
         "recipe": {key: value for key, value in values.items() if key not in _NOT_SEARCHED},
         "lr_factor": {},
     }
+
+
+def _check_shared(candidate: DetectorCandidate) -> None:
+    """Raise `SpecError` for a setting that is the same in all searches, and another one here."""
+    decided = {*_OF_SPACES, *_OF_TRAININGS, *(name for names in OF_SETTINGS.values() for name in names)}
+    for name, field in Settings.model_fields.items():
+        value = getattr(candidate.settings, name)
+        if name not in decided and value != field.default:
+            title = candidate.title
+            raise SpecError(
+                f"{title} has {name} = {value!r}, a search has {field.default!r} for all detectors"
+            )
 
 
 def _rows(name: str, blocks: tuple[Block, ...]) -> list[RowSpace]:

@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from toys import PARTS, SETTINGS
+from toys import PARTS
 
 from detector.model.catalogue import published
+from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
 from detector.space.held import held_detector, held_recipe
 from detector.space.spaces import DEFAULT, space
@@ -18,7 +19,17 @@ OPEN = space(DEFAULT).replace(num_classes=3)
 TRAINING = Training(optimizer="adamw", lr=0.002, epochs=7, jitter=(0.8, 1.2), flip=0.25, mosaic=0.5)
 CANDIDATE = DetectorCandidate(
     architecture=PARTS,
-    settings=SETTINGS.replace(longest=80, box_background_iou=0.45, box_object_iou=0.45, freeze=1),
+    settings=Settings(
+        shortest=(48,),
+        longest=80,
+        pooler_resolution=4,
+        test_proposals=12,
+        anchor_sizes=((12, 20),),
+        anchor_ratios=(1.0,),
+        box_background_iou=0.45,
+        box_object_iou=0.45,
+        freeze=1,
+    ),
     recipe=TRAINING,
 )
 
@@ -87,6 +98,19 @@ def test_a_longer_side_out_of_proportion_is_refused() -> None:
     wide = CANDIDATE.replace(settings=CANDIDATE.settings.replace(longest=300))
     with pytest.raises(SpecError, match="longest side of 300, a search takes 80 for a shorter side of 48"):
         held_detector(wide)
+
+
+def test_a_setting_that_no_search_has_is_refused() -> None:
+    """Held without it, the detector would be another one, of other costs."""
+    many = CANDIDATE.replace(settings=CANDIDATE.settings.replace(detections=300))
+    with pytest.raises(SpecError, match="has detections = 300, a search has 100 for all detectors"):
+        held_detector(many)
+
+
+def test_a_recipe_of_two_overlaps_is_refused() -> None:
+    settings = CANDIDATE.settings.replace(box_background_iou=0.3)
+    with pytest.raises(UsageError, match="a search takes one box_iou"):
+        held_recipe((TRAINING, settings))
 
 
 def _held(training: Training) -> dict[str, object]:
