@@ -144,8 +144,8 @@ def train_command(
         raise click.UsageError("--init inherits what fits and --weights loads a file: give one of the two")
     settings = given(Settings, fields)
     if anchors == "auto" and (own := {"anchor_sizes", "anchor_ratios"} & settings.keys()):
-        names = " and ".join(sorted(own))
-        raise click.UsageError(f"--anchors auto fits {names} to the boxes: leave that out")
+        words = " and ".join(f"--{name.replace('_', '-')}" for name in sorted(own))
+        raise click.UsageError(f"--anchors auto fits sizes and ratios to the boxes: leave out {words}")
     source = source_in(arch)  # a mistake is answered before torch is imported
     data_name = data_to_use(data, source.data, arch)
     options = given(Training, fields)

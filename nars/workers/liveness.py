@@ -48,7 +48,6 @@ _CLOCK_SECONDS = 5.0
 _CALENDAR = 1e8
 """Start times above this are seconds since 1970, as earlier versions and other systems than Linux write."""
 
-
 _FIRST_NAMESPACE = 0xEFFFFFFC
 """The number that Linux gives the table of processes of the machine itself (include/linux/proc_ns.h)."""
 

@@ -62,7 +62,7 @@ def test_every_setting_is_an_option(capsys: pytest.CaptureFixture[str]) -> None:
         ("train toy.yaml --data squares --anchor-sizes 8,big", "'8,big' is not a list of numbers"),
         (
             "train toy.yaml --data squares --anchor-sizes 8,16 --anchors auto",
-            "--anchors auto fits anchor_sizes to the boxes",
+            "--anchors auto fits sizes and ratios to the boxes: leave out --anchor-sizes",
         ),
         ("train toy.yaml --data squares --norm batch", "'batch' is not one of 'bn', 'gn'"),
         ("train toy.yaml --data squares --norm gnn", "no norm 'gnn': did you mean 'gn'?"),
