@@ -27,6 +27,7 @@ from nars.device import kernels_for
 from nars.parents.alignment import Site, sites
 from nars.parents.importance import hidden_name, output_name
 from nars.parents.parent import Parent, network_of
+from nars.training.evaluation import moments
 
 __all__ = ["Observer", "Passed", "importance", "observed", "order_left_out", "with_importance"]
 
@@ -145,7 +146,7 @@ def observed(parent: Parent, data: ImageData, device: torch.device) -> Iterator[
     """Pass 256 training images through a parent; gradients are of each image's loss."""
     model = network_of(parent).to(device).eval()
     observer = Observer(model, [site for stage in sites(parent.architecture) for site in stage])
-    mean, std = data.mean.to(device), data.std.to(device)
+    mean, std = moments(model, data, device)
     numbers = evenly(len(data.train), _IMAGES).split(_BATCH)
     resolution = min(parent.architecture.resolution, _MOST_SIDE)
     for images, labels in data.train.batches(resolution, device, numbers):

@@ -129,6 +129,17 @@ def test_without_the_parents_classes_its_own_answers_count(origin: Parent, digit
     assert float(importance[3]) == pytest.approx(expected, rel=2e-3, abs=1e-9)
 
 
+def test_a_parent_of_grey_images_is_judged_as_one_that_sees_them_in_three_channels(
+    origin: Parent, digits: ImageData
+) -> None:
+    stem = "stages.0.0.0.weight"
+    state = {**origin.state, stem: origin.state[stem].sum(dim=1, keepdim=True)}
+    grey = replace(origin, architecture=ARCHITECTURE.replace(in_channels=1), state=state)
+    expected = with_importance(origin, digits, CPU).importance["stages.2.0.output"]
+    judged = with_importance(grey, digits, CPU).importance["stages.2.0.output"]
+    torch.testing.assert_close(judged, expected, rtol=1e-3, atol=1e-9)
+
+
 def test_a_child_takes_the_channels_that_were_measured(origin: Parent) -> None:
     outputs, hidden = [0, 2, 3, 5, 6, 9, 10, 15], [1, 4, 5, 8, 9, 12, 13, 15, 17, 18, 19, 20, 21, 22, 30, 31]
     importance = {f"stages.1.{block}.output": marked(16, outputs) for block in range(2)}
