@@ -164,6 +164,7 @@ def train_command(
                         folder=destination.folder,
                         save=saving,
                         checkpoint=destination.checkpoint,
+                        architecture=candidate.architecture,
                         start=beginning.fingerprint,
                         patience=patience,
                         on_step=on_step,

@@ -173,6 +173,7 @@ class Classification(Task):
             metric=self._metric,
             outputs=Outputs(
                 checkpoint=checkpoint,
+                architecture=architecture,
                 start=None if self.parent is None else self.parent.fingerprint,
                 on_epoch=on_epoch,
             ),

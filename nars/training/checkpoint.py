@@ -132,14 +132,28 @@ def _difference(
 
 
 def _document(value: Any) -> dict[str, Any] | None:
-    """The fields of a document's text; None for any other value."""
+    """The fields of a document, or of its text, with nested ones by their paths; None for any other value."""
+    if isinstance(value, dict):
+        return _flat(value)
     if not isinstance(value, str) or "\n" not in value:
         return None
     try:
         fields = load_yaml(value)
     except ValueError:
         return None
-    return fields if isinstance(fields, dict) else None
+    return _flat(fields) if isinstance(fields, dict) else None
+
+
+def _flat(nested: dict[Any, Any] | list[Any], path: str = "") -> dict[str, Any]:
+    """Every field by its path, such as ``stages.0.1.kernel``; a list of plain values is one field."""
+    items = nested.items() if isinstance(nested, dict) else enumerate(nested)
+    flat: dict[str, Any] = {}
+    for name, value in items:
+        is_nested = isinstance(value, dict) or (
+            isinstance(value, list) and any(isinstance(item, dict | list) for item in value)
+        )
+        flat |= _flat(value, f"{path}{name}.") if is_nested else {f"{path}{name}": value}
+    return flat
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

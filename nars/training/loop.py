@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from nars.data import ImageData, augment, normalise, random_crops
 from nars.data.policies import change, erase
 from nars.device import half_precision, kernels_for, memory_errors, seeded
 from nars.errors import DataError, NonFiniteLossError
-from nars.spec import Recipe
+from nars.spec import Architecture, Recipe
 from nars.training import batches, updates
 from nars.training.checkpoint import Stateful, restore, save
 from nars.training.evaluation import Metrics, evaluate, moments, recalibrate
@@ -108,12 +109,13 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
             "normalization": _listed(data),
             "metric": None if metric == ACCURACY else metric.name,
             "start": outputs.start,
+            "architecture": _layers(outputs.architecture),
         }
         identity |= {} if teacher is None else {"teacher": teacher.fingerprint}
         parallel.check_same(identity)
         parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "scaler": scaler}
         parts |= {} if ema is None else {"ema": ema}
-        earlier = {"data": data.earlier_fingerprints}
+        earlier = {"data": data.earlier_fingerprints, "architecture": (None,)}  # it was not written
         curve = restore(outputs.checkpoint, identity, parts, generator, device, Progress.read, earlier)
         written = outputs.folder if parallel.is_first() else None
         folder = during.enter_context(TrainingFolder.opened(written, continued=bool(curve)))
@@ -177,6 +179,13 @@ def _crops(recipe: Recipe, groups: Sequence[Tensor], generator: torch.Generator)
     if recipe.crop_area == 1:
         return None
     return [random_crops(len(group), recipe.crop_area, generator) for group in groups]
+
+
+def _layers(architecture: Architecture | None) -> dict[str, Any] | None:
+    """The fields of an architecture that decide what its network computes, besides the resolution."""
+    if architecture is None:
+        return None
+    return architecture.model_dump(mode="json", exclude_defaults=True, exclude={"name", "resolution"})
 
 
 def _listed(data: ImageData) -> list[list[float]] | None:

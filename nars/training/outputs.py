@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from nars.spec import Architecture
 from nars.training.evaluation import Metrics
 from nars.training.logs import Row
 from nars.training.metrics import Metric
@@ -32,6 +33,8 @@ class Outputs:
     """Writes the weights of a network, measured as `Metrics` on val, to a file."""
     checkpoint: Path | None = None
     """File from which an interrupted training continues; it is rewritten after every epoch."""
+    architecture: Architecture | None = None
+    """What the network is, for the checkpoint: others may have tensors of the same shapes."""
     start: str | None = None
     """Fingerprint of the weights that the network starts from, for the checkpoint; None for random ones."""
     patience: int = 0

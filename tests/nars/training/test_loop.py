@@ -20,6 +20,7 @@ from nars.errors import DataError, NonFiniteLossError, RunError, TrialError, Tri
 from nars.networks.build import build
 from nars.networks.weights import load_weights, save_weights
 from nars.spec import Architecture, Block, Candidate, Recipe
+from nars.tensors import read_tensors, write_tensors
 from nars.training.evaluation import evaluate
 from nars.training.loop import Outputs, Progress, Trained, train
 from nars.training.metrics import ACCURACY, Metric
@@ -315,6 +316,34 @@ def test_a_checkpoint_of_another_training_is_refused(data: ImageData, tmp_path: 
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(RunError, match="is not a checkpoint that can be read"):
         run(data, recipe, checkpoint=path)
+
+
+def test_a_checkpoint_of_a_network_with_the_same_shapes_is_refused(data: ImageData, tmp_path: Path) -> None:
+    path, recipe = tmp_path / "checkpoint", Recipe(epochs=2)
+    stem, *others = ARCHITECTURE.stages
+    other = ARCHITECTURE.replace(stages=[[stem[0].replace(activation="relu")], *others])
+    run(data, recipe, checkpoint=path, architecture=ARCHITECTURE, on_epoch=lambda _: False)
+    with pytest.raises(RunError, match=r"training: stages\.0\.0\.activation was .*, is 'relu'; name another"):
+        run(data, recipe, checkpoint=path, architecture=other)
+    renamed = ARCHITECTURE.replace(name="that of another trial")
+    assert len(run(data, recipe, checkpoint=path, architecture=renamed).curve) == 2
+
+
+def test_a_checkpoint_that_names_no_architecture_goes_on(data: ImageData, tmp_path: Path) -> None:
+    path, recipe = tmp_path / "checkpoint", Recipe(epochs=2)
+    run(data, recipe, checkpoint=path, on_epoch=lambda _: False)
+    content = read_tensors(path)
+    del content["identity"]["architecture"]
+    write_tensors(path, content)
+    seen: list[int] = []
+    run(
+        data,
+        recipe,
+        checkpoint=path,
+        architecture=ARCHITECTURE,
+        on_epoch=lambda progress: seen.append(progress.epoch) is None,
+    )
+    assert seen == [2]
 
 
 def test_a_checkpoint_knows_data_by_an_earlier_fingerprint(data: ImageData, tmp_path: Path) -> None:
