@@ -17,6 +17,7 @@ from nars.report import html, plots
 from nars.report.candidates import candidates_section
 from nars.report.confusion import classes_section
 from nars.report.insights import calibration, importance, recipes_by_size
+from nars.report.style import score_text
 from nars.report.winner import winner_section
 from nars.runs.config import SearchConfig
 from nars.runs.run import Run
@@ -108,7 +109,9 @@ def _reference(study: Study, config: SearchConfig) -> list[tuple[str, str]]:
     if tuned is None:
         return []
     pixels = f"{tuned.resolution} pixels, {counted(tuned.epochs, 'epoch')}, {tuned.seconds:.0f} s"
-    score = f"val {tuned.metric} {tuned.score:.2%}, {tuned.costs['macs'] / 1e6:.1f} M MACs"
+    score = (
+        f"val {tuned.metric} {score_text(tuned.score, tuned.metric)}, {tuned.costs['macs'] / 1e6:.1f} M MACs"
+    )
     return [("reference", f"{config.init}: {score} ({pixels})")]
 
 

@@ -1,7 +1,8 @@
 """Pictures of a search: its history, its front, its predictor, its learning curves.
 
 Each function takes trials as `nars.workers.worker` leaves them and returns a figure of matplotlib's
-object-oriented interface; the state of pyplot is never touched. Scores are drawn in percent.
+object-oriented interface; the state of pyplot is never touched. Scores are drawn in percent, but those of a
+function of the user's own as they are.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from nars.report.style import (
     save_png,
     scatter,
     score_label,
+    score_unit,
     to_png,
     with_legend,
 )
@@ -73,7 +75,7 @@ class Point:
     cost: float
     """Cost in the unit of the trials' records: MACs, parameters or seconds."""
     score: float
-    """Score in 0..1."""
+    """Score as the trials' records have it, such as an accuracy in 0..1."""
 
 
 def history(
@@ -98,7 +100,7 @@ def history(
     draw("stopped early", stopped, edgecolors=GREY, facecolors="none")
     draw("confirmed with another seed", confirmed, marker="D", color=GREEN)
     if first:
-        best = 100 * np.maximum.accumulate(_scores(first, metric))
+        best = np.maximum.accumulate(_scores(first, metric))
         numbers = [*(trial.number for trial in first), scored[-1].number]
         axes.step(numbers, [*best, best[-1]], where="post", color=RED, lw=1.4, label="best so far")
     _draw_failures(axes, trials)
@@ -110,7 +112,8 @@ def history(
 
 
 def _scores(trials: Sequence[FrozenTrial], metric: str) -> list[float]:
-    return [Record.of(trial).measured[metric] for trial in trials]
+    """Return the scores of trials in the unit in which they are drawn."""
+    return [score_unit(metric) * Record.of(trial).measured[metric] for trial in trials]
 
 
 def _draw_failures(axes: Axes, trials: Sequence[FrozenTrial]) -> None:
@@ -152,29 +155,34 @@ def front(
     known = {trial.number: Record.of(trial).measured for trial in trials}
     candidates = [each for each in measured(trials) if cost in known[each.numbers[0]]]
     costs = factor * np.array([known[each.numbers[0]][cost] for each in candidates])
-    _draw_candidates(axes, costs, candidates)
+    _draw_candidates(axes, costs, candidates, score_unit(metric))
     for index, point in enumerate(others):
         marker, color = "sP^vX"[index % 5], (ORANGE, RED, GREEN)[index % 3]
         style: dict[str, Any] = {"marker": marker, "color": color, "edgecolors": "black", "s": 64}
-        axes.scatter([factor * point.cost], [100 * point.score], zorder=4, label=point.label, **style)
+        axes.scatter(
+            [factor * point.cost], [score_unit(metric) * point.score], zorder=4, label=point.label, **style
+        )
     return with_legend(figure, axes)
 
 
-def _draw_candidates(axes: Axes, costs: Floats, candidates: Sequence[Measured]) -> None:
-    """Draw candidates at their costs [n] and mean scores: those on the front joined, the others as points."""
+def _draw_candidates(axes: Axes, costs: Floats, candidates: Sequence[Measured], score_unit: float) -> None:
+    """Draw candidates at their costs [n] and mean scores: those on the front joined, the others as points.
+
+    `score_unit` is the factor from scores to those that are drawn.
+    """
     if not candidates:
         return
-    scores = np.array([candidate.mean[0] for candidate in candidates])
+    scores = score_unit * np.array([candidate.mean[0] for candidate in candidates])
     best = ~dominated(np.stack([scores, -costs], axis=1))
     scatter(axes, costs[~best], scores[~best], lowest_shown(scores), "candidate", color=GREY)
     order = np.argsort(costs[best])
-    x, y = costs[best][order], 100 * scores[best][order]
+    x, y = costs[best][order], scores[best][order]
     axes.plot(x, y, drawstyle="steps-post", color=BLUE, lw=1.4, marker="o", ms=6, label="front")
     spread = np.array([candidate.spread[0] if candidate.spread else np.nan for candidate in candidates])
     repeated = ~np.isnan(spread)
     if repeated.any():
         style: dict[str, Any] = {"fmt": "none", "ecolor": "black", "elinewidth": 1, "capsize": 2.5}
-        x, y, sd = costs[repeated], 100 * scores[repeated], 100 * spread[repeated]
+        x, y, sd = costs[repeated], scores[repeated], score_unit * spread[repeated]
         axes.errorbar(x, y, sd, label="sd over seeds", **style)
 
 
@@ -182,14 +190,14 @@ def predicted(trials: Sequence[FrozenTrial], metric: str = "accuracy") -> Figure
     """Draw scores predicted before training against those measured, with their rank correlation."""
     label = score_label(metric)
     figure, axes = new_figure(f"predicted {label}", f"measured {label}")
-    guesses, scores, spreads = predictions(trials, metric)
+    guesses, scores, spreads = (score_unit(metric) * each for each in predictions(trials, metric))
     if len(scores):
         floor = lowest_shown(scores)
-        shown = 100 * np.maximum(scores, floor)
+        shown = np.maximum(scores, floor)
         bars: dict[str, Any] = {"fmt": "none", "ecolor": GREY, "elinewidth": 0.8}
-        axes.errorbar(100 * guesses, shown, xerr=100 * spreads, label="1 sd of the prediction", **bars)
-        scatter(axes, 100 * guesses, scores, floor, "trial", color=BLUE)
-        ends = [min(100 * guesses.min(), shown.min()), max(100 * guesses.max(), shown.max())]
+        axes.errorbar(guesses, shown, xerr=spreads, label="1 sd of the prediction", **bars)
+        scatter(axes, guesses, scores, floor, "trial", color=BLUE)
+        ends = [min(guesses.min(), shown.min()), max(guesses.max(), shown.max())]
         axes.plot(ends, ends, color=RED, lw=1.2, ls="--", label="as predicted")
         agreement = spearman(guesses, scores)
         if agreement is not None:
@@ -207,13 +215,13 @@ def curves(trials: Sequence[FrozenTrial], metric: str = "accuracy", fraction: fl
     complete = [(trial, curve) for trial, curve in drawn if trial.state == TrialState.COMPLETE]
     best, _ = max(complete, key=lambda pair: pair[1][-1][1], default=(None, None))
     floor = lowest_shown([score for _, curve in drawn for _, score in curve])
-    in_legend = set()
+    in_legend, unit = set(), score_unit(metric)
     for trial, curve in drawn:
         kind = "stopped early" if trial.state == TrialState.PRUNED else "trained in full"
         label = "best" if trial is best else kind
-        shares, scores = 100 * np.array(curve).T
+        shares, scores = np.array(curve).T
         entry = None if label in in_legend else label
-        axes.plot(shares, np.maximum(scores, 100 * floor), label=entry, **_CURVE_STYLES[label])
+        axes.plot(100 * shares, unit * np.maximum(scores, floor), label=entry, **_CURVE_STYLES[label])
         in_legend.add(label)
     if fraction is not None:
         axes.axvline(100 * fraction, color="black", lw=1, ls=":", label="stopping allowed from here")

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from nars.files import write_whole
+from nars.training.metrics import is_function
 
 __all__ = [
     "BLUE",
@@ -24,6 +25,8 @@ __all__ = [
     "save_png",
     "scatter",
     "score_label",
+    "score_text",
+    "score_unit",
     "to_png",
     "with_legend",
 ]
@@ -54,9 +57,19 @@ def with_legend(figure: Figure, axes: Axes) -> Figure:
     return figure
 
 
+def score_unit(metric: str) -> float:
+    """Return the factor to the unit of scores in pictures: percent, but for a function of the user's own."""
+    return 1.0 if is_function(metric) else 100.0
+
+
 def score_label(metric: str) -> str:
     """Return the label of an axis of scores."""
-    return f"val {metric} (%)"
+    return f"val {metric}" if is_function(metric) else f"val {metric} (%)"
+
+
+def score_text(score: float, metric: str) -> str:
+    """Return a score in its unit."""
+    return f"{score:.4f}" if is_function(metric) else f"{score:.2%}"
 
 
 def lowest_shown(scores: ArrayLike) -> float:
@@ -70,14 +83,14 @@ def lowest_shown(scores: ArrayLike) -> float:
 
 
 def scatter(axes: Axes, x: ArrayLike, scores: ArrayLike, floor: float, label: str, **style: Any) -> None:
-    """Draw points of scores in percent; those below the floor become arrows on it."""
+    """Draw points of scores in the unit of the axes; those below the floor become arrows on it."""
     positions, values = np.asarray(x, dtype=np.float64), np.asarray(scores, dtype=np.float64)
     low = values < floor
     if (~low).any():
-        axes.scatter(positions[~low], 100 * values[~low], label=label, s=26, zorder=3, **style)
+        axes.scatter(positions[~low], values[~low], label=label, s=26, zorder=3, **style)
     if low.any():
         style = style | {"marker": "v", "label": f"{label}, below"}
-        axes.scatter(positions[low], np.full(low.sum(), 100 * floor), s=26, zorder=3, **style)
+        axes.scatter(positions[low], np.full(low.sum(), floor), s=26, zorder=3, **style)
 
 
 def to_png(figure: Figure) -> bytes:

@@ -7,6 +7,7 @@ from optuna.study import Study
 from nars.errors import RunError
 from nars.networks.profile import profile
 from nars.report import html
+from nars.report.style import score_text
 from nars.runs.config import SearchConfig
 from nars.searching.confirm import Measured
 from nars.searching.results import best_candidate, costs_of, winner
@@ -51,8 +52,8 @@ def _score(candidate: Measured, metric: str) -> str:
     numbers = ", ".join(map(str, candidate.numbers))
     runs = "one run, not confirmed"
     if candidate.spread is not None:
-        runs = f"mean of {len(candidate.runs)} runs, sd {candidate.spread[0]:.2%}"
-    return f"val {metric} {candidate.mean[0]:.2%} ({runs}; trial {numbers})"
+        runs = f"mean of {len(candidate.runs)} runs, sd {score_text(candidate.spread[0], metric)}"
+    return f"val {metric} {score_text(candidate.mean[0], metric)} ({runs}; trial {numbers})"
 
 
 def _network(architecture: Architecture, num_classes: int) -> str:

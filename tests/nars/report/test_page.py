@@ -17,6 +17,7 @@ from nars.files import write_whole
 from nars.report import html
 from nars.report.insights import calibration, importance, recipes_by_size
 from nars.report.page import phases, write_report
+from nars.report.winner import winner_section
 from nars.runs.run import Run
 from nars.sampling.rounds import FIRST_BATCH
 from nars.searching.results import winner
@@ -82,6 +83,17 @@ def test_report_states_the_winner_and_how_to_repeat_it(page: Page) -> None:
     assert search.to_yaml() in page.text
     assert re.search(r"rank correlation 0\.\d\d \(0\.\d\d to 0\.\d\d, \d+ pairs\)", text)
     assert optuna.__version__ in page.text
+
+
+def test_a_score_of_a_function_is_no_percentage() -> None:
+    search = studies.config(32, ("mine:profit",))
+    study = studies.finished(search)
+    best = winner(study, search)
+    section = winner_section(study, search)
+    assert (
+        f"val mine:profit {best.mean[0]:.4f} (mean of {len(best.runs)} runs, sd {best.spread[0]:.4f};"
+        in section
+    )
 
 
 def test_text_is_escaped(page: Page) -> None:

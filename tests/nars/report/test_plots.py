@@ -57,6 +57,22 @@ def test_best_so_far_rises_to_the_best_unconfirmed_trial(trials: list[FrozenTria
     assert heights[-1] == pytest.approx(100 * max(first))
 
 
+def test_scores_of_a_function_are_drawn_as_they_are(trials: list[FrozenTrial]) -> None:
+    own = copy.deepcopy(trials)
+    for trial in own:
+        if "accuracy" in trial.user_attrs:
+            trial.user_attrs["mine:profit"] = trial.user_attrs["accuracy"]
+    for draw, label in ((plots.history, "trained in full"), (plots.predicted, "trial")):
+        figure, in_percent = draw(own, "mine:profit"), draw(own)
+        assert points(figure, label)[:, 1] == pytest.approx(points(in_percent, label)[:, 1] / 100)
+    assert plots.history(own, "mine:profit").axes[0].get_ylabel() == "val mine:profit"
+    for draw in (plots.front, plots.curves):
+        lines, others = (draw(own, metric).axes[0].lines for metric in ("mine:profit", "accuracy"))
+        assert len(lines) == len(others) > 0
+        for line, other in zip(lines, others, strict=True):
+            assert np.asarray(line.get_ydata()) == pytest.approx(np.asarray(other.get_ydata()) / 100)
+
+
 def test_front_is_the_undominated_part_in_millions(trials: list[FrozenTrial]) -> None:
     figure = plots.front(trials, others=[plots.Point("baseline", 6e6, 0.7)])
     (line,) = [each for each in figure.axes[0].lines if each.get_label() == "front"]

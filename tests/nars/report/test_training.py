@@ -17,3 +17,17 @@ def test_losses_and_scores_are_drawn_where_they_were_measured() -> None:
 
 def test_a_training_without_scores_is_drawn() -> None:
     assert len(draw_training({"loss": [1.0]}, {}, main="loss").axes) == 2
+
+
+def test_scores_that_are_no_shares_have_an_axis_that_shows_them() -> None:
+    figure = draw_training(
+        {"loss": [1.0, 0.5]}, {"accuracy": [0.5, 0.6], "profit": [-9.0, 862.5]}, main="loss"
+    )
+    _, right, own = figure.axes
+    assert [line.get_label() for line in right.lines] == ["accuracy"]
+    assert right.get_ylim() == (0, 1)
+    (line,) = own.lines
+    assert line.get_xydata().tolist() == [[1.0, -9.0], [2.0, 862.5]]
+    low, high = own.get_ylim()
+    assert low < -9 < 862.5 < high
+    assert own.get_ylabel() == "profit"
