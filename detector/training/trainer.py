@@ -53,7 +53,9 @@ class Trainer:
         masks = model.settings.mask
         if masks:
             check_masks(data)
-        self._beginning = digest_of(model.state_dict())
+        # Running statistics may have been measured: in their last bits they differ between machines.
+        self._beginning = digest_of(dict(model.named_parameters()))
+        self._earlier_beginning = digest_of(model.state_dict())
         moved = model.to(device).to(memory_format=torch.channels_last)
         self.model = cast(Detector, parallel.synchronized(moved))
         self.data, self.training, self.device, self.seed = data, training, device, seed
@@ -151,7 +153,7 @@ class Trainer:
         earlier = {
             "data": (earlier_fingerprint(self.data),),
             "parts": (self.model.parts.model_dump(mode="json"),),
-            "start": (None,),
+            "start": (None, self._earlier_beginning),
         }
         self.history = checkpoint.restore(
             path, self._identity, self._parts, generator, self.device, lambda entry: Epoch(**entry), earlier
