@@ -77,16 +77,27 @@ def training_of(
 ) -> tuple[Training, tuple[str, ...]]:
     """The recipe's settings, overridden by the options, and the recipe's fields that do not apply.
 
-    Without a recipe the settings are those of `default`.
+    Without a recipe the settings are those of `default`, whose rate is not for another optimizer.
     """
-    from nars.searching import catalogue
-
     if recipe_file is not None:
-        recipe = catalogue.recipe(recipe_file)
+        recipe = _recipe_in(recipe_file)
     if isinstance(recipe, Training):
         return recipe.replace(**options), ()
     if data == _SCENES:
         options = {"flip": 0.0} | options
     if recipe is None:
-        return (default or Training()).replace(**options), ()
+        default = default or Training()
+        if options.get("optimizer", default.optimizer) != default.optimizer:
+            options = {"lr": None} | options
+        return default.replace(**options), ()
     return Training.of_recipe(recipe).replace(**options), Training.unused(recipe)
+
+
+def _recipe_in(file: str) -> Recipe | Training:
+    """The recipe in a file, which may be that of a searched detector. Raises `UsageError`, `SpecError`."""
+    from nars.documents import is_yaml, kind_of, read_text
+    from nars.searching import catalogue
+
+    if is_yaml(file) and kind_of(read_text(file), file) == DetectorCandidate.kind:
+        return DetectorCandidate.load(file).recipe
+    return catalogue.recipe(file)
