@@ -12,10 +12,11 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
 from torchvision.ops import box_iou
 
 from detector.data.readers.own_ids import own
-from detector.data.records import CocoData, Subset
+from detector.data.records import Annotation, CocoData, Subset
 from detector.evaluation.loop import Evaluation
 from nars.deploy.fonts import drawable
 from nars.files import write_whole
@@ -71,7 +72,8 @@ def confusion(
     """Count objects [K + 1, K + 1] by their class (row) and the class they were detected as (column).
 
     The last row counts detections without an object, the last column objects without a
-    detection. By falling score, each detection takes the free object that it overlaps most.
+    detection. By falling score, each detection takes the free object that it overlaps most. One without
+    an object does not count if it lies in a crowd of its class, by COCO's rule.
     """
     size = len(labels)
     matrix = np.zeros((size + 1, size + 1), dtype=np.int64)
@@ -80,7 +82,9 @@ def confusion(
         if result["score"] >= _LEAST_SCORE:
             by_image[result["image_id"]].append(result)
     for image in subset.images:
-        objects = [annotation for annotation in subset.by_image[image.id] if not annotation.crowd]
+        annotations = subset.by_image[image.id]
+        objects = [annotation for annotation in annotations if not annotation.crowd]
+        crowds = [annotation for annotation in annotations if annotation.crowd]
         free = torch.ones(len(objects), dtype=torch.bool)
         truth = _corners([annotation.box for annotation in objects])
         for result in sorted(by_image[image.id], key=lambda result: -result["score"]):
@@ -90,7 +94,7 @@ def confusion(
                 best = int(overlaps.argmax())
                 free[best] = False
                 matrix[labels[objects[best].category_id] - 1, column] += 1
-            else:
+            elif not _is_in_crowd(result, crowds, least_iou):
                 matrix[size, column] += 1
         for missed in torch.where(free)[0].tolist():
             matrix[labels[objects[missed].category_id] - 1, size] += 1
@@ -117,6 +121,15 @@ def draw_confusion(matrix: NDArray[np.int64], classes: Sequence[str]) -> Figure:
                 column, row, matrix[row, column], ha="center", va="center", fontsize="small", color=colour
             )
     return figure
+
+
+def _is_in_crowd(result: Mapping[str, Any], crowds: Sequence[Annotation], least: float) -> bool:
+    """Whether at least this share of a detection lies in a crowd of its class."""
+    boxes = [list(crowd.box) for crowd in crowds if crowd.category_id == result["category_id"]]
+    if not boxes:
+        return False
+    shares = coco_mask.iou([list(result["bbox"])], boxes, [True] * len(boxes))  # of a crowd: of the detection
+    return float(shares.max()) >= least
 
 
 def _corners(boxes: Sequence[Sequence[float]]) -> torch.Tensor:

@@ -165,7 +165,7 @@ def _sizes(resolution: int, data: CocoData, given: Mapping[str, Any]) -> dict[st
         (annotation.box[2] * annotation.box[3]) ** 0.5 / own_side(image.height, image.width)
         for image in images
         for annotation in data.train.by_image[image.id]
-        if annotation.box[2] > 0 and annotation.box[3] > 0
+        if not annotation.crowd and annotation.box[2] > 0 and annotation.box[3] > 0
     ]
     wanted = resolution / float(np.median(shares)) if shares else shorter
     most = max(resolution, min(_PUBLISHED_SHORTEST, shorter))

@@ -216,6 +216,18 @@ def test_confusion_counts_every_object_and_detection(data: CocoData) -> None:
     assert np.trace(matrix) == len(data.val.annotations) - 2
 
 
+def test_what_lies_in_a_crowd_is_no_confusion(data: CocoData) -> None:
+    """Three quarters of the detection are in the crowd, which is of one class."""
+    image = data.val.images[0]
+    crowd = data.val.annotations[0]._replace(category_id=1, box=(0.0, 0.0, 30.0, 40.0), crowd=True)
+    val = replace(data.val, images=(image,), annotations=(crowd._replace(image_id=image.id),))
+    inside = {"image_id": image.id, "category_id": 1, "bbox": [10.0, 10.0, 20.0, 40.0], "score": 0.9}
+    beyond = inside | {"bbox": [20.0, 10.0, 30.0, 20.0]}
+    for result, counted in ((inside, 0), (beyond, 1), (inside | {"category_id": 2}, 1)):
+        matrix = confusion(val, [result], data.labels)
+        assert (matrix.sum(), matrix[3].sum()) == (counted, counted), result
+
+
 def test_pictures(data: CocoData, untrained: Evaluation, tmp_path: Path) -> None:
     write_figures(untrained, data, "val", tmp_path)
     for name in ("precision_recall.png", "confusion.png"):

@@ -93,6 +93,18 @@ def test_the_bound_on_the_longer_side_does_not_shrink_what_an_architecture_sees(
     assert shorter_side(16, _of_one_size(wide, high)) == 224  # and so the longer one at most 320
 
 
+def test_the_size_of_a_crowd_does_not_count() -> None:
+    """Objects of 32 pixels in images of 448 are to be 14 pixels: 196 for the images, in steps of 16."""
+    data = _of_one_size(448, 448)
+    crowds = [
+        each._replace(id=100 + 2 * each.id + more, box=(0.0, 0.0, 440.0, 440.0), crowd=True)
+        for each in data.train.annotations
+        for more in range(2)
+    ]
+    train = replace(data.train, annotations=(*data.train.annotations, *crowds))
+    assert shorter_side(14, replace(data, train=train)) == shorter_side(14, data) == 192
+
+
 def test_more_maps_than_sizes_of_boxes_keep_their_anchors(caplog: pytest.LogCaptureFixture) -> None:
     data = _of_one_size()
     settings = Settings(anchor_sizes=((8,), (16,), (32,), (64,)))
