@@ -90,7 +90,7 @@ def evaluate_command(
     model = wanted.detector().to(torch_device)
     renumbered = matched(model, saved.classes, records, str(weights))
     evaluation = loop.evaluate(renumbered, records, split, device=torch_device, workers=workers, tool=tool)
-    said = remarks(records.subset(split))
+    said = remarks(records.subset(split), model.settings)
     interval = ap_interval(records, evaluation, split)
     cost = count(model)
     speed = time_detector(model, records, split, torch_device) if latency else None

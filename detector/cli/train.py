@@ -201,7 +201,7 @@ def train_command(
 
         outcome = Outcome.of(trained, records, training, torch_device, output)
         save_png(draw_history(trained.history), output / "results.png")
-        said = remarks(records.val)
+        said = remarks(records.val, model.settings)
         if as_json:
             outcome.show_json(remarks=[*missed, *said], parts=[part.row() for part in records.parts])
         else:

@@ -11,7 +11,6 @@ from toys import squares
 
 from detector.data.records import CocoData
 from detector.evaluation.loop import evaluate
-from detector.evaluation.remarks import remarks
 from detector.evaluation.renumbered import check_classes, matched
 from nars.errors import WeightsError
 
@@ -60,18 +59,6 @@ def _without(subset, name):  # type: ignore[no-untyped-def]
     categories = tuple(category for category in subset.categories if category.id not in gone)
     annotations = tuple(each for each in subset.annotations if each.category_id not in gone)
     return replace(subset, categories=categories, annotations=annotations)
-
-
-def test_crowded_images_and_sizes_without_objects_are_said() -> None:
-    val = squares(train=1, val=2).val
-    first = val.annotations[0]._replace(area=100.0)
-    small = replace(val, annotations=tuple(first._replace(id=number) for number in range(225)))
-    crowded, sizes = remarks(small)
-    assert "100 detections an image, the surest; 1 of 2 val images has more objects (up to 225)" in crowded
-    assert sizes == "no medium and no large objects in val: their AP is not measured"
-    of_all = [first._replace(area=area) for area in (100.0, 2000.0, 20000.0)]
-    assert remarks(replace(val, annotations=tuple(of_all))) == []
-    assert remarks(replace(val, annotations=())) == []
 
 
 def test_other_classes_are_refused() -> None:
