@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from detector.deploy.deployed import least_side
 from detector.model.detector import Detector
 
 __all__ = ["Contract"]
@@ -42,7 +43,7 @@ class Contract:
             shorter=max(transform.min_size),
             longer=transform.max_size,
             multiple=transform.size_divisible,
-            smallest=transform.smallest_side,
+            smallest=least_side(model),
             padding=mean[::-1] if transform.bgr else mean,
             fixed=fixed,
             classes=tuple(classes),

@@ -13,7 +13,7 @@ from detector.model.detector import Detector
 from detector.model.targets import Detections
 from nars.networks.formats import onnx_session
 
-__all__ = ["Deployed", "OnnxDetector", "fitted"]
+__all__ = ["Deployed", "OnnxDetector", "fitted", "least_side"]
 
 _OUTPUTS = ("boxes", "labels", "scores", "image")
 """Names of the outputs of a detector without masks."""
@@ -48,6 +48,15 @@ class Deployed(nn.Module):
         return tuple(torch.cat([detections[name] for detections in by_image]) for name in self.outputs)
 
 
+def least_side(model: Detector) -> int:
+    """Pixels of the smallest height and width that a file of `model` takes.
+
+    If its sizes are free, maps have two cells or more, because one cell is traced as a special case.
+    """
+    least = model.transform.smallest_side
+    return int(least if model.parts.fpn is not None else max(least, 2 * max(model.backbone.strides)))
+
+
 def fitted(model: Detector, image: Tensor, fixed: tuple[int, int] | None = None) -> Tensor:
     """Resize an RGB image [3, H, W] in 0..1 to a batch [1, 3, h, w] as `Deployed` takes it.
 
@@ -57,7 +66,7 @@ def fitted(model: Detector, image: Tensor, fixed: tuple[int, int] | None = None)
     resized = _resized(model, image, fixed)
     height, width = resized.shape[-2:]
     divisor = transform.size_divisible
-    padded = [max(-(-side // divisor) * divisor, transform.smallest_side) for side in (height, width)]
+    padded = [max(-(-side // divisor) * divisor, least_side(model)) for side in (height, width)]
     sides = padded if fixed is None else fixed
     mean = image.new_tensor(transform.image_mean) / 255  # zero after normalization
     canvas = (mean.flip(0) if transform.bgr else mean)[:, None, None].repeat(1, *sides)

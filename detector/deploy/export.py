@@ -21,7 +21,7 @@ from torchvision.ops import box_iou
 from detector.data.images import load
 from detector.data.records import CocoData
 from detector.deploy.contract import Contract
-from detector.deploy.deployed import Deployed, fitted
+from detector.deploy.deployed import Deployed, fitted, least_side
 from detector.model.detector import Detector
 from detector.weights.saved import SavedDetector
 from nars.errors import DataError, ExportError, UsageError, closest
@@ -170,9 +170,8 @@ def _traced(model: Deployed, batches: Sequence[Tensor]) -> torch.export.Exported
     """Trace the graph of a detector, for any image size if its sizes are free."""
     example, shapes = batches[0], None
     if _sizes_are_free(model.model):
-        # A map of one pixel would be traced as a special case.
-        smallest = max(model.model.transform.smallest_side, 2 * max(model.model.backbone.strides))
-        sides = [torch.export.Dim(name, min=smallest, max=_LARGEST_SIDE) for name in ("height", "width")]
+        least = least_side(model.model)
+        sides = [torch.export.Dim(name, min=least, max=_LARGEST_SIDE) for name in ("height", "width")]
         shapes = ({2: sides[0], 3: sides[1]},)
     with torch.no_grad():
         program = trace(model, (example,), shapes)

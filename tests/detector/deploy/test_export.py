@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -18,7 +19,7 @@ import toys
 from torch import Tensor
 
 from detector.data.coco import write
-from detector.data.records import CocoData
+from detector.data.records import CocoData, ImageRecord
 from detector.deploy import export as exporting
 from detector.deploy.contract import Contract
 from detector.deploy.deployed import Deployed, OnnxDetector, fitted
@@ -98,7 +99,8 @@ def test_file_finds_what_the_detector_finds(form: str, tmp_path: Path) -> None:
     assert done.sizes == "any"
     assert done.contract.input == (
         "images: float32 [N, 3, H, W], RGB in 0..1, resized to a shorter side of 48 pixels, less if the "
-        "longer one would exceed 64; normalization inside"
+        "longer one would exceed 64, then padded right and below to at least 8 pixels with RGB 0.485, 0.456, "
+        "0.406; normalization inside"
     )
     check_file(form, (tmp_path / "toy").read_bytes())
 
@@ -157,6 +159,17 @@ def test_an_image_is_prepared_by_what_the_contract_says(size: tuple[int, int]) -
     canvas = torch.tensor(contract.padding)[:, None, None].repeat(1, *padded)
     canvas[:, :height, :width] = F.interpolate(image[None], (height, width), mode="bilinear", antialias=True)
     torch.testing.assert_close(canvas[None], fitted(model, image), atol=1e-4, rtol=0)
+
+
+def test_images_may_be_far_wider_than_high(tmp_path: Path) -> None:
+    """640 x 40 pixels become 64 x 4, but a map of one cell is not that of every size."""
+    subset = data().val
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 640, 3), dtype=np.uint8)
+    wide = replace(subset, images=(ImageRecord(1, "1.png", 640, 40),), pixels={1: pixels})
+    done = export(saved(), CocoData(wide, wide), tmp_path / "toy", "pt2")
+    assert (done.contract.smallest, done.sizes) == (8, "any")
+    least = torch.rand(1, 3, done.contract.smallest, done.contract.smallest)
+    assert len(run_pt2((tmp_path / "toy").read_bytes(), [(least,)])[0]) == 4
 
 
 def test_a_contract_says_how_to_pad() -> None:
