@@ -18,6 +18,7 @@ class Reordered(nn.Module):
     def __init__(self, network: nn.Module, order: Sequence[int]) -> None:
         super().__init__()
         self.network = network
+        self.in_channels = getattr(network, "in_channels", 3)
         self.register_buffer("order", torch.tensor(order))
 
     def forward(self, images: Tensor) -> Tensor:
