@@ -21,7 +21,6 @@ from nars.report.style import score_text
 from nars.report.winner import winner_section
 from nars.runs.config import SearchConfig
 from nars.runs.run import Run
-from nars.sampling.rounds import FIRST_BATCH
 from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
 from nars.searching.ranking import spearman
 from nars.searching.results import front_table
@@ -66,15 +65,14 @@ def write_report(run: Run, study: Study, output: Path | None = None) -> Path:
 def phases(trials: Sequence[FrozenTrial], config: SearchConfig) -> dict[str, int]:
     """Return the phases of a search by name, each with the number of its first trial."""
     first: dict[str, int] = {}
-    for index, trial in enumerate(trial for trial in trials if counts(trial)):
-        if Record.of(trial).confirms is not None:
+    for trial in filter(counts, trials):
+        record = Record.of(trial)
+        if record.confirms is not None:
             name = "confirmation"
         elif config.sampler != "nars":
             name = config.sampler
-        elif index < FIRST_BATCH:
-            name = "first batch"
         else:
-            name = "predictor"
+            name = "first batch" if record.predicted is None else "predictor"
         first.setdefault(name, trial.number)
     return first
 
