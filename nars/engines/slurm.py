@@ -114,7 +114,8 @@ class Slurm(Engine):
 
         options = {key.replace("-", "_"): value for key, value in self.options.items()}
         limit = minutes(options.pop("time", _TIME))
-        warning = min(_WARNING_SECONDS, 15 * limit)  # which Slurm may send a minute sooner
+        part = 15 * limit or _WARNING_SECONDS
+        warning = min(_WARNING_SECONDS, part)  # which Slurm may send a minute sooner
         executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=_MOST_TIMEOUTS)
         executor.update_parameters(
             job_name=name,
@@ -202,7 +203,10 @@ def _scancel(*arguments: str) -> None:
 
 
 def minutes(text: str) -> int:
-    """Read a time as sbatch takes it, such as 90, 4:00:00 or 1-12, in minutes. Raises `UsageError`."""
+    """Read a time as sbatch takes it, such as 90, 4:00:00 or 1-12, in minutes; 0 is no limit.
+
+    Raises `UsageError`.
+    """
     match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text)
     if match is None:
         raise UsageError(f"--worker-option time={text}: give minutes, hours:minutes:seconds or days-hours")
@@ -212,4 +216,4 @@ def minutes(text: str) -> int:
         seconds = 3600 * first + sum(part * unit for part, unit in zip(rest, (60, 1), strict=False))
     else:
         seconds = 60 * first + sum(rest)
-    return max(1, (86400 * int(days or 0) + seconds + 59) // 60)
+    return (86400 * int(days or 0) + seconds + 59) // 60

@@ -27,7 +27,7 @@ from nars.trials import counts
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("90", 90), ("90:30", 91), ("4:00:00", 240), ("1-12", 2160), ("1-12:30", 2190), ("0:30", 1)],
+    [("90", 90), ("90:30", 91), ("4:00:00", 240), ("1-12", 2160), ("1-12:30", 2190), ("0:30", 1), ("0", 0)],
 )
 def test_times_are_those_of_sbatch(text: str, expected: int) -> None:
     assert minutes(text) == expected
