@@ -28,7 +28,7 @@ class Outcome:
 
     trained: TrainedDetector
     weights: Path
-    """The best weights."""
+    """The best weights, or the last ones."""
     evaluation: Evaluation
     epoch: int
     """The epoch that was measured."""
@@ -49,9 +49,11 @@ class Outcome:
         from detector.weights.saved import load_detector
         from nars.training.folder import TrainingFolder
 
-        weights = TrainingFolder.weights(folder, "best")
+        weights, last = (TrainingFolder.weights(folder, name) for name in ("best", "last"))
         evaluation, epoch = trained.evaluation, trained.history[-1].epoch
-        if trained.best.epoch != epoch and weights.exists():
+        if not weights.exists():
+            weights = last
+        elif trained.best.epoch != epoch:
             model = load_detector(weights).detector().to(device)
             evaluation, epoch = evaluate(model, data, device=device, amp=training.amp), trained.best.epoch
         return cls(trained, weights, evaluation, epoch, ap_interval(data, evaluation))
@@ -63,7 +65,10 @@ class Outcome:
         best = self.trained.best
         click.echo(f"val after epoch {self.epoch} of {len(self.trained.history)}:")
         show_scores(self.evaluation, remarks, self.interval)
-        click.echo(f"best epoch {best.epoch}: AP {best.ap:.4f}: written to {self.weights}")
+        here = f"written to {self.weights}"
+        if self.epoch != best.epoch:
+            here = f"its weights are gone, those of epoch {self.epoch} are in {self.weights}"
+        click.echo(f"best epoch {best.epoch}: AP {best.ap:.4f}: {here}")
 
     def show_json(self, **further: Any) -> None:
         """Print the numbers as JSON, and `further` ones."""

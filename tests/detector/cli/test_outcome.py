@@ -47,6 +47,11 @@ def test_the_best_weights_are_measured(tmp_path: Path, capsys: pytest.CaptureFix
     file.unlink()
     outcome = Outcome.of(trained, data, toys.TRAINING, CPU, tmp_path)
     assert (outcome.epoch, outcome.evaluation.results) == (2, other.results)
+    outcome.show([])
+    said = f"its weights are gone, those of epoch 2 are in {tmp_path / 'weights' / 'last.pt'}"
+    assert capsys.readouterr().out.splitlines()[-1] == f"best epoch 1: AP 0.2500: {said}"
+    outcome.show_json()
+    assert json.loads(capsys.readouterr().out)["weights"] == str(tmp_path / "weights" / "last.pt")
 
 
 def test_without_an_ap_by_size_there_is_no_list_of_them(capsys: pytest.CaptureFixture[str]) -> None:
