@@ -66,9 +66,13 @@ def _opened(found: Sequence[Path | None], every: int) -> Iterator[Picture | Data
 def predict(
     model: Detector, pictures: Iterable[Picture | DataError], device: torch.device, *, batch_size: int = 8
 ) -> Iterator[tuple[Picture, Detections] | DataError]:
-    """Yield each picture with its detections, whose boxes are in pixels of the picture, or its error."""
+    """Yield each picture with its detections, whose boxes are in pixels of the picture, or its error.
+
+    Pictures are taken in batches, but one by one if there are masks, which are as large as they.
+    """
     remaining = iter(pictures)
-    while batch := list(islice(remaining, batch_size)):
+    count = 1 if model.settings.mask else batch_size
+    while batch := list(islice(remaining, count)):
         pixels = [picture.pixels for picture in batch if isinstance(picture, Picture)]
         detections = iter(detect(model, pixels, device) if pixels else ())
         yield from (
