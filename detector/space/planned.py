@@ -46,7 +46,7 @@ def plan_candidate(
         fit_anchors = candidate.anchors == "fitted" and not {"anchor_sizes", "anchor_ratios"} & given.keys()
     if fit_anchors:
         planned = planned.replace(**fitted_anchors(data, planned))
-    return Plan(candidate.architecture, planned, checkpoint, parent)
+    return Plan.on(data, candidate.architecture, planned, checkpoint, parent)
 
 
 def planned_for(

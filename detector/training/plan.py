@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from detector.model.parts import Parts, parts_of
 from detector.model.resizing import longest, own_side, resized
 from detector.model.settings import Settings
 from detector.weights.checkpoints import Checkpoint, checkpoint_of, read_checkpoint
+from detector.weights.class_order import in_order_of
 from detector.weights.parents import DetectorParent
 from detector.weights.saved import SavedDetector
 from nars.device import seeded
@@ -63,6 +64,19 @@ class Plan:
     checkpoint: Checkpoint | None = None
     parent: DetectorParent | None = None
     """The network that the detector inherits from, instead of loading a checkpoint."""
+
+    @classmethod
+    def on(
+        cls,
+        data: CocoData,
+        parts: Parts,
+        settings: Settings,
+        checkpoint: Checkpoint | None,
+        parent: DetectorParent | None,
+    ) -> Self:
+        """The plan of a training on `data`, in whose order the checkpoint gets its classes."""
+        ordered = None if checkpoint is None else in_order_of(checkpoint, data.classes)
+        return cls(parts, settings, ordered, parent)
 
     @property
     def has_weights(self) -> bool:
@@ -113,7 +127,7 @@ def plan(
             fit_anchors = "anchor_sizes" not in given and "anchor_ratios" not in given
     if fit_anchors:
         planned = planned.replace(**fitted_anchors(data, planned))
-    return Plan(parts, planned, checkpoint, parent)
+    return Plan.on(data, parts, planned, checkpoint, parent)
 
 
 def seen_pixels(checkpoint: Checkpoint | None, parent: DetectorParent | None) -> dict[str, Any]:
