@@ -120,9 +120,10 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
         written = outputs.folder if parallel.is_first() else None
         folder = during.enter_context(TrainingFolder.opened(written, continued=bool(curve)))
         start = time.perf_counter() - (curve[-1].seconds if curve else 0.0)
+        schedule = updates.scheduled(recipe, math.ceil(len(data.train) / recipe.batch_size))
         learn = Step(
             model,
-            recipe,
+            schedule,
             optimizer,
             scaler,
             device=device,
@@ -153,7 +154,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
                     break
                 show(step, loss)
 
-            _check_training(losses, epoch, len(groups), recipe)
+            _check_training(losses, epoch, len(groups), schedule)
             recalibrate(measured, data, resolution=resolution, device=device, forward=calibrating)
             val = evaluate(
                 measured, data, "val", resolution=resolution, device=device, metric=metric, forward=measuring
@@ -161,7 +162,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
             _check_val(val, epoch)
             mean_loss = torch.stack(losses).mean().item()
             seconds = time.perf_counter() - start
-            lr = updates.learning_rate(recipe, (epoch + step / len(groups)) / recipe.epochs)
+            lr = updates.learning_rate(schedule, (epoch + step / len(groups)) / recipe.epochs)
             numbers = numbers_of(val, metric)
             curve.append(Progress(epoch + 1, recipe.epochs, val.score, mean_loss, seconds, lr, numbers))
             folder.write(list(map(row, curve)), is_improved(scores(curve)), outputs.saving(measured, val))

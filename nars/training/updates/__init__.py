@@ -2,7 +2,7 @@
 
 from nars.training.updates.averages import Averaging, averaged
 from nars.training.updates.optimizers import optimizer
-from nars.training.updates.rates import Rates, learning_rate, set_learning_rate
+from nars.training.updates.rates import Rates, learning_rate, scheduled, set_learning_rate
 from nars.training.updates.update import Update
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "averaged",
     "learning_rate",
     "optimizer",
+    "scheduled",
     "set_learning_rate",
 ]

@@ -9,7 +9,16 @@ from torch.optim import Optimizer
 
 from nars.spec import Recipe
 
-__all__ = ["Rates", "learning_rate", "set_learning_rate"]
+__all__ = ["Rates", "learning_rate", "scheduled", "set_learning_rate"]
+
+
+def scheduled(recipe: Recipe, steps: int) -> Recipe:
+    """The recipe without a warm-up that one of `steps` an epoch would be all of, at a rate of 0.
+
+    A training of a single step would learn nothing, and one of a step an epoch would lose its first epoch.
+    """
+    warmup = min(recipe.warmup_epochs, recipe.epochs / 2)
+    return recipe.replace(warmup_epochs=0.0) if 0 < warmup * steps <= 1 else recipe
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:

@@ -185,6 +185,14 @@ def test_a_rare_class_is_learnt_if_classes_count_equally(change: dict[str, Any])
     assert equal.val.recall[1] > 0.5
 
 
+def test_a_training_of_one_step_learns(data: ImageData) -> None:
+    recipe = Recipe(epochs=1, batch_size=len(data.train))
+    untrained, trained = fresh(recipe), run(data, recipe)
+    assert trained.curve[0].lr == recipe.lr
+    pairs = zip(untrained.parameters(), trained.model.parameters(), strict=True)
+    assert any(not torch.equal(*pair) for pair in pairs)
+
+
 def test_a_batch_larger_than_the_data_is_the_data(data: ImageData) -> None:
     assert run(data, Recipe(epochs=1, batch_size=4096, warmup_epochs=0)).curve[0].loss > 0
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nars.spec import Recipe
-from nars.training.updates import learning_rate
+from nars.training.updates import learning_rate, scheduled
 
 CPU = torch.device("cpu")
 
@@ -24,3 +24,20 @@ def test_warm_up_ends_by_the_middle(epochs: int, warmup: float, peak: float) -> 
     recipe = Recipe(lr=1.0, epochs=epochs, warmup_epochs=warmup)
     assert learning_rate(recipe, peak) == pytest.approx(1.0)
     assert learning_rate(recipe, 1.0) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "warmup", "steps", "first"),
+    [
+        (1, 1, 1, 0.4),  # the only step of the training
+        (3, 1, 1, 0.4),
+        (1, 1, 2, 0.4),  # half of the epoch is one step
+        (3, 1, 2, 0.0),  # the second one is at half the rate
+        (1, 1, 4, 0.0),
+        (3, 0, 1, 0.4),
+    ],
+)
+def test_a_warm_up_of_one_step_is_none(epochs: int, warmup: float, steps: int, first: float) -> None:
+    recipe = scheduled(Recipe(lr=0.4, epochs=epochs, warmup_epochs=warmup), steps)
+    assert learning_rate(recipe, 0) == pytest.approx(first)
+    assert recipe.replace(warmup_epochs=warmup) == Recipe(lr=0.4, epochs=epochs, warmup_epochs=warmup)
