@@ -79,7 +79,8 @@ class Trainer:
         else:
             self.feed = Loaded(self.dataset, self.batches, self.model, device, loading)
 
-        self.recipe = training.recipe(training.batch_size)
+        recipe = training.recipe(training.batch_size)
+        self.recipe = updates.scheduled(recipe, self.batches.steps_per_epoch)
         self.optimizer = updates.optimizer(self.model, self.recipe)
         self.ema = updates.averaged(self.model, self.recipe)
         self.final_model = self.model if self.ema is None else cast(Detector, self.ema.module)

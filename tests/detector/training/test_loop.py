@@ -85,6 +85,14 @@ def test_learns_squares(data: CocoData) -> None:
     assert not trained.model.training
 
 
+def test_a_training_of_one_step_learns(data: CocoData) -> None:
+    every = TRAINING.replace(epochs=1, warmup_epochs=1.0, batch_size=64)
+    trained = fit(data, every)
+    assert trained.history[0].lr == pytest.approx(every.recipe(64).lr)
+    pairs = zip(model().parameters(), trained.model.parameters(), strict=True)
+    assert any(not torch.equal(*pair) for pair in pairs)
+
+
 def test_a_short_training_waits_for_no_kernels_to_be_compiled(data: CocoData) -> None:
     compiled = set()
     fit(data, TRAINING.replace(epochs=1), on_step=lambda _: compiled.add(compiles()))
