@@ -26,7 +26,8 @@ def teacher_of(parent: Parent | None, classes: tuple[str, ...], device: torch.de
     """The parent as a teacher on `device`; None if it does not tell apart the same classes."""
     if parent is None or parent.classes != classes:
         return None
-    return Teacher(network_of(parent).to(device), parent.architecture.resolution)
+    normalization = torch.tensor(parent.mean, device=device), torch.tensor(parent.std, device=device)
+    return Teacher(network_of(parent).to(device), parent.architecture.resolution, normalization)
 
 
 def judged(parent: Parent, architecture: Architecture, data: ImageData, device: torch.device) -> Parent:

@@ -22,11 +22,18 @@ __all__ = ["Teacher", "check_teacher", "taught"]
 class Teacher:
     """A trained classifier in evaluation mode, on the device of the training that it helps."""
 
-    def __init__(self, network: nn.Module, resolution: int) -> None:
-        """`network` tells apart the student's classes; it sees images of `resolution` pixels."""
+    def __init__(
+        self, network: nn.Module, resolution: int, normalization: tuple[Tensor, Tensor] | None = None
+    ) -> None:
+        """`network` tells apart the student's classes; it sees images of `resolution` pixels.
+
+        `normalization` is the mean [C] and the deviation [C] by which its images and those of the student are
+        normalized; it matters only if they differ by channel.
+        """
         self.network = network.eval().to(memory_format=torch.channels_last)
         self.resolution = resolution
         self.in_channels = int(getattr(network, "in_channels", 3))
+        self.normalization = normalization
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
@@ -38,12 +45,20 @@ class Teacher:
         if images.shape[1] > self.in_channels:
             images = grey(images)
         elif images.shape[1] < self.in_channels:
-            images = images.expand(-1, self.in_channels, -1, -1)
+            images = self._repeated(images)
         if images.shape[-1] != self.resolution:
             size = (self.resolution, self.resolution)
             images = F.interpolate(images, size, mode="bilinear", align_corners=False)
         logits: Tensor = self.network(images.contiguous(memory_format=torch.channels_last))
         return logits
+
+    def _repeated(self, images: Tensor) -> Tensor:
+        """Images of one channel, normalized as the first one, in all channels, each normalized as its own."""
+        images = images.expand(-1, self.in_channels, -1, -1)
+        if self.normalization is None:
+            return images
+        mean, std = (each.to(images.device).view(-1, 1, 1) for each in self.normalization)
+        return torch.addcmul((mean[0] - mean) / std, images, std[0] / std)
 
     @property
     def fingerprint(self) -> str:

@@ -94,6 +94,16 @@ def test_a_teacher_of_grey_images_sees_the_colours_of_its_student_in_grey() -> N
     torch.testing.assert_close(network.seen[-1], (colours * weights).sum(1, keepdim=True))
 
 
+def test_a_teacher_of_colours_sees_each_channel_normalized_as_its_own() -> None:
+    """Of a student of grey images, which are normalized as the first channel."""
+    network = Sure(3)
+    mean, std = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.25, 0.3])
+    pixels = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    Teacher(network, 8, (mean, std))((pixels - mean[0]) / std[0])
+    expected = (pixels - mean[:, None, None]) / std[:, None, None]
+    torch.testing.assert_close(network.seen[0], expected)
+
+
 def test_recipes_without_distillation_ignore_it(data: ImageData) -> None:
     alone = TAUGHT.replace(distill=0.0)
     states = [run(data, alone, teacher).model.state_dict() for teacher in (None, Teacher(Sure(7), 8))]
