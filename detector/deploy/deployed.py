@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
 from detector.model.detector import Detector
+from detector.model.resizing import resized
 from detector.model.targets import Detections
 from nars.networks.formats import onnx_session
 
-__all__ = ["Deployed", "OnnxDetector", "fitted", "least_side"]
+__all__ = ["Deployed", "OnnxDetector", "fitted", "fitted_size", "least_side"]
 
 _OUTPUTS = ("boxes", "labels", "scores", "image")
 """Names of the outputs of a detector without masks."""
@@ -63,15 +64,25 @@ def fitted(model: Detector, image: Tensor, fixed: tuple[int, int] | None = None)
     For a file that takes no other sizes, these are the `fixed` height and width.
     """
     transform = model.transform
-    resized = _resized(model, image, fixed)
-    height, width = resized.shape[-2:]
-    divisor = transform.size_divisible
-    padded = [max(-(-side // divisor) * divisor, least_side(model)) for side in (height, width)]
-    sides = padded if fixed is None else fixed
+    inner = _resized(model, image, fixed)
+    height, width = inner.shape[-2:]
+    sides = _padded(model, height, width) if fixed is None else fixed
     mean = image.new_tensor(transform.image_mean) / 255  # zero after normalization
     canvas = (mean.flip(0) if transform.bgr else mean)[:, None, None].repeat(1, *sides)
-    canvas[:, :height, :width] = resized
+    canvas[:, :height, :width] = inner
     return canvas[None]
+
+
+def fitted_size(model: Detector, height: int, width: int) -> tuple[int, int]:
+    """Height and width of what `fitted` makes of an image of this size."""
+    transform = model.transform
+    return _padded(model, *resized(height, width, max(transform.min_size), transform.max_size))
+
+
+def _padded(model: Detector, height: int, width: int) -> tuple[int, int]:
+    """Height and width to which a resized image is padded."""
+    divisor, least = model.transform.size_divisible, least_side(model)
+    return max(-(-height // divisor) * divisor, least), max(-(-width // divisor) * divisor, least)
 
 
 def _resized(model: Detector, image: Tensor, fixed: tuple[int, int] | None) -> Tensor:
@@ -103,8 +114,8 @@ class OnnxDetector(nn.Module):
     def _detections(self, image: Tensor) -> Detections:
         batch = fitted(self.source[0], image, self.fixed)
         boxes, labels, scores = map(torch.from_numpy, self.session.run(None, {"images": batch.numpy()})[:3])
-        resized = _resized(self.source[0], image, self.fixed)
-        ratio = torch.tensor([image.shape[-1] / resized.shape[-1], image.shape[-2] / resized.shape[-2]])
+        inner = _resized(self.source[0], image, self.fixed)
+        ratio = torch.tensor([image.shape[-1] / inner.shape[-1], image.shape[-2] / inner.shape[-2]])
         boxes = (boxes * ratio.repeat(2)).clamp(min=0)
         limit = torch.tensor([image.shape[-1], image.shape[-2]]).repeat(2)
         return {"boxes": torch.minimum(boxes, limit), "labels": labels, "scores": scores}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import operator
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from torchvision.ops import box_iou
 from detector.data.images import load
 from detector.data.records import CocoData
 from detector.deploy.contract import Contract
-from detector.deploy.deployed import Deployed, fitted, least_side
+from detector.deploy.deployed import Deployed, fitted, fitted_size, least_side
 from detector.model.detector import Detector
 from detector.weights.saved import SavedDetector
 from nars.errors import DataError, ExportError, UsageError, closest
@@ -109,14 +110,18 @@ def to_onnx(model: Deployed, batches: Sequence[Tensor], description: Mapping[str
 def real_batches(model: Detector, data: CocoData, size: int = 1) -> list[Tensor]:
     """Make batches [size, 3, H, W] of the first validation images, as `Deployed` takes them.
 
-    Each batch repeats one image. Raises `DataError` if there is no image.
+    Each batch repeats one image. For a file of one size, they are images of the most frequent one. Raises
+    `DataError` if there is no image.
     """
     subset = data.val if data.val.images else data.train
     if not subset.images:
         raise DataError(f"{subset.source}: no image to compare an exported file on")
-    batches = [fitted(model, load(subset, image).float() / 255) for image in subset.images[:_CHECKED_IMAGES]]
+    images = subset.images
     if not _sizes_are_free(model):
-        batches = [batch for batch in batches if batch.shape == batches[0].shape]
+        sizes = [fitted_size(model, image.height, image.width) for image in images]
+        (fixed, _), *_ = Counter(sizes).most_common(1)
+        images = tuple(image for image, size in zip(images, sizes, strict=True) if size == fixed)
+    batches = [fitted(model, load(subset, image).float() / 255) for image in images[:_CHECKED_IMAGES]]
     return [batch.repeat(size, 1, 1, 1) for batch in batches]
 
 

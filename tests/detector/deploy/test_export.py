@@ -233,18 +233,33 @@ def test_the_comparison_notices_differences() -> None:
     assert compare(unsure, tuple(values[:1] for values in unsure), 0.05, 100) == 0
 
 
-@pytest.mark.slow
-def test_a_file_of_one_size_is_measured_on_images_of_any(tmp_path: Path) -> None:
-    """The maps of a pyramid double exactly, so its file takes one size; images are fitted into it."""
+def pyramid() -> Detector:
+    """A detector whose maps double exactly, so its file takes one size; images are fitted into it."""
     coarse = Block(op="mbconv", channels=16, kernel=3, expansion=2, stride=2)
     parts = toys.PARTS.replace(fpn=16, trunk=[*toys.PARTS.trunk, [coarse]])
     settings = toys.SETTINGS.replace(anchor_sizes=((8,), (12,), (20,)))
     torch.manual_seed(0)
-    model = Detector(parts, 3, settings).eval()
-    pyramid = SavedDetector(parts, settings, toys.CLASSES, {}, model.state_dict(), "toy")
+    return Detector(parts, 3, settings).eval()
+
+
+def test_a_file_of_one_size_has_the_most_frequent_one() -> None:
+    """An AP of .60 became .03, because the first of twelve images was the only one higher than wide."""
+    subset, grey = data().val, np.full((48, 64, 3), 110, np.uint8)
+    high = ImageRecord(1, "1.png", 48, 64)
+    wide = tuple(ImageRecord(number, f"{number}.png", 64, 48) for number in (2, 3))
+    pixels = {1: grey.transpose(1, 0, 2), 2: grey, 3: grey}
+    val = replace(subset, images=(high, *wide), annotations=(), pixels=pixels)
+    batches = exporting.real_batches(pyramid(), CocoData(val, val))
+    assert [batch.shape for batch in batches] == [(1, 3, 48, 64)] * 2
+
+
+@pytest.mark.slow
+def test_a_file_of_one_size_is_measured_on_images_of_any(tmp_path: Path) -> None:
+    model = pyramid()
+    saved = SavedDetector(model.parts, model.settings, toys.CLASSES, {}, model.state_dict(), "toy")
     shapes = {(image.width, image.height) for image in data().train.images}
     assert len(shapes) == 3
-    done = quantize(pyramid, data(), tmp_path / "toy.onnx", images=6)
+    done = quantize(saved, data(), tmp_path / "toy.onnx", images=6)
     assert done.contract.fixed is not None
     runtime = OnnxDetector((tmp_path / "toy.onnx").read_bytes(), model, done.contract.fixed)
     (found,) = runtime([torch.rand(3, 90, 30)])
