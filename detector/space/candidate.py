@@ -9,7 +9,7 @@ from pydantic import model_validator
 from detector.model.parts import Parts
 from detector.model.settings import Settings
 from detector.training.hyperparameters import Training
-from nars.spec import Trainable
+from nars.spec import NumClasses, Trainable
 
 __all__ = ["DetectorCandidate"]
 
@@ -30,6 +30,8 @@ class DetectorCandidate(Trainable):
     recipe: Training = Training()
     data: str | None = None
     """The data it was searched for or trained on, as ``--data`` names it; None if that is not recorded."""
+    num_classes: NumClasses | None = None
+    """Classes of these data, by which its costs are counted; None if that is not recorded."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

@@ -23,13 +23,14 @@ from detector.space.styles import Style
 from detector.training.hyperparameters import Training
 from nars.documents import Document
 from nars.errors import UsageError
-from nars.foreign.limits import MOST_CLASSES, MOST_ROWS
+from nars.foreign.limits import MOST_ROWS
 from nars.space.base import SearchSpace
 from nars.space.canonical import CanonicalForm
 from nars.space.costs import Costs
 from nars.space.genotypes import Genotype, Matrix
 from nars.space.rows import RowSpace
 from nars.space.values import Value, as_numbers
+from nars.spec import NumClasses
 
 __all__ = ["DetectorSpace"]
 
@@ -52,7 +53,7 @@ class DetectorSpace(SearchSpace):
     recipe_kind: ClassVar[type[Document]] = Training
 
     name: str = "unnamed"
-    num_classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)] = 80
+    num_classes: NumClasses = 80
     """Classes, which count in the cost of the heads; a search sets those of its data."""
     resolution: Value
     """Pixels of the shorter side of an image; the longer side is at most some 10/7 of it."""

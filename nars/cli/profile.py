@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nars.cli.options.classes import COCO, IMAGENET, classes_to_count
 from nars.cli.options.values import device_option, init_option, json_option, to_json
 
 if TYPE_CHECKING:
     from nars.spec import Architecture
-
-_CLASSES, _OBJECTS = 1000, 80
-"""Classes of ImageNet and of COCO."""
 
 
 @click.command("profile")
@@ -21,7 +19,7 @@ _CLASSES, _OBJECTS = 1000, 80
 @click.option(
     "--classes",
     type=click.IntRange(min=1),
-    help=f"Classes, by default {_CLASSES}, of a detector {_OBJECTS}.",
+    help=f"Classes, by default those of the search, else {IMAGENET}, of a detector {COCO}.",
 )
 @init_option
 @click.option("--latency", is_flag=True, help="Measure the time of each stage on this machine.")
@@ -48,19 +46,16 @@ def profile_command(
     from detector.cli import profile as detector
     from nars.searching.catalogue import candidate
 
-    by_default = "" if classes else "; give yours with --classes"
     if detector.is_detector(arch):
         if resolution is not None:
             raise click.UsageError(f"{arch} is a detector, which has sizes of images: leave out --resolution")
         if latency:
             raise click.UsageError(f"{arch} is a detector: `nars detect evaluate --latency` measures it")
-        classes = classes or _OBJECTS
         detector.profile(arch, classes, init, as_json=as_json)
-        if not as_json:
-            click.echo(f"counted for {classes} classes{by_default}")
         return
-    classes = classes or _CLASSES
-    architecture = candidate(arch).architecture
+    found = candidate(arch)
+    architecture = found.architecture
+    classes, why = classes_to_count(classes, found.num_classes, IMAGENET)
     share = _inherited(architecture, classes, init)
 
     from nars.device import resolve
@@ -77,7 +72,7 @@ def profile_command(
         return
     from nars.cli.console import plain_console, print_table
 
-    print_table(plain_console(), f"{costs.title}{by_default}", costs.table())
+    print_table(plain_console(), f"{costs.title}{why}", costs.table())
     if share is not None:
         click.echo(f"inherits {share:.1%} of its parameters from {init}")
 

@@ -19,6 +19,7 @@ from nars.runs.budget import Budget
 from nars.runs.request import STATISTICS, PredictorName
 from nars.space import Space
 from nars.space.base import SearchSpace
+from nars.spec import Trainable
 from nars.tasks import SPACES, reference_of, space_of
 from nars.tasks.differences import epochs_of, reference_difference, space_difference
 from nars.tasks.reference import FineTuning
@@ -130,6 +131,10 @@ class SearchConfig(Document):
         """One direction per objective: the metric is maximized, the statistics are minimized."""
         others = [StudyDirection.MINIMIZE] * (len(self.objectives) - 1)
         return [StudyDirection.MAXIMIZE, *others]
+
+    def naming_data(self, candidate: Trainable) -> Trainable:
+        """The candidate with the data of this search and their number of classes."""
+        return candidate.on(self.data, self.space.num_classes)
 
     @property
     def needs_latency(self) -> bool:

@@ -48,7 +48,7 @@ def winner(study: Study, config: SearchConfig, limits: feasible.Limits | None = 
 
 def best_candidate(config: SearchConfig, best: Measured, name: str = "best") -> Trainable:
     """Decode a measured candidate, called `name`, with the data that it was searched on."""
-    return config.space.decode(best.params, name=name).on(config.data)
+    return config.naming_data(config.space.decode(best.params, name=name))
 
 
 def front_table(study: Study, config: SearchConfig, limits: feasible.Limits | None = None) -> pd.DataFrame:

@@ -23,7 +23,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from nars.documents import Document
-from nars.foreign.limits import MOST_CHANNELS, MOST_CLASSES, MOST_ROWS
+from nars.foreign.limits import MOST_CHANNELS, MOST_ROWS
 from nars.space.base import SearchSpace
 from nars.space.batch_cost import SpaceCost
 from nars.space.canonical import CanonicalForm
@@ -33,7 +33,7 @@ from nars.space.genotypes import Genotype, Matrix
 from nars.space.inverse import encode
 from nars.space.rows import RowSpace, row_space
 from nars.space.values import Value, as_numbers
-from nars.spec import Architecture, Candidate, Recipe
+from nars.spec import Architecture, Candidate, NumClasses, Recipe
 
 __all__ = ["Space"]
 
@@ -55,7 +55,7 @@ class Space(SearchSpace):
     norm_eps: float = Architecture.model_fields["norm_eps"].default
     """The norms of every network have this and `norm_momentum`; see `nars.spec.Architecture`."""
     norm_momentum: float = Architecture.model_fields["norm_momentum"].default
-    num_classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)] = 1000
+    num_classes: NumClasses = 1000
     """Outputs of the classifier, which count in its cost; a search sets those of its data."""
     stages: tuple[Annotated[tuple[RowSpace, ...], Field(min_length=1)], ...]
     recipe: dict[str, Value] = Field(default_factory=dict)

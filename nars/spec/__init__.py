@@ -6,7 +6,7 @@ stage a list of `Block` rows, a row one or more equal blocks. Nothing here impor
 """
 
 from nars.spec.architecture import Architecture, Block, Norm, unroll
-from nars.spec.candidate import Candidate, Trainable, read
+from nars.spec.candidate import Candidate, NumClasses, Trainable, read
 from nars.spec.recipe import Recipe, frozen_stages
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Block",
     "Candidate",
     "Norm",
+    "NumClasses",
     "Recipe",
     "Trainable",
     "frozen_stages",

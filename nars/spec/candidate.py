@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import Field
 
 from nars.documents import Document, kind_of, read_text
 from nars.errors import SpecError
+from nars.foreign.limits import MOST_CLASSES
 from nars.spec.architecture import Architecture
 from nars.spec.recipe import Recipe
 
-__all__ = ["Candidate", "Trainable", "read"]
+__all__ = ["Candidate", "NumClasses", "Trainable", "read"]
+
+NumClasses = Annotated[int, Field(ge=1, le=MOST_CLASSES)]
+"""How many classes data have."""
 
 
 class Trainable(Document):
@@ -22,6 +28,7 @@ class Trainable(Document):
         recipe: Any
         """A document with a number of epochs."""
         data: str | None
+        num_classes: int | None
 
     @property
     def title(self) -> str:
@@ -37,9 +44,9 @@ class Trainable(Document):
         """The same, trained for another time."""
         return self.replace(recipe=self.recipe.replace(epochs=epochs))
 
-    def on(self, data: str | None) -> Self:
-        """The same, with the data that it was searched for."""
-        return self.replace(data=data)
+    def on(self, data: str | None, num_classes: int | None = None) -> Self:
+        """The same, with the data that it was searched for and their number of classes."""
+        return self.replace(data=data, num_classes=num_classes)
 
 
 class Candidate(Trainable):
@@ -51,6 +58,8 @@ class Candidate(Trainable):
     recipe: Recipe = Recipe()
     data: str | None = None
     """The data it was searched for or trained on, as ``--data`` names it; None if that is not recorded."""
+    num_classes: NumClasses | None = None
+    """Classes of these data, by which its costs are counted; None if that is not recorded."""
 
 
 _ELSEWHERE = {

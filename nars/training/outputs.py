@@ -34,7 +34,7 @@ class Outputs:
     checkpoint: Path | None = None
     """File from which an interrupted training continues; it is rewritten after every epoch."""
     architecture: Architecture | None = None
-    """What the network is, for the checkpoint: others may have tensors of the same shapes."""
+    """The network in words, for the checkpoint: another may have tensors of the same shapes."""
     start: str | None = None
     """Fingerprint of the weights that the network starts from, for the checkpoint; None for random ones."""
     patience: int = 0

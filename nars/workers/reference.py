@@ -78,7 +78,7 @@ def _cuts(search: Search, task: Task, settings: FineTuning) -> list[Cut]:
 def _fine_tune(search: Search, study: Study, mine: Turn, settings: FineTuning) -> None:
     """Fine-tune the parent, keep its weights with the study, and write its record there and to the turn."""
     beside, trial = mine.beside, mine.trial
-    candidate = search.task.reference_candidate(settings).on(search.config.data)
+    candidate = search.config.naming_data(search.task.reference_candidate(settings))
     with tempfile.TemporaryDirectory() as folder, Heartbeat(beside, trial):
         checkpoint = Path(folder) / "checkpoint.pt"
         if search.store is not None:

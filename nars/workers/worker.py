@@ -141,7 +141,7 @@ def attempt(search: Search, study: Study, trial: Trial, heartbeat: Heartbeat) ->
             return refused(broken)
         assert record.seed is not None
         with heartbeat, Keeper(search.store, trial) as keeper:
-            outcome = keeper.run(search.task, candidate.on(search.config.data), record.seed, watch)
+            outcome = keeper.run(search.task, search.config.naming_data(candidate), record.seed, watch)
             ending = watch.ending(outcome, record.measured)
             if ending.values is not None:
                 keeper.keep_weights(outcome)

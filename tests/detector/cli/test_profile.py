@@ -37,3 +37,18 @@ def test_a_detector_inherits_all_but_predictors_of_classes(
     shown = capsys.readouterr().out
     assert f"inherits {share:.1%} of its parameters from {parent}" in shown
     assert f"counted for {len(toys.CLASSES)} classes\n" in shown
+
+
+def test_a_searched_detector_is_counted_for_the_classes_of_its_search(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    candidate, file = DetectorCandidate(architecture=toys.PARTS, settings=toys.SETTINGS), tmp_path / "t.yaml"
+    costs = []
+    for document in (candidate, candidate.on("boxes", 1)):
+        file.write_text(document.to_yaml())
+        assert main(["profile", str(file), "--json"]) == 0
+        costs.append(json.loads(capsys.readouterr().out))
+    assert [cost["classes"] for cost in costs] == [80, 1]
+    assert costs[1]["params"] < costs[0]["params"]
+    assert main(["profile", str(file)]) == 0
+    assert "counted for 1 class, as its search\n" in capsys.readouterr().out

@@ -220,7 +220,7 @@ def test_search_export_train_evaluate(tiny: Path, capsys: pytest.CaptureFixture[
     assert main(["export", "best-arch", "--run", "first", "-o", "best.yaml"]) == 0
     best = Candidate.load("best.yaml")
     assert best.recipe.epochs == 1
-    assert best.data == "digits"
+    assert (best.data, best.num_classes) == ("digits", 10)
     for what in ("pareto", "trials"):
         assert main(["export", what, "--run", "first", "-o", f"{what}.csv"]) == 0
     assert len(Path("trials.csv").read_text().splitlines()) == 4
@@ -261,11 +261,15 @@ def test_the_default_space_is_named_with_its_reason(tiny: Path, capsys: pytest.C
     assert "--space auto" not in capsys.readouterr().err
 
 
-def test_profile_prints_both_countings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_profile_prints_both_countings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["profile", "fbnetv3_a"]) == 0
     assert "px, for 1000 classes; give yours with --classes" in capsys.readouterr().out
     assert main(["profile", "fbnetv3_a", "--classes", "7"]) == 0
     assert "--classes" not in capsys.readouterr().out
+    file = tmp_path / "best.yaml"
+    file.write_text(Candidate(architecture=published("fbnetv3_a")).on("photos", 7).to_yaml())
+    assert main(["profile", str(file)]) == 0
+    assert "px, for 7 classes, as its search" in capsys.readouterr().out
     assert main(["profile", "fbnetv3_a", "--json"]) == 0
     total = json.loads(capsys.readouterr().out)
     assert total["published_params"] == 8_542_224  # published: 8.542224 M
