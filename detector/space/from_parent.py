@@ -134,8 +134,9 @@ def _is_useful(parts: Parts, side: int, max_macs: float | None, data: CocoData) 
 
 
 def proposals_for(data: CocoData) -> int:
-    """How many regions of an image the box head has to see to find nearly all objects."""
-    objects = [len(data.train.by_image[image.id]) for image in data.train.images]
+    """How many regions of an image the box head has to see to find nearly all objects, crowds aside."""
+    by_image = data.train.by_image
+    objects = [sum(not each.crowd for each in by_image[image.id]) for image in data.train.images]
     return max(_FEWEST, round(_SPARE * float(np.quantile(objects, _CROWDED))))
 
 

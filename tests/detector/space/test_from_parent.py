@@ -52,6 +52,8 @@ def test_the_box_head_sees_twice_as_many_regions_as_nearly_all_images_have_objec
     crowded = [each._replace(image_id=1) for each in data.train.annotations[:20]]
     alone = replace(data.train, images=data.train.images[:1], annotations=tuple(crowded))
     assert proposals_for(CocoData(alone, data.val)) == 40
+    with_crowds = replace(alone, annotations=(*crowded, *(each._replace(crowd=True) for each in crowded)))
+    assert proposals_for(CocoData(with_crowds, data.val)) == 40
 
 
 def test_wholes_are_the_parent_at_every_size(task: Detection, within: DetectorSpace) -> None:
