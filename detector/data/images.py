@@ -5,8 +5,9 @@ only the first frame of a moving picture is read.
 
 Orientation: a camera may store a turned picture with an EXIF note that says how. The boxes of
 a data set belong to the picture as stored, unless the data set states the size of the turned
-picture; then it is turned before use. (A TIFF is always turned.) A picture that belongs to no
-data set, as in prediction, is turned as its note says.
+picture; then it is turned before use. (A TIFF is always turned.) Boxes that are known to belong to the
+turned picture, though its size does not say so, are turned back (`Probe.stored`). A picture that belongs
+to no data set, as in prediction, is turned as its note says.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from nars.errors import DataError
 from nars.foreign.paths import read_bytes
 from nars.foreign.pictures import DAMAGE, open_picture, reason, turn
 
-__all__ = ["Probe", "load", "probe", "read", "restated", "shown_size"]
+__all__ = ["Probe", "glance", "load", "probe", "read", "restated", "shown_size"]
 
 _ORIENTATION = 0x0112
 """The EXIF tag of the orientation; values 5 to 8 exchange width and height, 2 to 4 do not."""
@@ -37,6 +38,11 @@ _UNSUITED = {"F": "floats", "I": "integers of 32 bits or with a sign"}
 
 _FIRST_TURNED = 5
 """The lowest orientation that exchanges width and height."""
+
+
+_FROM_RIGHT, _FROM_BELOW = (2, 3, 7, 8), (3, 4, 6, 7)
+"""Orientations whose stored columns count from the right of what is shown, and whose rows from below, after
+width and height are exchanged. Source: Exif 2.32, tag 0x0112."""
 
 
 class Probe(NamedTuple):
@@ -56,6 +62,19 @@ class Probe(NamedTuple):
     def shown(self) -> tuple[int, int]:
         """Width and height as a viewer shows the picture."""
         return (self.height, self.width) if self.turned else (self.width, self.height)
+
+    @property
+    def is_turned_unseen(self) -> bool:
+        """Whether the EXIF note turns or mirrors the picture, and its size does not show it."""
+        return self.orientation > 1 and self.shown == (self.width, self.height)
+
+    def stored(self, x: float, y: float) -> tuple[float, float]:
+        """The place in the picture as stored of one in the picture as shown, both in 0..1."""
+        across, down = (y, x) if self.turned else (x, y)
+        return (
+            1 - across if self.orientation in _FROM_RIGHT else across,
+            1 - down if self.orientation in _FROM_BELOW else down,
+        )
 
     def fits(self, width: int, height: int) -> bool:
         """Whether a stated size is that of the picture as stored or as turned."""
@@ -133,12 +152,17 @@ def restated(subset: Subset, image: ImageRecord, probed: Probe) -> ImageRecord |
     return image._replace(width=probed.width, height=probed.height)
 
 
+def glance(path: Path) -> Probe:
+    """Return size and orientation of an image file; a size of 0, 0 if it cannot be opened."""
+    try:
+        return probe(path, decode=False)
+    except DataError:
+        return Probe(0, 0, 1, None)
+
+
 def shown_size(path: Path) -> tuple[int, int]:
     """Return width and height as a viewer shows the picture; 0, 0 if it cannot be opened."""
-    try:
-        return probe(path, decode=False).shown
-    except DataError:
-        return 0, 0
+    return glance(path).shown
 
 
 def _open(path: Path, content: bytes | None = None) -> Image.Image:

@@ -66,6 +66,6 @@ def findings(subset: Subset, probes: Sequence[Probed]) -> Iterator[Finding]:
         elif not probe.fits(image.width, image.height):
             stated = f"{image.width}x{image.height}" if image.width else "none"
             yield finding("size-mismatch", f"the image is {probe.width}x{probe.height}, stated is {stated}")
-        elif probe.orientation > 1 and probe.shown == (probe.width, probe.height):
+        elif probe.is_turned_unseen:
             message = f"EXIF orientation {probe.orientation} does not show in the size; taken as it is stored"
             yield finding("orientation", message)

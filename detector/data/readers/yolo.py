@@ -27,6 +27,7 @@ from nars.data.pictures import READERS
 from nars.errors import DataError
 from nars.foreign.names import is_leftover
 from nars.foreign.numbers import real, whole
+from nars.foreign.parts import counted
 from nars.foreign.paths import is_file, is_there
 from nars.foreign.text import lines, read_text
 
@@ -64,18 +65,21 @@ def _subset(
 ) -> Subset:
     files = layout.parts[name]
     with ThreadPoolExecutor(READERS) as pool:
-        sizes = list(pool.map(images.shown_size, files))
+        pictures = list(pool.map(images.glance, files))
     records: list[ImageRecord] = []
     annotations: list[Annotation] = []
-    for number, (file, path, size) in enumerate(zip(files, labels, sizes, strict=True), start=1):
-        records.append(ImageRecord(number, Path(relpath(file, folder)).as_posix(), *size))
-        if not size[0]:  # unreadable: the check reports it, and fractions need a size
+    for number, (file, path, picture) in enumerate(zip(files, labels, pictures, strict=True), start=1):
+        records.append(ImageRecord(number, Path(relpath(file, folder)).as_posix(), *picture.shown))
+        if not picture.width:  # unreadable: the check reports it, and fractions need a size
             continue
-        for class_id, box, polygon in _labels(name, path, size, layout.points, report):
+        for class_id, box, polygon in _labels(name, path, picture, layout.points, report):
             area = _polygon_area(polygon[0]) if isinstance(polygon, list) else box[2] * box[3]
             annotations.append(
                 Annotation(len(annotations) + 1, number, class_id, box, area, segmentation=polygon)
             )
+    notes = [f"{layout.points} numbers of points per box are left out"] if layout.points else []
+    turned = sum(picture.is_turned_unseen for picture in pictures)
+    notes += [f"boxes of {counted(turned, 'image')} turned back, as EXIF turns the picture"] if turned else []
     return Subset(
         name,
         folder,
@@ -84,7 +88,7 @@ def _subset(
         tuple(annotations),
         tuple(Category(id, title) for id, title in sorted(layout.names.items())),
         layout=f"YOLO, {layout.source}",
-        notes=(f"{layout.points} numbers of points per box are left out",) if layout.points else (),
+        notes=tuple(notes),
         passed=layout.passed.get(name, {}),
     )
 
@@ -108,7 +112,7 @@ def _label_file(image: Path, folder: Path) -> Path:
 
 
 def _labels(
-    split: str, path: Path, size: tuple[int, int], points: int, report: FindingHandler
+    split: str, path: Path, picture: images.Probe, points: int, report: FindingHandler
 ) -> Iterator[_Label]:
     """Yield class number, box in pixels and, if given, polygon of each line."""
     if not is_there(path):
@@ -122,12 +126,12 @@ def _labels(
         if not line.strip():
             continue
         try:
-            yield _label(line, size, points)
+            yield _label(line, picture, points)
         except ValueError as error:
             report(Finding("record-malformed", split, str(path), f"line {number}: {error}"))
 
 
-def _label(line: str, size: tuple[int, int], points: int) -> _Label:
+def _label(line: str, picture: images.Probe, points: int) -> _Label:
     """The label that a line gives for an image of a width and height. Raises `ValueError`."""
     if "," in line:
         raise ValueError("has commas; expected numbers with points, separated by spaces")
@@ -141,13 +145,24 @@ def _label(line: str, size: tuple[int, int], points: int) -> _Label:
     large = next((value for value in values if isfinite(value) and abs(value) > _LARGEST), None)
     if large is not None:
         raise ValueError(f"{large:g} is no fraction of the image: numbers above 1 may be pixels")
-    width, height = size
+    width, height = picture.shown
+    if picture.is_turned_unseen:
+        values = _as_stored(values, picture)
     if len(values) == 4:
         x, y, w, h = values
         return class_id, ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height), None
     xs, ys = [x * width for x in values[::2]], [y * height for y in values[1::2]]
     polygon = [number for point in zip(xs, ys, strict=True) for number in point]
     return class_id, (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)), [polygon]
+
+
+def _as_stored(values: Sequence[float], picture: images.Probe) -> list[float]:
+    """The fractions of a box or a polygon in the picture as shown, as fractions of it as stored."""
+    if len(values) == 4:
+        x, y, w, h = values
+        return [*picture.stored(x, y), *((h, w) if picture.turned else (w, h))]
+    points = zip(values[::2], values[1::2], strict=True)
+    return [number for x, y in points for number in picture.stored(x, y)]
 
 
 def _polygon_area(polygon: list[float]) -> float:
