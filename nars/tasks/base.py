@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +12,7 @@ from typing import ClassVar
 import torch
 
 from nars.data import ImageSize
-from nars.errors import UsageError
+from nars.errors import SpecError, TrialError, UsageError
 from nars.foreign.parts import Part
 from nars.networks.latency import Latency, measure
 from nars.parents.alignment import streams
@@ -27,7 +28,7 @@ from nars.tasks.reference import EPOCHS, FineTuning, Reference, reference_of
 from nars.training.loop import Progress
 from nars.training.metrics import Metric
 
-__all__ = ["Outcome", "Task"]
+__all__ = ["Outcome", "Task", "build_errors"]
 
 _DISTILL = 0.7
 """How much of the loss comes from the reference, for the candidates that are made from it in simple ways."""
@@ -127,9 +128,10 @@ class Task(ABC):
         return ()
 
     def latency(self, candidate: Trainable) -> Latency:
-        """Time a candidate on the task's device. Raises `TrialMemoryError`."""
+        """Time a candidate on the task's device. Raises `TrialError` if it cannot be built."""
         assert isinstance(candidate, Candidate), "a task with candidates of its own times them"
-        return measure(candidate.architecture, self.num_classes, self.device)
+        with build_errors():
+            return measure(candidate.architecture, self.num_classes, self.device)
 
     def parent_called(self, name: str) -> Origin | None:
         """The parent that ``--init`` names; None for ``none``.
@@ -234,3 +236,15 @@ class Task(ABC):
         same outcome as without the interruption. Raises `TrialError` if this candidate cannot be trained,
         and `RunError` for a checkpoint of another training.
         """
+
+
+@contextmanager
+def build_errors() -> Iterator[None]:
+    """Turn the `SpecError` of a network that cannot be built into `TrialError`.
+
+    A space is checked value by value, and some of its values may not go together.
+    """
+    try:
+        yield
+    except SpecError as error:
+        raise TrialError(f"cannot be built: {error}") from None

@@ -19,7 +19,7 @@ from nars.parents.parent import Origin, Parent
 from nars.parents.start import as_seen_by, judged, start, teacher_of
 from nars.parents.statistic import Answers, answers, answers_of, echo
 from nars.spec import Architecture, Candidate, Trainable
-from nars.tasks.base import Outcome, Task
+from nars.tasks.base import Outcome, Task, build_errors
 from nars.training.evaluation import check_metric, evaluate
 from nars.training.loop import Outputs, Progress, Trained, train
 from nars.training.metrics import ACCURACY, Metric
@@ -132,7 +132,7 @@ class Classification(Task):
         origin = self._origin(architecture)
         if origin is None:
             return None
-        with seeded(0, self.device), memory_errors("building the network"):
+        with seeded(0, self.device), memory_errors("building the network"), build_errors():
             model = build(architecture, len(self.data.classes))
             start(model, architecture, origin, self.data, self.device)
             child = answers(model, self.data, resolution=architecture.resolution, device=self.device)
@@ -141,7 +141,7 @@ class Classification(Task):
     def rehearse(self, candidate: Trainable) -> Callable[[], object]:
         candidate = _classifier(candidate)
         side, recipe = candidate.architecture.resolution, candidate.recipe
-        with memory_errors(f"training at {side} px in batches of {recipe.batch_size}"):
+        with memory_errors(f"training at {side} px in batches of {recipe.batch_size}"), build_errors():
             model = build(candidate.architecture, self.num_classes, recipe)
             data = self.data.fitted(recipe.fit)
             return rehearsal(model, data, recipe, resolution=side, device=self.device, teacher=self.teacher)
@@ -158,7 +158,7 @@ class Classification(Task):
         architecture, recipe = candidate.architecture, candidate.recipe
         data = self.data.fitted(recipe.fit)
         origin = self._origin(architecture)
-        with seeded(seed, self.device), memory_errors("building the network"):
+        with seeded(seed, self.device), memory_errors("building the network"), build_errors():
             model = build(architecture, len(self.data.classes), recipe)
             if origin is not None:
                 start(model, architecture, origin, data, self.device)

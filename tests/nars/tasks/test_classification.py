@@ -16,6 +16,7 @@ from nars.data.pictures import Picture, read_square
 from nars.data.splits import disk
 from nars.errors import DataError
 from nars.runs.run import open_run
+from nars.space import Space
 from nars.trials import INTERRUPTED, Record
 
 BAD = "bad.png"
@@ -67,3 +68,19 @@ def test_a_photo_that_breaks_is_named_once_where_bad_ones_are_dropped(
     assert [record.message for record in caplog.records if BAD in record.message] == [
         "left out: cannot read image a/bad.png: gone"
     ]
+
+
+def test_a_candidate_that_cannot_be_built_fails_and_the_search_continues(tmp_path: Path) -> None:
+    """Without padding the second row can only have other channels than the first: it would add its input."""
+    narrow = {"name": "body", "op": "mbconv", "kernel": 3, "expansion": 2, "channels": [4, 8], "padding": 0}
+    stages = [[{"name": "stem", "op": "conv", "kernel": 3, "channels": 8, "stride": 2}, narrow]]
+    odd = Space(resolution=16, stages=stages, recipe={"epochs": 1, "lr": {"low": 0.1, "high": 0.2}})
+    (tmp_path / "odd.yaml").write_text(odd.to_yaml())
+    request = nars.SearchRequest(data="digits", space=tmp_path / "odd.yaml", budget=6, device="cpu")
+    nars.search(request, tmp_path / "run")
+    trials = open_run(tmp_path / "run").study().get_trials()
+    fails = {trial.number for trial in trials if trial.params["body.channels"] == 8}
+    assert 0 < len(fails) < 6
+    assert fails == {trial.number for trial in trials if trial.state == TrialState.FAIL}
+    reason = "cannot be built: an mbconv that keeps stride and channels adds its input"
+    assert all(str(Record.of(trials[number]).reason).startswith(reason) for number in fails)
