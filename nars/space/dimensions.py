@@ -76,7 +76,8 @@ class Dimensions:
 
     def from_unit(self, unit: Floats) -> Floats:
         """Genotypes [n, d] of points in the unit cube."""
-        counted = self.low + self.step * np.minimum(np.floor(unit * self.count), self.count - 1)
+        steps = np.minimum(np.floor(unit * self.count), self.count - 1)
+        counted = np.minimum(self.low + self.step * steps, self.high)  # 3 * .1 is above .3
         values = np.where(self.count > 0, counted, self.low + unit * (self.high - self.low))
         log, low, high = self.logarithmic, self.low, self.high
         if log.any():

@@ -38,6 +38,13 @@ def test_values_of_a_counted_dimension_are_equally_likely() -> None:
         )
 
 
+def test_steps_that_rounding_leads_beyond_a_range_end_in_it() -> None:
+    """3 * .1 is above .3: Optuna would draw another value for a trial that is given it."""
+    range_of = FloatDistribution(0, 0.3, step=0.1)
+    values = Dimensions.of({"x": range_of}).from_unit(np.array([[0.0], [0.3], [0.6], [0.9]]))[:, 0]
+    assert values.tolist() == [0, 0.1, 0.2, 0.3]
+
+
 def test_the_unit_cube_is_the_way_back() -> None:
     matrix = ALL.from_unit(UNIT)
     np.testing.assert_allclose(ALL.from_unit(ALL.to_unit(matrix)), matrix)
