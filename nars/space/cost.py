@@ -80,7 +80,8 @@ def _sides(rows: BlockRows, side: Ints, count: int) -> Ints:
         if op == "mbpool":
             sides[row + 1] = 1
         else:
-            sides[row + 1] = sides[row] * 2 if stride == -2 else (sides[row] - lost[row]) // stride + 1
+            widened = sides[row] * 2 if stride == -2 else sides[row]
+            sides[row + 1] = (widened - lost[row]) // max(stride, 1) + 1
     return sides
 
 

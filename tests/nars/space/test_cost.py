@@ -38,3 +38,9 @@ def test_one_convolution_by_hand() -> None:
     cost = count(stem, num_classes=5)
     assert cost.macs == 4 * 4 * 27 * 4 + 4 * 5
     assert cost.params == 27 * 4 + 4 + 2 * 4 + 4 * 5 + 5
+
+
+def test_an_upsampling_row_loses_what_its_padding_does_not_cover() -> None:
+    up = {"op": "mbconv", "kernel": 3, "expansion": 1, "channels": 4, "stride": -2, "padding": 0}
+    cost = count(Architecture(resolution=8, in_channels=8, stages=[[up]]), num_classes=5)
+    assert cost.macs == 14 * 14 * (8 * 9 + 8 * 4) + 4 * 5
