@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.distributions import CategoricalDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -159,9 +160,12 @@ class History:
         return self.plain and not self.domain.distributions.keys().isdisjoint(trial.params)
 
     def _fits(self, trial: FrozenTrial) -> bool:
-        """Whether the values of a trial are in the domain; a study may have changed its distributions."""
+        """Whether the values of a trial are in the domain.
+
+        A study may have changed its distributions, and Optuna keeps an enqueued number beyond its range.
+        """
         return not self.plain or all(
-            own == dist or contains(dist, trial.params[name])
+            (own == dist and isinstance(dist, CategoricalDistribution)) or contains(dist, trial.params[name])
             for name, dist in self.domain.distributions.items()
             if (own := trial.distributions.get(name)) is not None
         )

@@ -13,6 +13,8 @@ from optuna.distributions import IntDistribution
 from optuna.trial import Trial
 from stub_task import SPACE
 
+from nars.sampling.sampler import NarsSampler
+
 
 @pytest.mark.parametrize("space", [BOWL, SPACE], ids=["given", "Space"])
 def test_misspelt_parameters_are_named_once_and_no_candidate_is_repeated(
@@ -175,3 +177,16 @@ def test_a_logarithmic_range_too_narrow_for_its_logarithms() -> None:
     high = math.nextafter(1e10, math.inf)
     study.optimize(lambda trial: bowl(trial) + 0 * trial.suggest_float("z", 1e10, high, log=True), n_trials=9)
     assert distinct(study) == 9
+
+
+@pytest.mark.filterwarnings("ignore:Fixed parameter x")
+@pytest.mark.parametrize("space", [BOWL, None], ids=["given", "learned"])
+def test_an_enqueued_number_beyond_its_range_is_not_taken_for_the_end_of_the_range(space: Any) -> None:
+    study = study_of(space)
+    study.enqueue_trial({"x": 5.0, "y": 0.7})
+    study.enqueue_trial({"x": 0.5, "y": 0.7})
+    study.optimize(bowl, n_trials=2)
+    assert study.trials[0].params["x"] == 5
+    assert isinstance(study.sampler, NarsSampler)
+    history = study.sampler.proposer(study).history
+    assert [trial.number for trial in history.labelled(study, study.trials)] == [1]
