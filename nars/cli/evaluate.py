@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,11 +98,13 @@ def evaluate_command(
     images, absent = _with_all_classes(images, trained.classes)
     if absent and not as_json:
         click.echo(f"{source} has no images of {', '.join(map(repr, map(printable, absent)))}", err=True)
+    order = tuple(map(trained.classes.index, images.classes))
+    scored = replace(scored, order=order)  # a function counts classes as it did in the training
     evaluation.check_metric(scored, images, split)
     images = images.normalized(torch.tensor(trained.mean), torch.tensor(trained.std))
     torch_device = resolve(device)
     metrics = evaluation.evaluate(
-        _in_order(trained, images.classes).to(torch_device),
+        _in_order(trained, order).to(torch_device),
         images,
         split,
         resolution=trained.candidate.architecture.resolution,
@@ -143,14 +146,12 @@ def _with_all_classes(images: ImageData, classes: tuple[str, ...]) -> tuple[Imag
     return replace(images, classes=(*images.classes, *absent)) if absent else images, absent
 
 
-def _in_order(trained: Weights, classes: tuple[str, ...]) -> nn.Module:
-    """The network with its logits in the order of `classes`, which are its own by name."""
+def _in_order(trained: Weights, order: Sequence[int]) -> nn.Module:
+    """The network whose logit k is that of its class ``order[k]``."""
     from nars.deploy.reordered import Reordered
 
     network = trained.network()
-    if classes == trained.classes:
-        return network
-    return Reordered(network, [trained.classes.index(name) for name in classes])
+    return network if list(order) == sorted(order) else Reordered(network, order)
 
 
 def _show(metrics: Metrics, metric: str, classes: tuple[str, ...], title: str) -> None:

@@ -50,15 +50,25 @@ class Metric:
     name: str
     function: Callable[[Any, Any], Any] | None = None
     """Function of labels [N] and probabilities [N, K]; None for one of `METRICS`."""
+    order: tuple[int, ...] = ()
+    """The number by which the function knows class k of the data; empty if that is k."""
 
     def score(self, labels: Any, probabilities: Any, split: str) -> float:
         """Call the function for a split. Raises `TrialError` in one line if it returns no finite number."""
         assert self.function is not None, f"{self.name} is computed with the other metrics"
         try:
-            value = self.function(labels, probabilities)
+            value = self.function(*self._ordered(labels, probabilities))
         except (Exception, SystemExit) as error:
             raise TrialError(f"metric {self.name} failed on {split}: {_where(error, self._file)}") from None
         return self._number(value, split)
+
+    def _ordered(self, labels: Any, probabilities: Any) -> tuple[Any, Any]:
+        """The labels and probabilities of classes in the order that the function knows."""
+        if not self.order:
+            return labels, probabilities
+        import numpy as np
+
+        return np.take(self.order, labels), probabilities[:, np.argsort(self.order)]
 
     def _number(self, value: Any, split: str) -> float:
         try:

@@ -161,3 +161,26 @@ def test_fewer_classes_are_matched_by_name_and_the_others_said(
     assert matrix.tolist() == np.array(whole["confusion"])[[2, 0, 1]][:, [2, 0, 1]].tolist()
     assert main(["evaluate", "best.pt", *words, "fewer.npz"]) == 0
     assert "fewer.npz has no images of 'class number 1 with a long name'" in capsys.readouterr().err
+
+
+def test_a_function_counts_classes_as_in_the_training(
+    weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mine_of_class_two.py").write_text(
+        "def share(labels, probabilities):\n    return (labels == 2).mean()\n"
+        "def chance(labels, probabilities):\n    return probabilities[:, 2].mean()\n"
+    )
+    images = np.random.default_rng(0).integers(0, 255, (60, SIDE, SIDE), dtype=np.uint8)
+    numbered = np.repeat([2, 0], [45, 15])
+    every = [f"class number {label} with a long name" for label in range(3)]
+    for file, y, titles in (("all", numbered, every), ("fewer", numbered // 2, [every[0], every[2]])):
+        np.savez(f"{file}.npz", x_train=images, y_train=y, classes=np.array(titles))
+    scores = {
+        (file, function): numbers(
+            capsys, "--split", "train", "--data", f"{file}.npz", "--metric", f"mine_of_class_two:{function}"
+        )["score"]
+        for file in ("all", "fewer")
+        for function in ("share", "chance")
+    }
+    assert scores["fewer", "share"] == scores["all", "share"] == pytest.approx(0.75)
+    assert scores["fewer", "chance"] == pytest.approx(scores["all", "chance"])
