@@ -19,8 +19,8 @@ def files(source: str | Path, *, names: Sequence[str] = (), without: Path | None
     """The file `source`, the pictures and videos below the folder, or the files of the pattern, sorted.
 
     A pattern is text such as ``photos/*.jpg``; `names` are other words that the caller accepts, for the
-    message. The files in the folder `without`, where the results go, and leftovers of a system are passed
-    over. Raises `DataError` for a source without files.
+    message. The file `without`, or those in that folder, where the results go, and leftovers of a system
+    are passed over. Raises `DataError` for a source without files.
     """
     path = Path(source)
     if path.is_file():
@@ -41,9 +41,9 @@ def files(source: str | Path, *, names: Sequence[str] = (), without: Path | None
     return found
 
 
-def _is_in(file: Path, folder: Path | None) -> bool:
-    """Whether a file is below a folder."""
-    return folder is not None and folder.resolve() in file.resolve().parents
+def _is_in(file: Path, place: Path | None) -> bool:
+    """Whether a file is below a folder, or is that file."""
+    return place is not None and file.resolve().is_relative_to(place.resolve())
 
 
 def is_video(path: Path) -> bool:

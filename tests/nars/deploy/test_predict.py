@@ -186,6 +186,7 @@ def test_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(map(str, files("."))) == ["a.jpg", "b.png", "deep/c.webp"]
     assert list(map(str, files("**/*.*g"))) == ["a.jpg", "b.png"]
     assert list(map(str, files("deep/notes.txt"))) == ["deep/notes.txt"]
+    assert list(map(str, files(".", without=Path("b.png")))) == ["a.jpg", "deep/c.webp"]
     with pytest.raises(DataError, match=r"^none/\*\.jpg: no such file, folder or pattern \(or digits\)$"):
         files("none/*.jpg", names=("digits",))
     Path("linked/__MACOSX").mkdir(parents=True)
