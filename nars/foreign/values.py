@@ -9,9 +9,9 @@ from typing import Any
 from nars.errors import DataError
 from nars.foreign.limits import load_yaml
 from nars.foreign.numbers import whole
-from nars.foreign.text import read_text
+from nars.foreign.text import lines, read_text
 
-__all__ = ["ABSENT", "class_name", "numbered_names", "read_json", "read_yaml"]
+__all__ = ["ABSENT", "class_name", "names_by_line", "numbered_names", "read_json", "read_yaml"]
 
 ABSENT = ("", "~", "null", "Null", "NULL", "None")
 """Texts of a YAML value that is not there."""
@@ -61,3 +61,9 @@ def numbered_names(names: object, path: Path) -> dict[int, str]:
         return {number: class_name(name, f"name {number}") for number, name in named.items()}
     except ValueError as error:
         raise DataError(f"{path}: {rule}: {error}") from None
+
+
+def names_by_line(path: Path) -> dict[int, str]:
+    """Class names by the number of their line, from 0; a blank line names none. Raises `DataError`."""
+    numbered = enumerate(map(str.strip, lines(read_text(path))))
+    return numbered_names({number: name for number, name in numbered if name}, path)

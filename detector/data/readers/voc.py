@@ -170,10 +170,12 @@ def _objects(root: ElementTree.Element, split: str, path: Path, report: FindingH
 
 def _number(parent: ElementTree.Element | None, tag: str, path: str, default: float | None = None) -> float:
     """The number in a child of `parent`; messages name it by its `path`. Raises `ValueError`."""
-    text = None if parent is None else parent.findtext(tag)
-    if text is None and default is None:
+    text = ((None if parent is None else parent.findtext(tag)) or "").strip()
+    if text:
+        return real(text, path)
+    if default is None:
         raise ValueError(f"no {path}")
-    return real(text or 0, path)
+    return default
 
 
 def _subset(name: str, folder: Path, pages: list[_Page], ids: dict[str, int]) -> Subset:

@@ -14,7 +14,7 @@ from nars.foreign.names import is_leftover, parts_of, split_of
 from nars.foreign.numbers import whole
 from nars.foreign.paths import inside, is_file, is_there
 from nars.foreign.text import read_lines
-from nars.foreign.values import ABSENT, numbered_names, read_yaml
+from nars.foreign.values import ABSENT, names_by_line, numbered_names, read_yaml
 
 __all__ = ["Layout", "find"]
 
@@ -101,7 +101,7 @@ def _by_darknet(folder: Path) -> Layout | None:
     named = where.file(fields.get("names", "obj.names"))
     if named is None:
         return None
-    names = numbered_names(read_lines(named), named)
+    names = names_by_line(named)
     found = {split: where.files(fields[key]) for key in fields if (split := split_of(key)) and fields[key]}
     found = found or {"train": listing(folder, SUFFIXES).files}
     return Layout(names, {name: found[name] for name in ("train", "val", "test") if name in found}, path.name)
@@ -116,7 +116,7 @@ def _by_classes(folder: Path) -> Layout | None:
     if not found:
         return None
     return Layout(
-        numbered_names(read_lines(path), path),
+        names_by_line(path),
         {name: found[name].files for name in ("train", "val", "test") if name in found},
         path.relative_to(folder).as_posix(),
         passed={

@@ -99,6 +99,7 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><annota
         ("<annotation><object><name>x</name></object></annotation>", "no bndbox/xmin"),
         ("<annotation><object><bndbox/></object></annotation>", "no name"),
         (XML.replace("<xmin>11", "<xmin>eleven"), "not a number: 'eleven'"),
+        (XML.replace("<xmin>11", "<xmin>"), "no bndbox/xmin"),
         (XML.replace("<height>48", "<height>-1e400"), "size/height is -inf, not a number of pixels"),
         (XML.replace("<height>48", "<height>nan"), "size/height is nan, not a number of pixels"),
     ],

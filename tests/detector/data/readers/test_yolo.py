@@ -1,4 +1,4 @@
-"""YOLO's labels mark what a viewer shows."""
+"""YOLO's labels mark what a viewer shows, and number the lines of its classes."""
 
 from __future__ import annotations
 
@@ -46,3 +46,11 @@ def test_boxes_and_polygons_stay_on_their_object(
         assert pixels[y : y + height, x : x + width].eq(255).all()
     is_unseen = orientation > 1 and (orientation < 5 or size == (48, 48))
     assert any("turned back" in note for note in train.notes) == is_unseen
+
+
+def test_a_blank_line_among_the_classes_has_a_number(tmp_path: Path) -> None:
+    _folder(tmp_path, Image.new("L", (64, 48)), "2 .5 .5 .5 .5\n")
+    (tmp_path / "classes.txt").write_text("cup\n\nspoon\nfork\n\n")
+    data = load(tmp_path)
+    assert data.classes == ("cup", "spoon", "fork")
+    assert data.labels[data.train.annotations[0].category_id] == 2
