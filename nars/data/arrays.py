@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nars.data.copies import shared_images
+from nars.data.decoding import CUT, UNDIVIDED
 from nars.data.images import ImageData
 from nars.data.splits import MemorySplit
 from nars.data.splitting import cut
@@ -55,11 +57,11 @@ def digits() -> ImageData:
     return replace(data, parts=tuple(replace(part, layout=layout) for part in data.parts))
 
 
-def npz(path: Path) -> ImageData:
+def npz(path: Path, *, whole: bool = False) -> ImageData:
     """An ``.npz`` with x_train, y_train and, if they are fixed, x_val, y_val, x_test, y_test, classes.
 
-    x are uint8 [N, H, W] or [N, H, W, 3], y integers [N] that number the classes from 0. Raises
-    `DataError`.
+    x are uint8 [N, H, W] or [N, H, W, 3], y integers [N] that number the classes from 0. With `whole`, train
+    alone is all of the data. Raises `DataError`.
     """
     try:
         with open_file(path) as stream, zipfile.ZipFile(stream) as archive:  # a lone array is no zip
@@ -81,7 +83,7 @@ def npz(path: Path) -> ImageData:
     if classes is not None and classes.ndim != 1:
         raise DataError(f"{path}: classes have shape {classes.shape}; expected a list of names")
     try:
-        return from_arrays(path.stem, arrays, None if classes is None else _names(classes))
+        return from_arrays(path.stem, arrays, None if classes is None else _names(classes), whole=whole)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
 
@@ -113,36 +115,53 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
         return np.lib.format.read_array(stream, allow_pickle=False)
 
 
-def from_arrays(name: str, arrays: Mapping[str, NDArray[Any]], classes: Any = None) -> ImageData:
+def from_arrays(
+    name: str, arrays: Mapping[str, NDArray[Any]], classes: Any = None, *, whole: bool = False
+) -> ImageData:
     """Data from arrays with the keys of `npz`; if val or test is missing, it is cut from train.
 
-    Raises `DataError`.
+    With `whole`, train alone stands for each of the three. Raises `DataError`.
     """
     splits = {split: _pair(arrays, split) for split in _SPLITS if split == "train" or _given(arrays, split)}
     labels = {split: y for split, (_, y) in splits.items()}
     names = tuple(classes) if classes is not None else _numbered(labels["train"])
+    absent = [split for split in _SPLITS if split not in splits]
+    whole = whole and len(absent) == 2
     for split, y in labels.items():
         _check_labels(split, y, names)
-    absent = [split for split in _SPLITS if split not in splits]
-    if absent:
-        x, y = splits["train"]
+    if not whole and len(np.unique(labels["train"])) < 2:
+        raise DataError("y_train has one class; a classifier needs two or more")
+    origins = {split: [f"x_{split}[{number}]" for number in range(len(y))] for split, y in labels.items()}
+    if absent and not whole:
+        (x, y), places = splits["train"], origins["train"]
         for split, index in zip(("train", *absent), cut(y, len(absent)), strict=True):
             splits[split] = x[index], y[index]
+            origins[split] = [places[number] for number in index]
             if not len(index):
                 raise DataError(f"{len(y)} training images are too few to cut {split} from")
     digest = hashlib.sha256("\0".join(names).encode())
     built = {}
-    for split in _SPLITS:
+    for split in ("train",) if whole else _SPLITS:
         x, y = splits[split]
         digest.update(f"{x.shape}".encode() + np.ascontiguousarray(x).data + y.astype(np.int64).data)
         built[split] = MemorySplit(_square(x), torch.from_numpy(y.astype(np.int64)))
+    if whole:
+        parts = [Part("all", len(built["train"]), names, "arrays", notes=(UNDIVIDED,))]
+        built = dict.fromkeys(_SPLITS, built["train"])
+    else:
+        notes = {split: (CUT,) if split in absent else () for split in _SPLITS}
+        known = {split: _digests(x, origins[split]) for split, (x, _) in splits.items()}
+        for split, note in shared_images(known).items():
+            notes[split] = (*notes[split], note)
+        parts = [Part(split, len(built[split]), names, "arrays", notes=notes[split]) for split in _SPLITS]
     data = ImageData(name, names, built["train"], built["val"], built["test"], digest.hexdigest())
-    note = ("cut from train, since there is none",)
-    parts = (
-        Part(split, len(built[split]), names, "arrays", notes=note if split in absent else ())
-        for split in _SPLITS
-    )
     return replace(data, parts=tuple(parts))
+
+
+def _digests(images: NDArray[np.uint8], names: Sequence[str]) -> list[tuple[str, str]]:
+    """The name and the digest of the pixels of each image."""
+    digests = (hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in images)
+    return list(zip(names, digests, strict=True))
 
 
 def _given(arrays: Mapping[str, NDArray[Any]], split: str) -> bool:
@@ -180,8 +199,6 @@ def _check_labels(split: str, labels: NDArray[Any], names: Sequence[str]) -> Non
     if len(wrong):
         first = f"label {labels[wrong[0]]} (image {wrong[0]})"
         raise DataError(f"y_{split} has {first}; labels of {len(names)} classes are 0..{len(names) - 1}")
-    if split == "train" and len(np.unique(labels)) < 2:
-        raise DataError("y_train has one class; a classifier needs two or more")
 
 
 def _square(images: NDArray[np.uint8]) -> torch.Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from nars.data.pictures import Picture
 
-__all__ = ["known_digest", "shared_pictures"]
+__all__ = ["known_digest", "shared_images"]
 
 _ORDER = ("train", "val", "test")
 """The splits; images of a later one should be in no earlier one."""
@@ -20,18 +20,22 @@ def known_digest(picture: Picture) -> str | None:
     return None if picture.digest in _UNKNOWN else picture.digest
 
 
-def shared_pictures(splits: Mapping[str, Sequence[Picture]]) -> dict[str, str]:
-    """A note for each split with pictures that are, byte for byte, those of a split before it."""
+def shared_images(splits: Mapping[str, Sequence[tuple[str, str | None]]]) -> dict[str, str]:
+    """A note for each split with images that are, byte for byte, those of a split before it.
+
+    A split has the name and the digest of each image, None if its content is not known.
+    """
     seen: dict[str, tuple[str, str]] = {}
     notes = {}
     for split in _ORDER:
-        pictures = [picture for picture in splits.get(split, ()) if known_digest(picture)]
-        copies = [picture for picture in pictures if picture.digest in seen]
+        known = [(name, digest) for name, digest in splits.get(split, ()) if digest]
+        copies = [(name, digest) for name, digest in known if digest in seen]
         if copies:
-            original, name = seen[copies[0].digest]
-            said = f"{copies[0].name} is {name} in {original}"
+            copy, digest = copies[0]
+            original, name = seen[digest]
+            said = f"{copy} is {name} in {original}"
             count = f"{len(copies)} of its images are" if len(copies) > 1 else "1 of its images is"
             notes[split] = f"{count} in another split, too: {said}"
-        for picture in pictures:
-            seen.setdefault(picture.digest, (split, picture.name))
+        for name, digest in known:
+            seen.setdefault(digest, (split, name))
     return notes

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nars.data.cache import shared
-from nars.data.copies import known_digest, shared_pictures
+from nars.data.copies import known_digest, shared_images
 from nars.data.images import ImageData
 from nars.data.pictures import Fit, Picture, in_threads, read_square, with_remedy
 from nars.data.splits import MEMORY_LIMIT, DiskSplit, MemorySplit, Split
@@ -22,12 +22,15 @@ from nars.data.splitting import cut
 from nars.errors import DataError
 from nars.foreign.parts import Part
 
-__all__ = ["KEPT_SIDE", "Reading", "Squares", "from_pictures"]
+__all__ = ["CUT", "KEPT_SIDE", "UNDIVIDED", "Reading", "Squares", "from_pictures"]
 
 logger = logging.getLogger(__name__)
 
 KEPT_SIDE = 256
 """Largest side of pictures in memory; for larger resolutions they are read from disk."""
+
+CUT, UNDIVIDED = "cut from train, since there is none", "not divided, since it is only measured"
+"""Notes on a split that the source lacks, and on data without any split that are left whole."""
 
 _PROBES = 64
 """How many pictures are looked at to choose the side for all."""
@@ -93,7 +96,8 @@ def from_pictures(
     old = _digest([*classes, "", *(earlier or content), "", *lines])
     new = _digest([*classes, "", *content, "", *dropped]) if earlier else old
     data = ImageData(name, classes, built["train"], built["val"], built["test"], new)
-    notes = {} if whole else shared_pictures(parts)
+    named = {split: [(each.name, known_digest(each)) for each in parts[split]] for split in parts}
+    notes = {} if whole else shared_images(named)
     told = _parts(built, classes, absent, reading, notes, whole=whole)
     return replace(data, earlier_fingerprints=(old,) if earlier else (), dropped=lines, parts=told)
 
@@ -112,9 +116,9 @@ def _parts(
     for split in ("train", "val", "test")[: 1 if whole else 3]:
         notes = reading.notes
         if whole:
-            notes = (*notes, "not divided, since it is only measured")
+            notes = (*notes, UNDIVIDED)
         elif split in absent:
-            notes = (*notes, "cut from train, since there is none")
+            notes = (*notes, CUT)
         notes += (further[split],) if split in further else ()
         passed = reading.passed.get(split, {})
         name = "all" if whole else split

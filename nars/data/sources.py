@@ -31,7 +31,7 @@ def load(source: str | Path, *, drop_bad: bool = False, whole: bool = False) -> 
     ``digits`` and ``clothing`` come with nars; a folder of that name comes first. ``NAME:FOLDER`` is one
     of torchvision's data sets, such as cifar10; ``hf:NAME`` is one of Hugging Face's, or a folder that its
     package loads. A split that the source lacks is cut from its training images, always in the same way.
-    With `whole`, a folder or table without any split is left in one piece: each of the three is all of it.
+    With `whole`, data without any split are left in one piece: each of the three is all of it.
     A picture that cannot be read is an error or, with `drop_bad`, left out and logged. Raises `DataError`.
     """
     name, _, root = str(source).partition(":")
@@ -45,7 +45,7 @@ def load(source: str | Path, *, drop_bad: bool = False, whole: bool = False) -> 
             raise DataError(f"{name} needs the folder it is in, or goes to: {name}:FOLDER")
         return torchvision_set(name, Path(root), drop_bad=drop_bad)
     if name == "hf" and root and not path.exists():
-        return hub(root, drop_bad=drop_bad)
+        return hub(root, drop_bad=drop_bad, whole=whole)
     if path.exists():
         return _at(path, drop_bad=drop_bad, whole=whole)
     if path.suffix.lower() == ".npz":
@@ -65,7 +65,7 @@ def _at(path: Path, *, drop_bad: bool, whole: bool) -> ImageData:
             return split_tables(path, parts, drop_bad=drop_bad)
         return folder(path, drop_bad=drop_bad, whole=whole)
     if path.suffix.lower() == ".npz":
-        return npz(path)
+        return npz(path, whole=whole)
     boxes = boxes_in(path)
     if boxes is not None:
         raise DataError(boxes)

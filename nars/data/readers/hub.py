@@ -26,11 +26,11 @@ _LABELS = ("label", "labels", "class", "fine_label")
 """Names of a column of labels, if none has the type of classes."""
 
 
-def hub(name: str, *, drop_bad: bool = False) -> ImageData:
+def hub(name: str, *, drop_bad: bool = False, whole: bool = False) -> ImageData:
     """The data set `name`: of the hub, saved by ``save_to_disk``, or a folder that the package can load.
 
     Images are the first column of that type, labels the first of classes. A split whose labels are withheld
-    is left out. No code of the data set runs. Raises `DataError`.
+    is left out, and one split alone is left `whole`. No code of the data set runs. Raises `DataError`.
     """
     loaded = _load(name)
     found = {split: rows for title, rows in loaded.items() if (split := split_of(title)) is not None}
@@ -59,7 +59,7 @@ def hub(name: str, *, drop_bad: bool = False) -> ImageData:
         splits[split] = _pictures(split, rows, image, numbers, Path(name))
         content += [f"{split}/{picture.label}/{picture.name}:{picture.digest}" for picture in splits[split]]
     titles = tuple(map(str, classes))
-    reading = Reading(f"data set of Hugging Face, {name}")
+    reading = Reading(f"data set of Hugging Face, {name}", whole=whole)
     title = name.rstrip("/").rpartition("/")[2]
     return from_pictures(title, titles, splits, content, drop_bad=drop_bad, reading=reading)
 

@@ -80,3 +80,27 @@ def test_npz_cut_short(npz: Callable[..., Path]) -> None:
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(DataError, match=r"cannot read .*data.npz: File is not a zip file"):
         load(path)
+
+
+def test_one_split_that_is_measured_stays_whole(npz: Callable[..., Path]) -> None:
+    alone: dict[str, Any] = {"x_val": None, "y_val": None, "x_test": None, "y_test": None}
+    data = load(npz(**alone, y_train=np.zeros(20, int)), whole=True)
+    assert [len(data.split(name)) for name in ("train", "val", "test")] == [20, 20, 20]
+    assert [part.line() for part in data.parts] == [
+        "all: 20 images, 2 classes (a, b); arrays; not divided, since it is only measured"
+    ]
+    divided = load(npz(x_val=None, y_val=None), whole=True)
+    assert [len(divided.split(name)) for name in ("train", "val", "test")] == [16, 4, 20]
+
+
+def test_copies_in_another_split_are_said(npz: Callable[..., Path]) -> None:
+    x = arrays()["x_train"]
+    others = {"x_train": x, "x_val": 255 - x, "x_test": np.stack([x[3], *(255 - x[:19] // 2)])}
+    assert [part.notes for part in load(npz(**others)).parts] == [
+        (),
+        (),
+        ("1 of its images is in another split, too: x_test[0] is x_train[3] in train",),
+    ]
+    alone = {"x_val": None, "y_val": None, "x_test": None, "y_test": None}
+    said = [part.notes[1:] for part in load(npz(x_train=np.zeros_like(x), **alone)).parts[1:]]
+    assert all("4 of its images are in another split, too: x_train[" in note for (note,) in said)

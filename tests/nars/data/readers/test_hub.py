@@ -160,3 +160,9 @@ def test_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match=r"^hf:x needs a package: pip install 'nars\[hf\]'$"):
         load("hf:x")
+
+
+def test_one_split_that_is_measured_stays_whole(tmp_path: Path) -> None:
+    data = load(f"hf:{saved(tmp_path / 'set', {'train': 12})}", whole=True)
+    assert [len(data.split(name)) for name in ("train", "val", "test")] == [12, 12, 12]
+    assert [part.name for part in data.parts] == ["all"]
