@@ -56,7 +56,7 @@ def _examined(data: CocoData, probe: pictures.Prober) -> list[Finding]:
     probes = {subset.name: pictures.probe_all(subset, probe) for subset in data.subsets}
     sized = [pictures.sized(subset, probes[subset.name]) for subset in data.subsets]
     findings = [finding for subset in sized if subset.images for finding in _subset_findings(subset)]
-    findings += [finding for subset in sized for finding in whole_sets.subset_findings(subset)]
+    findings += whole_sets.findings(sized)
     for subset in data.subsets:
         findings += pictures.findings(subset, probes[subset.name])
     findings += [*categories.findings(data), *_lacking(data)]

@@ -92,7 +92,9 @@ def _mend_annotation(
     if index in todo["corners"]:
         changes.append(f"{todo['corners'][index]}; taken for corners")
         left, top, right, bottom = annotation.box
-        annotation = annotation._replace(box=(left, top, right - left, bottom - top))
+        width, height = right - left, bottom - top
+        area = min(annotation.area, width * height)  # one that was not stated is of the corners as sizes
+        annotation = annotation._replace(box=(left, top, width, height), area=area)
     if index in todo["drop mask"]:
         changes.append(f"{todo['drop mask'][index]}; segmentation dropped, box kept")
         annotation = annotation._replace(segmentation=None)

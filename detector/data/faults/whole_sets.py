@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from math import isfinite
+from typing import NamedTuple
 
 from detector.data.faults.small_boxes import FINEST, is_seen
 from detector.data.findings import Finding
 from detector.data.records import Annotation, Subset
 
-__all__ = ["subset_findings"]
+__all__ = ["findings"]
 
 _CORNERS = 0.9
 """Share of the boxes that have to be corners before all of such boxes are taken for them."""
@@ -21,12 +22,43 @@ _SHORTEST, _LONGEST = 320, 464
 """The largest sides, in pixels, that images have in trainings of the space ``fbnetv3od``."""
 
 
-def subset_findings(subset: Subset) -> Iterator[Finding]:
-    """Boxes that are corners or fractions, areas that boxes cannot have, copies, and too small boxes."""
-    sizes = {image.id: (image.width, image.height) for image in subset.images}
+class _Corners(NamedTuple):
+    """Evidence that all boxes of a part are two corners; none if one of them cannot be."""
+
+    boxes: int = 0
+    by_area: bool = False
+    """Whether nearly all have the area of corners."""
+    leaving: bool = False
+    """Whether half leave their images if they are taken for sizes."""
+
+    @property
+    def are_likely(self) -> bool:
+        """Whether the part alone is enough to tell."""
+        return self.boxes > 1 and (self.by_area or self.leaving)
+
+
+def findings(subsets: Sequence[Subset]) -> Iterator[Finding]:
+    """Boxes that are corners or fractions, areas that boxes cannot have, copies, and too small boxes.
+
+    One tool has written all parts: boxes of a part that are too few to tell are what those of another are.
+    """
+    corners, fractions = list(map(_corners, subsets)), list(map(_fractions, subsets))
+    likely = [part for part in corners if part.are_likely]
+    by_area = any(part.by_area for part in likely)
+    are_fractions = any(len(part) > 1 for part in fractions)
+    for subset, part, fraction in zip(subsets, corners, fractions, strict=True):
+        are_corners = part.are_likely or (bool(likely) and part.boxes > 0 and (part.by_area or not by_area))
+        yield from _subset_findings(
+            subset, range(part.boxes if are_corners else 0), fraction if are_fractions else set()
+        )
+
+
+def _subset_findings(
+    subset: Subset, corners: Collection[int], fractions: Collection[int]
+) -> Iterator[Finding]:
+    """The findings of a part, of which the boxes at some positions are corners or fractions."""
+    sizes = _sizes(subset)
     files = {image.id: str(subset.path(image)) for image in subset.images}
-    corners = _corners(subset, sizes)
-    fractions = _fractions(subset, sizes)
     seen: set[tuple[int, int, tuple[float, float, float, float]]] = set()
     for index, annotation in enumerate(subset.annotations):
         if annotation.image_id not in files:
@@ -45,36 +77,36 @@ def subset_findings(subset: Subset) -> Iterator[Finding]:
             yield Finding(fault[0], subset.name, files[annotation.image_id], fault[1], annotation.id, index)
 
 
-def _corners(subset: Subset, sizes: dict[int, tuple[int, int]]) -> set[int]:
-    """Positions of boxes that are two corners: all of a part, or none.
+def _sizes(subset: Subset) -> dict[int, tuple[int, int]]:
+    """Width and height of each image by its id."""
+    return {image.id: (image.width, image.height) for image in subset.images}
 
-    All boxes have to be possible corners, and nearly all to have the area of corners, or half to leave their
-    images if they are taken for sizes.
-    """
+
+def _corners(subset: Subset) -> _Corners:
+    sizes = _sizes(subset)
     by_area = leaving = 0
     for annotation in subset.annotations:
         left, top, right, bottom = annotation.box
         width, height = sizes.get(annotation.image_id, (0, 0))
         if not (0 <= left < right <= width + 1 and 0 <= top < bottom <= height + 1):
-            return set()
+            return _Corners()
         area = annotation.area
         by_area += _close(area, (right - left) * (bottom - top)) and not _close(area, right * bottom)
         leaving += left + right > width + 1 or top + bottom > height + 1
     count = len(subset.annotations)
-    likely = count > 1 and (by_area >= _CORNERS * count or leaving >= count / 2)
-    return set(range(count)) if likely else set()
+    return _Corners(count, by_area >= _CORNERS * count, leaving >= count / 2)
 
 
-def _fractions(subset: Subset, sizes: dict[int, tuple[int, int]]) -> set[int]:
-    """Positions of boxes that are fractions of their images: all of a part that have an area, or none.
+def _fractions(subset: Subset) -> set[int]:
+    """Positions of boxes that may be fractions of their images: all of a part that have an area, or none.
 
     Azure's data labeling writes such boxes, unless it is asked for absolute coordinates. All lie in the
     first pixel of their images then.
     """
     boxes = {index: annotation.box for index, annotation in enumerate(subset.annotations)}
     found = {index for index, (_, _, width, height) in boxes.items() if width > 0 and height > 0}
-    known = [side for size in sizes.values() for side in size if side]  # a file may be missing
-    if len(found) < 2 or min(known, default=0) <= 1:
+    known = [side for size in _sizes(subset).values() for side in size if side]  # a file may be missing
+    if min(known, default=0) <= 1:
         return set()
     largest = 1 + _TOLERANCE
     for left, top, width, height in map(boxes.__getitem__, found):

@@ -148,3 +148,26 @@ def test_no_categories_is_one_finding(tmp_path: Path) -> None:
     folder = folders.coco(tmp_path, lambda document: document.pop("categories"))
     assert summary(check(folder))["categories-missing"] == 1
     assert "category-unknown" not in summary(check(folder))
+
+
+@pytest.mark.parametrize(
+    ("written", "code", "box"),
+    [
+        ([40.0, 20.0, 60.0, 40.0], "box-corners", (40.0, 20.0, 20.0, 20.0)),
+        ([0.5, 0.25, 0.25, 0.5], "box-fractions", (32.0, 12.0, 16.0, 24.0)),
+    ],
+)
+def test_a_part_with_one_box_is_mended_as_the_other(
+    tmp_path: Path, written: list[float], code: str, box: tuple[float, ...]
+) -> None:
+    for split, count in (("train", 4), ("val", 1)):
+        content = folders.document(count)
+        content["annotations"] = [row | {"bbox": written} for row in content["annotations"] if row["id"] % 2]
+        for number in range(1, count + 1):
+            folders.picture(tmp_path / "data" / split / f"{number}.png", 64, 48, seed=number + 10 * count)
+        text_file(tmp_path / "data" / split / "annotations.json", json.dumps(content))
+    assert summary(check(tmp_path / "data"))[code] == 5
+    fix(tmp_path / "data", tmp_path / "new")
+    for data in (usable(tmp_path / "data", drop_bad=True), load(tmp_path / "new")):
+        for subset in data.subsets:
+            assert {(row.box, row.area) for row in subset.annotations} == {(box, box[2] * box[3])}
