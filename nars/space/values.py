@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from optuna.distributions import (
@@ -36,6 +38,9 @@ __all__ = [
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
 """A number as text."""
+
+_MOST_MOVES = 64
+"""How often a low end moves to the next number in search of one from which steps lead to the high end."""
 
 Scalar = bool | int | float | str | None
 """A value of one dimension."""
@@ -127,7 +132,7 @@ def distribution(name: str, value: Value) -> BaseDistribution | None:
             return None
         if isinstance(value.low, int) and isinstance(value.high, int) and not isinstance(value.step, float):
             return IntDistribution(value.low, value.high, log=value.log, step=value.step or 1)
-        return FloatDistribution(value.low, value.high, log=value.log, step=value.step)
+        return _float_distribution(value)
     if isinstance(value, tuple):
         if len(value) > MOST_CHOICES:
             raise ValueError(f"{name}: has {len(value)} choices, more than {MOST_CHOICES}")
@@ -135,6 +140,41 @@ def distribution(name: str, value: Value) -> BaseDistribution | None:
             raise ValueError(f"{name}: a list of choices needs distinct values, got {list(value)}")
         return CategoricalDistribution(value) if len(value) > 1 else None
     return None
+
+
+def _float_distribution(value: Range) -> FloatDistribution:
+    """The distribution of a range that is not of integers, without losing its end.
+
+    Optuna counts steps in decimals, and leaves out the end of a range if rounding has put it below the last
+    step: so it does with an expansion of 14/3 in eighths.
+    """
+    low, high, step = float(value.low), float(value.high), value.step
+    if step is not None and _span(low, high) // _decimal(step) < (count := round((high - low) / step)):
+        low, step = _moved(low, high, count)
+    return FloatDistribution(low, high, log=value.log, step=step)
+
+
+def _moved(low: float, high: float, count: int) -> tuple[float, float]:
+    """A low end, at most some last digits higher, and a step of which `count` lead from there to `high`.
+
+    If there is none such, the same low end and a step that ends a last digit below `high`.
+    """
+    start = low
+    for _ in range(_MOST_MOVES):
+        step = float(_span(start, high) / count)
+        if _span(start, high) % _decimal(step) == 0:
+            return start, step
+        start = math.nextafter(start, math.inf)
+    return low, math.nextafter((high - low) / count, 0)
+
+
+def _span(low: float, high: float) -> Decimal:
+    return _decimal(high) - _decimal(low)
+
+
+def _decimal(number: float) -> Decimal:
+    """A number as Optuna counts with it."""
+    return Decimal(str(number))
 
 
 def fixed_value(value: Value) -> Scalar:

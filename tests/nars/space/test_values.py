@@ -9,6 +9,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from nars.errors import SpecError
 from nars.space import Space
+from nars.space.values import Range, distribution
 from search_spaces.spaces import space
 
 MICRO = space("micro")
@@ -64,3 +65,19 @@ def test_a_range_with_a_kernel_that_does_not_exist_between_its_ends() -> None:
 )
 def test_sides_are_integers_however_they_are_written(resolution: Any, expected: list[int]) -> None:
     assert MICRO.replace(resolution=resolution).sides == expected
+
+
+@pytest.mark.parametrize("whole", [56 / 12, 64 / 40, 33 / 14, 49 / 40])
+def test_a_range_of_eighths_ends_where_it_says(whole: float) -> None:
+    """Optuna would let that of 56 / 12 end at 49 / 12, and the networks of a parent would lack its own."""
+    low = next(whole * eighths / 8 for eighths in range(2, 9) if whole * eighths / 8 > 1)
+    found: Any = distribution("expansion", Range(low=low, high=whole, step=whole / 8))
+    assert found.high == whole
+    assert found.low == pytest.approx(low, rel=1e-14)
+    assert round((found.high - found.low) / found.step) == round((whole - low) / (whole / 8))
+
+
+@pytest.mark.filterwarnings("ignore:The distribution is specified")
+def test_a_range_whose_steps_no_rounding_fits_keeps_its_low_end_and_all_steps() -> None:
+    found: Any = distribution("share", Range(low=0, high=1, step=0.3333334))
+    assert (found.low, found.high) == (0, pytest.approx(1))
