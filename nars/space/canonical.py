@@ -21,6 +21,7 @@ _RECIPE_SWITCHES: dict[str, tuple[tuple[Scalar, ...], list[str]]] = {
     "recipe.policy": (("none", "trivial_augment"), ["recipe.magnitude"]),
     "recipe.balanced_sampling": ((True,), ["recipe.class_weights"]),
     "recipe.frozen": ((1.0,), ["recipe.layer_decay"]),
+    "recipe.distill": ((0.0,), ["recipe.distill_temperature"]),
 }
 """Dimensions of a recipe, with the values at which they switch others off, and the others."""
 
@@ -32,9 +33,9 @@ class CanonicalForm:
     """Sets every dimension that has no effect to its first value.
 
     These are the ``rest`` values of a row with a single block, the decay of an EMA that is off, the magnitude
-    of a policy that has none, the weights of classes that are drawn equally often. A share of frozen
-    stages becomes the first one that freezes as many. Two genotypes are the same candidate exactly if their
-    canonical forms are equal.
+    of a policy that has none, the weights of classes that are drawn equally often, the temperature of a
+    teacher without a share. A share of frozen stages becomes the first one that freezes as many. Two
+    genotypes are the same candidate exactly if their canonical forms are equal.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ def _entries(distribution: BaseDistribution, stages: int) -> list[tuple[float, f
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     low, high, step = distribution.low, distribution.high, distribution.step
     if step is not None:
-        shares = [low + step * number for number in range(round((high - low) / step) + 1)]
+        shares = [min(low + step * number, high) for number in range(round((high - low) / step) + 1)]
     else:
         shares = [low, *(share for share in np.arange(stages + 1) / stages if low < share <= high)]
     return [(float(share), float(share)) for share in shares]

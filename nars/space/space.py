@@ -132,9 +132,8 @@ class Space(SearchSpace):
 
     @cached_property
     def _canonical(self) -> CanonicalForm:
-        return CanonicalForm(
-            self._row_spaces(), self.distributions, self.fixed, self._first, len(self.stages)
-        )
+        held = {**self.default_recipe, **self.fixed}
+        return CanonicalForm(self._row_spaces(), self.distributions, held, self._first, len(self.stages))
 
     @cached_property
     def _count(self) -> SpaceCost:

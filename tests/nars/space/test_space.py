@@ -258,6 +258,12 @@ def _open_recipe(**recipe: Any) -> Space:
             {"frozen": 1.0, "layer_decay": 0.6},
             {"frozen": 1.0, "layer_decay": 0.9},
         ),
+        (
+            {"distill": [0.0, 0.5], "distill_temperature": {"low": 1.0, "high": 4.0}},
+            {"distill": 0.0, "distill_temperature": 2.0},
+            {"distill": 0.0, "distill_temperature": 3.0},
+        ),
+        ({"ema_decay": [0.9, 0.99]}, {"ema_decay": 0.9}, {"ema_decay": 0.99}),
     ],
 )
 def test_recipes_of_the_same_training_are_one(
@@ -275,6 +281,11 @@ def test_recipes_of_the_same_training_are_one(
     before = found.decode(pair[0]).recipe
     assert trained[0].frozen_stages(4) == before.frozen_stages(4)
     assert trained[0].policy == before.policy
+
+
+def test_a_share_of_frozen_stages_stays_in_its_range() -> None:
+    found = _open_recipe(frozen={"low": 0.0, "high": 0.3, "step": 0.1})
+    assert genotypes.sample(found, 64, np.random.default_rng(0))[:, -1].max() == 0.3
 
 
 def test_canonical_recipes_differ_where_trainings_do() -> None:
