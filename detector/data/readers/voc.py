@@ -97,7 +97,8 @@ class _Pictures:
             found = self._finder.find("/".join(below)) or self._finder.find(name)
             if found is not None:
                 return found
-        file = self._files.get(f"{part}{path.stem}") or self._files.get(f"{part}{named}")
+        names = (named, path.stem) if Path(named).stem == path.stem else (path.stem, named)
+        file = self._files.get(f"{part}{names[0]}") or self._files.get(f"{part}{names[1]}")
         file = file or self._finder.find(name) or self._finder.find("/".join(below))
         if file is None or (part and _part(file) not in ("", part)):
             return Path(part + named)

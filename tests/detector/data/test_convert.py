@@ -86,6 +86,14 @@ def test_voc_image_is_found_under_the_name_of_its_xml_and_measured(tmp_path: Pat
     ]
 
 
+def test_voc_image_is_the_named_one_of_two_with_a_stem(tmp_path: Path) -> None:
+    for name, file in (("a", "a.png"), ("b", "b.bmp")):
+        _voc(tmp_path, tmp_path, name, file=file)
+        folders.picture(tmp_path / f"{name}.bmp", 64, 48)
+    data = coco.load(tmp_path)
+    assert sorted(image.file for part in data.subsets for image in part.images) == ["a.png", "b.bmp"]
+
+
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><annotation>&b;</annotation>'
 
 
