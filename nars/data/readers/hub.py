@@ -39,29 +39,47 @@ def hub(name: str, *, drop_bad: bool = False, whole: bool = False) -> ImageData:
     features = found["train"].features
     image = _column(name, features, "Image", ())
     label = _column(name, features, "ClassLabel", _LABELS)
-    classes: tuple[str, ...] | None = getattr(features[label], "names", None)
-    labels = {split: list(rows[label]) for split, rows in found.items()}
-    for split, values in list(labels.items()):
-        lacking = [row for row, value in enumerate(values) if value is None or (classes and value < 0)]
-        if lacking and split == "train":
-            raise DataError(f"hf:{name}, train row {lacking[0] + 1}: there is no label")
-        if lacking:  # those of a competition's test images
-            del found[split], labels[split]
-    if classes is None:
-        texts = {split: [str(value) for value in values] for split, values in labels.items()}
-        classes = named_classes(texts["train"])
-        labels = {split: _numbers(name, split, values, classes) for split, values in texts.items()}
+    classes, labels = _labels(name, found, label)
     if len(classes) < 2:
         raise DataError(f"hf:{name} has one class; a classifier needs two or more")
     splits, content = {}, []
-    for split, rows in found.items():
-        numbers = [int(number) for number in labels[split]]
-        splits[split] = _pictures(split, rows, image, numbers, Path(name))
+    for split, numbers in labels.items():
+        there = found[split].features
+        if image not in there:
+            raise DataError(f"hf:{name}, {split} has no column {image}; its columns: {', '.join(there)}")
+        splits[split] = _pictures(split, found[split], image, numbers, Path(name))
         content += [f"{split}/{picture.label}/{picture.name}:{picture.digest}" for picture in splits[split]]
-    titles = tuple(map(str, classes))
     reading = Reading(f"data set of Hugging Face, {name}", whole=whole)
     title = name.rstrip("/").rpartition("/")[2]
-    return from_pictures(title, titles, splits, content, drop_bad=drop_bad, reading=reading)
+    return from_pictures(title, classes, splits, content, drop_bad=drop_bad, reading=reading)
+
+
+def _labels(name: str, found: Mapping[str, Any], column: str) -> tuple[tuple[str, ...], dict[str, list[int]]]:
+    """The classes, and the labels of each split that has them. Raises `DataError`.
+
+    Each split may number its classes in an order of its own.
+    """
+    values: dict[str, list[Any]] = {}
+    names = {split: getattr(rows.features.get(column), "names", None) for split, rows in found.items()}
+    for split, rows in found.items():
+        given = list(rows[column]) if column in rows.features else [None]
+        lacking = [row for row, value in enumerate(given) if value is None or (names[split] and value < 0)]
+        if not lacking:
+            values[split] = given
+        elif split == "train":
+            raise DataError(f"hf:{name}, train row {lacking[0] + 1}: there is no label")
+    classes = names["train"]
+    if classes is None:
+        classes = named_classes([str(value) for value in values["train"]])
+    labels = {}
+    for split, given in values.items():
+        own = names[split]
+        if own is not None and own == classes:
+            labels[split] = [int(value) for value in given]
+        else:
+            texts = [str(value) if own is None else own[value] for value in given]
+            labels[split] = _numbers(name, split, texts, classes)
+    return tuple(map(str, classes)), labels
 
 
 def _load(name: str) -> Mapping[str, Any]:

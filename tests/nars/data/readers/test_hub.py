@@ -166,3 +166,21 @@ def test_one_split_that_is_measured_stays_whole(tmp_path: Path) -> None:
     data = load(f"hf:{saved(tmp_path / 'set', {'train': 12})}", whole=True)
     assert [len(data.split(name)) for name in ("train", "val", "test")] == [12, 12, 12]
     assert [part.name for part in data.parts] == ["all"]
+
+
+def test_splits_that_differ_in_their_columns(tmp_path: Path) -> None:
+    parity = datasets.ClassLabel(names=["odd", "even"])
+    whole, other = saved(tmp_path / "whole", {"train": 12}), saved(tmp_path / "other", {"test": 4}, parity)
+    train, test = (datasets.load_from_disk(folder) for folder in (whole, other))
+    for name, rows in (
+        ("moved", test["test"]),
+        ("unlabelled", test["test"].remove_columns("kind")),
+        ("none", test["test"].remove_columns("pixels")),
+    ):
+        datasets.DatasetDict({"train": train["train"], "test": rows}).save_to_disk(tmp_path / name)
+    moved = load(f"hf:{tmp_path / 'moved'}")
+    assert (moved.classes, moved.test.labels.tolist()) == (("even", "odd"), [1, 0, 1, 0])
+    cut = load(f"hf:{tmp_path / 'unlabelled'}").parts[2]
+    assert cut.notes[0] == "cut from train, since there is none"
+    with pytest.raises(DataError, match="test has no column pixels; its columns: kind"):
+        load(f"hf:{tmp_path / 'none'}")
