@@ -10,12 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nars.data.pictures import PAD
+
 __all__ = ["RESIZING", "Contract", "Deployed"]
 
 RESIZING: Mapping[str, str] = {
-    "crop": "the middle square, resized bilinearly",
-    "squash": "the whole image, resized bilinearly without keeping its proportions",
-    "letterbox": "the whole image, resized bilinearly and padded to a square",
+    "crop": "the middle square, resized bilinearly with antialiasing",
+    "squash": "the whole image, resized bilinearly with antialiasing, without keeping its proportions",
+    "letterbox": "the whole image, resized bilinearly with antialiasing, in the middle of a square of grey "
+    f"level {PAD[0]} of 255",
 }
 """How each kind of `fit` of a recipe makes a square of an image."""
 

@@ -12,8 +12,10 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 
 import search_spaces
+from nars.data import square
 from nars.errors import ExportError, SpecError, UsageError
 from nars.networks import export as exports
 from nars.networks.build import build
@@ -123,6 +125,15 @@ def test_torchscript_reloads_to_the_same_logits(weights: Weights, folder: Path) 
     assert json.loads(extra["contract.json"])["classes"] == ["ant", "bee", "cat"]
     assert "RGB in 0..1, normalization inside" in done.contract.line
     assert done.contract.line.endswith("logits [N, 3] of ant, bee, cat")
+
+
+def test_the_contract_says_where_and_how_grey_the_bars_of_a_letterbox_are() -> None:
+    contract = Contract(8, 3, (0.0,) * 3, (1.0,) * 3, "letterbox", (), is_trained=True)
+    level, *picture, last = square(Image.new("RGB", (8, 4), "white"), 8, "letterbox")[
+        0, [0, 2, 5, 7], 0
+    ].tolist()
+    assert (picture, last) == ([255, 255], level)
+    assert f"in the middle of a square of grey level {level} of 255" in contract.line
 
 
 def test_random_weights_are_said_in_the_file(folder: Path) -> None:
