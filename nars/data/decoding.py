@@ -16,7 +16,7 @@ from torch import Tensor
 from nars.data.cache import shared
 from nars.data.copies import known_digest, shared_images
 from nars.data.images import ImageData
-from nars.data.pictures import Fit, Picture, in_threads, read_square, with_remedy
+from nars.data.pictures import Fit, Picture, detail, in_threads, read_square, with_remedy
 from nars.data.splits import MEMORY_LIMIT, DiskSplit, MemorySplit, Split
 from nars.data.splitting import cut
 from nars.errors import DataError
@@ -160,14 +160,13 @@ class Squares:
     """The pictures of one split as squares; each kind of square is made once, when it is asked for."""
 
     def __init__(self, pictures: Sequence[Picture], *, drop_bad: bool) -> None:
-        sides = [side for side in map(_side, pictures[:: max(1, len(pictures) // _PROBES)]) if side]
+        probed = map(_size, pictures[:: max(1, len(pictures) // _PROBES)])
+        self._sizes = [size for size in probed if size] or [(1, 1)]
         self.pictures = pictures
         self.drop_bad = drop_bad
         self.dropped: dict[str, str] = {}
         """A line about each picture that was left out, by its name."""
-        self._largest = max(sides, default=1)
-        self._side = min(self._largest, KEPT_SIDE)
-        self._median = min(round(statistics.median(sides or [1])), KEPT_SIDE)
+        self._median = min(round(statistics.median(map(min, self._sizes))), KEPT_SIDE)
         self._made: dict[Fit, Split] = {}
 
     def __call__(self, fit: Fit) -> Split:
@@ -180,26 +179,28 @@ class Squares:
 
     def _make(self, fit: Fit) -> Split:
         pictures = [picture if picture.fit == fit else picture._replace(fit=fit) for picture in self.pictures]
-        size = len(pictures) * 3 * self._side**2
+        largest = max(detail(size, fit) for size in self._sizes)
+        side = min(largest, KEPT_SIDE)
+        size = len(pictures) * 3 * side**2
         if size > MEMORY_LIMIT:
             return DiskSplit(pictures, side=self._median, drop_bad=self.drop_bad)
-        identity = _identity(pictures, self._side)
-        tensors = shared(identity, size if identity else 0, partial(self._decode, pictures))
+        identity = _identity(pictures, side)
+        tensors = shared(identity, size if identity else 0, partial(self._decode, pictures, side))
         pixels, good = tensors["pixels"], tensors["good"].tolist()
         for number in sorted(set(range(len(pictures))).difference(good)):
             self._drop(pictures[number])
         disk = DiskSplit([pictures[number] for number in good], side=self._median, drop_bad=self.drop_bad)
-        finer = disk if self._largest > self._side else None
+        finer = disk if largest > side else None
         return MemorySplit(pixels, disk.labels, finer, side=self._median, identity=identity)
 
-    def _decode(self, pictures: Sequence[Picture]) -> dict[str, Tensor]:
+    def _decode(self, pictures: Sequence[Picture], side: int) -> dict[str, Tensor]:
         """The pixels of the pictures that can be read, and their numbers; copies of a file are read once."""
         contents = [known_digest(picture) or str(number) for number, picture in enumerate(pictures)]
         first = dict(zip(reversed(contents), reversed(pictures), strict=True))
         distinct = list(dict.fromkeys(contents))
-        pixels = torch.empty(len(distinct), 3, self._side, self._side, dtype=torch.uint8)
+        pixels = torch.empty(len(distinct), 3, side, side, dtype=torch.uint8)
         places: dict[str, int] = {}
-        read = partial(read_square, side=self._side)
+        read = partial(read_square, side=side)
         images = in_threads(read, [first[content] for content in distinct], "decoding pictures")
         for content, image in zip(distinct, images, strict=True):
             if isinstance(image, Tensor):
@@ -215,7 +216,7 @@ class Squares:
 
     def _drop(self, picture: Picture) -> None:
         """Note why a picture is left out. Raises `DataError` if none may be."""
-        error = read_square(picture, self._side)
+        error = read_square(picture, self._median)
         if not isinstance(error, DataError):
             error = DataError(f"cannot read image {picture.name}: it could not be read before")
         if not self.drop_bad:
@@ -230,9 +231,9 @@ def _identity(pictures: Sequence[Picture], side: int) -> tuple[str, ...]:
     return (how, *digests) if all(digests) else ()
 
 
-def _side(picture: Picture) -> int | None:
+def _size(picture: Picture) -> tuple[int, int] | None:
     try:
-        return min(picture.open(KEPT_SIDE + 1).size)
+        return picture.open(KEPT_SIDE + 1).size
     except DataError:
         return None
 

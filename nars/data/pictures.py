@@ -25,6 +25,7 @@ __all__ = [
     "SUFFIXES",
     "Fit",
     "Picture",
+    "detail",
     "in_threads",
     "read_rgb",
     "read_square",
@@ -176,6 +177,11 @@ def _alone() -> None:
 def with_remedy(error: DataError) -> DataError:
     """The error of a picture that cannot be read, with the remedy."""
     return DataError(str(error), "mend or remove it, or leave out such images with --drop-bad")
+
+
+def detail(size: tuple[int, int], fit: Fit) -> int:
+    """The side of the smallest square that shows every pixel of a picture of this width and height."""
+    return min(size) if fit == "crop" else max(size)
 
 
 def square(image: Image.Image, side: int, fit: Fit = "crop") -> Tensor:

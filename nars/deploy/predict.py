@@ -16,7 +16,7 @@ from torch import Tensor
 from nars.data import Picture, normalise, read_rgb
 from nars.data.augment import resize
 from nars.data.decoding import KEPT_SIDE
-from nars.data.pictures import Fit, read_square, reading_threads
+from nars.data.pictures import Fit, detail, read_square, reading_threads
 from nars.deploy import video
 from nars.deploy.drawing import draw_label, enlarged, font_for
 from nars.deploy.fonts import font_with
@@ -154,11 +154,11 @@ def _prepared(picture: Picture | DataError, resolution: int, fit: Fit) -> Tensor
     if isinstance(picture, DataError):
         return picture
     try:
-        shorter = min(picture.open(KEPT_SIDE + 1).size)
+        side = detail(picture.open(KEPT_SIDE + 1).size, fit)
     except DataError as error:
         return error
-    kept, fitted = min(shorter, KEPT_SIDE), picture._replace(fit=fit)
-    if resolution > kept and shorter > kept:
+    kept, fitted = min(side, KEPT_SIDE), picture._replace(fit=fit)
+    if resolution > kept and side > kept:
         return read_square(fitted, resolution)
     square = read_square(fitted, kept)
     return resize(square[None], resolution)[0] if isinstance(square, Tensor) else square

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from folders import colour
+from PIL import Image
 
-from nars.data import DiskSplit, MemorySplit, decoding, load
+from nars.data import DiskSplit, Fit, MemorySplit, decoding, load, square
 from nars.errors import DataError
 from nars.files import saying_once
 
@@ -31,7 +33,7 @@ def test_a_fit_changes_pictures_and_nothing_else(folder: Path, monkeypatch: pyte
     assert digits.fitted("squash") is digits
     monkeypatch.setattr(decoding, "MEMORY_LIMIT", 0)
     large = load(folder).fitted("letterbox")
-    ((pixels, _),) = large.train.batches(8, CPU, [torch.arange(12)])
+    ((pixels, _),) = large.train.batches(12, CPU, [torch.arange(12)])
     assert torch.equal(pixels, boxed.train.sample())
 
 
@@ -125,3 +127,18 @@ def test_median_side_and_channels(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert load(folder).size == (50, 3)
     monkeypatch.setattr(decoding, "KEPT_SIDE", 24)
     assert load(folder).size == (24, 3)
+
+
+@pytest.mark.parametrize("fit", ["squash", "letterbox"])
+def test_a_wide_picture_that_is_shown_whole_keeps_its_detail(tmp_path: Path, fit: Fit) -> None:
+    stripes = np.zeros((40, 400, 3), np.uint8)
+    stripes[:, np.arange(400) // 5 % 2 == 1] = 255
+    for number in range(10):
+        path = tmp_path / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(stripes).save(path)
+    split = load(tmp_path).fitted(fit).train
+    ((seen, _),) = split.batches(224, CPU, [torch.arange(1)])
+    at_once = square(Image.fromarray(stripes), 224, fit)
+    assert seen[0, 0, 112].float().std() > 0.9 * at_once[0, 112].float().std()
+    assert load(tmp_path).size.side == 40
