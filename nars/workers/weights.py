@@ -66,12 +66,13 @@ def write_weights(run: Run, study: Study, store: Store) -> None:
     Files that were written for other trials are deleted. A full disk is logged.
     """
     _write_reference(run, study, store)
-    trials = study.get_trials(deepcopy=False)
-    candidates = {candidate.numbers[0]: candidate for candidate in confirm.measured(trials)}
-    if not candidates:
+    front = front_table(study, run.config)["trial"]
+    if front.empty:
         return
     files = {run.folder / BEST: winner(study, run.config)}
-    front = front_table(study, run.config)["trial"]
+    trials = study.get_trials(deepcopy=False)  # read last: workers may have finished more of them meanwhile
+    measured = confirm.measured(trials)
+    candidates = {number: candidate for candidate in measured for number in candidate.numbers}
     files |= {run.folder / FRONT / f"trial{number}.pt": candidates[number] for number in front}
     for target in (run.folder / FRONT).glob("trial*.pt"):
         if target not in files:

@@ -84,6 +84,26 @@ def test_what_has_left_the_front_leaves_the_folder(
     assert files(run) == {"best.pt": "12 0.95", f"front/trial{number - 1}.pt": "12 0.95"}
 
 
+def test_a_trial_that_a_worker_finishes_meanwhile_is_no_error(
+    run: Run, study: Study, store: Store, genotypes: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """The files are written beside workers: the front may be that of more trials than were read before."""
+    reads = []
+
+    def read_and_add(**options: Any) -> Any:
+        trials = Study.get_trials(study, **options)
+        reads.append(len(trials))
+        if len(reads) == 1:
+            add(run.study(), store, genotypes[11], 0.2, 5e5, tmp_path / "file")
+        return trials
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "get_trials", read_and_add)
+        write_weights(run, study, store)
+    assert reads[0] < reads[-1]
+    assert files(run)["front/trial0.pt"] == "0 0.3"
+
+
 def test_weights_that_were_not_kept_are_missing_and_not_those_of_another(
     run: Run, study: Study, store: Store, genotypes: list[dict[str, Any]]
 ) -> None:
