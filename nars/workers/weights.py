@@ -111,20 +111,24 @@ def prune(study: Study, config: SearchConfig, store: Store) -> None:
 def find_weights(run: Run, study: Study, candidate: Measured, scratch: Path) -> Path | None:
     """Return the file with the weights of a classifier that a search has measured; None if there is none.
 
-    It is one in ``weights/`` of the run folder, which `nars train` may have made, or one that the folder's
-    own store still has, copied to `scratch`. Raises `WeightsError` for a file that cannot be read.
+    It is one in ``weights/`` of the run folder, which `nars train` may have made and no other candidate of
+    this architecture, or one that the folder's own store still has, copied to `scratch`. Raises
+    `WeightsError` for a file that cannot be read.
     """
     best = best_candidate(run.config, candidate)
     assert isinstance(best, Candidate), "the weights of classifiers are asked for"
-    wanted = best.architecture
-    for name in (BEST, f"{FRONT}/trial{candidate.numbers[0]}.pt"):
+    wanted, trials = best.architecture, study.get_trials(deepcopy=False)
+    names = [BEST] if candidate == winner(study, run.config) else []
+    for name in (*names, f"{FRONT}/trial{candidate.numbers[0]}.pt"):
         file = run.folder / name
-        if file.exists() and load_weights(file).candidate.architecture.replace(name=wanted.name) == wanted:
+        if not file.exists() or _is_of_another(file, candidate, trials):
+            continue
+        if load_weights(file).candidate.architecture.replace(name=wanted.name) == wanted:
             return file
     folder = run.folder / FOLDER
     if not folder.is_dir():
         return None
-    store, trials = open_store(folder), study.get_trials(deepcopy=False)
+    store = open_store(folder)
     fetched = (
         fetch(trials[number], store, "weights", scratch) for number in candidate.by_closeness_to_median
     )
@@ -168,10 +172,15 @@ def _write(target: Path, candidate: Measured, trials: Sequence[FrozenTrial], sto
 
 def _delete_if_of_another(target: Path, candidate: Measured, trials: Sequence[FrozenTrial]) -> None:
     """Delete a file that was written for another candidate; one that the user made stays."""
-    others = [Record.of(trial) for trial in trials if trial.number not in candidate.numbers]
-    digest = _digest(target)
-    if any(record.artifact_weights and record.artifact_weights.sha256 == digest for record in others):
+    if _is_of_another(target, candidate, trials):
         target.unlink()
+
+
+def _is_of_another(file: Path, candidate: Measured, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether a file, if there is one, was written for another candidate."""
+    others = [Record.of(trial) for trial in trials if trial.number not in candidate.numbers]
+    digest = _digest(file)
+    return any(record.artifact_weights and record.artifact_weights.sha256 == digest for record in others)
 
 
 def _digest(file: Path) -> str | None:

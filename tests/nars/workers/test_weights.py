@@ -8,16 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 import studies
+import torch
 from optuna.study import Study
 
 from nars.artifacts import files as files_of_store
 from nars.artifacts.files import keep
 from nars.artifacts.store import Store, open_store
+from nars.files import sha256_of
+from nars.networks.build import build
+from nars.networks.weights import save_weights
 from nars.runs.run import Run, start_run
+from nars.searching.confirm import measured
 from nars.space.genotypes import sample, to_genotypes
+from nars.spec import Candidate
 from nars.trials import Record, artifact_of
 from nars.workers.requeue import interrupt
-from nars.workers.weights import prune, write_weights
+from nars.workers.weights import find_weights, prune, write_weights
 
 SEARCH = studies.config(24, objectives=("accuracy", "macs"))
 
@@ -174,3 +180,39 @@ def test_a_search_without_results_writes_nothing(run: Run, store: Store) -> None
     write_weights(run, run.study(), store)
     prune(run.study(), SEARCH, store)
     assert not (run.folder / "weights").exists()
+
+
+def test_weights_of_another_recipe_are_not_those_of_a_candidate(
+    run: Run, store: Store, genotypes: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Networks of a front that differ in their recipe alone were all exported with the winner's weights."""
+    study, file, scratch = run.study(), tmp_path / "trained.pt", tmp_path / "scratch.pt"
+    zeros, ones = torch.zeros(3), torch.ones(3)
+    for optimizer in ("sgd", "adamw"):  # of one score, as on few images
+        genotype = {**genotypes[0], "recipe.optimizer": optimizer}
+        candidate = SEARCH.space.decode(genotype)
+        assert isinstance(candidate, Candidate)
+        model = build(candidate.architecture, 2)
+        save_weights(file, model, candidate, {}, classes=("a", "b"), mean=zeros, std=ones)
+        study.enqueue_trial(genotype)
+        trial = study.ask(dict(SEARCH.space.distributions))
+        keep(trial, store, "weights", file)
+        trial.set_user_attr("macs", 1e6)
+        study.tell(trial, [0.7, 1e6])
+    write_weights(run, study, store)
+
+    def found() -> list[str | None]:
+        files = [find_weights(run, study, each, scratch) for each in measured(study.trials)]
+        return [None if file is None else sha256_of(file) for file in files]
+
+    expected = [artifact.sha256 for trial in study.trials if (artifact := artifact_of(trial, "weights"))]
+    assert found() == expected
+    (run.folder / "weights" / "front" / "trial1.pt").unlink()
+    assert found() == expected
+    (run.folder / "artifacts").rename(tmp_path / "artifacts")
+    assert found() == [expected[0], None]
+    save_weights(
+        run.folder / "weights" / "best.pt", model, candidate, {}, classes=("b", "a"), mean=zeros, std=ones
+    )
+    (run.folder / "weights" / "front" / "trial0.pt").unlink()
+    assert found() == [sha256_of(run.folder / "weights" / "best.pt"), None]
