@@ -95,5 +95,10 @@ def _described(quantized: Quantized, output: Path) -> tuple[dict[str, Any], str]
         "ap_after": after,
         "contract": quantized.contract.to_dict(),
     }
+    text = f"AP {before:.4f} before, {after:.4f} after"
+    if quantized.masks_before is not None and quantized.masks_after is not None:
+        before, after = quantized.masks_before.ap, quantized.masks_after.ap
+        numbers |= {"mask_ap_before": before, "mask_ap_after": after}
+        text += f", of masks {before:.4f} before, {after:.4f} after"
     sizes = f"{quantized.float_bytes / 1e6:.2f} MB in float32, {quantized.bytes / 1e6:.2f} MB in int8"
-    return numbers, f"AP {before:.4f} before, {after:.4f} after; {sizes}"
+    return numbers, f"{text}; {sizes}"

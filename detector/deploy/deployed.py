@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
 from detector.model.detector import Detector
+from detector.model.pasting import paste
 from detector.model.resizing import resized
 from detector.model.targets import Detections
+from detector.model.transform import on_original
 from nars.networks.formats import onnx_session
 
 __all__ = ["Deployed", "OnnxDetector", "fitted", "fitted_size", "least_side"]
@@ -106,6 +108,7 @@ class OnnxDetector(nn.Module):
         super().__init__()
         self.fixed = fixed
         self.session: Any = onnx_session(data)
+        self.settings = model.settings
         self.source = [model]  # a list keeps it from becoming a submodule
 
     def forward(self, images: list[Tensor]) -> list[Detections]:
@@ -113,9 +116,13 @@ class OnnxDetector(nn.Module):
 
     def _detections(self, image: Tensor) -> Detections:
         batch = fitted(self.source[0], image, self.fixed)
-        boxes, labels, scores = map(torch.from_numpy, self.session.run(None, {"images": batch.numpy()})[:3])
+        outputs = map(torch.from_numpy, self.session.run(None, {"images": batch.numpy()}))
+        names = (output.name for output in self.session.get_outputs())
+        detections = dict(zip(names, outputs, strict=True))
+        del detections["image"]
         inner = _resized(self.source[0], image, self.fixed)
-        ratio = torch.tensor([image.shape[-1] / inner.shape[-1], image.shape[-2] / inner.shape[-2]])
-        boxes = (boxes * ratio.repeat(2)).clamp(min=0)
-        limit = torch.tensor([image.shape[-1], image.shape[-2]]).repeat(2)
-        return {"boxes": torch.minimum(boxes, limit), "labels": labels, "scores": scores}
+        size = (image.shape[-2], image.shape[-1])
+        detections = on_original(detections, (inner.shape[-2], inner.shape[-1]), size)
+        if "masks" in detections:
+            detections["masks"] = paste(detections["masks"], detections["boxes"], size)
+        return detections

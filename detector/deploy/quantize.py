@@ -25,8 +25,9 @@ from detector.deploy.export import contract_of, describe, real_batches, to_onnx
 from detector.evaluation.coco_ap import Scores
 from detector.evaluation.loop import evaluate
 from detector.weights.saved import SavedDetector
-from nars.errors import UsageError
+from nars.errors import DataError, UsageError
 from nars.files import write_whole
+from nars.foreign.parts import counted
 
 __all__ = ["Quantized", "quantize"]
 
@@ -45,6 +46,10 @@ class Quantized:
     """The detector's scores on val."""
     after: Scores
     """The file's scores on val, in ONNX Runtime."""
+    masks_before: Scores | None
+    """The detector's scores of masks; None if it does not segment."""
+    masks_after: Scores | None
+    """The file's scores of masks."""
     contract: Contract
     """The input and output of the file."""
 
@@ -52,7 +57,8 @@ class Quantized:
 def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: int = 64) -> Quantized:
     """Write a detector as an int8 ONNX file, calibrated on the first training images of `data`.
 
-    Raises `UsageError` if ONNX is not installed.
+    Raises `UsageError` if ONNX is not installed, and `DataError` if a detector with masks finds nothing in
+    the images to calibrate its mask head on.
     """
     try:
         from onnxruntime.quantization import QuantType, quant_pre_process, quantize_static
@@ -61,10 +67,12 @@ def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: 
     model = saved.detector()
     batches = real_batches(model, data)
     contract = contract_of(saved, model, batches)
-    content = to_onnx(Deployed(model), batches, describe(saved, contract))
-    calibration = data.train.images[:images]
     fixed = contract.fixed
-    inputs = [fitted(model, load(data.train, image).float() / 255, fixed) for image in calibration]
+    inputs = [
+        fitted(model, load(data.train, image).float() / 255, fixed) for image in data.train.images[:images]
+    ]
+    _check_reaches_masks(Deployed(model), inputs, data.train.source)
+    content = to_onnx(Deployed(model), batches, describe(saved, contract))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         plain, prepared, result = (Path(folder) / f"{name}.onnx" for name in ("plain", "prepared", "int8"))
@@ -82,10 +90,30 @@ def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: 
         )
         quantized = result.read_bytes()
     cpu = torch.device("cpu")
-    before = evaluate(model, data, device=cpu).boxes
-    after = evaluate(OnnxDetector(quantized, model, fixed), data, device=cpu).boxes
+    before = evaluate(model, data, device=cpu)
+    after = evaluate(OnnxDetector(quantized, model, fixed), data, device=cpu)
     write_whole(path, quantized)
-    return Quantized(Path(path), len(quantized), len(content), len(calibration), before, after, contract)
+    return Quantized(
+        Path(path),
+        len(quantized),
+        len(content),
+        len(inputs),
+        before.boxes,
+        after.boxes,
+        before.masks,
+        after.masks,
+        contract,
+    )
+
+
+@torch.no_grad()
+def _check_reaches_masks(model: Deployed, inputs: Sequence[Tensor], source: Path) -> None:
+    """Raise `DataError` if a mask head has nothing to be calibrated on, as it sees detections alone."""
+    if model.model.settings.mask and not any(len(model(batch)[0]) for batch in inputs):
+        where = f"{counted(len(inputs), 'image')} of {source}"
+        raise DataError(
+            f"nothing is found in {where} to calibrate the mask head on: give more with --calibrate"
+        )
 
 
 def _predictors(path: Path) -> list[str]:

@@ -16,7 +16,7 @@ from detector.model.resizing import resized
 from detector.model.settings import Settings
 from detector.model.targets import Detections, Target
 
-__all__ = ["Transform"]
+__all__ = ["Transform", "on_original"]
 
 
 class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision has no types
@@ -90,7 +90,7 @@ class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision 
         if self.training:
             return result
         results = [
-            _on_original(detections, resized_to, original)
+            on_original(detections, resized_to, original)
             for detections, resized_to, original in zip(
                 result, image_shapes, original_image_sizes, strict=True
             )
@@ -102,9 +102,7 @@ class Transform(GeneralizedRCNNTransform):  # type: ignore[misc]  # torchvision 
         return results
 
 
-def _on_original(
-    detections: Detections, resized_to: tuple[int, int], original: tuple[int, int]
-) -> Detections:
+def on_original(detections: Detections, resized_to: tuple[int, int], original: tuple[int, int]) -> Detections:
     """Rescale and clip detections to the original image, and drop those without area."""
     boxes = clip_boxes_to_image(resize_boxes(detections["boxes"], resized_to, original), original)
     keep = (boxes[:, 2:] > boxes[:, :2]).all(1)

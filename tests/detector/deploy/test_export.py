@@ -279,6 +279,27 @@ def test_int8(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_int8_masks_are_measured(tmp_path: Path) -> None:
+    done = quantize(saved(mask=True), data(), tmp_path / "toy.onnx", images=8)
+    model = saved(mask=True).detector()
+    before = evaluate(model, data(), device=CPU)
+    assert (done.before, done.masks_before) == (before.boxes, before.masks)
+    assert done.masks_before is not None
+    assert done.masks_after is not None
+    assert done.masks_after.ap > 0.5 * done.masks_before.ap
+    runtime = OnnxDetector((tmp_path / "toy.onnx").read_bytes(), model)
+    (found,) = runtime([torch.from_numpy(_pixels()[0]).permute(2, 0, 1) / 255])
+    assert found["masks"].shape == (len(found["scores"]), 1, *_pixels()[0].shape[:2])
+
+
+def test_a_mask_head_is_not_quantized_without_a_detection(tmp_path: Path) -> None:
+    """Its activations were rounded to whole numbers from 0 to 255, while the AP of boxes was as before."""
+    with pytest.raises(DataError, match=r"nothing is found in 2 images .* give more with --calibrate"):
+        quantize(saved(mask=True).with_threshold(0.999), data(), tmp_path / "toy.onnx", images=2)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from detector.weights.saved import save_detector
 
