@@ -53,10 +53,11 @@ class Contract:
     def resizing(self) -> str:
         """The way from an image to the input, in words."""
         colour = ", ".join(f"{value:g}" for value in self.padding)
+        sides = f"a shorter side of {self.shorter} pixels, less if the longer one would exceed {self.longer}"
         if self.fixed is not None:
             size = "x".join(map(str, self.fixed))
-            return f"resized to fit {size} (height x width), padded to it right and below with RGB {colour}"
-        sides = f"a shorter side of {self.shorter} pixels, less if the longer one would exceed {self.longer}"
+            fits = f"or the image would not fit into {size} (height x width)"
+            return f"resized to {sides} {fits}, then padded to that right and below with RGB {colour}"
         least = [f"multiples of {self.multiple}"] if self.multiple > 1 else []
         least += [f"at least {self.smallest} pixels"] if self.smallest > self.multiple else []
         padded = f", then padded right and below to {' and '.join(least)} with RGB {colour}" if least else ""

@@ -88,10 +88,11 @@ def _padded(model: Detector, height: int, width: int) -> tuple[int, int]:
 
 
 def _resized(model: Detector, image: Tensor, fixed: tuple[int, int] | None) -> Tensor:
-    """The image [3, h, w] as large as a detector sees it, or as large as fits into `fixed`."""
-    if fixed is None:
-        return cast(Tensor, model.transform.resize(image)[0])
-    before = (image.shape[-2], image.shape[-1])
+    """The image [3, h, w] as large as a detector sees it, or smaller if it does not fit into `fixed`."""
+    before, transform = (image.shape[-2], image.shape[-1]), model.transform
+    seen = resized(*before, max(transform.min_size), transform.max_size)
+    if fixed is None or (seen[0] <= fixed[0] and seen[1] <= fixed[1]):
+        return cast(Tensor, transform.resize(image)[0])
     scale = min(most / side for most, side in zip(fixed, before, strict=True))
     after = [min(most, max(1, round(side * scale))) for most, side in zip(fixed, before, strict=True)]
     return F.interpolate(image[None], after, mode="bilinear", antialias=True)[0]

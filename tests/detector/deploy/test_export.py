@@ -177,7 +177,8 @@ def test_a_contract_says_how_to_pad() -> None:
     assert "pad" not in plain.input
     said = "then padded right and below to multiples of 32 and at least 64 pixels with RGB 0.5, 0.4, 0.3;"
     assert said in replace(plain, multiple=32, smallest=64).input
-    assert "resized to fit 224x320 (height x width), padded to it" in replace(plain, fixed=(224, 320)).input
+    said = "exceed 320 or the image would not fit into 224x320 (height x width), then padded to that right"
+    assert said in replace(plain, fixed=(224, 320)).input
 
 
 def test_onnx_describes_itself(onnx_file: Path) -> None:
@@ -251,6 +252,22 @@ def test_a_file_of_one_size_has_the_most_frequent_one() -> None:
     val = replace(subset, images=(high, *wide), annotations=(), pixels=pixels)
     batches = exporting.real_batches(pyramid(), CocoData(val, val))
     assert [batch.shape for batch in batches] == [(1, 3, 48, 64)] * 2
+
+
+@pytest.mark.parametrize(
+    ("size", "inner"),
+    [((48, 48), (52, 52)), ((40, 60), (45, 68)), ((60, 40), (56, 37)), ((200, 20), (56, 6))],
+)
+def test_a_file_of_one_size_sees_nothing_larger_than_in_training(
+    size: tuple[int, int], inner: tuple[int, int]
+) -> None:
+    """An AP of .64 became .58: images of 52 pixels in training filled a file of 56 x 56."""
+    origin = pyramid()
+    settings = origin.settings.replace(shortest=(52,), longest=68)
+    image = torch.ones(3, *size)
+    canvas = fitted(Detector(origin.parts, 3, settings).eval(), image, (56, 72))[0, 0] > 0.9
+    assert canvas.shape == (56, 72)
+    assert (int(canvas.any(1).sum()), int(canvas.any(0).sum())) == inner
 
 
 @pytest.mark.slow
