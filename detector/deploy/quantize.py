@@ -25,6 +25,7 @@ from detector.deploy.export import contract_of, describe, real_batches, to_onnx
 from detector.evaluation.coco_ap import Scores
 from detector.evaluation.loop import evaluate
 from detector.weights.saved import SavedDetector
+from nars.data import evenly
 from nars.errors import DataError, UsageError
 from nars.files import write_whole
 from nars.foreign.parts import counted
@@ -55,7 +56,7 @@ class Quantized:
 
 
 def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: int = 64) -> Quantized:
-    """Write a detector as an int8 ONNX file, calibrated on the first training images of `data`.
+    """Write a detector as an int8 ONNX file, calibrated on so many training images, evenly spread over all.
 
     Raises `UsageError` if ONNX is not installed, and `DataError` if a detector with masks finds nothing in
     the images to calibrate its mask head on.
@@ -68,9 +69,8 @@ def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: 
     batches = real_batches(model, data)
     contract = contract_of(saved, model, batches)
     fixed = contract.fixed
-    inputs = [
-        fitted(model, load(data.train, image).float() / 255, fixed) for image in data.train.images[:images]
-    ]
+    calibration = [data.train.images[index] for index in evenly(len(data.train.images), images)]
+    inputs = [fitted(model, load(data.train, image).float() / 255, fixed) for image in calibration]
     _check_reaches_masks(Deployed(model), inputs, data.train.source)
     content = to_onnx(Deployed(model), batches, describe(saved, contract))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
