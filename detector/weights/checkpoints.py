@@ -78,8 +78,9 @@ _SECTIONS = {
 }
 """Sections by the start of their tensors' names; the first match counts."""
 
-_CONSTANTS = re.compile(r"(^|\.)(pixel_mean|pixel_std|cell_anchors\.\d+)$")
-"""Constants in older checkpoints that are not part of the network; ours come from the settings."""
+_CONSTANTS = re.compile(r"(^|\.)(pixel_mean|pixel_std|cell_anchors\.\d+|n_averaged)$")
+"""Tensors that are not part of the network: constants in older checkpoints, which come from the settings
+here, and the count of PyTorch's averages."""
 
 _WRAPPERS = re.compile(r"^(module\.)+|_orig_mod\.|_checkpoint_wrapped_module\.")
 """Prefixes that parallel, compiled and rematerialized modules put into names."""

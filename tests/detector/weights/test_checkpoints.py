@@ -67,6 +67,10 @@ def averaged(good: dict[str, Tensor], bad: dict[str, Tensor], model: nn.Module) 
             "ema_state": {name: each for name, each in good.items() if name in parameters},
         },
         "alone": {"ema_state": params_first},
+        "torchvision": {
+            "model": bad,
+            "model_ema": {"n_averaged": torch.tensor(5), **{f"module.{name}": good[name] for name in good}},
+        },
         "plain": {"model": good, "ema_state": {}, "optimizer": {"state": {}}},
         "a decay for averages": {"model": good, "model_ema": 0.9998},
         "a tensor for averages": {"model": good, "ema_state": torch.ones(3)},
@@ -97,7 +101,7 @@ def test_averages_are_preferred_and_wrappers_seen_through(
     path = saved(tmp_path / "c.pth", averaged(good, bad, small)[layout])
     checkpoint = read_checkpoint(path)
     assert checkpoint.layout == "D2Go detector"
-    assert checkpoint.averaged == (layout in LAYOUTS[:4])
+    assert checkpoint.averaged == (layout in LAYOUTS[:5])
     assert_same(detector.build(SMALL, 3, weights=path, settings=QUICK), small.state_dict())
 
 
