@@ -16,6 +16,9 @@ from nars.foreign.parts import counted
 if TYPE_CHECKING:
     from detector.deploy.quantize import Quantized
 
+_CALIBRATED = 64
+"""Images that 8 bits are calibrated on unless told otherwise."""
+
 
 @click.command("export")
 @weights_argument
@@ -23,9 +26,7 @@ if TYPE_CHECKING:
 @format_option(NETWORK_FORMATS, "ONNX, torch.export's pt2, or TorchScript")
 @click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images at a time.")
 @click.option("--int8", is_flag=True, help="8 bits for CPUs, as ONNX, calibrated on training images.")
-@click.option(
-    "--calibrate", type=click.IntRange(min=1), default=64, show_default=True, help="Images for --int8."
-)
+@click.option("--calibrate", type=click.IntRange(min=1), help=f"Images for --int8, by default {_CALIBRATED}.")
 @click.option(
     "--data",
     help="Images that the file is compared, calibrated and measured on; by default those that WEIGHTS was "
@@ -40,7 +41,7 @@ def export_command(
     form: str | None,
     batch: int,
     int8: bool,
-    calibrate: int,
+    calibrate: int | None,
     data: str | None,
     drop_bad: bool,
     as_json: bool,
@@ -56,6 +57,8 @@ def export_command(
     form = format_of(output, form, NETWORK_FORMATS)
     if int8 and (form != "onnx" or batch > 1):
         raise click.UsageError("--int8 goes with --format onnx and --batch 1")
+    if calibrate is not None and not int8:
+        raise click.UsageError("--calibrate is for 8 bits: give --int8")
 
     from detector.data.check import usable
     from detector.deploy import export
@@ -69,7 +72,7 @@ def export_command(
         records = usable(name, drop_bad=drop_bad, needs=("train", "val") if int8 else ("val",))
     if int8:
         check_classes(saved.classes, records, str(weights))
-        quantized = quantize(saved, records, output, images=calibrate)
+        quantized = quantize(saved, records, output, images=calibrate or _CALIBRATED)
         numbers, text = _described(quantized, output)
         contract = quantized.contract
     else:

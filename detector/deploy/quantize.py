@@ -111,9 +111,8 @@ def _check_reaches_masks(model: Deployed, inputs: Sequence[Tensor], source: Path
     """Raise `DataError` if a mask head has nothing to be calibrated on, as it sees detections alone."""
     if model.model.settings.mask and not any(len(model(batch)[0]) for batch in inputs):
         where = f"{counted(len(inputs), 'image')} of {source}"
-        raise DataError(
-            f"nothing is found in {where} to calibrate the mask head on: give more with --calibrate"
-        )
+        remedy = "give more with --calibrate, or a detector that finds more"
+        raise DataError(f"nothing is found in {where} to calibrate the mask head on: {remedy}")
 
 
 def _predictors(path: Path) -> list[str]:

@@ -344,3 +344,5 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert found["ap_before"] > 0
     assert main([*base, "toy.pt2", "--int8"]) == 2
     assert "--int8 goes with --format onnx" in capsys.readouterr().err
+    assert main([*base, "toy.ts", "--calibrate", "4"]) == 2
+    assert "--calibrate is for 8 bits: give --int8" in capsys.readouterr().err
