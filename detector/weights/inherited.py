@@ -1,8 +1,8 @@
 """Gives a detector what fits of its parent's weights.
 
 Trunk, RPN tower, box head and mask head inherit block by block as classifiers do (`nars.parents.inherit`).
-An anchor takes over what the parent's nearest one has learned; predictors of classes inherit if the classes
-are the same. What does not fit keeps its fresh weights, except in the trunk, which has to fit.
+An anchor takes over what the parent's nearest one has learned, and a class what the one of its name has. What
+does not fit keeps its fresh weights, except in the trunk, which has to fit.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from detector.model.parts import Parts, by_downsampling
 from detector.model.settings import Settings
 from detector.weights.parents import BOX, MASK, RPN, TRUNK, DetectorParent, block_names
 from nars.errors import WeightsError
+from nars.foreign.parts import counted
 from nars.parents.alignment import streams
 from nars.parents.inherit import Copying, Inheritance, same_channels
 from nars.parents.parent import Parent
@@ -55,11 +56,11 @@ def inherit(model: Detector, parent: DetectorParent, classes: tuple[str, ...]) -
     work.trunk()
     work.pyramid()
     work.proposals()
-    same = classes == parent.classes
-    work.box_head(same)
+    known = _known(classes, parent.classes)
+    work.box_head(known)
     if model.settings.mask:
-        work.mask_head(same)
-    result = work.copying.finished(classifier=same)
+        work.mask_head(known)
+    result = work.copying.finished(classifier=len(known) > 0 and bool((known >= 0).all()))
     fresh = f"; fresh: {', '.join(work.fresh)}" if work.fresh else ""
     logger.info("inherited %.1f%% of the parameters from %s%s", 100 * result.share, parent.source, fresh)
     return result
@@ -116,29 +117,35 @@ class _Inheriting:
         anchors = _nearest(self.model.settings, self.parent.settings)
         if not (anchors >= 0).any():
             self.fresh.append("RPN predictor")
-        deltas = torch.where(anchors < 0, -1, 4 * anchors)[:, None] + torch.arange(4)
-        deltas = torch.where(anchors[:, None] < 0, -1, deltas).flatten()
         self._predictor("rpn.head.cls_logits", anchors, kept)
-        self._predictor("rpn.head.bbox_pred", deltas, kept)
+        self._predictor("rpn.head.bbox_pred", _deltas(anchors), kept)
 
-    def box_head(self, same_classes: bool) -> None:
-        """Copy the box head and, for the same classes, its predictors."""
+    def box_head(self, known: Tensor) -> None:
+        """Copy the box head and its predictors for the classes that the parent knows."""
         kept = self._head("box head", BOX, self.model.parts.box, self.parent.parts.box)
-        if kept is None or not same_classes:
+        if kept is None:
             self.fresh.append("box predictor")
-            return
-        count = self.model.num_classes
-        self._predictor("roi_heads.box_predictor.cls_score", torch.arange(count + 1), kept)
-        self._predictor("roi_heads.box_predictor.bbox_pred", torch.arange(4 * count), kept)
+        elif self._inherits("box predictor", known):
+            background = torch.tensor([len(self.parent.classes)])
+            self._predictor("roi_heads.box_predictor.cls_score", torch.cat([known, background]), kept)
+            self._predictor("roi_heads.box_predictor.bbox_pred", _deltas(known), kept)
 
-    def mask_head(self, same_classes: bool) -> None:
-        """Copy the mask head and, for the same classes, its predictor."""
+    def mask_head(self, known: Tensor) -> None:
+        """Copy the mask head and its predictor for the classes that the parent knows."""
         parts = self.model.parts
         kept = self._head("mask head", MASK, parts.mask or (), self.parent.parts.mask or ())
-        if kept is None or not same_classes:
+        if kept is None:
             self.fresh.append("mask predictor")
-            return
-        self._predictor("roi_heads.mask_predictor", torch.arange(self.model.num_classes), kept)
+        elif self._inherits("mask predictor", known):
+            self._predictor("roi_heads.mask_predictor", known, kept)
+
+    def _inherits(self, title: str, known: Tensor) -> bool:
+        """Whether a predictor inherits any class; note those that it does not."""
+        missing = int((known < 0).sum())
+        some = missing < len(known)
+        if missing or not some:
+            self.fresh.append(f"{title} of {counted(missing, 'class')}" if some else title)
+        return some
 
     def _head(self, title: str, prefix: str, rows: Sequence[Block], theirs: Sequence[Block]) -> Tensor | None:
         """Copy a head, and return the choice of its output channels; None if it does not fit."""
@@ -193,6 +200,17 @@ def _architecture(parts: Parts, title: str, stages: Stages, channels: int) -> Ar
         norm_momentum=parts.norm_momentum,
         stages=tuple(map(tuple, stages)),
     )
+
+
+def _known(own: Sequence[str], theirs: Sequence[str]) -> Tensor:
+    """For each class the parent's of the same name; -1 if it has none."""
+    numbers = {name: number for number, name in enumerate(theirs)}
+    return torch.tensor([numbers.get(name, -1) for name in own], dtype=torch.long)
+
+
+def _deltas(choice: Tensor) -> Tensor:
+    """The choice of the four deltas of each anchor or class that is chosen; -1 for those of none."""
+    return torch.where(choice[:, None] < 0, -1, 4 * choice[:, None] + torch.arange(4)).flatten()
 
 
 def _nearest(own: Settings, theirs: Settings | None) -> Tensor:

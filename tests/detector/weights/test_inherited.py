@@ -153,6 +153,28 @@ def test_other_classes_make_the_predictor_fresh(
     assert caplog.messages[0].endswith("; fresh: box predictor")
 
 
+def test_a_class_inherits_from_that_of_its_name(
+    of_detector: DetectorParent, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The parent's classes are red, green and blue."""
+    model, before = child(), child().state_dict()
+    with caplog.at_level(logging.INFO, "detector"):
+        result = inherit(model, of_detector, ("blue", "cat", "red"))
+    assert not result.classifier
+    assert caplog.messages[0].endswith("; fresh: box predictor of 1 class")
+    state, parent = model.state_dict(), of_detector.state
+    for name, size in (("cls_score", 1), ("bbox_pred", 4)):
+        for leaf in ("weight", "bias"):
+            key = f"roi_heads.box_predictor.{name}.{leaf}"
+            own, theirs, drawn = (each[key].unflatten(0, (-1, size)) for each in (state, parent, before))
+            assert torch.equal(own[0], theirs[2])
+            assert torch.equal(own[1], drawn[1])
+            assert torch.equal(own[2], theirs[0])
+    background = state["roi_heads.box_predictor.cls_score.weight"][3]
+    assert torch.equal(background, parent["roi_heads.box_predictor.cls_score.weight"][3])
+    assert inherit(model, of_detector, ("blue", "red", "green")).share == 1
+
+
 def test_an_anchor_takes_over_from_the_nearest_and_others_start_fresh(of_detector: DetectorParent) -> None:
     """The parent has anchors of 12 and 20 pixels at a side of 48."""
     larger = {"shortest": (96,), "longest": 128}
