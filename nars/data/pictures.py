@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -108,9 +109,16 @@ def to_rgb(image: Image.Image) -> Image.Image:
     image.load()
     if image.mode == "I" and image.format == "TIFF":
         raise ValueError("pixels are integers of 32 bits or with a sign, expected 8 or 16 bits without")
+    negative = _is_negative(image)
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise ValueError("pixels are floats, expected integers of 8 or 16 bits")
+    made = _in_strips(image)
+    return ImageOps.invert(made) if negative else made
+
+
+def _in_strips(image: Image.Image) -> Image.Image:
+    """The image as eight-bit RGB, of which a strip at a time is held in other modes."""
     rows = max(1, _STRIP // image.width)
     if image.height <= rows:
         return _converted(image)
@@ -118,6 +126,12 @@ def to_rgb(image: Image.Image) -> Image.Image:
     for top in range(0, image.height, rows):
         made.paste(_converted(image.crop((0, top, image.width, min(top + rows, image.height)))), (0, top))
     return made
+
+
+def _is_negative(image: Image.Image) -> bool:
+    """Whether white is zero in a TIFF of 16 bits; Pillow turns those of 8 bits itself."""
+    tags = getattr(image, "tag_v2", {})
+    return image.mode.startswith("I;16") and tags.get(PHOTOMETRIC_INTERPRETATION) == 0
 
 
 def _converted(image: Image.Image) -> Image.Image:

@@ -56,6 +56,12 @@ def bits16_tiff(path: Path) -> None:
     path.with_suffix(".tiff").rename(path)
 
 
+def white_is_zero(path: Path) -> None:
+    image = Image.fromarray(np.full((4, 4), 40_000, dtype=np.uint16))
+    image.save(path.with_suffix(".tiff"), tiffinfo={262: 0})
+    path.with_suffix(".tiff").rename(path)
+
+
 def one_bit(path: Path) -> None:
     Image.new("1", (4, 4), 1).save(path)
 
@@ -65,6 +71,7 @@ def one_bit(path: Path) -> None:
     [
         (bits16, (155, 155, 155)),  # 40000 / 257
         (bits16_tiff, (155, 155, 155)),
+        (white_is_zero, (100, 100, 100)),
         (cmyk, (255, 0, 0)),
         (clear_palette, (255, 255, 255)),
         (clear_grey, (255, 255, 255)),
