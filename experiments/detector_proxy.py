@@ -224,7 +224,9 @@ def show() -> None:
                             "seconds": f"{folds * of_way.seconds.median():.0f}",
                         }
                     )
-        print(f"\n{name}\n{pd.DataFrame(lines).to_string(index=False)}")
+        few = f"fewer than {FEWEST} whole candidates"
+        table = pd.DataFrame(lines).to_string(index=False) if lines else few
+        print(f"\n{name}\n{table}")
 
 
 def main() -> None:
