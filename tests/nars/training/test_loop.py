@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from shades import ARCHITECTURE, CPU, EVERYTHING, OF_PHOTOS, OTHERS_OF_PHOTOS, SIDE, fresh, run, same
 from torch import nn
 
 from nars.data import ImageData, load
@@ -20,80 +20,9 @@ from nars.errors import DataError, NonFiniteLossError, RunError, TrialError, Tri
 from nars.networks.build import build
 from nars.networks.weights import load_weights, save_weights
 from nars.spec import Architecture, Block, Candidate, Recipe
-from nars.tensors import read_tensors, write_tensors
 from nars.training.evaluation import evaluate
-from nars.training.loop import Outputs, Progress, Trained, train
-from nars.training.metrics import ACCURACY, Metric
-
-CPU = torch.device("cpu")
-SIDE = 8
-
-ARCHITECTURE = Architecture(
-    name="tiny",
-    resolution=SIDE,
-    stages=(
-        (Block(op="conv", channels=8, kernel=3, stride=2),),
-        (Block(op="mbconv", channels=8, kernel=3, expansion=2, se="hsigmoid"),),
-        (Block(op="mbconv", channels=16, kernel=5, expansion=2, stride=2, repeats=2),),
-        (Block(op="mbpool", channels=16, expansion=2),),
-    ),
-)
-EVERYTHING = Recipe(
-    epochs=3,
-    lr=0.05,
-    ema=True,
-    ema_decay=0.9,
-    mixup=0.2,
-    label_smoothing=0.1,
-    dropout=0.2,
-    stochastic_depth=0.2,
-    augmentation="flip_shift",
-)
-OF_PHOTOS = EVERYTHING.replace(
-    augmentation="flip",
-    crop_area=0.5,
-    policy="trivial_augment",
-    erasing=0.3,
-    cutmix=0.3,
-    layer_decay=0.8,
-    frozen=0.25,
-    class_weights="balanced",
-)
-OTHERS_OF_PHOTOS = OF_PHOTOS.replace(policy="rand_augment", magnitude=5, balanced_sampling=True, ema=False)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def data() -> ImageData:
-    """Three classes that differ in brightness, with noise: 150 images to train, 50 for val."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(250) % 3
-    images = rng.normal(60 + 60 * labels[:, None, None], 25, (250, SIDE, SIDE)).clip(0, 255).astype(np.uint8)
-    return from_arrays("shades", {"x_train": images, "y_train": labels})
-
-
-def fresh(recipe: Recipe, classes: int = 3) -> nn.Module:
-    with seeded(0, CPU):
-        return build(ARCHITECTURE, classes, recipe)
-
-
-def run(data: ImageData, recipe: Recipe, seed: int = 1, **options: Any) -> Trained:
-    metric = options.pop("metric", ACCURACY)
-    about: dict[str, Any] = {"resolution": SIDE, "device": CPU, "seed": seed, "metric": metric}
-    return train(fresh(recipe), data, recipe, **about, outputs=Outputs(**options))
-
-
-def same(one: nn.Module, two: nn.Module) -> bool:
-    states = one.state_dict(), two.state_dict()
-    return all(torch.equal(states[0][name], states[1][name]) for name in states[0] | states[1])
-
+from nars.training.loop import Outputs, Progress, train
+from nars.training.metrics import Metric
 
 # The loop
 
@@ -267,35 +196,6 @@ def test_running_out_of_memory_ends_the_trial(
         train(Greedy(error), data, Recipe(), resolution=SIDE, device=CPU, seed=1)
 
 
-# Going on after a kill
-
-
-@pytest.mark.parametrize(
-    "recipe", [EVERYTHING, OF_PHOTOS, OTHERS_OF_PHOTOS, Recipe(epochs=3, optimizer="adamw", lr=0.005)]
-)
-@pytest.mark.parametrize("killed_after", [1, 2, 3])
-def test_resumes_to_the_same_bits(data: ImageData, tmp_path: Path, recipe: Recipe, killed_after: int) -> None:
-    class KilledError(Exception):
-        pass
-
-    def on_epoch(progress: Progress) -> bool:
-        if progress.epoch == killed_after:
-            raise KilledError
-        return True
-
-    path = tmp_path / "checkpoint"
-    with pytest.raises(KilledError):
-        run(data, recipe, checkpoint=path, on_epoch=on_epoch)
-    seen: list[int] = []
-    resumed = run(data, recipe, checkpoint=path, on_epoch=lambda p: seen.append(p.epoch) is None)
-    straight = run(data, recipe)
-    assert seen == list(range(killed_after + 1, 4))
-    assert same(resumed.model, straight.model)
-    assert [(p.loss, p.score) for p in resumed.curve] == [(p.loss, p.score) for p in straight.curve]
-    assert resumed.val == straight.val
-    assert [p.seconds for p in resumed.curve] == sorted(p.seconds for p in resumed.curve)
-
-
 def test_the_curve_has_the_metric_that_is_asked_for(data: ImageData, tmp_path: Path) -> None:
     metric, path = Metric("mine:f", lambda labels, probabilities: -len(labels)), tmp_path / "checkpoint"
     trained = run(data, Recipe(epochs=2), metric=metric, checkpoint=path)
@@ -303,66 +203,6 @@ def test_the_curve_has_the_metric_that_is_asked_for(data: ImageData, tmp_path: P
     assert trained.score == trained.val.score == -len(data.val)
     with pytest.raises(RunError, match="another training: metric was 'mine:f', is None"):
         run(data, Recipe(epochs=2), checkpoint=path)
-
-
-def test_curves_of_version_0_1_are_read() -> None:
-    entry = {"epoch": 1, "epochs": 4, "loss": 2.0, "seconds": 3.0}
-    assert Progress.read(entry | {"accuracy": 0.5}) == Progress.read(entry | {"score": 0.5})
-
-
-def test_a_checkpoint_of_another_training_is_refused(data: ImageData, tmp_path: Path) -> None:
-    path = tmp_path / "checkpoint"
-    recipe = Recipe(epochs=1)
-    run(data, recipe, checkpoint=path)
-    with pytest.raises(RunError, match=r"another training: seed was 1, is 2; name another folder, or delete"):
-        run(data, recipe, seed=2, checkpoint=path)
-    with pytest.raises(RunError, match=r"another training: epochs was 1, is 2; lr was the default, is 0\.2;"):
-        run(data, recipe.replace(lr=0.2, epochs=2), checkpoint=path)
-    outputs = Outputs(checkpoint=path)
-    with pytest.raises(RunError, match="is of another network"):
-        train(nn.Linear(1, 1), data, recipe, resolution=SIDE, device=CPU, seed=1, outputs=outputs)
-    path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(RunError, match="is not a checkpoint that can be read"):
-        run(data, recipe, checkpoint=path)
-
-
-def test_a_checkpoint_of_a_network_with_the_same_shapes_is_refused(data: ImageData, tmp_path: Path) -> None:
-    path, recipe = tmp_path / "checkpoint", Recipe(epochs=2)
-    stem, *others = ARCHITECTURE.stages
-    other = ARCHITECTURE.replace(stages=[[stem[0].replace(activation="relu")], *others])
-    run(data, recipe, checkpoint=path, architecture=ARCHITECTURE, on_epoch=lambda _: False)
-    with pytest.raises(RunError, match=r"training: stages\.0\.0\.activation was .*, is 'relu'; name another"):
-        run(data, recipe, checkpoint=path, architecture=other)
-    renamed = ARCHITECTURE.replace(name="that of another trial")
-    assert len(run(data, recipe, checkpoint=path, architecture=renamed).curve) == 2
-
-
-def test_a_checkpoint_that_names_no_architecture_goes_on(data: ImageData, tmp_path: Path) -> None:
-    path, recipe = tmp_path / "checkpoint", Recipe(epochs=2)
-    run(data, recipe, checkpoint=path, on_epoch=lambda _: False)
-    content = read_tensors(path)
-    del content["identity"]["architecture"]
-    write_tensors(path, content)
-    seen: list[int] = []
-    run(
-        data,
-        recipe,
-        checkpoint=path,
-        architecture=ARCHITECTURE,
-        on_epoch=lambda progress: seen.append(progress.epoch) is None,
-    )
-    assert seen == [2]
-
-
-def test_a_checkpoint_knows_data_by_an_earlier_fingerprint(data: ImageData, tmp_path: Path) -> None:
-    path, recipe = tmp_path / "checkpoint", Recipe(epochs=2)
-    run(replace(data, fingerprint="of names"), recipe, checkpoint=path, on_epoch=lambda _: False)
-    later = replace(data, fingerprint="of content", earlier_fingerprints=("of names",))
-    seen: list[int] = []
-    run(later, recipe, checkpoint=path, on_epoch=lambda progress: seen.append(progress.epoch) is None)
-    assert seen == [2]
-    with pytest.raises(RunError, match="data was 'of content', is 'of others'"):
-        run(replace(later, fingerprint="of others"), recipe, checkpoint=path)
 
 
 def test_a_recipe_says_how_pictures_become_squares(tmp_path: Path) -> None:

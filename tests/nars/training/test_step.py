@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from no_waiting import no_waiting
+from shades import SIDE, fresh
 from torch import Tensor, nn
 
 from nars.data import ImageData, augment, normalise, random_crops
@@ -20,9 +21,6 @@ from nars.training.evaluation import moments
 from nars.training.loop import train
 from nars.training.step import Step
 from nars.training.teacher import Teacher
-from tests.nars.training.test_loop import SIDE, data, fresh
-
-__all__ = ["data"]
 
 RECIPES = {
     "sgd": Recipe(epochs=6, lr=0.05, batch_size=16),
