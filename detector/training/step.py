@@ -15,6 +15,7 @@ from detector.model.detector import Detector
 from nars import parallel
 from nars.graphs import Replayed
 from nars.spec import Recipe
+from nars.training.passes import one_pixel_refused
 from nars.training.updates import Update
 
 __all__ = ["Step"]
@@ -58,14 +59,16 @@ class Step:
         """Learn from the `inputs` of `assemble` at a `progress` in 0..1 of the training.
 
         Returns float64 [V + N]: the logged values, whose `names` are known after the first step, then 1
-        for every image whose proposals are finite, else 0.
+        for every image whose proposals are finite, else 0. Raises `TrialError` for a single image if a
+        batch norm sees one pixel of it, as the coarsest level of a pyramid may.
         """
         self._update.prepare(progress)
         return self._learn(*inputs)
 
     def _eager(self, *inputs: Tensor) -> Tensor:
         batch = self._assemble(*inputs)
-        with torch.autocast(self.device.type, dtype=self._half, enabled=self._half is not None):
+        half = torch.autocast(self.device.type, dtype=self._half, enabled=self._half is not None)
+        with half, one_pixel_refused(len(batch.images)):
             losses: dict[str, Tensor] = self.model(batch)
         loss = torch.stack(list(losses.values())).sum()
         self._update(loss)

@@ -12,9 +12,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from nars import parallel
 from nars.device import half_precision
-from nars.errors import TrialError
 from nars.graphs import Replayed
 from nars.spec import Recipe
+from nars.training.passes import one_pixel_refused
 from nars.training.teacher import Teacher, taught
 from nars.training.updates import Update
 
@@ -68,19 +68,11 @@ class Step:
             self._update(loss)
         return loss.detach()
 
-    def _logits(self, images: Tensor) -> Tensor:
-        """The outputs [N, K]. Raises `TrialError` for a batch norm that sees a single pixel."""
-        try:
-            return self.model(images)
-        except ValueError as error:  # PyTorch's, of a map of one pixel and a batch of one image
-            if len(images) > 1:
-                raise
-            raise TrialError(f"a batch of one image is too small for this network: {error}") from None
-
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
         smoothing = self.recipe.label_smoothing
         with torch.autocast(self.device.type, dtype=self._half, enabled=self._half is not None):
-            logits = self._logits(images)
+            with one_pixel_refused(len(images)):
+                logits = self.model(images)
             loss = F.cross_entropy(logits, labels, self.class_weights, label_smoothing=smoothing)
             if self.teacher is None:
                 return loss

@@ -3,12 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 from no_waiting import no_waiting
-from toys import TRAINING, model, squares
+from toys import CLASSES, PARTS, SETTINGS, TRAINING, model, squares
 
 from detector.data.records import CocoData
+from detector.model.detector import Detector
 from detector.training.resident import Resident
 from detector.training.trainer import Trainer
 from nars.device import seeded
+from nars.errors import TrialError
+from nars.spec import Block
 
 CUDA = torch.device("cuda")
 
@@ -31,6 +34,17 @@ def test_a_step_logs_its_losses_and_whose_proposals_are_finite(data: CocoData) -
     assert named["rpn_objects"] + named["rpn_background"] == 32
     assert values[len(named) :].tolist() == [1.0] * TRAINING.batch_size
     assert not torch.equal(trainer.model.rpn.head.cls_logits.weight, before)
+
+
+def test_a_single_image_is_refused_of_which_a_level_has_one_pixel(data: CocoData) -> None:
+    last = Block(op="mbconv", channels=16, kernel=3, expansion=2, stride=2)
+    parts = PARTS.replace(trunk=(*PARTS.trunk, *[(last,)] * 4), fpn=8)  # 48 pixels to one
+    settings = SETTINGS.replace(longest=48, anchor_sizes=((16,),) * 6)
+    pyramid = Detector(parts, len(CLASSES), settings)
+    trainer = Trainer(pyramid, data, TRAINING.replace(batch_size=1), torch.device("cpu"), seed=0)
+    trainer.model.train()
+    with pytest.raises(TrialError, match="a batch of one image is too small for this network: Expected more"):
+        trainer.step(next(iter(trainer.feed)), progress=0.5)
 
 
 @pytest.mark.gpu
