@@ -27,6 +27,7 @@ from detector.model.detector import Detector
 from detector.weights.saved import SavedDetector
 from nars.errors import DataError, ExportError, UsageError, closest
 from nars.files import write_whole
+from nars.foreign.limits import MOST_SIDE
 from nars.networks.formats import RUNS, onnx_file, pt2_file, torchscript_file, trace
 
 __all__ = ["FORMATS", "Exported", "compare", "contract_of", "describe", "export", "real_batches", "to_onnx"]
@@ -44,8 +45,6 @@ _THRESHOLD_MARGIN = 0.01
 """Detections with a score this close to the threshold may be missing from either side."""
 _WITHOUT_MASKS = 4
 """Outputs of a detector that does not segment; masks are the last one of another."""
-_LARGEST_SIDE = 4096
-"""Pixels of the largest height and width that a file accepts."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def _traced(model: Deployed, batches: Sequence[Tensor]) -> torch.export.Exported
     example, shapes = batches[0], None
     if _sizes_are_free(model.model):
         least = least_side(model.model)
-        sides = [torch.export.Dim(name, min=least, max=_LARGEST_SIDE) for name in ("height", "width")]
+        sides = [torch.export.Dim(name, min=least, max=MOST_SIDE) for name in ("height", "width")]
         shapes = ({2: sides[0], 3: sides[1]},)
     with torch.no_grad():
         program = trace(model, (example,), shapes)

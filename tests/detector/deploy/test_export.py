@@ -172,6 +172,13 @@ def test_images_may_be_far_wider_than_high(tmp_path: Path) -> None:
     assert len(run_pt2((tmp_path / "toy").read_bytes(), [(least,)])[0]) == 4
 
 
+def test_a_file_takes_the_longest_images_that_its_detector_does(tmp_path: Path) -> None:
+    trained = replace(saved(), settings=saved().settings.replace(longest=6000))
+    export(trained, data(), tmp_path / "toy", "pt2")
+    wide = torch.rand(1, 3, 48, 6000)
+    assert len(run_pt2((tmp_path / "toy").read_bytes(), [(wide,)])[0]) == 4
+
+
 def test_a_contract_says_how_to_pad() -> None:
     plain = Contract(224, 320, 1, 1, (0.5, 0.4, 0.3), None, toys.CLASSES)
     assert "pad" not in plain.input
