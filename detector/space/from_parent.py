@@ -48,7 +48,7 @@ _MOST_FROZEN = 2
 
 _RECIPE: dict[str, Any] = {
     "optimizer": "sgd",
-    "lr": {"low": 0.005, "high": 0.12, "log": True},
+    "lr": {"low": 0.01, "high": 0.48, "log": True},
     "weight_decay": {"low": 1e-5, "high": 1e-3, "log": True},
     "batch_size": 4,
     "warmup_epochs": 0.5,
@@ -62,8 +62,8 @@ _RECIPE: dict[str, Any] = {
     "box_iou": {"low": 0.4, "high": 0.6},
     "rpn_iou": {"low": 0.5, "high": 0.7},
 }
-"""Recipes of short trainings that start from weights; `detector.space.lengths` says how long they are. The
-shorter one is, the lower the rate that is best for it. Source: ``experiments.detector_heirs``."""
+"""Recipes of short trainings that start from weights; `detector.space.lengths` says how long they are. Short
+ones want low rates, and detectors that inherit little want high ones (``experiments.detector_heirs``)."""
 
 _SPARE, _FEWEST, _CROWDED = 2.0, 6, 0.95
 """Proposals per object, and the fewest; for this share of the images they are enough."""
