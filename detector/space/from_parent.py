@@ -48,7 +48,7 @@ _MOST_FROZEN = 2
 
 _RECIPE: dict[str, Any] = {
     "optimizer": "sgd",
-    "lr": {"low": 0.01, "high": 0.48, "log": True},
+    "lr": {"low": 0.01, "high": 0.24, "log": True},
     "weight_decay": {"low": 1e-5, "high": 1e-3, "log": True},
     "batch_size": 4,
     "warmup_epochs": 0.5,
