@@ -101,14 +101,19 @@ def show(rows: pd.DataFrame) -> None:
     print(rows.pivot(index=["limit", "side", "depth", "share"], columns="seed", values="score").to_string())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def options(doc: str | None) -> argparse.Namespace:
+    """The options of an experiment with these photos and references, whose docstring is `doc`."""
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/cls/clothing_photos"))
     parser.add_argument("--work", type=Path, default=Path("runs/classifier_cuts"), help="the references")
     parser.add_argument("--seeds", type=int, default=2, help="seeds 0 .. N-1")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = options(__doc__)
     if not given.only_print:
         jobs = [(seed, limit) for limit in LIMITS for seed in range(given.seeds)]
         work_through(

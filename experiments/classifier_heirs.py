@@ -13,7 +13,6 @@ and ten minutes for its references, which `experiments.classifier_cuts` has, too
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from experiments.classifier_cuts import LIMITS, opened
+from experiments.classifier_cuts import LIMITS, opened, options
 from experiments.resumable import work_through
 from nars.parents.space import best_cuts
 
@@ -46,13 +45,7 @@ def trained(root: Path, work: Path, seed: int, limit: float, lr: float) -> list[
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/cls/clothing_photos"))
-    parser.add_argument("--work", type=Path, default=Path("runs/classifier_cuts"), help="the references")
-    parser.add_argument("--seeds", type=int, default=2, help="seeds 0 .. N-1")
-    parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--print", dest="only_print", action="store_true", help="only print what is on file")
-    given = parser.parse_args()
+    given = options(__doc__)
     if not given.only_print:
         jobs = [(seed, limit, lr) for seed in range(given.seeds) for limit in LIMITS for lr in RATES]
         work_through(RESULTS, KEY, jobs, partial(trained, given.data, given.work), given.processes)
