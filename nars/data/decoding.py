@@ -87,11 +87,11 @@ def from_pictures(
         dropped |= {f"{split}/{name}": line for name, line in squares.dropped.items()}
         if not len(built[split]):
             raise DataError(f"{name}: no images for {split}; give it some, or more to train")
+    if not whole and len(set(built["train"].labels.tolist())) < 2:
+        raise DataError(f"{name}: the training images are of one class; a classifier needs two or more")
+    _warn(name, classes, built, [] if whole else absent, list(dropped.values()))
     if whole:
         built, absent = dict.fromkeys(("train", "val", "test"), built["train"]), []
-    elif len(set(built["train"].labels.tolist())) < 2:
-        raise DataError(f"{name}: the training images are of one class; a classifier needs two or more")
-    _warn(name, classes, built, absent, list(dropped.values()))
     lines = tuple(dropped.values())
     old = _digest([*classes, "", *(earlier or content), "", *lines])
     new = _digest([*classes, "", *content, "", *dropped]) if earlier else old
@@ -138,22 +138,32 @@ def _warn(
     absent: Sequence[str],
     dropped: Sequence[str],
 ) -> None:
-    """Log which pictures were left out, and which classes have too few for every split that was cut."""
+    """Log which pictures were left out, and which classes lack images in a split."""
     if dropped:
         more = f"; and {len(dropped) - _SHOWN} more" if len(dropped) > _SHOWN else ""
         images = "1 image" if len(dropped) == 1 else f"{len(dropped)} images"
         logger.warning("%s: left out %s: %s%s", name, images, "; ".join(dropped[:_SHOWN]), more)
-    counts = {split: torch.bincount(built[split].labels, minlength=len(classes)) for split in built}
-    few = [
-        f"{title!r} ({sum(int(counts[split][label]) for split in ('train', *absent))})"
-        for label, title in enumerate(classes)
-        if any(not counts[split][label] for split in absent)
-    ]
+    counts = {split: torch.bincount(built[split].labels, minlength=len(classes)).tolist() for split in built}
+    divided = ("train", *absent)
+    few = []
+    for label, title in enumerate(classes):
+        there = [counts[split][label] for split in divided]
+        if any(there) and not all(there):
+            few.append(f"{title!r} ({sum(there)})")
     if few:
-        more = f" and {len(few) - _SHOWN} more" if len(few) > _SHOWN else ""
-        shown = f"{', '.join(few[:_SHOWN])}{more}"
-        order = ", then ".join(("train", *absent))
+        order = ", then ".join(divided)
+        shown = _first_of(few)
         logger.warning("%s: too few images to be in every split: %s; first comes %s", name, shown, order)
+    for split in [split for split in built if split not in absent]:
+        lacking = [repr(title) for title, count in zip(classes, counts[split], strict=True) if not count]
+        if lacking:
+            logger.warning("%s: no images in %s of %s", name, split, _first_of(lacking))
+
+
+def _first_of(classes: Sequence[str]) -> str:
+    """Name the first classes, and say how many more there are."""
+    more = f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else ""
+    return f"{', '.join(classes[:_SHOWN])}{more}"
 
 
 class Squares:

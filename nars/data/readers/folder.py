@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -25,6 +26,8 @@ from nars.foreign.signatures import heic_advice
 
 __all__ = ["folder"]
 
+logger = logging.getLogger(__name__)
+
 
 def folder(root: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageData:
     """DIR/CLASS/*.jpg, DIR/SPLIT/CLASS/*.jpg or DIR/CLASS/SPLIT/*.jpg. Raises `DataError`.
@@ -40,6 +43,8 @@ def folder(root: Path, *, drop_bad: bool = False, whole: bool = False) -> ImageD
         if boxes is None:
             raise
         raise DataError(boxes) from None
+    if (boxes := boxes_in(root)) is not None:
+        logger.warning("%s; without that, its folders are classes", boxes)
     classes = tuple(layout.classes["train"])
     content, sizes = [], []
     for split, pictures in splits.items():

@@ -8,7 +8,6 @@ from pathlib import Path
 from nars.data.readers.box_columns import box_columns
 from nars.data.readers.columns import Column, head_of
 from nars.errors import DataError
-from nars.foreign.files import folders
 from nars.foreign.names import is_leftover
 from nars.foreign.paths import open_file, read_bytes
 
@@ -50,10 +49,18 @@ def _files(root: Path) -> Iterator[Path]:
         return
     places = [root]
     for _ in range(_DEPTH):
-        for place in places:
-            files = [file for file in sorted(place.iterdir()) if file.suffix.lower() in _FORMATS]
-            yield from [file for file in files if not is_leftover(file.name)][:_MOST]
-        places = [inner for place in places for inner in folders(place)][:_MOST]
+        inside = {place: _entries(place) for place in places}
+        for entries in inside.values():
+            yield from [entry for entry in entries if entry.suffix.lower() in _FORMATS][:_MOST]
+        places = [entry for entries in inside.values() for entry in entries if entry.is_dir()][:_MOST]
+
+
+def _entries(place: Path) -> list[Path]:
+    """The entries of a folder in order, without leftovers of a system; none if it cannot be listed."""
+    try:
+        return sorted(entry for entry in place.iterdir() if not is_leftover(entry.name))
+    except OSError:
+        return []
 
 
 def _is_coco(file: Path) -> bool:

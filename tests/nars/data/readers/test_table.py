@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from itertools import permutations
 from pathlib import Path
@@ -66,6 +67,18 @@ def test_splits_of_a_table(folder: Path) -> None:
     }
     without_val = [row for row in rows if row[2] != "Validation"]
     assert len(load(csv(folder, without_val, "file,class,split")).val) == 2  # cut from twelve
+
+
+def test_a_class_that_a_split_lacks_is_named(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    there = {"train": "cat dog cow", "val": "cat dog", "test": "cat emu cow dog"}
+    rows = [(split, label) for split, labels in there.items() for label in labels.split()]
+    with caplog.at_level(logging.WARNING):
+        data = load(csv(folder, [[ROWS[0][0], label, split] for split, label in rows], "path,label,split"))
+    assert data.classes == ("cat", "cow", "dog", "emu")
+    assert [record.message for record in caplog.records] == [
+        "t: no images in train of 'emu'",
+        "t: no images in val of 'cow', 'emu'",
+    ]
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,6 +58,21 @@ def test_boxes_are_recognised_and_their_commands_named(
     with pytest.raises(DataError, match=words) as caught:
         load(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_boxes_beside_folders_of_pictures_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(16):
+        _picture(tmp_path / "JPEGImages" / f"day{number % 2}" / f"{number}.png", number)
+    (tmp_path / "Annotations").mkdir()
+    box = "<object><name>car</name><bndbox><xmin>1</xmin></bndbox></object>"
+    (tmp_path / "Annotations" / "0.xml").write_text(f"<annotation>{box}</annotation>")
+    with caplog.at_level(logging.WARNING):
+        assert load(tmp_path).classes == ("day0", "day1")
+    (record,) = caplog.records
+    assert "has boxes in Pascal VOC's format (Annotations/0.xml), which are for detectors" in record.message
+    assert record.message.endswith("; without that, its folders are classes")
 
 
 def test_a_file_of_boxes_is_recognised(tmp_path: Path) -> None:
