@@ -26,7 +26,8 @@ __all__ = [
 ]
 
 FINE_TUNING = Training(lr=0.04, batch_size=4, warmup_epochs=0.5, ema_decay=0.985, jitter=(0.8, 1.2))
-"""The recipe of every fine-tuning of a detector; its epochs depend on the number of images."""
+"""The recipe of every fine-tuning of a detector; its epochs depend on the number of images.
+On two sets .04 and .12 were equal within the noise, .24 was harmful: ``experiments.detector_rates``."""
 
 _SIZES, _RATIOS = 5, 3
 """Anchors of the reference, of which candidates have as many or fewer."""
