@@ -31,9 +31,10 @@ from detector.space.planned import plan_candidate
 from detector.space.reference import FINE_TUNING, reference_candidate, reference_of
 from detector.training.loop import train
 from detector.training.start import started
-from detector.weights.parents import DetectorParent, parent_called
+from detector.weights.parents import DetectorParent
 from experiments.detector_folds import fold_of, training_images
 from experiments.detector_options import parsed, parser_of
+from experiments.detector_table.detectors import lite0
 from experiments.resumable import work_through
 
 RESULTS = Path(__file__).with_suffix(".csv")
@@ -82,20 +83,29 @@ def fine_tuned(
     root: Path, device: str, name: str, images: int, seen: int, fold: int, batch: int, regions: int
 ) -> list[dict[str, Any]]:
     """Train once; return the row."""
-    torch.set_num_threads(1)
-    parent = parent_called("efficientnet_lite0")
-    assert parent is not None
-    data: CocoData = fold_of(training_images(root, name), fold, images or None)
+    parent = lite0()
+    data = fold_of(training_images(root, name), fold, images or None)
     count = len(data.train.images)
-    passes = math.ceil(seen / count)
-    candidate = reference(parent, passes, count, batch, regions)
+    candidate = reference(parent, math.ceil(seen / count), count, batch, regions)
+    key = dict(zip(KEY, (name, images, seen, fold, batch, regions), strict=True))
+    return [key | measured(candidate, parent, data, device)]
+
+
+def measured(
+    candidate: DetectorCandidate, parent: DetectorParent, data: CocoData, device: str
+) -> dict[str, Any]:
+    """Train once, on one thread of a CPU; return passes, AP, AP50 and seconds."""
+    torch.set_num_threads(1)
     began = time.perf_counter()
     where = torch.device(device)
     model = started(plan_candidate(candidate, data, where, parent=parent), data, where, 0)
     scores = train(model, data, candidate.recipe, device=where, seed=0).evaluation.boxes
-    key = dict(zip(KEY, (name, images, seen, fold, batch, regions), strict=True))
-    row = {"passes": passes, "ap": scores.ap, "ap50": scores.ap50}
-    return [key | row | {"seconds": round(time.perf_counter() - began, 1)}]
+    return {
+        "passes": candidate.recipe.epochs,
+        "ap": scores.ap,
+        "ap50": scores.ap50,
+        "seconds": round(time.perf_counter() - began, 1),
+    }
 
 
 def show() -> None:

@@ -38,9 +38,9 @@ from detector.space.candidate import DetectorCandidate
 from detector.space.lengths import passes
 from detector.space.space import DetectorSpace
 from detector.task import Detection
-from detector.weights.parents import parent_called
 from experiments.detector_folds import fold_of, training_images
 from experiments.detector_options import parsed, parser_of
+from experiments.detector_table.detectors import lite0
 from experiments.resumable import work_through, workers
 from nars.parents.space import cuts, lessons
 from nars.runs.reference import fine_tune
@@ -98,11 +98,8 @@ def jobs(sets: list[str], folds: list[int]) -> list[tuple[str, int, int, int, bo
 
 def opened(root: Path, name: str, fold: int, device: str) -> Detection:
     """The task of a fold, whose candidates inherit from ImageNet weights."""
-    parent = parent_called("efficientnet_lite0")
-    assert parent is not None
-    return Detection(
-        fold_of(training_images(root, name), fold), torch.device(device), f"{name}-{fold}", parent
-    )
+    data = fold_of(training_images(root, name), fold)
+    return Detection(data, torch.device(device), f"{name}-{fold}", lite0())
 
 
 def space_of(root: Path, name: str, device: str, most_macs: float) -> DetectorSpace:

@@ -12,22 +12,17 @@ not opened. Rates are those of 16 images, as everywhere; steps have four. Rows, 
 from __future__ import annotations
 
 import math
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
-from detector.space.planned import plan_candidate
 from detector.space.reference import BOX_SAMPLES, FINE_TUNING
-from detector.training.loop import train
-from detector.training.start import started
-from detector.weights.parents import parent_called
 from experiments.detector_folds import fold_of, training_images
-from experiments.detector_lengths import reference
+from experiments.detector_lengths import measured, reference
 from experiments.detector_options import parsed, parser_of
+from experiments.detector_table.detectors import lite0
 from experiments.resumable import work_through
 
 RESULTS = Path(__file__).with_suffix(".csv")
@@ -47,22 +42,13 @@ def fine_tuned(
     root: Path, device: str, name: str, seen: int, frozen: int, rate: float
 ) -> list[dict[str, Any]]:
     """Train once; return the row."""
-    torch.set_num_threads(1)
-    parent = parent_called("efficientnet_lite0")
-    assert parent is not None
-    data = fold_of(training_images(root, name), FOLD, None)
+    parent = lite0()
+    data = fold_of(training_images(root, name), FOLD)
     count = len(data.train.images)
-    passes = math.ceil(seen / count)
-    whole = reference(parent, passes, count, FINE_TUNING.batch_size, BOX_SAMPLES)
+    whole = reference(parent, math.ceil(seen / count), count, FINE_TUNING.batch_size, BOX_SAMPLES)
     recipe, settings = whole.recipe.replace(lr=rate), whole.settings.replace(freeze=frozen)
-    candidate = whole.replace(recipe=recipe, settings=settings)
-    began = time.perf_counter()
-    where = torch.device(device)
-    model = started(plan_candidate(candidate, data, where, parent=parent), data, where, 0)
-    scores = train(model, data, candidate.recipe, device=where, seed=0).evaluation.boxes
-    row = dict(zip(KEY, (name, seen, frozen, rate), strict=True))
-    seconds = round(time.perf_counter() - began, 1)
-    return [row | {"passes": passes, "ap": scores.ap, "ap50": scores.ap50, "seconds": seconds}]
+    key = dict(zip(KEY, (name, seen, frozen, rate), strict=True))
+    return [key | measured(whole.replace(recipe=recipe, settings=settings), parent, data, device)]
 
 
 def show() -> None:
