@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nars.artifacts.store import Store
 from nars.engines.assignment import Assignment
 from nars.engines.base import End, Engine, Member, Start
-from nars.engines.stopping import stop, stoppable
+from nars.engines.stopping import Whole, stop, stoppable
 from nars.errors import EngineAwayError, RunError, StorageAwayError, continued
 from nars.networks.latency import Latency, latency_domain
 from nars.runs.reference import charged
@@ -70,10 +70,11 @@ def supervise(
         if run.config.needs_latency:
             _measure_latency(run, study, watch)
         team: list[Member] = []
-        with engine.opened(Assignment.of(run, store, log), workers) as start, stoppable(team):
+        with engine.opened(Assignment.of(run, store, log), workers) as start, stoppable(team) as whole:
             try:
-                team += start(range(workers))
-                _Supervision(run, study, store, start, team, watch).follow()
+                with whole():
+                    team += start(range(workers))
+                _Supervision(run, study, store, start, whole, team, watch).follow()
             finally:
                 stop(team)
 
@@ -94,6 +95,7 @@ class _Supervision:
         study: Study,
         store: Store,
         start: Start,
+        whole: Whole,
         team: list[Member],
         watch: Callable[[Study], None] | None,
     ) -> None:
@@ -101,6 +103,7 @@ class _Supervision:
         self._study = study
         self._store = store
         self._start = start
+        self._whole = whole
         self._team = team
         """The workers of this engine, in order of their numbers; those that ended stay in it."""
         self._watch = watch
@@ -172,7 +175,12 @@ class _Supervision:
         for trial in _running_in(self._study, end):
             bury(self._study, trial, self._run.config.space, end.how)
         self._give_up(end)
-        (self._team[number],) = self._start([number])
+        self._hire(number)
+
+    def _hire(self, number: int) -> None:
+        """Start a worker; a signal that comes meanwhile finds it in the team."""
+        with self._whole():
+            (self._team[number],) = self._start([number])
 
     def _give_up(self, end: End) -> None:
         """Raise `RunError` if another worker would most likely end like the one that died."""
@@ -195,8 +203,7 @@ class _Supervision:
         is_unnoticed = self._buried_at == len(self._study.get_trials(deepcopy=False))
         if self._is_queued() or is_unnoticed:
             self._buried_at = None
-            number = has_ended.index(True)
-            (self._team[number],) = self._start([number])
+            self._hire(has_ended.index(True))
             return False
         return self._is_over()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import folders
 import numpy as np
+import psutil
 import pytest
 
 from nars import tasks
@@ -38,9 +39,8 @@ def _architecture() -> Architecture:
     return Architecture(name="tiny", resolution=32, stages=(*stages, (row("mbconv", 16, 2),)))
 
 
-# The signal may come between the opening of a file and the block that closes it, or while a worker starts.
+# The signal may come between the opening of a file and the block that closes it.
 @pytest.mark.filterwarnings("ignore:.*_io.FileIO name='out/:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore:.*Popen.__del__:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["train", "detect", "search"])
 def test_a_terminated_training_says_so(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -88,6 +88,7 @@ def test_a_terminated_training_says_so(
     assert "the same command" in said[0]
     if kind == "search":
         assert said == [STOPPING]
+    assert [child for child in psutil.Process().children() if child.cwd() == str(tmp_path)] == []
 
 
 def test_a_search_that_is_terminated_before_it_has_a_folder_promises_nothing(

@@ -25,6 +25,21 @@ def test_the_first_signal_is_an_exception_and_handlers_are_put_back(number: int,
     assert signal.getsignal(number) == before
 
 
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_signal_while_a_worker_starts_waits_until_it_is_in_the_team(number: int, raised: Any) -> None:
+    team: list[Any] = []
+
+    def start() -> None:
+        signal.raise_signal(number)
+        team.append("a worker")
+
+    with pytest.raises(raised), stoppable(team) as whole, whole():
+        start()
+    assert team == ["a worker"]
+
+
 TWICE = """
 import subprocess, sys, time
 from nars.engines.stopping import stoppable

@@ -25,8 +25,10 @@ from nars.workers import worker
 from nars.workers.requeue import interrupt
 
 
-@pytest.mark.parametrize("sampler", ["nars", "random", "tpe", "qmc"])
-@pytest.mark.parametrize("when", [0, 5, 11, 15])
+@pytest.mark.parametrize(
+    ("sampler", "when"),
+    [("nars", 0), ("nars", 5), ("nars", 11), ("nars", 15), ("random", 0), ("tpe", 11), ("qmc", 15)],
+)
 def test_a_killed_search_resumed_takes_the_same_path(
     stub: type[StubTask], tmp_path: Path, sampler: str, when: int
 ) -> None:
