@@ -21,7 +21,7 @@ from nars.report.style import score_text
 from nars.report.winner import winner_section
 from nars.runs.config import SearchConfig
 from nars.runs.run import Run
-from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
+from nars.searching.early_stopping import EarlyStopping
 from nars.searching.ranking import spearman
 from nars.searching.results import front_table
 from nars.searching.summary import FineTuned
@@ -190,18 +190,9 @@ def _trust(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
 
 
 def _curves(trials: Sequence[FrozenTrial], config: SearchConfig) -> str:
-    picture = plots.curves(trials, config.objectives[0], _stopping_fraction(trials, config))
+    rule = EarlyStopping.of(trials) if config.early_stopping else None
+    picture = plots.curves(trials, config.objectives[0], rule.fraction if rule else None)
     return html.section("Training curves", _image(picture, "score during training"))
-
-
-def _stopping_fraction(trials: Sequence[FrozenTrial], config: SearchConfig) -> float | None:
-    """Return the part of a training from which on the first trainings allow others to be stopped."""
-    first = trials[:TAUGHT_BY]
-    complete = [trial for trial in first if trial.state == TrialState.COMPLETE]
-    if not config.early_stopping or not complete:
-        return None
-    curves = [curve for trial in complete if (curve := Record.of(trial).curve) is not None]
-    return EarlyStopping(curves).fraction
 
 
 def _settings(run: Run) -> str:

@@ -7,12 +7,14 @@ and the final scores reaches 0.92.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import spearmanr
 
-from nars.trials import Curve
+from nars.trials import Curve, Record
 
 __all__ = ["TAUGHT_BY", "EarlyStopping"]
 
@@ -50,6 +52,15 @@ class EarlyStopping:
         self._final = np.array([curve[-1][1] for curve in curves])
         self._scores = np.array([[score_at(curve, fraction) for fraction in GRID] for curve in curves])
         self.fraction = self._earliest()
+
+    @classmethod
+    def of(cls, trials: Sequence[FrozenTrial]) -> Self | None:
+        """The rule that the first trials of a search teach; None until all `TAUGHT_BY` of them are over."""
+        first = trials[:TAUGHT_BY]
+        if len(first) < TAUGHT_BY or not all(trial.state.is_finished() for trial in first):
+            return None
+        records = [Record.of(trial) for trial in first if trial.state == TrialState.COMPLETE]
+        return cls([record.curve for record in records if record.curve is not None])
 
     def _earliest(self) -> float | None:
         if len(self._final) < FEWEST_CURVES:

@@ -14,7 +14,7 @@ from nars.errors import StorageAwayError, TrialError
 from nars.networks.latency import WithLatency
 from nars.runs.outage import impatient
 from nars.searching.confirm import is_confirmation
-from nars.searching.early_stopping import TAUGHT_BY, EarlyStopping
+from nars.searching.early_stopping import EarlyStopping
 from nars.spec import Trainable
 from nars.tasks.base import Outcome
 from nars.training.loop import Progress
@@ -108,7 +108,7 @@ class Watch:
         self._unreported: list[tuple[float, int]] = []
         """Scores and steps that Optuna has not got yet, because the storage is away."""
         self._stopped: str | None = None
-        self._stopping = _early_stopping(earlier) if search.config.early_stopping else None
+        self._stopping = EarlyStopping.of(earlier) if search.config.early_stopping else None
 
     def __call__(self, progress: Progress) -> bool:
         if not math.isfinite(progress.score):
@@ -192,12 +192,3 @@ class Watch:
             for record in map(Record.of, self._earlier)
             if record.curve is not None and all(record.measured[name] <= mine[name] for name in others)
         ]
-
-
-def _early_stopping(earlier: Sequence[FrozenTrial]) -> EarlyStopping | None:
-    """Return the rule learned from the first candidates; None until all of them are trained."""
-    first = earlier[:TAUGHT_BY]
-    if len(first) < TAUGHT_BY or not all(trial.state.is_finished() for trial in first):
-        return None
-    records = [Record.of(trial) for trial in first if trial.state == TrialState.COMPLETE]
-    return EarlyStopping([record.curve for record in records if record.curve is not None])

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from optuna.trial import TrialState, create_trial
 
-from nars.searching.early_stopping import FEWEST_CURVES, GRID, KEEP, THRESHOLD, EarlyStopping, score_at
+from nars.searching.early_stopping import (
+    FEWEST_CURVES,
+    GRID,
+    KEEP,
+    TAUGHT_BY,
+    THRESHOLD,
+    EarlyStopping,
+    score_at,
+)
 from nars.trials import Curve
 
 EPOCHS = 10
@@ -101,3 +110,17 @@ def test_estimates_of_negative_scores_are_not_lifted_to_zero() -> None:
     below = [[(share, -level / share) for share in shares] for level in np.linspace(1, 2, 12)]
     stopping = EarlyStopping(below)
     assert stopping.final([(0.25, -4.8)]) == pytest.approx(-1.2)
+
+
+def test_the_first_trials_of_a_search_teach_once_all_of_them_are_over() -> None:
+    trials = [
+        create_trial(value=curve[-1][1], user_attrs={"curve": curve}) for curve in curves(TAUGHT_BY + 3)
+    ]
+    running, failed = create_trial(state=TrialState.RUNNING), create_trial(state=TrialState.FAIL)
+    assert EarlyStopping.of(trials[: TAUGHT_BY - 1]) is None
+    assert EarlyStopping.of([running, *trials]) is None
+    rule, fewer = EarlyStopping.of(trials), EarlyStopping.of([failed, *trials])
+    assert rule is not None
+    assert fewer is not None
+    assert rule.fraction == EarlyStopping(curves(TAUGHT_BY + 3)[:TAUGHT_BY]).fraction
+    assert fewer.fraction == EarlyStopping(curves(TAUGHT_BY + 3)[: TAUGHT_BY - 1]).fraction
