@@ -92,12 +92,7 @@ def test_outcome(made: Made) -> None:
 
 
 def test_same_seed_same_outcome(made: Made) -> None:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        outcomes = [made.task.run(CANDIDATE, seed=seed) for seed in (3, 4, 3)]
-    finally:
-        torch.set_num_threads(threads)
+    outcomes = [made.task.run(CANDIDATE, seed=seed) for seed in (3, 4, 3)]
     assert scores(outcomes[0]) == scores(outcomes[2])
     assert scores(outcomes[0]) != scores(outcomes[1])
 
@@ -135,16 +130,11 @@ def test_an_interrupted_training_goes_on_to_the_same_outcome_and_weights(made: M
             raise KeyboardInterrupt
         return True
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        whole = made.task.run(CANDIDATE, seed=0)
-        with pytest.raises(KeyboardInterrupt):
-            made.task.run(CANDIDATE, seed=0, on_epoch=interrupt, checkpoint=tmp_path / "checkpoint")
-        repeated = CANDIDATE.replace(architecture=CANDIDATE.architecture.replace(name="trial9"))
-        again = made.task.run(repeated, seed=0, on_epoch=interrupt, checkpoint=tmp_path / "checkpoint")
-    finally:
-        torch.set_num_threads(threads)
+    whole = made.task.run(CANDIDATE, seed=0)
+    with pytest.raises(KeyboardInterrupt):
+        made.task.run(CANDIDATE, seed=0, on_epoch=interrupt, checkpoint=tmp_path / "checkpoint")
+    repeated = CANDIDATE.replace(architecture=CANDIDATE.architecture.replace(name="trial9"))
+    again = made.task.run(repeated, seed=0, on_epoch=interrupt, checkpoint=tmp_path / "checkpoint")
     assert seen == [1, 2, 3]
     assert scores(again) == scores(whole)
     states = []

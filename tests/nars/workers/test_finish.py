@@ -25,21 +25,12 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> nars.SearchResult:
     (folder / "tiny.yaml").write_text(TINY.replace("epochs: {low: 2, high: 5}", "epochs: 2"))
     settings = {"data": "digits", "budget": "2", "sampler": "random", "device": "cpu"}
     config = configure(SearchRequest(space=folder / "tiny.yaml", **settings))
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    result = nars.search(config, folder / "run")
-    torch.set_num_threads(before)
-    return result
+    return nars.search(config, folder / "run")
 
 
 def test_the_winner_is_trained_by_its_recipe_with_its_seed(found: nars.SearchResult) -> None:
     run, seen = found.run, []
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        finished = finish(run, found.study, None, lambda progress: seen.append(progress.epoch))
-    finally:
-        torch.set_num_threads(before)
+    finished = finish(run, found.study, None, lambda progress: seen.append(progress.epoch))
     best, again = (load_weights(run.folder / "weights" / name) for name in ("best.pt", "finished.pt"))
     assert seen == [1, 2]
     assert all(torch.equal(tensor, again.state[name]) for name, tensor in best.state.items())

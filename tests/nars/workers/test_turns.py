@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import optuna
 import pytest
 import torch
@@ -27,14 +25,11 @@ def study() -> Study:
 
 
 @pytest.fixture
-def free(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def free(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The free cores of a machine, for a worker that computes with one thread."""
     cores = [2.9]
     monkeypatch.setattr(turns._FreeCores, "count", lambda self: cores[0])
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield cores
-    torch.set_num_threads(before)
+    return cores
 
 
 def arrive(beside: Study, worker: str) -> None:
