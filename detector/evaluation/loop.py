@@ -109,11 +109,12 @@ def detect(
 ) -> list[Detections]:
     """Return the detections in uint8 RGB images [3, H, W] of any size, on the CPU.
 
-    `model` is put into evaluation mode and then back. Raises `TrialMemoryError`.
+    `model` is put into evaluation mode and then back; its weights become channels_last. Raises
+    `TrialMemoryError`.
     """
     half = half_precision(device) if amp else None
     was_training = model.training
-    model.eval()
+    model.eval().to(memory_format=torch.channels_last)
     batch = [picture.to(device, non_blocking=True).float() / 255 for picture in pictures]
     largest = max(picture.shape[-2] * picture.shape[-1] for picture in pictures)
     with (

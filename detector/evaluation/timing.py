@@ -30,7 +30,7 @@ def time_detector(
     """
     subset = data.subset(split)
     image = images.load(subset, subset.images[0]).to(device).float() / 255
-    model.eval()
+    model.eval().to(memory_format=torch.channels_last)
     with memory_errors("measuring latency"):
         return time_forward(_OfBatches(model), image[None], seconds=seconds)
 

@@ -23,3 +23,10 @@ def test_regions_are_pooled_from_the_map_of_their_size() -> None:
     sides = torch.tensor([8.0, 111, 113, 223, 225, 449, 640])
     boxes = torch.stack([torch.zeros(7), torch.zeros(7), sides, sides], dim=1)
     assert pooler(maps, [boxes]).flatten().tolist() == [3, 3, 3, 3, 4, 5, 5]
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_regions_have_the_memory_format_of_their_map(memory_format: torch.memory_format) -> None:
+    feature = torch.rand(1, 3, 8, 8).contiguous(memory_format=memory_format)
+    boxes = torch.tensor([[0.0, 0, 64, 64], [16, 16, 96, 128]])
+    assert Pooler(["c4"], [16], 4)({"c4": feature}, [boxes]).is_contiguous(memory_format=memory_format)
