@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,18 @@ TRAINING = Training(epochs=3, batch_size=4, lr=0.02, lr_images=4, flip=0, ema=Tr
 
 def squares(train: int = 16, val: int = 8, seed: int = 0) -> CocoData:
     return CocoData(*(_subset(name, count, seed) for name, count in (("train", train), ("val", val))))
+
+
+def in_other_order(data: CocoData) -> CocoData:
+    """The same data with the ids of the categories, and so the classes, in the other order."""
+    last = 10 + max(category.id for category in data.categories)
+
+    def part(subset: Subset) -> Subset:
+        categories = tuple(category._replace(id=last - category.id) for category in subset.categories)
+        annotations = tuple(each._replace(category_id=last - each.category_id) for each in subset.annotations)
+        return replace(subset, categories=categories, annotations=annotations)
+
+    return CocoData(part(data.train), part(data.val))
 
 
 def model(seed: int = 0, **changes: Any) -> Detector:

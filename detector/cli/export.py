@@ -63,7 +63,6 @@ def export_command(
     from detector.data.check import usable
     from detector.deploy import export
     from detector.deploy.quantize import quantize
-    from detector.evaluation.renumbered import check_classes
     from detector.weights.saved import load_detector
 
     saved = load_detector(weights)
@@ -71,7 +70,6 @@ def export_command(
         name = data or saved.data or "digit-scenes"
         records = usable(name, drop_bad=drop_bad, needs=("train", "val") if int8 else ("val",))
     if int8:
-        check_classes(saved.classes, records, str(weights))
         quantized = quantize(saved, records, output, images=calibrate or _CALIBRATED)
         numbers, text = _described(quantized, output)
         contract = quantized.contract

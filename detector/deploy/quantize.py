@@ -24,6 +24,7 @@ from detector.deploy.deployed import Deployed, OnnxDetector, fitted
 from detector.deploy.export import contract_of, describe, real_batches, to_onnx
 from detector.evaluation.coco_ap import Scores
 from detector.evaluation.loop import evaluate
+from detector.evaluation.renumbered import matched
 from detector.weights.saved import SavedDetector
 from nars.data import evenly
 from nars.errors import DataError, UsageError
@@ -58,14 +59,16 @@ class Quantized:
 def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: int = 64) -> Quantized:
     """Write a detector as an int8 ONNX file, calibrated on so many training images, evenly spread over all.
 
-    Raises `UsageError` if ONNX is not installed, and `DataError` if a detector with masks finds nothing in
-    the images to calibrate its mask head on.
+    Classes are matched by their names. Raises `UsageError` if ONNX is not installed, `WeightsError` for a
+    class of the data that the detector does not know, and `DataError` if a detector with masks finds nothing
+    in the images to calibrate its mask head on.
     """
     try:
         from onnxruntime.quantization import QuantType, quant_pre_process, quantize_static
     except ImportError:
         raise UsageError("ONNX files need onnx and onnxruntime: pip install nars[onnx]") from None
     model = saved.detector()
+    labelled = matched(model, saved.classes, data, "the detector")
     batches = real_batches(model, data)
     contract = contract_of(saved, model, batches)
     fixed = contract.fixed
@@ -90,8 +93,9 @@ def quantize(saved: SavedDetector, data: CocoData, path: str | Path, *, images: 
         )
         quantized = result.read_bytes()
     cpu = torch.device("cpu")
-    before = evaluate(model, data, device=cpu)
-    after = evaluate(OnnxDetector(quantized, model, fixed), data, device=cpu)
+    before = evaluate(labelled, data, device=cpu)
+    in_int8 = matched(OnnxDetector(quantized, model, fixed), saved.classes, data, "the detector")
+    after = evaluate(in_int8, data, device=cpu)
     write_whole(path, quantized)
     return Quantized(
         Path(path),

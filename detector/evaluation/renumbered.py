@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
 
 from detector.data.records import CocoData
-from detector.model.detector import Detector
 from detector.model.targets import Detections
 from nars.errors import WeightsError
 from nars.foreign.parts import counted
 
-__all__ = ["Renumbered", "check_classes", "matched"]
+__all__ = ["Renumbered", "matched"]
 
 
 class Renumbered(nn.Module):
     """A detector whose labels are those of other data; detections of further classes are left out."""
 
-    def __init__(self, model: Detector, labels: Sequence[int]) -> None:
+    def __init__(self, model: nn.Module, labels: Sequence[int]) -> None:
         """Label k of the `model` becomes ``labels[k - 1]``, or is left out if that is 0."""
         super().__init__()
         self.model = model
@@ -35,7 +35,7 @@ class Renumbered(nn.Module):
         return {name: (labels if name == "labels" else values)[kept] for name, values in detections.items()}
 
 
-def matched(model: Detector, classes: Sequence[str], data: CocoData, source: str) -> nn.Module:
+def matched(model: nn.Module, classes: Sequence[str], data: CocoData, source: str) -> nn.Module:
     """The detector with the labels of `data`, whose classes it knows by their names.
 
     Raises `WeightsError` for a class that it does not know, and for two classes of one name.
@@ -44,14 +44,11 @@ def matched(model: Detector, classes: Sequence[str], data: CocoData, source: str
     if tuple(classes) == names:
         return model
     if len(set(classes)) < len(classes) or len(set(names)) < len(names) or not set(names) <= set(classes):
-        check_classes(classes, data, source)
+        _refuse(classes, data, source)
     return Renumbered(model, [names.index(name) + 1 if name in names else 0 for name in classes])
 
 
-def check_classes(classes: Sequence[str], data: CocoData, source: str) -> None:
-    """Raise `WeightsError` unless a detector's classes are those of the data."""
-    if tuple(classes) == data.classes:
-        return
+def _refuse(classes: Sequence[str], data: CocoData, source: str) -> NoReturn:
     counts = f"{counted(len(classes), 'class')} ({_few(classes)})"
     theirs = f"{len(data.classes)} ({_few(data.classes)})"
     raise WeightsError(f"{source} finds {counts}, the data has {theirs}")

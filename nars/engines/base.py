@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar
@@ -54,8 +54,8 @@ class Member(ABC):
         return False
 
 
-Start = Callable[[Sequence[int]], list[Member]]
-"""Starts the workers of these numbers, which count from 0, together."""
+Start = Callable[[Sequence[int]], Iterable[Member]]
+"""Starts the workers of these numbers, which count from 0; those that it has yielded when it fails go on."""
 
 
 class Engine(ABC):

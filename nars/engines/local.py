@@ -13,6 +13,7 @@ import psutil
 from nars.engines.assignment import THREADS, Assignment, last_error
 from nars.engines.base import End, Engine, Member, Start, manner_of
 from nars.engines.gpus import shared_gpus, workers_on_gpus
+from nars.errors import RunError
 from nars.runs.config import SearchConfig
 from nars.workers.liveness import name_of
 
@@ -35,7 +36,7 @@ class Local(Engine):
     @contextlib.contextmanager
     def opened(self, assignment: Assignment, workers: int) -> Iterator[Start]:
         with shared_gpus(assignment.device, workers) as environment:
-            yield lambda numbers: [_Process(assignment, number, environment) for number in numbers]
+            yield lambda numbers: (_Process(assignment, number, environment) for number in numbers)
 
 
 class _Process(Member):
@@ -44,15 +45,18 @@ class _Process(Member):
     def __init__(self, assignment: Assignment, number: int, environment: Mapping[str, str]) -> None:
         gpu = _gpu(number) if assignment.device in ("auto", "cuda") else {}
         self._log = assignment.log
-        with contextlib.ExitStack() as stack:
-            stream = stack.enter_context(self._log.open("ab")) if self._log else None
-            self._process = subprocess.Popen(
-                assignment.command(),
-                env={**os.environ, **THREADS, **environment, **gpu},
-                stdout=stream,
-                stderr=stream,
-                start_new_session=True,
-            )
+        try:
+            with contextlib.ExitStack() as stack:
+                stream = stack.enter_context(self._log.open("ab")) if self._log else None
+                self._process = subprocess.Popen(
+                    assignment.command(),
+                    env={**os.environ, **THREADS, **environment, **gpu},
+                    stdout=stream,
+                    stderr=stream,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise RunError(f"worker {number} cannot be started: {error}; fewer --workers may help") from None
 
     def end(self) -> End | None:
         code = self._process.poll()

@@ -73,7 +73,7 @@ def supervise(
         with engine.opened(Assignment.of(run, store, log), workers) as start, stoppable(team) as whole:
             try:
                 with whole():
-                    team += start(range(workers))
+                    team.extend(start(range(workers)))  # one by one: all are stopped if the next cannot start
                 _Supervision(run, study, store, start, whole, team, watch).follow()
             finally:
                 stop(team)

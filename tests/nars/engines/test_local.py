@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from nars.artifacts.store import open_store
 from nars.engines import local as local_engine
 from nars.engines.assignment import Assignment
 from nars.engines.local import Local
+from nars.engines.supervise import supervise
+from nars.errors import RunError
 from nars.runs.run import start_run
 
 
@@ -29,7 +34,7 @@ def test_a_worker_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp
     run = start_run(tmp_path / "run", config("4"), f"sqlite:///{tmp_path}/somewhere.db")
     store = open_store(tmp_path / "store", create=True)
     with Local().opened(Assignment.of(run, store), 1) as start:
-        start([0])
+        list(start([0]))
     assert told["command"][1:4] == ["-m", "nars", "worker"]
     pairs = dict(zip(told["command"][4::2], told["command"][5::2], strict=True))
     assert pairs == {
@@ -42,10 +47,30 @@ def test_a_worker_is_told_all_that_it_needs(monkeypatch: pytest.MonkeyPatch, tmp
     assert told["start_new_session"]
     own = start_run(tmp_path / "own", config("4", objectives=("mine:f",)), f"sqlite:///{tmp_path}/own.db")
     with Local().opened(Assignment.of(own, store), 1) as start:
-        start([0])
+        list(start([0]))
     assert told["command"][-2:] == ["--metric", "mine:f"]
     assert told["env"]["OMP_NUM_THREADS"] == "1"
     assert "CUDA_VISIBLE_DEVICES" not in told["env"] or "CUDA_VISIBLE_DEVICES" in os.environ
+
+
+def test_workers_are_stopped_if_the_next_one_cannot_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def popen(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        if started:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        started.append(real([sys.executable, "-c", "import time; time.sleep(60)"]))
+        return started[0]
+
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    run = start_run(tmp_path / "run", config("4"), f"sqlite:///{tmp_path}/somewhere.db")
+    store = open_store(tmp_path / "store", create=True)
+    with pytest.raises(RunError, match="worker 1 cannot be started"):
+        supervise(run, run.study(), store, Local(), workers=2)
+    assert started[0].wait(timeout=10) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(
