@@ -29,8 +29,9 @@ def build(
     - `architecture_or_name`: a searched architecture, a published detector's name, or parts
     - `weights`: a checkpoint's file or published name, see `detector.weights.checkpoints`, or the
       checkpoint itself; what it lacks keeps fresh weights
-    - `settings`: by default those a detector was published with; pixels are normalized as they were for
-      the weights, if their file says how
+    - `settings`: by default those of the detector in the file of `weights`, if it has the same parts; else
+      those a detector was published with, but pixels are normalized as they were for the weights, if their
+      file says how
 
     Raises `UsageError` for an unknown name or fewer than 1 class, `SpecError` for settings that
     don't fit the parts, `WeightsError` for a checkpoint that can't be used.
@@ -38,9 +39,7 @@ def build(
     parts, defaults = _described(architecture_or_name)
     checkpoint = read_checkpoint(weights) if isinstance(weights, str | Path) else weights
     if settings is None:
-        settings = defaults
-        if checkpoint is not None and checkpoint.pixels is not None:
-            settings = settings.replace(pixels=checkpoint.pixels)
+        settings = defaults if checkpoint is None else _settings_of(checkpoint, parts, defaults)
     model = Detector(parts, num_classes, settings)
     if checkpoint is not None:
         report = load_checkpoint(model, checkpoint)
@@ -53,3 +52,11 @@ def _described(source: Architecture | Parts | str) -> tuple[Parts, Settings]:
     if isinstance(source, str):
         return published(source), published_settings(source)
     return (source if isinstance(source, Parts) else parts_of(source)), Settings()
+
+
+def _settings_of(checkpoint: Checkpoint, parts: Parts, defaults: Settings) -> Settings:
+    """The settings that suit the weights: their anchors, above all, are not seen in the tensors."""
+    saved = checkpoint.detector
+    if saved is not None and saved.parts.replace(name=parts.name) == parts:
+        return saved.settings
+    return defaults if checkpoint.pixels is None else defaults.replace(pixels=checkpoint.pixels)

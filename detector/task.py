@@ -165,7 +165,10 @@ class Detection(Task):
         return 0.0 if self.source == _SCENES else share
 
     def suited(self, space: SearchSpace, *, mask: bool = False) -> SearchSpace:
-        """The space as one of detectors; input sizes show objects as large as a space of classifiers does."""
+        """The space as one of detectors; input sizes show objects as large as a space of classifiers does.
+
+        Without a parent no stage is frozen: random weights have to be learned.
+        """
         if isinstance(space, Space):
             ends = [shorter_side(side, self.data) for side in (min(space.sides), max(space.sides))]
             low, high = (-(-side // _SIDE_STEP) * _SIDE_STEP for side in ends)
@@ -175,6 +178,8 @@ class Detection(Task):
         recipe = dict(space.recipe)
         if self.source == _SCENES and "flip" in recipe:
             recipe["flip"] = 0.0
+        if self.parent is None and "freeze" in recipe:
+            recipe["freeze"] = 0
         is_own = self.parent is not None and space.name == spaces.DEFAULT and bool(space.recipe_names)
         if is_own and recipe.get("freeze") == 0:
             recipe["freeze"] = frozen(len(space.trunk))
@@ -240,7 +245,7 @@ class Detection(Task):
         """The data with few training images."""
         images = self.data.train.images
         few = self.data.train.only(images[index] for index in evenly(len(images), _FORETELLING))
-        return replace(self.data, train=few)
+        return self.data.narrowed(few)
 
     def rehearse(self, candidate: Trainable) -> Callable[[], object]:
         model, training = self._fresh()._built(candidate, seed=0)

@@ -11,7 +11,7 @@ import click
 
 from detector.cli.options import DATA
 from nars.cli.options.reading import readable
-from nars.cli.options.values import device_option, is_file, json_option, to_json
+from nars.cli.options.values import also_from_option, device_option, is_file, json_option, to_json
 from nars.cli.options.weights import weights_argument
 from nars.foreign.names import printable
 
@@ -46,6 +46,7 @@ _MARGIN = 1e-6
     help="Take every n-th frame of a video.",
 )
 @click.option("--drop-bad", is_flag=True, help="Exit with 0 although pictures cannot be read.")
+@also_from_option
 @device_option
 @json_option
 def predict_command(
@@ -68,6 +69,7 @@ def predict_command(
     if output is not None:
         is_file(output, (".png",))
 
+    from detector.data.findings import pass_over
     from detector.data.layouts import load
     from detector.deploy import predict
     from detector.deploy.drawing import draw
@@ -82,7 +84,7 @@ def predict_command(
     saved, torch_device = SavedDetector.of(content, str(weights)), resolve(device)
     lowest = max(0.0, threshold - _MARGIN)
     model = saved.with_threshold(lowest).detector().to(torch_device)
-    ids = Ids(saved.classes, None if data is None else load(data))
+    ids = Ids(saved.classes, None if data is None else load(data, pass_over))
     album = Album(output)
     rows: list[dict[str, Any]] = []
     unread: list[str] = []

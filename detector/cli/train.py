@@ -10,6 +10,7 @@ import click
 from detector.cli.options import DATA, drop_bad_option, workers_option
 from detector.cli.source import source_in, training_of
 from detector.model.settings import Settings
+from detector.space.candidate import DetectorCandidate
 from detector.training.hyperparameters import Training
 from nars.cli.commands import GroupedCommand
 from nars.cli.options.fields import given, options_of
@@ -25,6 +26,7 @@ from nars.cli.options.values import (
 )
 
 if TYPE_CHECKING:
+    from detector.training.plan import Plan
     from detector.weights.parents import DetectorParent
 
 GROUPS = {
@@ -184,6 +186,8 @@ def train_command(
                 recommended = fine_tuning if planned.has_weights else from_scratch
                 default = recommended(len(records.train.images))
                 training, _ = training_of(None, None, data_name, options, default=default)
+            if not quiet and "freeze" not in settings and _is_thawed(source.detector, planned):
+                click.echo(f"{arch} is trained without frozen stages, as its weights are random", err=True)
             model = started(planned, records, torch_device, seed)
             missed = remarks_on(model, records)
             for sentence in () if quiet else missed:
@@ -206,6 +210,12 @@ def train_command(
             outcome.show_json(remarks=[*missed, *said], parts=[part.row() for part in records.parts])
         else:
             outcome.show(said)
+
+
+def _is_thawed(source: object, planned: Plan) -> bool:
+    """Whether the stages that a searched detector freezes are trained, since all weights are random."""
+    is_frozen = isinstance(source, DetectorCandidate) and source.settings.freeze > 0
+    return is_frozen and not planned.has_weights
 
 
 def _parent(init: str) -> DetectorParent | None:

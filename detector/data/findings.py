@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from nars.errors import DataError
 
-__all__ = ["RULES", "Finding", "FindingHandler", "Remedy", "Severity", "refuse", "summary"]
+__all__ = ["RULES", "Finding", "FindingHandler", "Remedy", "Severity", "pass_over", "refuse", "summary"]
 
 Severity = Literal["error", "warning"]
 """An error keeps a training from starting; a warning does not."""
@@ -130,6 +130,15 @@ FindingHandler = Callable[[Finding], None]
 def refuse(finding: Finding) -> None:
     """Tolerate no fault: the default handler of every reader. Raises `DataError`."""
     raise DataError(str(finding))
+
+
+def pass_over(finding: Finding) -> None:
+    """Tolerate faults of single records, for callers to whom ids and names are enough.
+
+    Raises `DataError` for a fault that cannot be left out.
+    """
+    if finding.remedy == "refuse":
+        refuse(finding)
 
 
 def summary(findings: Iterable[Finding]) -> dict[str, int]:

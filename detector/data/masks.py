@@ -17,13 +17,19 @@ __all__ = ["check_masks", "decode", "encode", "fault"]
 
 
 def check_masks(data: CocoData) -> None:
-    """Raise `DataError` with the first object of a data set that has no segmentation, crowds aside."""
+    """Raise `DataError` with the first object that has no segmentation, or none that could be read.
+
+    Crowds need none.
+    """
     for subset in data.subsets:
         for image in subset.images:
             for annotation in subset.by_image[image.id]:
                 if annotation.segmentation is None and not annotation.crowd:
                     where = f"{subset.path(image)}: annotation {annotation.id}"
-                    raise DataError(f"{where} has no segmentation to learn masks from: leave out --mask")
+                    raise DataError(
+                        f"{where} has no segmentation, or a malformed one, to learn masks from: "
+                        "mend or delete it, or leave out --mask"
+                    )
 
 
 def decode(segmentation: Segmentation, height: int, width: int) -> NDArray[np.uint8]:

@@ -163,6 +163,12 @@ class CocoData:
             members[category.supercategory].add(category.id)
         return tuple(by_id[id] for id in sorted(by_id) if id in used or not members[by_id[id].name] - {id})
 
+    def narrowed(self, train: Subset) -> CocoData:
+        """The same data, classes included, with fewer training images."""
+        kept = tuple(category._replace(supercategory="") for category in self.categories)  # none is a group
+        val = replace(self.val, categories=kept)
+        return replace(self, train=replace(train, categories=kept), val=val)
+
     @cached_property
     def classes(self) -> tuple[str, ...]:
         """Class names in the order of the labels; the name of label k is at k - 1."""

@@ -10,7 +10,7 @@ import torch
 from detector.data.records import CocoData
 from detector.model.settings import Settings
 from detector.space.candidate import DetectorCandidate
-from detector.training.plan import CPU_SETTINGS, Plan, fitted_anchors, plan, seen_pixels
+from detector.training.plan import CPU_SETTINGS, Plan, fitted_anchors, in_proportion, plan, seen_pixels
 from detector.weights.checkpoints import Checkpoint, read_checkpoint
 from detector.weights.parents import DetectorParent
 from detector.weights.saved import SavedDetector
@@ -33,14 +33,17 @@ def plan_candidate(
 
     Settings at their defaults are the training's to choose; `settings` are those that were given, by
     field, and come first. If the boxes have fewer sizes than the candidate has anchors, the detector
-    gets fewer. Raises `SpecError`, `WeightsError`, and `DataError` for boxes that no anchors fit.
+    gets fewer; without weights, no stage is frozen unless `settings` say so. Raises `SpecError`,
+    `WeightsError`, and `DataError` for boxes that no anchors fit.
     """
     checkpoint = read_checkpoint(weights) if isinstance(weights, str) else weights
-    given = seen_pixels(checkpoint, parent) | dict(settings or {})
+    given = seen_pixels(checkpoint, parent) | in_proportion(candidate.settings, settings or {})
     chosen = dict(CPU_SETTINGS) if device.type == "cpu" else {}
     fields = Settings.model_fields
     own = {name: getattr(candidate.settings, name) for name in fields}
     own = {name: value for name, value in own.items() if value != fields[name].default}
+    if checkpoint is None and parent is None:
+        own.pop("freeze", None)  # random weights have to be learned
     planned = Settings(**chosen | own | given | {"resize_in_training": False})
     if fit_anchors is None:
         fit_anchors = candidate.anchors == "fitted" and not {"anchor_sizes", "anchor_ratios"} & given.keys()

@@ -117,9 +117,10 @@ def plan(
     defaults: dict[str, Any] = dict(CPU_SETTINGS) if device.type == "cpu" else {}
     if isinstance(source, SavedDetector):
         checkpoint = checkpoint or (checkpoint_of(source) if parent is None else None)
-        parts, planned = source.parts, source.settings.replace(**given)
+        parts, planned = source.parts, source.settings.replace(**in_proportion(source.settings, given))
     elif isinstance(source, str):
-        parts, planned = published(source), published_settings(source).replace(**defaults | given)
+        own = published_settings(source)
+        parts, planned = published(source), own.replace(**defaults | in_proportion(own, given))
     else:
         sizes = _sizes(source.resolution, data, given)
         parts, planned = parts_of(source), Settings(**defaults | sizes | given)
@@ -134,6 +135,14 @@ def seen_pixels(checkpoint: Checkpoint | None, parent: DetectorParent | None) ->
     """The setting ``pixels`` of the weights that a training starts from; empty if none say it."""
     origin = checkpoint if parent is None else parent
     return {} if origin is None or origin.pixels is None else {"pixels": origin.pixels}
+
+
+def in_proportion(settings: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that were `given`; a shorter side alone takes the longer one of `settings` with it."""
+    if "shortest" not in given or "longest" in given:
+        return dict(given)
+    shorter = max(given["shortest"])
+    return {"longest": round(settings.longest * shorter / max(settings.shortest)), **given}
 
 
 def fitted_anchors(data: CocoData, settings: Settings) -> dict[str, Any]:

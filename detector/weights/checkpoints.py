@@ -51,6 +51,8 @@ class Checkpoint:
     pixels: Pixels | None = None
     """How the images were normalized; None if the file doesn't say."""
     classes: tuple[str, ...] | None = None
+    detector: SavedDetector | None = None
+    """The content of a detector's file of our own."""
 
 
 _SECTIONS = {
@@ -133,7 +135,8 @@ def checkpoint_of(saved: Weights | SavedDetector) -> Checkpoint:
         with damage_named(saved.source):
             pixels = Pixels.of({"order": "rgb", "mean": mean, "std": std})
     layout, sections = sections_of(saved.state, saved.source)
-    return Checkpoint(saved.source, layout, False, sections, pixels, saved.classes)
+    own = saved if isinstance(saved, SavedDetector) else None
+    return Checkpoint(saved.source, layout, False, sections, pixels, saved.classes, own)
 
 
 def sections_of(state: Mapping[str, Tensor], source: str) -> tuple[Layout, Sections]:

@@ -16,11 +16,16 @@ _OF_CLASSES = ("box predictor", "mask predictor")
 
 
 def in_order_of(checkpoint: Checkpoint, classes: tuple[str, ...]) -> Checkpoint:
-    """The checkpoint with its classes in this order, by their names; as it is if it has not just these."""
+    """The checkpoint with its classes in this order, by their names.
+
+    If it has as many, but not just these, the others take the places that are left. It stays as it is if it
+    has more or fewer, or two of one name.
+    """
     own = checkpoint.classes
-    if own is None or own == classes or len(set(own)) < len(own) or sorted(own) != sorted(classes):
+    if own is None or own == classes or not len(own) == len(classes) == len(set(own)) == len(set(classes)):
         return checkpoint
-    order = torch.tensor([own.index(name) for name in classes])
+    left = (name for name in own if name not in classes)
+    order = torch.tensor([own.index(name if name in own else next(left)) for name in classes])
     moved = {
         section: [_moved(layer, order) for layer in checkpoint.sections[section]]
         for section in _OF_CLASSES

@@ -141,6 +141,8 @@ def train_command(
         teacher = beginning.teacher(images.classes, torch_device)
         if teacher is None and "distill" not in options:
             candidate = _untaught(candidate, arch, quiet=quiet)
+        if beginning.is_random and "frozen" not in options:
+            candidate = _unfrozen(candidate, arch, quiet=quiet)
         check_teacher(candidate.recipe, teacher)
         with seeded(seed, torch_device):
             model = build(candidate.architecture, len(images.classes), candidate.recipe)
@@ -208,6 +210,15 @@ def _untaught(candidate: Candidate, arch: str, *, quiet: bool) -> Candidate:
         remedy = "--init with weights for the same classes, such as RUN/weights/reference.pt of its search"
         click.echo(f"{arch} is trained without a teacher, as there is none: {remedy} is one", err=True)
     return candidate.replace(recipe=candidate.recipe.replace(distill=0.0))
+
+
+def _unfrozen(candidate: Candidate, arch: str, *, quiet: bool) -> Candidate:
+    """The candidate with a recipe that freezes nothing, and a line about it if it had another."""
+    if not candidate.recipe.frozen:
+        return candidate
+    if not quiet:
+        click.echo(f"{arch} is trained without frozen stages, as its weights are random", err=True)
+    return candidate.replace(recipe=candidate.recipe.replace(frozen=0.0))
 
 
 def _candidate(arch: str, data: str | None, recipe: str | None, options: dict[str, Any]) -> Candidate:

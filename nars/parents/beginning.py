@@ -41,6 +41,11 @@ class Beginning:
         assert init == "none" or weights is None, (init, weights)
         return cls(parent(init), None if weights is None else load_weights(weights))
 
+    @property
+    def is_random(self) -> bool:
+        """Whether the weights are random."""
+        return self.parent is None and self.weights is None
+
     def check_inherits(self, architecture: Architecture) -> None:
         """Raise `WeightsError`, with the remedy, if this architecture cannot inherit from the parent."""
         if self.parent is not None:

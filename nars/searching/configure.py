@@ -86,9 +86,10 @@ def _make(
     """The search that `request` asks for, with its parent; its task is opened unless there is one."""
     known = known_space(request, continued)
     space = catalogue.fixed(known[0] if known else smallest(request.task), request.fix)
-    warm_start = tuple(_earlier(run, space, request.score) for run in request.warm_start)
     task = task or _opened(request, folder)
-    config = as_begun(_config(request, suited(request, space, task), task, warm_start), task, folder)
+    searched = suited(request, space, task)
+    warm_start = tuple(_earlier(run, space, searched, request.score) for run in request.warm_start)
+    config = as_begun(_config(request, searched, task, warm_start), task, folder)
     lines = []
     if request.space == AUTO:
         config, reason = (config, known[1]) if known else automatic(request, config, task, folder)
@@ -207,19 +208,23 @@ def _config(
     )
 
 
-def _earlier(folder: Path, space: SearchSpace, metric: str | None) -> EarlierSearch:
-    """The measurements in a run folder. Raises `UsageError` if its dimensions are not those of `space`.
+def _earlier(folder: Path, named: SearchSpace, searched: SearchSpace, metric: str | None) -> EarlierSearch:
+    """The measurements in a run folder.
 
-    A run that is scored by a function needs the same `metric`.
+    Raises `UsageError` unless its space has all dimensions of the one that is `searched`, and no others than
+    the `named` space, of which a task may hold some. A run that is scored by a function needs the same
+    `metric`.
     """
     run = open_run(folder)
     if is_function(run.config.metric):
         check_repeated(run.config.metric, metric, str(folder))
     earlier = run.config.space
-    if earlier.distributions != space.distributions:
-        difference = space_difference(earlier, space.for_classes(earlier.num_classes))
+    open_there = earlier.distributions
+    has_all = searched.distributions.items() <= open_there.items()
+    if not has_all or not open_there.items() <= named.distributions.items() | searched.distributions.items():
+        difference = space_difference(earlier, searched.for_classes(earlier.num_classes))
         raise UsageError(f"no warm start from {folder}: {difference}")
-    return learned(run.study(), run.name, list(space.distributions))
+    return learned(run.study(), run.name, list(searched.distributions))
 
 
 def what_is_left(config: SearchConfig) -> FeasiblePart:

@@ -18,6 +18,7 @@ from nars.networks.weights import save_weights
 from nars.parents.parent import Origin, Parent
 from nars.parents.start import as_seen_by, judged, start, teacher_of
 from nars.parents.statistic import Answers, answers, answers_of, echo
+from nars.space.base import SearchSpace
 from nars.spec import Architecture, Candidate, Trainable
 from nars.tasks.base import Outcome, Task, build_errors
 from nars.training.evaluation import check_metric, evaluate
@@ -66,6 +67,12 @@ class Classification(Task):
 
     def parts(self) -> tuple[Part, ...]:
         return self.data.parts
+
+    def suited(self, space: SearchSpace, *, mask: bool = False) -> SearchSpace:
+        """The space as it is, but without a parent no stage is frozen: random weights have to be learned."""
+        if self.parent is not None or not space.recipe.get("frozen"):
+            return space
+        return space.replace(recipe={**space.recipe, "frozen": 0.0})
 
     def left_out(self) -> tuple[str, ...]:
         return self.data.dropped

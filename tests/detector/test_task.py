@@ -24,7 +24,7 @@ from nars import tasks
 from nars.cli import main
 from nars.errors import DataError, InfeasibleError, TrialError, UsageError
 from nars.runs.request import SearchRequest
-from nars.runs.run import open_run
+from nars.runs.run import open_run, start_run
 from nars.searching.configure import configure, what_is_left
 from nars.space.values import first_values
 from nars.spec import Architecture, Block, Candidate, Recipe
@@ -160,6 +160,17 @@ def test_what_is_foretold_is_the_ap_before_a_training(tmp_path: Path) -> None:
     assert task.foretell(untrained) is None
     others = replace(parent, classes=("cat", "dog", "cow"))
     assert task.inheriting(others).foretell(untrained) is None
+
+
+def test_a_search_learns_from_one_in_the_same_space(tmp_path: Path) -> None:
+    """The task holds some dimensions, of a mask head without --mask, in the recorded space."""
+    write(squares(train=4, val=2), tmp_path / "squares")
+    request = SearchRequest(task="detection", data=tmp_path / "squares", space="fbnetv3od")
+    start_run(tmp_path / "run", configure(request), None).study()
+    with pytest.raises(UsageError, match="run has 0 scored trials"):  # and not: another space
+        configure(request.replace(warm_start=(tmp_path / "run",)))
+    with pytest.raises(UsageError, match=r"no warm start from .*: space fbnetv3od has changed: mask"):
+        configure(request.replace(warm_start=(tmp_path / "run",), mask=True))
 
 
 def test_freezing_is_searched_with_a_parent_only(tmp_path: Path) -> None:

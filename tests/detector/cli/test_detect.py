@@ -12,6 +12,7 @@ import toys
 
 from detector.cli import train
 from detector.data.coco import write
+from detector.space.candidate import DetectorCandidate
 from detector.weights.saved import load_detector, save_detector
 from nars.cli import main
 from nars.spec import Architecture, Candidate, Recipe
@@ -147,6 +148,39 @@ def test_train_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     }
     assert main(["detect", "evaluate", "out/weights/last.pt", "--data", "squares"]) == 0
     assert "AP50" in capsys.readouterr().out
+
+
+def test_boxes_that_cannot_be_read_do_not_keep_results_from_having_their_ids(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "squares" / "val" / "annotations.json"
+    document = json.loads(file.read_text())
+    del document["annotations"][0]["bbox"]
+    file.write_text(json.dumps(document))
+    picture = next((folder / "squares" / "val").rglob("*.png"))
+    command = ["detect", "predict", "toy.pt", str(picture), "--data", "squares", "--threshold", "0", "--json"]
+    assert main(command) == 0
+    (number,) = {row["image_id"] for row in json.loads(capsys.readouterr().out)}
+    assert number in {image["id"] for image in document["images"] if picture.name in image["file_name"]}
+    file.write_text("{")
+    assert main(command) == 2
+
+
+def test_a_searched_detector_with_random_weights_is_not_frozen(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = toys.SETTINGS.replace(freeze=1)
+    candidate = DetectorCandidate(architecture=toys.PARTS, settings=settings, recipe=toys.TRAINING)
+    Path("frozen.yaml").write_text(candidate.to_yaml())
+    command = ["detect", "train", "frozen.yaml", "--data", "squares", "--epochs", "1", "-o"]
+    assert main([*command, "random"]) == 0
+    assert (
+        "frozen.yaml is trained without frozen stages, as its weights are random" in capsys.readouterr().err
+    )
+    assert load_detector("random/weights/last.pt").settings.freeze == 0
+    assert main([*command, "started", "--weights", "toy.pt"]) == 0
+    assert "without frozen stages" not in capsys.readouterr().err
+    assert load_detector("started/weights/last.pt").settings.freeze == 1
 
 
 def test_a_detector_is_trained_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

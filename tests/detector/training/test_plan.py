@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,6 +64,44 @@ def test_a_detector_is_built_with_the_pixels_of_its_weights(tmp_path: Path) -> N
     anchors = {"anchor_sizes": ((32, 64, 96, 128, 160),), "anchor_ratios": (0.5, 1.0, 2.0)}
     save_detector(tmp_path / "best.pt", toys.model(pixels=pixels, **anchors), toys.CLASSES)
     assert detector.build(parts, 3, tmp_path / "best.pt").settings.pixels == pixels
+
+
+def test_a_detector_is_built_with_the_settings_of_its_weights(tmp_path: Path) -> None:
+    """Anchors and sizes are not seen in the tensors; the name of an architecture does not matter."""
+    model = toys.model(shortest=(40,), longest=60, anchor_sizes=((9.0, 17.0),))
+    save_detector(tmp_path / "best.pt", model, toys.CLASSES)
+    built = detector.build(toys.PARTS.replace(name="mine"), 3, tmp_path / "best.pt")
+    assert built.settings == model.settings
+    image = [torch.rand(3, 48, 60)]
+    with torch.no_grad():
+        (mine,), (expected,) = built.eval()(image), model.eval()(image)
+    assert torch.equal(mine["boxes"], expected["boxes"])
+
+
+@pytest.mark.parametrize("source", ["candidate", "saved", "published"])
+def test_the_longer_side_follows_the_shorter_one(data: CocoData, tmp_path: Path, source: str) -> None:
+    """A shorter side of 288 that a remark asked for became 240, since the longer one stayed at 320."""
+    settings = Settings(shortest=(128,), longest=192)
+    save_detector(tmp_path / "best.pt", toys.model(shortest=(128,), longest=192), toys.CLASSES)
+    sources: dict[str, tuple[Any, int]] = {
+        "candidate": (DetectorCandidate(architecture=toys.PARTS, settings=settings), 288),
+        "saved": (load_detector(tmp_path / "best.pt"), 288),
+        "published": ("fbnetv3a_c4", 274),
+    }
+    given, expected = sources[source]
+    planned = planned_for(given, data, CPU, settings={"shortest": (192,)}).settings
+    assert (planned.shortest, planned.longest) == ((192,), expected)
+    both = planned_for(given, data, CPU, settings={"shortest": (192,), "longest": 200}).settings
+    assert both.longest == 200
+
+
+def test_random_weights_are_not_frozen(data: CocoData, tmp_path: Path) -> None:
+    settings = toys.SETTINGS.replace(freeze=1)
+    candidate = DetectorCandidate(architecture=toys.PARTS, settings=settings)
+    assert planned_for(candidate, data, CPU).settings.freeze == 0
+    assert planned_for(candidate, data, CPU, settings={"freeze": 1}).settings.freeze == 1
+    save_detector(tmp_path / "best.pt", toys.model(), toys.CLASSES)
+    assert planned_for(candidate, data, CPU, weights=str(tmp_path / "best.pt")).settings.freeze == 1
 
 
 def _of_one_size(wide: int = 640, high: int = 480) -> CocoData:

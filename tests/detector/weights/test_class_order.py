@@ -54,6 +54,17 @@ def test_other_classes_are_loaded_in_their_order(tmp_path: Path) -> None:
         assert torch.equal(built.state_dict()[name], tensor), name
 
 
+def test_classes_that_are_known_keep_their_weights_among_others(tmp_path: Path) -> None:
+    """The others take the places that are left."""
+    model = toys.model()
+    save_detector(tmp_path / "toy.pt", model, ("green", "blue", "yellow"))
+    data = toys.squares(train=1, val=1)
+    assert data.classes == ("red", "green", "blue")
+    built = planned_for(load_detector(tmp_path / "toy.pt"), data, CPU).build(3, seed=1)
+    before, after = (each.roi_heads.box_predictor.cls_score.weight for each in (model, built))
+    assert torch.equal(after, before[[2, 0, 1, 3]])
+
+
 def _turned(subset: Subset) -> Subset:
     categories = tuple(Category(label, name) for label, name in enumerate(TURNED, start=1))
     ids = {each.id: TURNED.index(each.name) + 1 for each in subset.categories}

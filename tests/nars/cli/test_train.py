@@ -253,6 +253,17 @@ def test_a_recipe_that_was_taught_goes_on_without_a_teacher(capsys: pytest.Captu
     assert load_weights(Path("out.pt")).candidate.recipe.distill == 0
 
 
+def test_random_weights_are_not_frozen(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("frozen.yaml").write_text(CANDIDATE.replace(recipe=Recipe(epochs=1, frozen=0.5)).to_yaml())
+    assert main(["train", "frozen.yaml", "-o", "out.pt"]) == 0
+    assert (
+        "frozen.yaml is trained without frozen stages, as its weights are random" in capsys.readouterr().err
+    )
+    assert load_weights(Path("out.pt")).candidate.recipe.frozen == 0
+    assert main(["train", "frozen.yaml", "-o", "more.pt", "--weights", "out.pt"]) == 0
+    assert load_weights(Path("more.pt")).candidate.recipe.frozen == 0.5
+
+
 def test_a_teacher_that_is_asked_for_is_missed_before_anything_is_done(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

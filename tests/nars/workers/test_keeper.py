@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,17 +52,8 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> SearchConfig:
 def whole(given: SearchConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of the search without an interruption."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    one_thread(lambda: nars.search(given, folder))
+    nars.search(given, folder)
     return folder
-
-
-def one_thread(act: Callable[[], Any]) -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return act()
-    finally:
-        torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -113,8 +103,8 @@ def test_an_interrupted_trial_goes_on_where_it_was_bit_for_bit(
     monkeypatch.setattr(Watch, "__call__", interrupted)
     for expected in (KeyboardInterrupt, SystemExit):
         with pytest.raises(expected):
-            one_thread(lambda: nars.search(given, tmp_path / "run"))
-    one_thread(lambda: nars.search(given, tmp_path / "run"))
+            nars.search(given, tmp_path / "run")
+    nars.search(given, tmp_path / "run")
     assert seen == [1, 2, 3, 4, 4, 5, 5, 6]
     check_equal(tmp_path / "run", whole)
     study = open_run(tmp_path / "run").study()
@@ -152,7 +142,7 @@ def test_a_killed_worker_leaves_what_another_goes_on_from(
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    one_thread(lambda: nars.search(given, folder))
+    nars.search(given, folder)
     assert 0 < len(epochs_trained) <= EPOCHS - 2
     assert epochs_trained == list(range(EPOCHS - len(epochs_trained) + 1, EPOCHS + 1))
     check_equal(folder, whole)
@@ -202,10 +192,10 @@ def test_a_checkpoint_that_no_longer_fits_is_not_used(
 
     monkeypatch.setattr(Watch, "__call__", stop)
     with pytest.raises(KeyboardInterrupt):
-        one_thread(lambda: nars.search(given, tmp_path / "run"))
+        nars.search(given, tmp_path / "run")
     monkeypatch.setattr(Watch, "__call__", call)
     monkeypatch.setattr(loop, "restore", refusing)
-    one_thread(lambda: nars.search(given, tmp_path / "run"))
+    nars.search(given, tmp_path / "run")
     assert epochs_trained == [1, 2, *range(1, EPOCHS + 1)]
     check_equal(tmp_path / "run", whole)
 
@@ -219,7 +209,7 @@ def test_a_full_disk_for_checkpoints_costs_no_trial(
         raise RunError(f"cannot write {path}: No space left on device")
 
     monkeypatch.setattr(loop, "save", full)
-    one_thread(lambda: nars.search(given, tmp_path / "run"))
+    nars.search(given, tmp_path / "run")
     check_equal(tmp_path / "run", whole)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import folders
@@ -142,6 +143,18 @@ def test_a_group_may_have_the_name_of_its_class(tmp_path: Path) -> None:
     folder = folders.coco(tmp_path, grouped)
     assert check(folder) == []
     assert load(folder).classes == ("spoon", "cup")
+
+
+def test_fewer_images_have_the_same_classes(tmp_path: Path) -> None:
+    """A class that groups another is none without boxes, but the whole data may have some."""
+
+    def grouped(document: folders.Document) -> None:
+        document["categories"][0]["supercategory"] = document["categories"][1]["name"]
+
+    data = load(folders.coco(tmp_path, grouped))
+    assert len(data.classes) == 2
+    few = data.narrowed(replace(data.train, annotations=()))
+    assert replace(few, val=replace(few.val, annotations=())).labels == data.labels
 
 
 def test_no_categories_is_one_finding(tmp_path: Path) -> None:
