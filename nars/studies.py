@@ -151,12 +151,15 @@ def write_code_version(study: Study, version: str) -> None:
         study.set_user_attr(_CODE, version)
 
 
-def latency_samples(study: Study) -> list[tuple[list[float], float]]:
-    """Return pairs of a genotype row [d] and its measured seconds, as far as they are measured."""
+def latency_samples(study: Study) -> list[tuple[list[float], float | None]]:
+    """Return pairs of a genotype row [d] and its measured seconds, as far as they are measured.
+
+    Those of a candidate that could not be timed are None.
+    """
     return [(row, seconds) for row, seconds in study.user_attrs.get(_LATENCY_SAMPLES, [])]
 
 
-def write_latency_samples(study: Study, samples: Sequence[tuple[Sequence[float], float]]) -> None:
+def write_latency_samples(study: Study, samples: Sequence[tuple[Sequence[float], float | None]]) -> None:
     """Store the samples of a latency model in its study, for every worker and every restart."""
     study.set_user_attr(_LATENCY_SAMPLES, [[list(row), seconds] for row, seconds in samples])
 

@@ -287,15 +287,16 @@ def place(trials: Sequence[FrozenTrial], number: int) -> int:
     return sum(not is_interrupted(trial) for trial in earlier)
 
 
-def labels(study: Study, trial: FrozenTrial) -> list[float] | None:
+def labels(study: Study, trial: FrozenTrial, *, estimated: bool = True) -> list[float] | None:
     """Return the finite objective values of a trial, or None.
 
-    A trial that was stopped early has estimates of its final values instead or, in a search with one
-    objective, the last score that it reported.
+    A trial that was stopped early has estimates of its final values instead, unless it is not `estimated`
+    since it is of no search of ours, or, with one objective, the last score that it reported.
     """
     values: Sequence[float] | None = trial.values
     if trial.state == TrialState.PRUNED:
-        values = trial.user_attrs.get("estimate", values if len(study.directions) == 1 else None)
+        values = values if len(study.directions) == 1 else None
+        values = trial.user_attrs.get("estimate", values) if estimated else values
     elif trial.state != TrialState.COMPLETE:
         return None
     return [float(value) for value in values] if values is not None and np.isfinite(values).all() else None

@@ -143,7 +143,7 @@ def best_arch_command(
             raise click.UsageError(f"--format {form} needs -o FILE")
         from nars.workers.exported import exported
 
-        _show(exported(run, study, best, form, output, random_weights), output, as_json)
+        _show(exported(run, study, best, form, output, random_weights, within), output, as_json)
     else:
         _write(results.best_yaml(run, study, best), output, quiet=as_json)
         if as_json:
@@ -193,7 +193,8 @@ def pareto_command(
         raise click.UsageError(f"--format {form} needs -o FOLDER")
     from nars.workers.exported import exported
 
-    measured = {each.numbers[0]: each for each in confirm.measured(study.get_trials(deepcopy=False))}
+    found = confirm.measured(study.get_trials(deepcopy=False))  # perhaps with more runs than the front
+    measured = {number: each for each in found for number in each.numbers}
     files = []
     for number in front["trial"]:
         file = output / f"trial{number}.{form}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from nars.foreign.paths import allowed
 from nars.runs.config import SearchConfig
 
 __all__ = ["command", "next_steps"]
@@ -31,6 +32,8 @@ def next_steps(
     train.extend(["--data", config.data])
     if config.drop_bad:
         train.append("--drop-bad")
+    for folder in allowed():
+        train.extend(["--also-from", folder])
     if config.init != "none":
         train.extend(["--init", parent])
     if config.metric not in _OWN_METRICS:

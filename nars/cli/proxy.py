@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from nars.cli.options.requests import request_options, requested, say, say_default_data
-from nars.cli.options.values import json_option, to_json
+from nars.cli.options.values import also_from_option, json_option, to_json
 from nars.foreign.parts import Part
 
 _FIELDS = (
@@ -52,6 +52,7 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
     help="How many times as long the long training is.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per core.")
+@also_from_option
 @json_option
 def proxy_check_command(
     candidates: int, factor: float, workers: int | None, as_json: bool, **fields: Any

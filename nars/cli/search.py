@@ -186,6 +186,7 @@ def search_command(
 @artifacts_option
 @click.option("--metric", help="The function that scores the search, module:function, if it has one.")
 @click.option("--parent", type=int, hidden=True, help="Stop when this process is gone.")
+@also_from_option
 @device_option
 def worker_command(
     storage: str | None,

@@ -21,6 +21,7 @@ from nars.foreign.limits import MOST_BYTES
 
 __all__ = [
     "allow",
+    "allowed",
     "copied",
     "inside",
     "is_file",
@@ -106,6 +107,11 @@ def allow(folders: Iterable[str | Path]) -> None:
             os.environ[_ALSO_FROM] = os.pathsep.join(filter(None, (*known, added)))
 
 
+def allowed() -> list[Path]:
+    """The folders of ``--also-from`` and `NARS_ALSO_FROM`."""
+    return [Path(folder) for folder in os.environ.get(_ALSO_FROM, "").split(os.pathsep) if folder]
+
+
 def inside(path: Path, data: Path) -> Path:
     """Return `path`, which a file of the data set in the folder `data` names, if it may be followed.
 
@@ -113,7 +119,7 @@ def inside(path: Path, data: Path) -> Path:
     """
     if _is_plainly_inside(os.fspath(path), os.fspath(data)):
         return path
-    roots = (_absolute(data).parent, *_allowed())
+    roots = (_absolute(data).parent, *allowed())
     target = _absolute(path)
     if any(target.is_relative_to(root) for root in roots):
         if ".." not in path.parts:
@@ -137,7 +143,7 @@ def copied(path: Path, data: Path) -> Path:
     It has to be inside that folder, or one of ``--also-from``, after every link. Raises `DataError`.
     """
     resolved = _resolved(path)
-    if any(resolved.is_relative_to(root) for root in (data.resolve(), *_allowed())):
+    if any(resolved.is_relative_to(root) for root in (data.resolve(), *allowed())):
         return path
     raise DataError(f"{path} is outside of {data}, so it is not copied: allow it with --also-from")
 
@@ -146,10 +152,6 @@ def one_part(name: str) -> str:
     """Return a name that makes no path: without separators, dots in front and unprintable characters."""
     text = "".join("_" if letter in "/\\" or not letter.isprintable() else letter for letter in name)
     return (text.lstrip(".") or "_")[:_LONGEST_NAME]
-
-
-def _allowed() -> list[Path]:
-    return [Path(folder) for folder in os.environ.get(_ALSO_FROM, "").split(os.pathsep) if folder]
 
 
 def _absolute(path: Path) -> Path:

@@ -16,6 +16,7 @@ from sklearn.linear_model import RidgeCV
 from torch import nn
 
 from nars.device import memory_errors
+from nars.errors import TrialError, UsageError
 from nars.networks.build import build
 from nars.space import genotypes
 from nars.space.base import SearchSpace
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 COUNT = 64
 """Architectures that are measured to fit the prediction of latency."""
+
+_FEWEST = 8
+"""Measured architectures below which nothing is predicted."""
 
 _KEPT_AT_ONCE = 8
 """Measurements that an interruption may lose."""
@@ -128,15 +132,31 @@ class WithLatency:
 
 
 def latency_domain(space: SearchSpace, study: Study, timed: Callable[[Trainable], Latency]) -> WithLatency:
-    """The space with latency, learned from the samples in the study; as many as it lacks are `timed`."""
+    """The space with latency, learned from the samples in the study; as many as it lacks are `timed`.
+
+    Architectures that cannot be built or timed (`TrialError`) are left out. Raises `UsageError` if too few
+    remain.
+    """
     samples = latency_samples(study)
     if len(samples) < COUNT:
         logger.info("measuring the latency of %d architectures", COUNT)
         matrix = genotypes.sample(space, COUNT, np.random.default_rng(0))
         for start in range(len(samples), COUNT, _KEPT_AT_ONCE):
             drawn = matrix[start : start + _KEPT_AT_ONCE]
-            medians = [timed(space.decode(each)).median for each in genotypes.to_genotypes(space, drawn)]
+            medians = [_median(timed, space.decode(each)) for each in genotypes.to_genotypes(space, drawn)]
             samples += zip(drawn.tolist(), medians, strict=True)
             write_latency_samples(study, samples)
-    rows, seconds = zip(*samples, strict=True)
+    known = [(row, seconds) for row, seconds in samples if seconds is not None]
+    if len(known) < _FEWEST:
+        raise UsageError(f"of {COUNT} random candidates of space {space.name}, {len(known)} could be timed")
+    rows, seconds = zip(*known, strict=True)
     return WithLatency(space, np.array(rows, dtype=np.float64), np.array(seconds))
+
+
+def _median(timed: Callable[[Trainable], Latency], candidate: Trainable) -> float | None:
+    """Seconds of a candidate; None, and a line that says why, if it cannot be timed."""
+    try:
+        return timed(candidate).median
+    except TrialError as error:
+        logger.warning("a candidate could not be timed: %s", error)
+        return None

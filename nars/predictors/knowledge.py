@@ -8,6 +8,7 @@ trust it; before it has any, half of its first batch is what the earlier searche
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,12 @@ class EarlierSearch(Frozen):
 
     def __str__(self) -> str:
         return f"{len(self.scores)} trials of {self.run}"
+
+    def goes_on_from(self, other: Self) -> bool:
+        """Whether this is the same search as the `other`, perhaps with more trials."""
+        own = zip(self.genotypes, self.scores, strict=True)
+        theirs = zip(other.genotypes, other.scores, strict=True)
+        return self.run == other.run and all(pair in own for pair in theirs)  # both are in order of trials
 
 
 class Knowledge:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,12 +83,15 @@ def _differ(trials: Sequence[FrozenTrial]) -> bool:
 
 
 def _shares(study: Study, trials: Sequence[FrozenTrial], scores: Floats, seed: int) -> dict[str, float]:
-    """Compute the share of each dimension, with these scores [n] of the trials."""
+    """Compute the share of each dimension, with these scores [n] of the trials.
+
+    Optuna leaves out trials without a finite score, here those that have been completed meanwhile.
+    """
     by_number = {trial.number: float(score) for trial, score in zip(trials, scores, strict=True)}
     shares = optuna.importance.get_param_importances(
         study,
         evaluator=FanovaImportanceEvaluator(n_trees=32, seed=seed),
-        target=lambda trial: by_number[trial.number],
+        target=lambda trial: by_number.get(trial.number, math.nan),
     )
     return {name: float(share) for name, share in shares.items()}
 

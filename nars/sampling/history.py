@@ -21,7 +21,7 @@ from nars.space import genotypes
 from nars.space.feasible import Limits
 from nars.space.genotypes import Domain, Matrix
 from nars.space.values import contains
-from nars.trials import REFUSED, Record, counts, labels
+from nars.trials import REFUSED, counts, labels
 
 __all__ = ["Exclusions", "History"]
 
@@ -83,13 +83,16 @@ class History:
 
     def before(self, trials: Sequence[FrozenTrial], number: int) -> list[FrozenTrial]:
         """The trials before `number` that count, including those still being proposed."""
-        counted = [trial for trial in trials if trial.number < number and counts(trial)]
+        counted = [trial for trial in trials if trial.number < number and self._counts(trial)]
         proposed = self._with_genotype(counted)
         return [
             trial
             for trial, has in zip(counted, proposed, strict=True)
             if has or trial.state == TrialState.RUNNING or self._has_some(trial)
         ]
+
+    def _counts(self, trial: FrozenTrial) -> bool:
+        return trial.state != TrialState.WAITING if self.plain else counts(trial)
 
     def labelled(self, study: Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """The trials that a predictor can learn from."""
@@ -114,7 +117,7 @@ class History:
         return memo(trials)
 
     def _values_in(self, study: Study, trial: FrozenTrial) -> list[float] | None:
-        known = labels(study, trial)
+        known = labels(study, trial, estimated=not self.plain)
         if known is None and self.plain and trial.state == TrialState.COMPLETE:
             known = list(trial.values)  # Optuna lets none be NaN
         return known
@@ -140,9 +143,9 @@ class History:
 
     def _was_over_a_limit(self, trial: FrozenTrial) -> bool:
         """Whether a trial was refused because a limit did not hold when measured."""
-        record = Record.of(trial)
-        return record.void == REFUSED and any(
-            record.measured.get(name, 0) > limit for name, limit in self.limits.items()
+        written = trial.user_attrs  # in a study of no search, of which they are no `Record`
+        return written.get("void") == REFUSED and any(
+            written.get(name, 0) > limit for name, limit in self.limits.items()
         )
 
     def _has_genotype(self, trial: FrozenTrial) -> bool:

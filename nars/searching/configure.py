@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nars import tasks
-from nars.errors import UsageError
+from nars.errors import RunError, UsageError
 from nars.foreign.parts import Part
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.config import SearchConfig
@@ -88,7 +88,7 @@ def _make(
     space = catalogue.fixed(known[0] if known else smallest(request.task), request.fix)
     task = task or _opened(request, folder)
     searched = suited(request, space, task)
-    warm_start = tuple(_earlier(run, space, searched, request.score) for run in request.warm_start)
+    warm_start = _warm_start(request, space, _taught(request, searched, task), folder)
     config = as_begun(_config(request, searched, task, warm_start), task, folder)
     lines = []
     if request.space == AUTO:
@@ -158,11 +158,22 @@ def _referenced(request: SearchRequest, config: SearchConfig, task: Task) -> tup
     if request.init != "none" and epochs != 0:
         return config.replace(reference=task.reference(space, epochs)), []
     ignored = [] if not epochs else ["--reference-epochs changes nothing: there is no parent to fine-tune"]
-    if space.recipe.get("distill", 0.0) == 0.0 or task.teaches:
+    taught = _taught(request, space, task)
+    if taught is space:
         return config, ignored
     why = "knows other classes, and is not fine-tuned" if request.init != "none" else "has nothing to teach"
-    config = config.replace(space=space.replace(recipe={**space.recipe, "distill": 0.0}))
-    return config, [f"recipe.distill is held at 0: --init {config.init} {why}", *ignored]
+    return config.replace(space=taught), [
+        f"recipe.distill is held at 0: --init {config.init} {why}",
+        *ignored,
+    ]
+
+
+def _taught(request: SearchRequest, space: SearchSpace, task: Task) -> SearchSpace:
+    """The space itself or, if there will be no teacher, with recipes that need none."""
+    is_tuned = request.init != "none" and request.reference_epochs != 0
+    if is_tuned or task.teaches or space.recipe.get("distill", 0.0) == 0.0:
+        return space
+    return space.replace(recipe={**space.recipe, "distill": 0.0})
 
 
 def _long_enough(
@@ -206,6 +217,26 @@ def _config(
         device=request.device,
         description=task.describe(),
     )
+
+
+def _warm_start(
+    request: SearchRequest, named: SearchSpace, searched: SearchSpace, folder: Path | None
+) -> tuple[EarlierSearch, ...]:
+    """The earlier searches to learn from; a begun one keeps those that it knew, whatever they did since."""
+    begun = begun_in(folder)
+    recorded: Sequence[EarlierSearch | None] = () if begun is None else begun.config.warm_start
+    if len(recorded) != len(request.warm_start):  # it says itself that it is another search
+        recorded = [None] * len(request.warm_start)
+    found = []
+    for run, known in zip(request.warm_start, recorded, strict=True):
+        try:
+            earlier = _earlier(run, named, searched, request.score)
+        except RunError:
+            if known is None or known.run != run.name:
+                raise
+            earlier = known  # its run is gone
+        found.append(known if known is not None and earlier.goes_on_from(known) else earlier)
+    return tuple(found)
 
 
 def _earlier(folder: Path, named: SearchSpace, searched: SearchSpace, metric: str | None) -> EarlierSearch:

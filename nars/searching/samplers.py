@@ -18,6 +18,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from nars.errors import UsageError, closest
+from nars.internals import all_trials
 from nars.predictors import PredictorName
 from nars.predictors.knowledge import EarlierSearch, Knowledge
 from nars.runs.request import SamplerName
@@ -111,7 +112,7 @@ class PerTrialSampler(BaseSampler):
         self._sampler = make(seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        entropy = [self._seed, place(study.get_trials(deepcopy=False), trial.number)]
+        entropy = [self._seed, place(all_trials(study), trial.number)]
         self._sampler = self._make(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         self._sampler.before_trial(study, trial)
 

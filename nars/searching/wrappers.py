@@ -12,6 +12,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from nars.internals import all_trials
 from nars.predictors.knowledge import EarlierSearch
 from nars.runs.budget import Budget
 from nars.runs.config import SearchConfig
@@ -135,14 +136,14 @@ class SearchSampler(BaseSampler):
         return self._nearest(matrix, np.random.default_rng([self.seed, place(others, trial.number)]))
 
     def _others(self, study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
-        """Return all other trials, once those asked for earlier have their genotypes.
+        """Return all other trials, of other brackets too, once those asked for earlier have their genotypes.
 
         Otherwise two workers that ask at the same moment would get the same candidate. A trial that was
         waited for in vain is not waited for again.
         """
         began = time.monotonic()
         while True:
-            others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
+            others = [other for other in all_trials(study) if other.number != trial.number]
             proposed = {
                 other.number
                 for other in others

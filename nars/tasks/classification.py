@@ -205,8 +205,11 @@ class Classification(Task):
         )
 
     def _test(self, trained: Trained, data: ImageData, resolution: int) -> Mapping[str, float]:
-        test = evaluate(trained.model, data, "test", resolution=resolution, device=self.device)
-        return {"accuracy": test.accuracy, "balanced_accuracy": test.balanced_accuracy}
+        test = evaluate(
+            trained.model, data, "test", resolution=resolution, device=self.device, metric=self._metric
+        )
+        known = {"accuracy": test.accuracy, "balanced_accuracy": test.balanced_accuracy}
+        return {self.metric: test.score} | known
 
 
 def _classifier(candidate: Trainable) -> Candidate:

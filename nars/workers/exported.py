@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from optuna.study import Study
 
@@ -21,11 +23,18 @@ __all__ = ["exported"]
 
 
 def exported(
-    run: Run, study: Study, measured: Measured, form: str, output: Path, random_weights: bool
+    run: Run,
+    study: Study,
+    measured: Measured,
+    form: str,
+    output: Path,
+    random_weights: bool,
+    limits: Mapping[str, float] = MappingProxyType({}),
 ) -> Exported:
     """Write the network of a measured candidate with its trained weights, or random ones if asked for.
 
-    Raises `RunError` with the remedy if the run has no weights of it.
+    The candidate is the best within `limits` or, without any, one of the front. Raises `RunError` with the
+    remedy if the run has no weights of it.
     """
     config, best = run.config, best_candidate(run.config, measured)
     shape = "--random-weights exports its shape only"
@@ -40,11 +49,11 @@ def exported(
         weights = find_weights(run, study, measured, Path(scratch, "weights.pt"))
         if weights is not None:
             return export(load_weights(weights), output, form)
-    remedy = _remedy(run, study, measured)
+    remedy = _remedy(run, study, measured, limits)
     raise RunError(f"{run.folder} keeps no weights of trial {measured.numbers[0]}: {remedy}; {shape}")
 
 
-def _remedy(run: Run, study: Study, measured: Measured) -> str:
+def _remedy(run: Run, study: Study, measured: Measured, limits: Mapping[str, float]) -> str:
     """The commands that make the weights of a measured candidate."""
     reference = run.folder / REFERENCE
     parent = str(reference) if reference.exists() else run.config.init
@@ -54,5 +63,13 @@ def _remedy(run: Run, study: Study, measured: Measured) -> str:
         return f"nars train {' -o '.join(files)}{init} makes them"
     name = f"trial{measured.numbers[0]}"
     run_option = f"--run {shlex.quote(str(run.folder))}"
-    written = f"nars export pareto --format yaml {run_option} -o . writes {name}.yaml"
+    if limits:
+        bounds = " ".join(f"--max-{each} {_amount(each, limit)}" for each, limit in limits.items())
+        written = f"nars export best-arch {bounds} {run_option} -o {name}.yaml"
+    else:
+        written = f"nars export pareto --format yaml {run_option} -o . writes {name}.yaml"
     return f"{written}, then nars train {name}.yaml -o {name}.pt{init} and nars export {name}.pt"
+
+
+def _amount(name: str, limit: float) -> str:
+    return f"{1000 * limit:.12g}ms" if name == "latency" else f"{limit:.12g}"

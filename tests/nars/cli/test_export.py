@@ -112,6 +112,8 @@ def test_without_weights_the_command_that_makes_them_is_named(
     assert len(error.splitlines()) == 1
     assert "nars train first/best.yaml -o first/weights/best.pt makes them" in error
     assert not Path("best.pt2").exists()
+    assert main([*command, "--max-params", "1M"]) == 2
+    assert "nars train first/best.yaml" in capsys.readouterr().err  # within the limit, it is the winner
     assert main([*command, "--random-weights"]) == 0
     assert main(["train", "first/best.yaml", "-o", "first/weights/best.pt", "--epochs", "1"]) == 0
     assert main(command) == 0

@@ -26,6 +26,12 @@ def test_they_name_data_parent_and_metric() -> None:
     ]
 
 
+def test_they_allow_what_the_search_was_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NARS_ALSO_FROM", str(tmp_path))
+    _, train = next_steps(config(task="classification"), Path("r"), Path("r/best.yaml"), "none")
+    assert f" --also-from {tmp_path} " in train
+
+
 def test_a_search_for_ap_goes_on_with_a_detector() -> None:
     search = config(data="scenes", objectives=("ap",), task="detection", drop_bad=True)
     _, train = next_steps(search, Path("r"), Path("r/best.yaml"), "none")

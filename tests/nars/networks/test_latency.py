@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from stub_task import SPACE
 from torch import nn
 
-from nars.errors import TrialMemoryError
+from nars.errors import TrialError, TrialMemoryError, UsageError
 from nars.networks import latency
 from nars.networks.latency import Latency, WithLatency, latency_domain, measure, time_forward
 from nars.space import genotypes
@@ -166,6 +166,30 @@ def test_an_interrupted_measurement_of_samples_goes_on_where_it_was() -> None:
     latency_domain(SPACE, study, timed)
     assert sum(measured) == latency.COUNT + 4
     assert len(latency_samples(study)) == latency.COUNT
+
+
+def test_what_cannot_be_built_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """One such candidate of the first 64 ended the search, and every resumption."""
+    asked: list[int] = []
+
+    def timed(candidate: Any) -> Latency:
+        asked.append(0)
+        if len(asked) % 3 == 0:
+            raise TrialError("it cannot be built")
+        return Latency(1e-3 * len(asked), 0.0, 0.0, 10)
+
+    def refused(candidate: Any) -> Latency:
+        raise TrialError("nor this")
+
+    study = optuna.create_study()
+    one = latency_domain(SPACE, study, timed)
+    two = latency_domain(SPACE, study, timed)
+    assert len(asked) == latency.COUNT
+    fresh = genotypes.sample(SPACE, 50, np.random.default_rng(1))
+    np.testing.assert_array_equal(one.statistics(fresh)["latency"], two.statistics(fresh)["latency"])
+    assert caplog.messages.count("a candidate could not be timed: it cannot be built") == latency.COUNT // 3
+    with pytest.raises(UsageError, match=r"of 64 random candidates of space .*, 0 could be timed"):
+        latency_domain(SPACE, optuna.create_study(), refused)
 
 
 @pytest.mark.slow

@@ -158,6 +158,16 @@ def test_importance_finds_the_dimension_that_matters(dimension: str) -> None:
     assert (found.recipe > 0.8) == dimension.startswith("recipe.")
 
 
+def test_importance_of_a_search_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial that was completed after the first look at the study ended the report."""
+    study = study_of("recipe.dropout")
+    all_of_them = study.get_trials(deepcopy=False)
+    monkeypatch.setattr(study, "get_trials", lambda **options: all_of_them[:-1])
+    found = importance(study)
+    assert found is not None
+    assert found.trials == len(all_of_them) - 1
+
+
 def test_importance_needs_trials_that_differ() -> None:
     assert importance(study_of("stage4.depth", 9)) is None
     constant = studies.finished(studies.config(), 0, troubles=False)

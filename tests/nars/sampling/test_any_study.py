@@ -184,6 +184,26 @@ def test_hyperband_hides_most_of_a_study() -> None:
     assert distinct(study) == 16
 
 
+def test_attributes_of_trials_are_the_users() -> None:
+    """A curve of losses ended the study, since searches of nars have another one of that name."""
+
+    def objective(trial: Trial) -> float:
+        for name, value in {"curve": [0.9, 0.4], "interval": 0.05, "estimate": 0.8, "void": True}.items():
+            trial.set_user_attr(name, value)
+        value = bowl(trial)
+        if trial.number % 3 == 2:
+            trial.report(value, 1)
+            raise optuna.TrialPruned
+        return value
+
+    ours, plain = study_of(), study_of()
+    ours.optimize(objective, n_trials=16)
+    plain.optimize(bowl, n_trials=2)
+    assert distinct(ours) == 16
+    assert [trial.params for trial in ours.trials[:2]] == [trial.params for trial in plain.trials]
+    assert ours.best_value < 0.05
+
+
 def test_ten_thousand_trials_and_a_proposal() -> None:
     rng = np.random.default_rng(0)
     study = study_of()

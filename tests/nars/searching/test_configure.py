@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from stub_task import TINY, StubTask
+from stub_task import SPACE, TINY, StubTask, config, search
 
 from nars import tasks
 from nars.data import ImageSize
@@ -185,6 +186,33 @@ def test_the_metric_is_the_first_objective(tiny: str, words: dict[str, Any]) -> 
     by_accuracy = configure(SearchRequest(space=tiny, data="digits", metric="accuracy"))
     assert by_accuracy == configure(SearchRequest(space=tiny, data="digits"))
     assert by_accuracy.data_fingerprint == config.data_fingerprint
+
+
+def test_a_begun_search_goes_on_with_what_it_learned_from(stub: type[StubTask], tmp_path: Path) -> None:
+    """The other search may have more trials meanwhile, or be gone."""
+    earlier, folder = tmp_path / "earlier", tmp_path / "run"
+    search(config("8", sampler="random"), earlier)
+    (tmp_path / "space.yaml").write_text(SPACE.to_yaml())
+    request = SearchRequest(task="stub", data="none", space=tmp_path / "space.yaml", warm_start=(earlier,))
+    begun = configure(request, folder)
+    start_run(folder, begun, None)
+    search(config("12", sampler="random"), earlier)
+    assert len(configure(request).warm_start[0].scores) == 12
+    assert configure(request, folder) == begun
+    shutil.rmtree(earlier)
+    assert configure(request, folder) == begun
+    with pytest.raises(RunError):
+        configure(request)
+
+
+def test_a_search_without_a_teacher_learns_from_another_one(tiny: str, tmp_path: Path) -> None:
+    """What is taught is held at 0 in the recorded space."""
+    space = tmp_path / "taught.yaml"
+    space.write_text(Path(tiny).read_text() + "  distill: {low: 0.0, high: 0.9}\n")
+    request = SearchRequest(space=space, data="digits")
+    start_run(tmp_path / "run", configure(request), None).study()
+    with pytest.raises(UsageError, match="run has 0 scored trials"):  # and not: another space
+        configure(request.replace(warm_start=(tmp_path / "run",)))
 
 
 def test_a_function_of_a_run_to_learn_from_is_repeated(stub: type[StubTask], tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from nars.workers.finish import finish
 def found(tmp_path_factory: pytest.TempPathFactory) -> nars.SearchResult:
     folder = tmp_path_factory.mktemp("search")
     (folder / "tiny.yaml").write_text(TINY.replace("epochs: {low: 2, high: 5}", "epochs: 2"))
-    settings = {"data": "digits", "budget": "2", "sampler": "random", "device": "cpu"}
+    settings = {"data": "digits", "budget": "2", "sampler": "random", "device": "cpu", "metric": "macro_f1"}
     config = configure(SearchRequest(space=folder / "tiny.yaml", **settings))
     return nars.search(config, folder / "run")
 
@@ -34,8 +34,8 @@ def test_the_winner_is_trained_by_its_recipe_with_its_seed(found: nars.SearchRes
     best, again = (load_weights(run.folder / "weights" / name) for name in ("best.pt", "finished.pt"))
     assert seen == [1, 2]
     assert all(torch.equal(tensor, again.state[name]) for name, tensor in best.state.items())
-    assert (finished.val, finished.metric) == (found.summary.best.score, "accuracy")  # type: ignore[union-attr]
-    assert finished.test.keys() == {"accuracy", "balanced_accuracy"}
+    assert (finished.val, finished.metric) == (found.summary.best.score, "macro_f1")  # type: ignore[union-attr]
+    assert finished.test.keys() == {"macro_f1", "accuracy", "balanced_accuracy"}
     assert finish(run, found.study, None, lambda progress: seen.append(progress.epoch)) == finished
     assert seen == [1, 2]  # nothing was trained again
     (run.folder / finished.file).write_bytes(b"altered")

@@ -56,6 +56,8 @@ def test_pruners_of_optuna(stub: type[StubTask], tmp_path: Path, name: str) -> N
     pruned = [trial for trial in trials(study) if trial.state == TrialState.PRUNED]
     assert bool(pruned) == (name != "none")
     assert all(name in Record.of(trial).reason for trial in pruned)
+    repeated = [trial.number for trial in trials(study) if Record.of(trial).confirms is not None]
+    assert repeated == [21, 22, 23]  # the last part, and no candidate twice before, in brackets either
 
 
 def test_no_such_pruner() -> None:
