@@ -130,7 +130,7 @@ class FileFormat:
         fields = {name: fields[name] for name in (*self.documents, *self.values)} | notes
         tensors = {name: tensor.detach().cpu() for name, tensor in state.items()}
         head = {"format": self.name, "schema": self.schema}
-        if Path(path).suffix != _SAFETENSORS:
+        if Path(path).suffix.lower() != _SAFETENSORS:
             write_tensors(path, head | dict(fields) | {"state": tensors})
             return
         header = {"format": self.name, "schema": str(self.schema), "order": json.dumps(list(tensors))}

@@ -25,7 +25,7 @@ from nars.cli.options.weights import weights_argument
 @click.option("--data", help=f"{DATA}; by default the data that WEIGHTS was trained on.")
 @click.option(
     "--split",
-    type=click.Choice(["train", "val"]),
+    type=click.Choice(["train", "val", "test"]),
     help="Part of the data to measure on; by default val, or all of other data that have no parts.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for pictures and results.json.")
@@ -83,6 +83,8 @@ def evaluate_command(
     torch_device = resolve(device)
     with naming_source(data, weights):
         whole = "val" if split is None and measured_whole(data, saved.data) else None
+        if split == "test":
+            whole, split = "test", "val"  # in whose place it is read
         split = split or "val"
         records = usable(data_name, drop_bad=drop_bad, needs=(split,), whole=whole)
     say_parts(records.parts, quiet=as_json)

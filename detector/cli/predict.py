@@ -88,7 +88,8 @@ def predict_command(
     album = Album(output)
     rows: list[dict[str, Any]] = []
     unread: list[str] = []
-    answers = predict.predict(model, predict.pictures(sources, every=every, without=output), torch_device)
+    pictures = predict.pictures(sources, every=every, without=output, read=ids.pixels)
+    answers = predict.predict(model, pictures, torch_device)
     for number, (picture, outputs) in enumerate(readable(answers, unread), start=1):
         sure = {name: values[outputs["scores"] >= threshold] for name, values in outputs.items()}
         rows += predict.results(number, picture, sure, saved.classes, ids)

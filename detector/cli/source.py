@@ -46,7 +46,7 @@ def source_in(arch: str) -> Source:
         return Source(catalogue.candidate(arch).architecture)
     if arch in catalogue.published_names():
         return Source(catalogue.candidate(arch).architecture)
-    if arch.endswith((".pt", ".safetensors")):
+    if arch.lower().endswith((".pt", ".safetensors")):
         from detector.weights.saved import load_detector
 
         saved = load_detector(arch)

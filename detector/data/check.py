@@ -86,8 +86,8 @@ def usable(
     """Return data without errors in the splits that the caller `needs`.
 
     Raises `DataError` that counts the errors and names the first ones. With `drop_bad`, bad
-    records are left out instead; errors that cannot be left out are refused in either case. With `whole`,
-    data without parts stay in one piece, as the split of that name.
+    records are left out instead; errors that cannot be left out are refused in either case. For
+    `whole` see `detector.data.layouts.load`.
     """
     data, findings = (
         (source, examine(source, decode)) if isinstance(source, CocoData) else read(source, decode, whole)

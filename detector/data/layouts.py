@@ -29,7 +29,7 @@ from detector.data.readers.own_ids import OwnIds
 from detector.data.records import CocoData, Subset, divide
 from nars.errors import DataError
 from nars.foreign.files import folders
-from nars.foreign.names import is_leftover, split_of
+from nars.foreign.names import check_alone, is_leftover, split_of
 
 __all__ = ["load"]
 
@@ -56,14 +56,15 @@ def load(source: str | Path, report: FindingHandler = refuse, *, whole: str | No
     """Load the data set in a folder, or the embedded ``digit-scenes``.
 
     A folder may have a validation part only. With `whole`, one without parts is left in one piece, as the
-    split of that name, since it is only measured. The records are as in the files;
+    split of that name, since it is only measured; ``test`` puts the part test, which is left alone
+    otherwise, in the place of val. The records are as in the files;
     `detector.data.check.usable` makes sure that they can be trained on. Entries that cannot be
     parsed go to `report`, which by default raises `DataError`. Also raises `DataError` for a
     folder without a data set.
     """
     folder = Path(source)
     if source == scenes.NAME and not folder.is_dir():
-        return scenes.make()
+        return _arranged({subset.name: subset for subset in scenes.make().subsets}, folder, whole)
     if folder.is_file():
         home = folder.parent.parent if folder.parent.name in _FOLDERS else folder.parent
         raise DataError(f"{folder}: is a file; give its folder, {home}")
@@ -90,6 +91,11 @@ def _arranged(parts: dict[str, Subset], folder: Path, whole: str | None) -> Coco
     """Training and validation: the parts that are there, or a division of the only one."""
     train, val, test = (parts.get(name) for name in ("train", "val", "test"))
     empty = Subset("", folder, folder)
+    if whole == "test":
+        if test is None:
+            raise DataError(f"{folder}: no part test; its parts are {', '.join(parts)}")
+        measured = replace(test, name="val", notes=(*test.notes, "the part test of the data"))
+        return CocoData(train or replace(empty, name="train"), measured)
     if train is not None and val is None:
         if whole is None or test is not None:
             data = divide(train)
@@ -194,14 +200,17 @@ def _annotation_files(folder: Path) -> dict[str, tuple[Path, str]]:
             exact = [path for path in paths if path.stem.startswith("instances_")] or paths
             path = _only(parent, exact)
             found.setdefault(split, (path, _KIND.sub("", path.stem)))
+    parts: dict[str, Path] = {}
     for part in folders(folder):
         split = split_of(part.name)
-        if split is None or split in found:
+        if split is None or (split in found and split not in parts):
             continue
         for place in (part, part / "annotations"):  # Supervisely has a folder of each
             files = [place / name for name in _STANDARD_FILES if (place / name).is_file()]
             paths = files[:1] or _json(place)
             if paths:
+                check_alone(split, part, parts)
+                parts[split] = part
                 found[split] = (_only(place, paths), part.name)
                 break
     return found

@@ -130,7 +130,7 @@ class CocoData:
             if subset is not None and (subset.images or subset.layout):
                 notes = subset.notes
                 if subset is self.test:
-                    notes = (*notes, "left alone (to measure on it: --data with its own folder)")
+                    notes = (*notes, "left alone (to measure on it: --split test)")
                 counts = len(subset.images), len(subset.annotations)
                 name = "test" if subset is self.test else subset.name
                 parts.append(

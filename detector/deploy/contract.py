@@ -17,7 +17,7 @@ _OUTPUT = "boxes [D, 4] in pixels of the input, labels [D] of 1..K, scores [D], 
 
 @dataclass(frozen=True)
 class Contract:
-    """The input and output of a file: images [N, 3, H, W] in 0..1, resized and padded, to detections."""
+    """The input and output of a file: images [B, 3, H, W] in 0..1, resized and padded, to detections."""
 
     shorter: int
     """Pixels of the shorter side of a resized image, as in the detector's training."""
@@ -33,9 +33,13 @@ class Contract:
     """Height and width if the file takes no others."""
     classes: tuple[str, ...]
     """Names of the labels from 1."""
+    batch: int = 1
+    """Images of a batch, B; the file takes no other number."""
 
     @classmethod
-    def of(cls, model: Detector, classes: Sequence[str], fixed: tuple[int, int] | None) -> Self:
+    def of(
+        cls, model: Detector, classes: Sequence[str], fixed: tuple[int, int] | None, batch: int = 1
+    ) -> Self:
         """The contract of a file of `model`."""
         transform = model.transform
         mean = tuple(round(value / 255, 4) for value in transform.image_mean)
@@ -47,6 +51,7 @@ class Contract:
             padding=mean[::-1] if transform.bgr else mean,
             fixed=fixed,
             classes=tuple(classes),
+            batch=batch,
         )
 
     @property
@@ -66,7 +71,7 @@ class Contract:
     @property
     def input(self) -> str:
         """The input in words."""
-        return f"images: float32 [N, 3, H, W], RGB in 0..1, {self.resizing}; normalization inside"
+        return f"images: float32 [{self.batch}, 3, H, W], RGB in 0..1, {self.resizing}; normalization inside"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with the input and the output in words."""

@@ -127,7 +127,8 @@ def real_batches(model: Detector, data: CocoData, size: int = 1) -> list[Tensor]
 def contract_of(saved: SavedDetector, model: Detector, batches: Sequence[Tensor]) -> Contract:
     """Return the contract of a file that is traced on `batches`, as `real_batches` makes them."""
     height, width = batches[0].shape[-2:]
-    return Contract.of(model, saved.classes, None if _sizes_are_free(model) else (height, width))
+    fixed = None if _sizes_are_free(model) else (height, width)
+    return Contract.of(model, saved.classes, fixed, len(batches[0]))
 
 
 def describe(saved: SavedDetector, contract: Contract) -> dict[str, str]:

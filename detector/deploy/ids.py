@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector.data.records import CocoData
+from torch import Tensor
+
+from detector.data import images
+from detector.data.records import CocoData, ImageRecord
 from nars.errors import DataError
 
 __all__ = ["Ids"]
@@ -21,8 +24,8 @@ class Ids:
         Raises `DataError` if the data have no category for a class.
         """
         self.category_of: dict[int, int | str] = {label: label for label in range(1, len(classes) + 1)}
-        self._by_path: dict[Path, int | str] = {}
-        self._by_name: dict[str, int | str] = {}
+        self._by_path: dict[Path, tuple[int | str, ImageRecord]] = {}
+        self._by_name: dict[str, tuple[int | str, ImageRecord]] = {}
         self._known = data is not None
         if data is not None:
             texts = {**data.train.category_ids, **data.val.category_ids}
@@ -34,14 +37,31 @@ class Ids:
             self._read(data)
 
     def _read(self, data: CocoData) -> None:
-        images: list[tuple[Path, int | str]] = [
-            (subset.path(image), subset.image_ids.get(image.id, image.id))
+        listed = [
+            (subset.path(image), (subset.image_ids.get(image.id, image.id), image))
             for subset in (*data.subsets, *([data.test] if data.test is not None else []))
             for image in subset.images
         ]
-        self._by_path = {path.resolve(): id for path, id in images}
-        counts = Counter(path.name for path, _ in images)
-        self._by_name = {path.name: id for path, id in images if counts[path.name] == 1}
+        self._by_path = {path.resolve(): known for path, known in listed}
+        counts = Counter(path.name for path, _ in listed)
+        self._by_name = {path.name: known for path, known in listed if counts[path.name] == 1}
+
+    def _find(self, name: str) -> tuple[int | str, ImageRecord] | None:
+        """The id and record of the picture in a file, by its path or, if only one has it, its name."""
+        path = Path(name)
+        return self._by_path.get(path.resolve(), self._by_name.get(path.name))
+
+    def pixels(self, file: Path) -> Tensor:
+        """Read a picture as uint8 RGB [3, H, W]: as the data read it, or else turned as its EXIF note says.
+
+        Raises `DataError`.
+        """
+        known = self._find(str(file))
+        size = None if known is None else (known[1].width, known[1].height)
+        try:
+            return images.read(file, size)
+        except DataError:
+            return images.read(file)  # the data state another size
 
     def image(self, number: int, name: str) -> int | str:
         """The id of the picture in the file `name`, the one with this number from 1.
@@ -50,8 +70,7 @@ class Ids:
         """
         if not self._known:
             return number
-        path = Path(name)
-        id = self._by_path.get(path.resolve(), self._by_name.get(path.name))
-        if id is None:
+        known = self._find(name)
+        if known is None:
             raise DataError(f"{name}: no image of the data has this file or, alone, this name")
-        return id
+        return known[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -31,26 +31,32 @@ class Picture:
     name: str
     """Its path; for a frame with its number: ``film.mp4#12``."""
     pixels: Tensor
-    """Pixels uint8 RGB [3, H, W], turned as the EXIF note says."""
+    """Pixels uint8 RGB [3, H, W], turned as the EXIF note says, unless it is read as that of a data set."""
 
 
 def pictures(
-    sources: Sequence[str | Path], *, every: int = 1, without: Path | None = None
+    sources: Sequence[str | Path],
+    *,
+    every: int = 1,
+    without: Path | None = None,
+    read: Callable[[Path], Tensor] = images.read,
 ) -> Iterator[Picture | DataError]:
     """Read the pictures of files, folders, patterns such as ``photos/*.jpg`` and videos, in order.
 
     ``digit-scenes`` gives the validation images of the embedded data. Videos give one frame in
-    `every`. What is in the folder `without` is passed over. An error takes the place of a picture that
-    cannot be read. Raises `DataError` for a source without pictures, before the first one.
+    `every`. Results in the folder `without` are passed over. Images are read by `read`, and an error takes
+    the place of one that cannot be read. Raises `DataError` for a source without pictures, before the first.
     """
     named = (scenes.NAME,)
     found = [
         [None] if source == scenes.NAME else files(source, names=named, without=without) for source in sources
     ]
-    return _opened([path for paths in found for path in paths], every)
+    return _opened([path for paths in found for path in paths], every, read)
 
 
-def _opened(found: Sequence[Path | None], every: int) -> Iterator[Picture | DataError]:
+def _opened(
+    found: Sequence[Path | None], every: int, read: Callable[[Path], Tensor]
+) -> Iterator[Picture | DataError]:
     """Read the pictures of files; None stands for the embedded scenes."""
     for path in found:
         if path is None:
@@ -58,7 +64,7 @@ def _opened(found: Sequence[Path | None], every: int) -> Iterator[Picture | Data
             yield from (Picture(image.file, images.load(val, image)) for image in val.images)
             continue
         try:
-            yield from _read(path, every)
+            yield from _read(path, every, read)
         except DataError as error:
             yield error
 
@@ -98,9 +104,9 @@ def results(
     return rows
 
 
-def _read(path: Path, every: int) -> Iterator[Picture]:
+def _read(path: Path, every: int, read: Callable[[Path], Tensor]) -> Iterator[Picture]:
     if is_video(path):
         for number, pixels in video.frames(path, every):
             yield Picture(f"{path}#{number}", pixels)
     else:
-        yield Picture(str(path), images.read(path))
+        yield Picture(str(path), read(path))

@@ -14,7 +14,7 @@ from nars.data.readers.table import TABLES, split_tables, table
 from nars.data.readers.torchvision_sets import SETS, torchvision_set
 from nars.errors import DataError, closest
 from nars.foreign.files import folders
-from nars.foreign.names import is_leftover, split_of
+from nars.foreign.names import check_alone, is_leftover, split_of
 
 __all__ = ["load"]
 
@@ -74,7 +74,12 @@ def _at(path: Path, *, drop_bad: bool, whole: bool) -> ImageData:
 
 def _tables_by_split(path: Path) -> dict[str, Path]:
     """The only table in the folder of each split, of a data set whose splits have no class folders."""
-    parts = {split: part for part in folders(path) if (split := split_of(part.name))}
+    parts: dict[str, Path] = {}
+    for part in folders(path):
+        if split := split_of(part.name):
+            if split in parts and _table_in(parts[split]) is not None and _table_in(part) is not None:
+                check_alone(split, part, parts)
+            parts[split] = part
     tables = {split: _table_in(part) for split, part in parts.items() if not folders(part)}
     found = {split: tables[split] for split in ("train", "val", "test") if tables.get(split)}
     return (

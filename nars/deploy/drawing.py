@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from nars.deploy.fonts import Font, font_with
 from nars.files import write_whole
 
-__all__ = ["Album", "colour", "draw_label", "enlarged", "font_for", "sheet", "to_png"]
+__all__ = ["Album", "colour", "draw_label", "enlarged", "font_for", "is_of_album", "sheet", "to_png"]
 
 _SMALLEST_SIDE = 320
 """Pixels of the longer side to which smaller pictures are enlarged, so labels can be read."""
@@ -22,6 +23,8 @@ _GAP = 8
 """Pixels between the pictures of a sheet."""
 _SHEET = 12
 """Pictures on one sheet."""
+_RESULTS = "results.json"
+"""File of the answers to all pictures, beside them in a folder."""
 _LONGEST_STEM = 200
 """Bytes of a picture's name that a drawn one keeps; systems allow 255, and `write_whole` adds some."""
 
@@ -75,6 +78,11 @@ def to_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def is_of_album(name: str) -> bool:
+    """Whether a file of this name may be one that an `Album` has written to its folder."""
+    return name == _RESULTS or re.fullmatch(r"[0-9]{5,}-.*\.png", name, re.DOTALL) is not None
+
+
 class Album:
     """Drawn pictures: the first twelve on one sheet if `output` is a PNG file, or each in that folder.
 
@@ -106,6 +114,6 @@ class Album:
         if self.output is None:
             return
         if not self.single:
-            write_whole(self.output / "results.json", results)
+            write_whole(self.output / _RESULTS, results)
         elif self._drawn:
             write_whole(self.output, to_png(sheet(self._drawn)))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-__all__ = ["folded", "is_leftover", "one_line", "parts_of", "printable", "split_of"]
+from nars.errors import DataError
+
+__all__ = ["check_alone", "folded", "is_leftover", "one_line", "parts_of", "printable", "split_of"]
 
 _WORDS = {
     "train": ("train", "training", "trn", "trainset", "traindata"),
@@ -44,6 +48,12 @@ def split_of(name: str) -> str | None:
             if candidate in words:
                 return split
     return None
+
+
+def check_alone(split: str, folder: Path, others: Mapping[str, Path]) -> None:
+    """Raise `DataError` if one of the folders by split is that split, too."""
+    if split in others:
+        raise DataError(f"{others[split]} and {folder} both are {split}: put them into one folder")
 
 
 def is_leftover(name: str) -> bool:

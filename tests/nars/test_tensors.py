@@ -25,7 +25,7 @@ STATE = {
     "alpha": torch.tensor([True, False]),
 }
 
-SUFFIXES = pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+SUFFIXES = pytest.mark.parametrize("suffix", [".pt", ".safetensors", ".SAFETENSORS"])
 
 
 def written(path: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from detector.data.findings import Finding, FindingHandler
 from nars.data.pictures import SUFFIXES
 from nars.foreign.files import Finder, folders, listing
-from nars.foreign.names import parts_of, split_of
+from nars.foreign.names import check_alone, parts_of, split_of
 from nars.foreign.paths import is_file
 from nars.foreign.text import read_lines
 
@@ -100,11 +100,13 @@ def _annotations(folder: Path) -> Path:
 
 def _in_folders(folder: Path) -> dict[str, list[Path]] | None:
     parts: dict[str, list[Path]] = {}
+    places: dict[str, Path] = {}
     for part in folders(folder):
         split = split_of(part.name)
         files = _xml(part) if split else []
         if split and files:
-            parts.setdefault(split, files)
+            check_alone(split, part, places)
+            places[split], parts[split] = part, files
     if parts:
         return {name: parts[name] for name in ("train", "val", "test") if name in parts}
     files = _xml(folder)

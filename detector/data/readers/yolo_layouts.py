@@ -10,7 +10,7 @@ from typing import Any
 from nars.data.pictures import SUFFIXES
 from nars.errors import DataError
 from nars.foreign.files import Finder, folders, listing
-from nars.foreign.names import is_leftover, parts_of, split_of
+from nars.foreign.names import check_alone, is_leftover, parts_of, split_of
 from nars.foreign.numbers import whole
 from nars.foreign.paths import inside, is_file, is_there
 from nars.foreign.text import read_lines
@@ -131,11 +131,13 @@ def _parts(folder: Path) -> dict[str, Any]:
     pictures = next((part for part in folders(folder) if part.name.lower() == "images"), None)
     for parent in (pictures, folder):
         found = {}
+        places: dict[str, Path] = {}
         for part in folders(parent) if parent else ():
             split = split_of(part.name)
             held = listing(part, SUFFIXES) if split else None
             if split and held and held.files:
-                found[split] = held
+                check_alone(split, part, places)
+                places[split], found[split] = part, held
         if found:
             return found
     alone = listing(pictures or folder, SUFFIXES, deep=pictures is not None)

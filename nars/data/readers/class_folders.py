@@ -20,7 +20,7 @@ from nars.data.pictures import SUFFIXES
 from nars.data.readers.listed import listed_classes
 from nars.errors import DataError, closest
 from nars.foreign.files import folders, listing
-from nars.foreign.names import is_leftover, split_of
+from nars.foreign.names import check_alone, is_leftover, split_of
 
 __all__ = ["ClassFolders", "class_folders"]
 
@@ -114,9 +114,8 @@ def _by_split(
             if listing(path, SUFFIXES).files:
                 raise DataError(f"unknown split folder {path}: {closest(path.name, _SPLITS)}")
             passed[f"folders without pictures ({path.name})"] += 1
-        elif split in roots:
-            raise DataError(f"{roots[split]} and {path} both are {split}: put their classes into one folder")
         else:
+            check_alone(split, path, roots)
             roots[split] = path
     if "train" not in roots:
         there = ", ".join(path.name for path in roots.values())

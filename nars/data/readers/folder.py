@@ -72,7 +72,7 @@ def _found(
         other = unsupported.named(root)
         raise DataError(f"{error}; {other}" if other else str(error)) from None
     classes = tuple(layout.classes["train"])
-    if len(classes) == 1:
+    if len(classes) == 1 and not whole:
         where = layout.roots["train"]
         raise DataError(
             f"{where} has one class, {classes[0]!r}; a classifier needs two or more, each in a folder of its "

@@ -40,7 +40,7 @@ def hub(name: str, *, drop_bad: bool = False, whole: bool = False) -> ImageData:
     image = _column(name, features, "Image", ())
     label = _column(name, features, "ClassLabel", _LABELS)
     classes, labels = _labels(name, found, label)
-    if len(classes) < 2:
+    if len(classes) < 2 and not whole:
         raise DataError(f"hf:{name} has one class; a classifier needs two or more")
     splits, content = {}, []
     for split, numbers in labels.items():

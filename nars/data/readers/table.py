@@ -85,7 +85,7 @@ def _rows(file: Path, *, drop_bad: bool) -> list[_Row]:
 
 def _data(file: Path, rows: Sequence[_Row], *, drop_bad: bool, reading: Reading) -> ImageData:
     classes = named_classes([row.label for row in rows])
-    if len(classes) < 2:
+    if len(classes) < (1 if reading.whole else 2):
         what = f"one class, {classes[0]!r}" if classes else "no rows"
         raise DataError(f"{file} has {what}; a classifier needs two or more classes")
     numbers = {title: number for number, title in enumerate(classes)}

@@ -24,6 +24,7 @@ from detector.data.check import check, read
 from detector.data.findings import summary
 from detector.data.layouts import load
 from detector.data.records import CocoData
+from nars.errors import DataError
 
 
 def _sums(data: CocoData) -> tuple[int, int]:
@@ -49,6 +50,11 @@ def test_a_test_part_is_left_alone_or_measured_whole(tmp_path: Path) -> None:
     assert [part.name for part in data.parts] == ["train", "val", "test"]
     alone = load(tmp_path / "test", whole="val")
     assert (len(alone.train.images), len(alone.val.images)) == (0, 1)
+    tested = load(tmp_path, whole="test")
+    assert [image.file for image in tested.val.images] == [image.file for image in alone.val.images]
+    assert (tested.classes, tested.test) == (data.classes, None)
+    with pytest.raises(DataError, match="test: no part test; its parts are train"):
+        load(tmp_path / "test", whole="test")
     rectlabel_coco(tmp_path / "other")
     assert len(load(tmp_path / "other", whole="val").val.images) == 5
     assert [len(subset.images) for subset in load(tmp_path / "other").subsets] == [4, 1]

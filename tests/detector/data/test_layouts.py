@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import folders
 import numpy as np
 import pytest
+from label_tools import labelimg_voc
 from pycocotools.coco import COCO
 
 from detector.data import images, masks
@@ -56,6 +58,31 @@ def test_validation_may_be_called_valid(tmp_path: Path) -> None:
     folders.coco(tmp_path)
     (tmp_path / "val").rename(tmp_path / "valid")
     assert len(coco.load(tmp_path).val.images) == 2
+
+
+def _one_voc(folder: Path) -> None:
+    labelimg_voc(folder)
+
+
+def _one_coco(folder: Path) -> None:
+    folders.coco(folder.parent / "other")
+    shutil.move(folder.parent / "other" / "train", folder)
+
+
+def _one_yolo(folder: Path) -> None:
+    (folder.parent / "classes.txt").write_text("cup\n")
+    folders.picture(folder / "images" / "a.png", 64, 48)
+    (folder / "labels").mkdir()
+    (folder / "labels" / "a.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+
+
+@pytest.mark.parametrize("write_one", [_one_coco, _one_voc, _one_yolo])
+def test_no_folder_hides_another_one(tmp_path: Path, write_one: Callable[[Path], None]) -> None:
+    write_one(tmp_path / "train_2023")
+    assert len(coco.load(tmp_path).train.images) > 0
+    write_one(tmp_path / "train_2024")
+    with pytest.raises(DataError, match=r"train_2023 and .*train_2024 both are train: put them into one"):
+        coco.load(tmp_path)
 
 
 def test_records_and_labels(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def _pixels() -> list[Any]:
 
 def test_batches_and_masks(tmp_path: Path) -> None:
     done = export(saved(mask=True), data(), tmp_path / "toy", "torchscript", batch=2)
-    assert done.batch == 2
+    assert done.batch == done.contract.batch == 2
     model = saved(mask=True).detector()
     images = [fitted(model, torch.from_numpy(pixels).permute(2, 0, 1) / 255) for pixels in _pixels()]
     first = images[0]
@@ -182,6 +182,7 @@ def test_a_file_takes_the_longest_images_that_its_detector_does(tmp_path: Path) 
 def test_a_contract_says_how_to_pad() -> None:
     plain = Contract(224, 320, 1, 1, (0.5, 0.4, 0.3), None, toys.CLASSES)
     assert "pad" not in plain.input
+    assert plain.input.startswith("images: float32 [1, 3, H, W], ")
     said = "then padded right and below to multiples of 32 and at least 64 pixels with RGB 0.5, 0.4, 0.3;"
     assert said in replace(plain, multiple=32, smallest=64).input
     said = "exceed 320 or the image would not fit into 224x320 (height x width), then padded to that right"

@@ -187,6 +187,10 @@ def test_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(map(str, files("**/*.*g"))) == ["a.jpg", "b.png"]
     assert list(map(str, files("deep/notes.txt"))) == ["deep/notes.txt"]
     assert list(map(str, files(".", without=Path("b.png")))) == ["a.jpg", "deep/c.webp"]
+    Path("deep/00001-a.png").touch()
+    for place in ("deep", Path.cwd() / "deep"):  # results of an earlier prediction, and nothing else
+        assert list(map(str, files("deep", without=Path(place)))) == ["deep/c.webp"]
+    Path("deep/00001-a.png").unlink()
     with pytest.raises(DataError, match=r"^none/\*\.jpg: no such file, folder or pattern \(or digits\)$"):
         files("none/*.jpg", names=("digits",))
     Path("linked/__MACOSX").mkdir(parents=True)

@@ -95,6 +95,7 @@ def test_bad_folders(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "cat", tmp_path / "one" / "cat")
     with pytest.raises(DataError, match=r"has one class, 'cat'; a classifier needs two or more"):
         load(tmp_path / "one")
+    assert load(tmp_path / "one", whole=True).classes == ("cat",)  # to be measured on
     shutil.copytree(folder, tmp_path / "split" / "train")
     shutil.copytree(folder, tmp_path / "split" / "vall")
     with pytest.raises(DataError, match=r"unknown split folder .*vall: did you mean 'val'"):

@@ -160,6 +160,10 @@ def test_mistakes(folder: Path, rows: list[list[str]], head: str, message: str) 
     assert "\n" not in str(error.value)
 
 
+def test_what_is_only_measured_may_be_of_one_class(folder: Path) -> None:
+    assert load(csv(folder, ROWS[::2]), whole=True).classes == ("cat",)
+
+
 def test_a_row_without_its_file_is_left_out_on_request(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
