@@ -93,6 +93,9 @@ def evaluate_command(
         images = load(source, drop_bad=drop_bad, whole=whole).fitted(trained.candidate.recipe.fit)
     say_parts(images.parts, quiet=as_json)
     split = split or "test"
+    if not as_json and _is_cut_anew(trained, images, split):
+        changed = f"{source} has changed since the training of {weights}"
+        click.echo(f"{changed}: some of these {split} images may have been trained on", err=True)
     if not Counter(images.classes) <= Counter(trained.classes):
         raise WeightsError(_difference(weights, trained.classes, source, images.classes))
     images, absent = _with_all_classes(images, trained.classes)
@@ -127,6 +130,15 @@ def evaluate_command(
     else:
         part = "" if len(images.parts) == 1 else f"{split} "
         _show(metrics, metric, images.classes, f"{metrics.images} {part}images of {source}")
+
+
+def _is_cut_anew(trained: Weights, images: ImageData, split: str) -> bool:
+    """Whether a split was cut from other images than in the training, so not in the same way."""
+    from nars.data.decoding import CUT
+
+    known = (None, images.fingerprint, *images.earlier_fingerprints)
+    is_cut = any(part.name == split and CUT in part.notes for part in images.parts)
+    return is_cut and trained.data_fingerprint not in known
 
 
 def _difference(weights: Path, mine: tuple[str, ...], source: str, theirs: tuple[str, ...]) -> str:

@@ -149,7 +149,14 @@ class Saving:
 
         images = self.images
         save_weights(
-            path, model, self.candidate, numbers, classes=images.classes, mean=images.mean, std=images.std
+            path,
+            model,
+            self.candidate,
+            numbers,
+            classes=images.classes,
+            mean=images.mean,
+            std=images.std,
+            data_fingerprint=images.fingerprint,
         )
 
 

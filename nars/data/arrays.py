@@ -17,11 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
 
 from nars.data.copies import shared_images
 from nars.data.decoding import CUT, UNDIVIDED
 from nars.data.images import ImageData
-from nars.data.splits import MemorySplit
+from nars.data.pictures import Fit, detail, square
+from nars.data.splits import MemorySplit, Split
 from nars.data.splitting import cut
 from nars.errors import DataError, closest
 from nars.foreign.limits import MOST_CLASSES, check_inflated
@@ -144,7 +147,7 @@ def from_arrays(
     for split in ("train",) if whole else _SPLITS:
         x, y = splits[split]
         digest.update(f"{x.shape}".encode() + np.ascontiguousarray(x).data + y.astype(np.int64).data)
-        built[split] = MemorySplit(_square(x), torch.from_numpy(y.astype(np.int64)))
+        built[split] = _Squares(x, y)("crop")
     if whole:
         parts = [Part("all", len(built["train"]), names, "arrays", notes=(UNDIVIDED,))]
         built = dict.fromkeys(_SPLITS, built["train"])
@@ -201,10 +204,35 @@ def _check_labels(split: str, labels: NDArray[Any], names: Sequence[str]) -> Non
         raise DataError(f"y_{split} has {first}; labels of {len(names)} classes are 0..{len(names) - 1}")
 
 
-def _square(images: NDArray[np.uint8]) -> torch.Tensor:
-    """The centre squares of [N, H, W] or [N, H, W, C], as [N, C, S, S]."""
+class _Squares:
+    """Images [N, H, W] or [N, H, W, 3] of one split as squares; each kind is made when it is asked for."""
+
+    def __init__(self, images: NDArray[np.uint8], labels: NDArray[Any]) -> None:
+        self._images = images
+        self._labels = torch.from_numpy(labels.astype(np.int64))
+        self._made: dict[Fit, Split] = {}
+
+    def __call__(self, fit: Fit) -> Split:
+        height, width = self._images.shape[1:3]
+        if fit not in self._made:
+            pixels = _centres(self._images) if fit == "crop" else _wholes(self._images, fit)
+            self._made[fit] = MemorySplit(pixels, self._labels)
+            self._made[fit].refit = self if height != width else None
+        return self._made[fit]
+
+
+def _centres(images: NDArray[np.uint8]) -> Tensor:
+    """The centre squares of images, as [N, C, S, S]."""
     height, width = images.shape[1:3]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    square = torch.from_numpy(np.ascontiguousarray(images[:, top : top + side, left : left + side]))
-    return square.unsqueeze(1) if square.ndim == 3 else square.permute(0, 3, 1, 2).contiguous()
+    centres = torch.from_numpy(np.ascontiguousarray(images[:, top : top + side, left : left + side]))
+    return centres.unsqueeze(1) if centres.ndim == 3 else centres.permute(0, 3, 1, 2).contiguous()
+
+
+def _wholes(images: NDArray[np.uint8], fit: Fit) -> Tensor:
+    """Whole images as squares [N, C, S, S] with the side of the longer one."""
+    height, width = images.shape[1:3]
+    pictures = (Image.fromarray(image).convert("RGB") for image in images)
+    squares = torch.stack([square(picture, detail((width, height), fit), fit) for picture in pictures])
+    return squares[:, :1].clone() if images.ndim == 3 else squares

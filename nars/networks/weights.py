@@ -24,6 +24,7 @@ WEIGHTS = FileFormat(
     title="nars weights",
     documents=("candidate",),
     values=("mean", "std", "classes", "metrics"),
+    notes=("data_fingerprint",),
 )
 """The format of these files."""
 
@@ -44,6 +45,8 @@ class Weights:
     """The network's state, on the CPU."""
     source: str
     """The file, for messages."""
+    data_fingerprint: str | None = None
+    """The fingerprint of the data it was trained on; None in older files."""
 
     @classmethod
     def of(cls, content: Any, source: str) -> Self:
@@ -58,6 +61,7 @@ class Weights:
                 metrics=measured(fields["metrics"]),
                 state=fields["state"],
                 source=source,
+                data_fingerprint=fields["data_fingerprint"],
             )
 
     def network(self) -> nn.Module:
@@ -76,11 +80,12 @@ def save_weights(
     classes: Sequence[str],
     mean: Tensor,
     std: Tensor,
+    data_fingerprint: str | None = None,
 ) -> None:
     """Write the weights of `model`, as ``.safetensors`` if `path` ends so, else with `torch.save`.
 
-    `classes`, `mean` [3] and `std` [3], in 0..1, are those of the images it was trained on. The
-    file is written whole or not at all. Raises `RunError`.
+    `classes`, `mean` [3] and `std` [3], in 0..1, and the fingerprint are those of the images it was trained
+    on. The file is written whole or not at all. Raises `RunError`.
     """
     fields = {
         "candidate": candidate.to_yaml(),
@@ -88,6 +93,7 @@ def save_weights(
         "mean": mean.tolist(),
         "std": std.tolist(),
         "metrics": dict(metrics),
+        "data_fingerprint": data_fingerprint,
     }
     WEIGHTS.write(path, fields, model.state_dict())
 

@@ -201,7 +201,14 @@ class Classification(Task):
         metrics = {f"val_{self.metric}": trained.score}
         data = self.data
         save_weights(
-            path, trained.model, candidate, metrics, classes=data.classes, mean=data.mean, std=data.std
+            path,
+            trained.model,
+            candidate,
+            metrics,
+            classes=data.classes,
+            mean=data.mean,
+            std=data.std,
+            data_fingerprint=data.fingerprint,
         )
 
     def _test(self, trained: Trained, data: ImageData, resolution: int) -> Mapping[str, float]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import folders
 import numpy as np
 import pytest
 import torch
@@ -49,6 +50,27 @@ def numbers(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object
     assert main(["evaluate", "best.pt", "--json", *words]) == 0
     found: dict[str, object] = json.loads(capsys.readouterr().out)
     return found
+
+
+def test_a_test_part_that_is_cut_anew_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a picture more or less, most of it was trained on."""
+    photos = tmp_path / "photos"
+    for number in range(24):
+        folders.picture(photos / ("cat", "dog")[number % 2] / f"{number}.png", 8, 8, number)
+    block = Block(op="conv", channels=8, kernel=3, stride=2)
+    tiny = Architecture(name="tiny", resolution=SIDE, stages=((block,),))
+    candidate = Candidate(architecture=tiny, recipe=Recipe(epochs=1), data=str(photos))
+    (tmp_path / "tiny.yaml").write_text(candidate.to_yaml())
+    assert main(["train", str(tmp_path / "tiny.yaml"), "-o", str(tmp_path / "t")]) == 0
+    command = ["evaluate", str(tmp_path / "t/weights/best.pt")]
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "has changed" not in capsys.readouterr().err
+    folders.picture(photos / "cat" / "new.png", 8, 8, 99)
+    assert main(command) == 0
+    said = capsys.readouterr().err
+    assert "has changed since the training of" in said
+    assert "some of these test images may have been trained on" in said
 
 
 @pytest.mark.parametrize("weights", [3, 10, 12], indirect=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from nars.data import load
 from nars.errors import DataError
@@ -91,6 +92,21 @@ def test_one_split_that_is_measured_stays_whole(npz: Callable[..., Path]) -> Non
     ]
     divided = load(npz(x_val=None, y_val=None), whole=True)
     assert [len(divided.split(name)) for name in ("train", "val", "test")] == [16, 4, 20]
+
+
+@pytest.mark.parametrize("colours", [(), (3,)], ids=["grey", "colour"])
+def test_images_that_are_no_squares_become_some(npz: Callable[..., Path], colours: tuple[int, ...]) -> None:
+    """They were cropped, while the file of the weights said that they were squashed."""
+    x = np.random.default_rng(0).integers(0, 256, (20, 4, 8, *colours), dtype=np.uint8)
+    data = load(npz(**dict.fromkeys(("x_train", "x_val", "x_test"), x)))
+    wide = torch.from_numpy(x[:, None] if not colours else x.transpose(0, 3, 1, 2).copy())
+    assert torch.equal(data.train.sample(), wide[..., 2:6])
+    boxed, squashed = (data.fitted(fit).val.sample() for fit in ("letterbox", "squash"))
+    assert boxed.shape == squashed.shape == (20, colours[0] if colours else 1, 8, 8)
+    assert torch.equal(boxed[:, :, 2:6], wide)
+    assert len(boxed[:, :, :2].unique()) == 1
+    assert torch.equal(data.fitted("squash").fitted("crop").test.sample(), data.test.sample())
+    assert data.fitted("crop") is data
 
 
 def test_copies_in_another_split_are_said(npz: Callable[..., Path]) -> None:
