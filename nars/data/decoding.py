@@ -8,7 +8,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import NamedTuple
 
+import numpy as np
 import PIL
 import torch
 from torch import Tensor
@@ -170,8 +172,9 @@ class Squares:
     """The pictures of one split as squares; each kind of square is made once, when it is asked for."""
 
     def __init__(self, pictures: Sequence[Picture], *, drop_bad: bool) -> None:
-        probed = map(_size, pictures[:: max(1, len(pictures) // _PROBES)])
-        self._sizes = [size for size in probed if size] or [(1, 1)]
+        probes = list(filter(None, map(_probe, pictures[:: max(1, len(pictures) // _PROBES)])))
+        self._sizes = [probe.size for probe in probes] or [(1, 1)]
+        self._channels = 1 if probes and all(probe.is_grey for probe in probes) else 3
         self.pictures = pictures
         self.drop_bad = drop_bad
         self.dropped: dict[str, str] = {}
@@ -193,7 +196,7 @@ class Squares:
         side = min(largest, KEPT_SIDE)
         size = len(pictures) * 3 * side**2
         if size > MEMORY_LIMIT:
-            return DiskSplit(pictures, side=self._median, drop_bad=self.drop_bad)
+            return DiskSplit(pictures, side=self._median, channels=self._channels, drop_bad=self.drop_bad)
         identity = _identity(pictures, side)
         tensors = shared(identity, size if identity else 0, partial(self._decode, pictures, side))
         pixels, good = tensors["pixels"], tensors["good"].tolist()
@@ -241,11 +244,21 @@ def _identity(pictures: Sequence[Picture], side: int) -> tuple[str, ...]:
     return (how, *digests) if all(digests) else ()
 
 
-def _size(picture: Picture) -> tuple[int, int] | None:
+class _Probe(NamedTuple):
+    """Width and height of a picture, and whether its three channels are equal."""
+
+    size: tuple[int, int]
+    is_grey: bool
+
+
+def _probe(picture: Picture) -> _Probe | None:
+    """Look at a picture; None if it cannot be read."""
     try:
-        return picture.open(KEPT_SIDE + 1).size
+        image = picture.open(KEPT_SIDE + 1)
     except DataError:
         return None
+    pixels = np.asarray(image)
+    return _Probe(image.size, bool((pixels == pixels[..., :1]).all()))
 
 
 def _without_copies(pixels: Tensor) -> Tensor:

@@ -36,12 +36,18 @@ class DiskSplit(Split):
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], *, side: int, drop_bad: bool = False, readers: int = READERS
+        self,
+        pictures: Sequence[Picture],
+        *,
+        side: int,
+        channels: int = 3,
+        drop_bad: bool = False,
+        readers: int = READERS,
     ) -> None:
-        """`readers` is the number of threads."""
+        """`channels` is 1 for grey pictures, whose batches have three equal ones; `readers` are threads."""
         self.pictures = pictures
         self.readers = readers
-        self.size = ImageSize(side, 3)
+        self.size = ImageSize(side, channels)
         self.labels = torch.tensor([picture.label for picture in pictures], dtype=torch.int64)
         self.drop_bad = drop_bad
         self._reported: set[str] = set()

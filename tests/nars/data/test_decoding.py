@@ -129,6 +129,22 @@ def test_median_side_and_channels(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert load(folder).size == (24, 3)
 
 
+def test_grey_pictures_are_grey_wherever_they_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network for grey images was refused as soon as there were too many for the memory."""
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        path = tmp_path / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (12, 8), dtype=np.uint8)).save(path)
+    assert load(tmp_path).size == (8, 1)
+    monkeypatch.setattr(decoding, "MEMORY_LIMIT", 0)
+    data = load(tmp_path)
+    assert isinstance(data.train, DiskSplit)
+    assert data.size == data.fitted("letterbox").size == (8, 1)
+
+
 @pytest.mark.parametrize("fit", ["squash", "letterbox"])
 def test_a_wide_picture_that_is_shown_whole_keeps_its_detail(tmp_path: Path, fit: Fit) -> None:
     stripes = np.zeros((40, 400, 3), np.uint8)
