@@ -9,6 +9,7 @@ import click
 
 from detector.cli.options import drop_bad_option
 from nars.cli.options.formats import NETWORK_FORMATS, format_of, format_option
+from nars.cli.options.reading import say_parts
 from nars.cli.options.values import also_from_option, json_option, naming_source, to_json
 from nars.cli.options.weights import weights_argument
 from nars.foreign.parts import counted
@@ -69,6 +70,7 @@ def export_command(
     with naming_source(data, weights):
         name = data or saved.data or "digit-scenes"
         records = usable(name, drop_bad=drop_bad, needs=("train", "val") if int8 else ("val",))
+    say_parts(records.parts, quiet=as_json)
     if int8:
         quantized = quantize(saved, records, output, images=calibrate or _CALIBRATED)
         numbers, text = _described(quantized, output)
@@ -80,7 +82,7 @@ def export_command(
         text = f"largest deviation {exported.deviation:.1e} over {compared}"
         contract = exported.contract
     if as_json:
-        click.echo(to_json(numbers))
+        click.echo(to_json(numbers | {"parts": [part.row() for part in records.parts]}))
     else:
         click.echo(f"written to {output}: {text}\ntakes {contract.input}")
 

@@ -114,8 +114,8 @@ GROUPS = {
 @workers_option
 @device_option
 @json_option
-@options_of(Training)
-@options_of(Settings, skip=("pixels", "resize_in_training"))
+@options_of(Training, defaults=False)
+@options_of(Settings, skip=("pixels", "resize_in_training"), defaults=False)
 def train_command(
     arch: str,
     data: str | None,

@@ -54,7 +54,7 @@ class Training(Document):
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
     """Optimizer of all weights."""
     lr: Factor | None = None
-    """Peak rate after warm-up; by default 0.08 for SGD and 0.001 for the others."""
+    """Peak rate after warm-up; by default 0.08 for SGD from random weights, 0.001 for other optimizers."""
     lr_images: Positive = 16
     """Images a step that `lr` is meant for. For another batch size the rate of SGD is scaled in
     proportion, that of the others by the square root (Malladi et al., NeurIPS 2022)."""

@@ -19,6 +19,8 @@ _FIELDS = (
     "init",
     "reference_epochs",
     "space",
+    "fix",
+    "mask",
     "max_macs",
     "max_params",
     "seed",

@@ -24,6 +24,7 @@ from nars.engines.base import End, Engine, Member, Start
 from nars.engines.nanny import Nanny
 from nars.engines.pulse import Pulse
 from nars.errors import EngineAwayError, UsageError
+from nars.foreign.paths import inherited
 from nars.runs.config import SearchConfig
 from nars.runs.passwords import secrets
 
@@ -132,7 +133,8 @@ class Ray(Engine):
 class _Actor(Member):
     """A worker in the care of an actor.
 
-    Passwords travel as an argument of its call, which Ray shows nowhere, unlike an environment.
+    Variables of this process travel as an argument of its call, which Ray shows nowhere, unlike an
+    environment: some are passwords.
     """
 
     def __init__(self, ray: Any, actor: Any, assignment: Assignment, pulse: Pulse) -> None:
@@ -140,7 +142,7 @@ class _Actor(Member):
         self._actor = actor
         self._pulse = pulse
         self._begun = actor.begun.remote()
-        self._work = actor.work.remote(assignment, Path.cwd(), secrets())
+        self._work = actor.work.remote(assignment, Path.cwd(), secrets() | inherited())
 
     def end(self) -> End | None:
         self._pulse.check()

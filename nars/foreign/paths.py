@@ -23,6 +23,7 @@ __all__ = [
     "allow",
     "allowed",
     "copied",
+    "inherited",
     "inside",
     "is_file",
     "is_there",
@@ -110,6 +111,11 @@ def allow(folders: Iterable[str | Path]) -> None:
 def allowed() -> list[Path]:
     """The folders of ``--also-from`` and `NARS_ALSO_FROM`."""
     return [Path(folder) for folder in os.environ.get(_ALSO_FROM, "").split(os.pathsep) if folder]
+
+
+def inherited() -> dict[str, str]:
+    """The variable of `allowed`, if it is set, for a process on another machine."""
+    return {_ALSO_FROM: os.environ[_ALSO_FROM]} if _ALSO_FROM in os.environ else {}
 
 
 def inside(path: Path, data: Path) -> Path:

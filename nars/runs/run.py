@@ -125,7 +125,9 @@ class Run:
         if self.is_given or is_given(self.storage) or self.is_within:
             return self.storage
         shown = _cut(self.storage)
-        raise RunError(f"{self.folder} is stored in {shown}: repeat --storage {shown}")
+        raise RunError(
+            f"{self.folder} is stored in {shown}: repeat --storage {shown}, or set NARS_STORAGE to it"
+        )
 
     def _check_is_own(self, study: Study) -> None:
         """Raise `RunError` if a study of this name is not that of this run."""

@@ -17,7 +17,7 @@ from nars.runs.run import Run
 from nars.searching.confirm import Measured
 from nars.searching.results import best_candidate, winner
 from nars.spec import Candidate
-from nars.workers.weights import BEST, REFERENCE, find_weights
+from nars.workers.weights import BEST, FRONT, REFERENCE, find_weights
 
 __all__ = ["exported"]
 
@@ -39,16 +39,18 @@ def exported(
     config, best = run.config, best_candidate(run.config, measured)
     shape = "--random-weights exports its shape only"
     if not isinstance(best, Candidate) or (config.task != "classification" and not random_weights):
-        words = ["nars", "detect", "export", run.folder / BEST, "--format", form, "-o", output]
+        is_best = measured == winner(study, run.config)
+        weights = run.folder / (BEST if is_best else f"{FRONT}/trial{measured.numbers[0]}.pt")
+        words = ["nars", "detect", "export", weights, "--format", form, "-o", output]
         command = shlex.join(map(str, words))
         hint = f"; {shape}" if isinstance(best, Candidate) else ""
         raise RunError(f"{run.folder} has no classifiers: {command}{hint}")
     if random_weights:
         return export(best, output, form, num_classes=config.space.num_classes)
     with TemporaryDirectory() as scratch:
-        weights = find_weights(run, study, measured, Path(scratch, "weights.pt"))
-        if weights is not None:
-            return export(load_weights(weights), output, form)
+        found = find_weights(run, study, measured, Path(scratch, "weights.pt"))
+        if found is not None:
+            return export(load_weights(found), output, form)
     remedy = _remedy(run, study, measured, limits)
     raise RunError(f"{run.folder} keeps no weights of trial {measured.numbers[0]}: {remedy}; {shape}")
 

@@ -15,6 +15,7 @@ from nars.cli import main
 from nars.errors import RunError
 from nars.networks.weights import Weights, load_weights
 from nars.runs.run import open_run
+from nars.searching.confirm import measured
 from nars.searching.results import winner
 from nars.spec import Candidate
 from nars.workers.exported import exported
@@ -163,6 +164,10 @@ def test_detectors_are_exported_by_another_command(run: Path) -> None:
     command = "nars detect export first/weights/best.pt --format onnx -o best.onnx"
     with pytest.raises(RunError, match=command):
         exported(detectors, study, best, "onnx", Path("best.onnx"), random_weights=False)
+    other = next(each for each in measured(study.get_trials()) if each != best)
+    file = f"first/weights/front/trial{other.numbers[0]}.pt"
+    with pytest.raises(RunError, match=f"nars detect export {file} --format onnx"):
+        exported(detectors, study, other, "onnx", Path("other.onnx"), random_weights=False)
 
 
 def test_finish_is_shown_and_not_done_twice(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
