@@ -55,7 +55,10 @@ class DetectorCost:
 
 
 def count(model: Detector) -> DetectorCost:
-    """Return the cost of an image of the largest shape that the settings allow."""
+    """Return the cost of an image of the largest shape that the settings allow.
+
+    Norms count as those that learn, ``frozen_bn`` too.
+    """
     return count_parts(model.parts, model.settings, model.num_classes)
 
 

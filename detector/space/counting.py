@@ -99,4 +99,5 @@ class _Part:
         if style is None:
             return rows
         squeeze, bare, bias = np.broadcast_to(style[:, None], (3, len(rows.op), values.shape[1]))
-        return replace(rows, squeeze_hidden=squeeze, bare_depthwise=bare, bias=bias)
+        own = np.full_like(rows.padding, -1)  # no style has whole numbers of pixels
+        return replace(rows, squeeze_hidden=squeeze, bare_depthwise=bare, bias=bias, padding=own)

@@ -16,14 +16,17 @@ _GREY = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in the brightness of a pixel (ITU-R BT.601), as in torchvision."""
 
 
-def coloured(images: Tensor, changes: Tensor) -> Tensor:
+def coloured(images: Tensor, changes: Tensor, inside: Tensor) -> Tensor:
     """Change brightness, contrast, saturation and hue of RGB images [N, 3, H, W] in 0..1.
 
-    `changes` [N, 4] are three factors and the turn of the hue; 1, 1, 1, 0 change nothing.
+    `changes` [N, 4] are three factors and the turn of the hue; 1, 1, 1, 0 change nothing. Contrast changes
+    around the mean of the pixels that are `inside` [N, H, W] of the image.
     """
     brightness, contrast, saturation, turn = (each[:, None, None, None] for each in changes.unbind(1))
     images = (images * brightness).clamp(0, 1)
-    images = _blended(images, _grey(images).mean((2, 3), keepdim=True), contrast)
+    shown = inside[:, None].to(images.dtype)
+    level = (_grey(images) * shown).sum((2, 3), keepdim=True) / shown.sum((2, 3), keepdim=True)
+    images = _blended(images, level, contrast)
     images = _blended(images, _grey(images), saturation)
     # A rotation around the grey axis (Rodrigues' formula, with the axis (1, 1, 1) / sqrt 3).
     angle = 2 * math.pi * turn

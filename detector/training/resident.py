@@ -105,7 +105,7 @@ class Resident:
         pixels = self._images.index_select(0, numbers).float() / 255
         images = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
         if self.settings.photometric:
-            images = coloured(images, draws[:, 7:])
+            images = coloured(images, draws[:, 7:], inside)
         images = torch.where(inside[:, None], self.transform.normalized(images), 0.0)
         return Batch(images, torch.cat([high, wide], dim=1), self._slots(numbers, draws[:, :7]))
 

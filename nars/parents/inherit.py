@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from nars.networks.blocks import is_residual
 from nars.parents.alignment import Site, streams
 from nars.parents.importance import hidden_importance, squeeze_importance, stream_importance
 from nars.parents.parent import Parent
@@ -93,20 +94,29 @@ class Copying:
     ) -> Tensor:
         """Copy what fits of the parent's blocks, and return its index of every channel of the last one.
 
-        `incoming` are its indices of the input channels, -1 for one that it lacks; `name_of` turns
-        ``stages.STAGE.BLOCK`` into the name of the block in the network. Raises `WeightsError` if the stages
+        Blocks beyond the parent's depth start as the identity. `incoming` are its indices of the input
+        channels, -1 for one that it lacks; `name_of` turns ``stages.STAGE.BLOCK`` into the name of the block
+        in the network. Raises `WeightsError` if the stages
         of the two differ in kind.
         """
         for stream in streams(architecture, parent.architecture):
             outgoing = _most_important(stream_importance(parent, stream.parent), stream.child[0].row.channels)
             for child, original in stream.pairs():
                 self.outputs[name_of(child.name)] = outgoing
-                if original is not None:
+                if original is None:
+                    self._as_identity(child, name_of(child.name))
+                else:
                     for suffix, picks in _block_picks(parent, child, original, incoming, outgoing):
                         source = parent.state.get(f"{original.name}.{suffix}")
                         self.tensor(f"{name_of(child.name)}.{suffix}", source, picks)
                 incoming = outgoing
         return incoming
+
+    def _as_identity(self, site: Site, name: str) -> None:
+        """Let a residual block add nothing at first, if its last norm can learn otherwise."""
+        scale = f"{name}.layers.project.1.weight"
+        if is_residual(site.row, site.in_channels) and scale in dict(self._model.named_parameters()):
+            self._state[scale].zero_()
 
     def tensor(self, name: str, source: Tensor | None, picks: Picks) -> None:
         """Copy what is chosen of a parent's tensor, if both networks have one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from nars import parallel
 from nars.data import ImageData
 from nars.parents.alignment import streams
 from nars.parents.inherit import Inheritance, inherit
@@ -52,5 +53,6 @@ def start(
     Raises `WeightsError` if the stages of the two differ in kind.
     """
     inherited = inherit(model, architecture, parent, data.classes)
-    recalibrate(model.to(device), data, resolution=architecture.resolution, device=device)
+    with parallel.alone():  # every process does the same
+        recalibrate(model.to(device), data, resolution=architecture.resolution, device=device)
     return inherited

@@ -96,7 +96,9 @@ def restore(
         raise RunError(f"{path} is of another training: {other}; {remedy}")
     try:
         for name, part in parts.items():
-            part.load_state_dict(content["parts"][name])
+            state = content["parts"][name]
+            if state or not isinstance(part, torch.amp.GradScaler):  # written where no losses are scaled
+                part.load_state_dict(state)
         generator.set_state(content["generator"])
         torch.set_rng_state(content["cpu"])
         if device.type == "cuda" and content["cuda"] is not None:

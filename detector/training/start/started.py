@@ -38,15 +38,18 @@ def started(plan: Plan, data: CocoData, device: torch.device, seed: int) -> Dete
 
 @torch.no_grad()
 def _recalibrate(model: Detector, data: CocoData) -> None:
-    """Set the statistics of all batch norms, frozen ones too, to their means over training images."""
+    """Set the statistics of all batch norms, frozen ones too, to their means over training images.
+
+    Every map that a norm sees counts equally; the norms of a tower see several of a pyramid in each batch.
+    """
     norms = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d | nn.SyncBatchNorm)]
     momenta = [norm.momentum for norm in norms]
     model.train()
     for norm in norms:
         norm.train()
-    for seen, batch in enumerate(sampled(model, data, _IMAGES, _AT_ONCE), start=1):
-        for norm in norms:
-            norm.momentum = 1 / seen  # the mean of all batches until now
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean of all maps until now
+    for batch in sampled(model, data, _IMAGES, _AT_ONCE):
         model.losses(batch)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

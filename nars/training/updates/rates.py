@@ -47,12 +47,13 @@ class Rates:
         self._optimizer, self._recipe = optimizer, recipe
         self._shares = [group.get("share", 1.0) for group in optimizer.param_groups]
         self._rates = torch.zeros(len(self._shares), device=device)
+        for group in optimizer.param_groups:
+            if "capturable" in group:
+                group["capturable"] = device.type == "cuda"
         if device.type != "cuda":
             return
         for group, rate in zip(optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate
-            if "capturable" in group:
-                group["capturable"] = True
         for state in optimizer.state.values():
             if "step" in state:
                 state["step"] = state["step"].to(device)

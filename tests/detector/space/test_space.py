@@ -53,6 +53,19 @@ def test_several_workers_start_with_the_recipe_of_a_fine_tuning() -> None:
     assert usual == [False] + 4 * [True, False]
 
 
+def test_a_style_decides_the_padding_that_is_counted() -> None:
+    """A row's own padding is not that of the built detector."""
+    trunk = [[row.replace(padding=1) if row.kernel == 3 else row for row in stage] for stage in OPEN.trunk]
+    stem, *others = trunk[0]
+    trunk[0] = [stem.replace(kernel=5, padding=1), *others]
+    searched = OPEN.replace(trunk=trunk).segmenting(False)
+    matrix = sample(searched, 6, np.random.default_rng(0))
+    known = searched.statistics(matrix)["macs"]
+    assert known.tolist() == [
+        count(built(searched.decode(genotype))).macs for genotype in to_genotypes(searched, matrix)
+    ]
+
+
 @pytest.mark.parametrize("mask", [False, True])
 def test_costs_are_those_of_the_built_detectors(mask: bool) -> None:
     searched = OPEN.segmenting(mask)

@@ -11,6 +11,7 @@ from detector.data.records import CocoData
 from detector.model.batched.slots import Batch
 from detector.training.augment import Augmentation
 from detector.training.batches import GroupedBatches, SampleIndex
+from detector.training.colours import coloured
 from detector.training.dataset import DetectionDataset, collate
 from detector.training.loaded import Loaded, default_workers
 from detector.training.resident import Resident, fits
@@ -86,6 +87,16 @@ def test_draws_depend_on_seed_epoch_and_image(data: CocoData) -> None:
     assert torch.equal(alone[0], together[1])
     assert not torch.equal(alone, images.inputs([SampleIndex(2, 5)])[1])
     assert batch(images, 1, 2).images.isfinite().all()
+
+
+def test_colours_do_not_depend_on_the_canvas() -> None:
+    """Contrast changed around the mean of the canvas, which may be larger than the image."""
+    image = torch.rand(1, 3, 8, 5, generator=torch.Generator().manual_seed(0))
+    canvas, inside = torch.ones(1, 3, 10, 9), torch.zeros(1, 10, 9, dtype=torch.bool)
+    canvas[:, :, :8, :5], inside[:, :8, :5] = image, True
+    changes = torch.tensor([[1.1, 0.7, 1.2, 0.01]])
+    alone = coloured(image, changes, torch.ones(1, 8, 5, dtype=torch.bool))
+    torch.testing.assert_close(coloured(canvas, changes, inside)[:, :, :8, :5], alone)
 
 
 def test_an_epoch_has_every_image_once(data: CocoData) -> None:

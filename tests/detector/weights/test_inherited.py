@@ -202,6 +202,19 @@ def test_a_narrower_detector_inherits_its_heads_channel_by_channel(of_detector: 
     assert all(any(torch.equal(row, other) for other in rows) for row in hidden)
 
 
+def test_blocks_beyond_the_parents_add_nothing_at_first(of_detector: DetectorParent) -> None:
+    """They are the identity, as in a classifier; elsewhere random ones scrambled what was inherited."""
+    last = toys.PARTS.trunk[-1]
+    more = last[-1].single(1).replace(repeats=2, channels=last[-1].channels, stride=1)
+    deeper = child(toys.PARTS.replace(trunk=(*toys.PARTS.trunk[:-1], (*last, more)))).eval()
+    equal = child().eval()
+    image = torch.rand(1, 3, 48, 64)
+    with torch.no_grad():
+        for model in (deeper, equal):
+            inherit(model, of_detector, toys.CLASSES)
+        torch.testing.assert_close(deeper.backbone(image)["c4"], equal.backbone(image)["c4"])
+
+
 def test_a_training_starts_with_norms_of_its_own_images(of_detector: DetectorParent) -> None:
     data = toys.squares(6, 2)
     architecture = TOY.replace(stages=[*SLIM.trunk, SLIM.box])

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 
 import pytest
+import torch
 import toys
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from detector.model.detector import Detector
 from detector.model.parts import Parts
+from detector.space.candidate import DetectorCandidate
+from detector.space.planned import plan_candidate
+from detector.training.start import started
 from detector.weights.inherited import inherit
 from detector.weights.parents import DetectorParent
 from nars.spec import Block
@@ -48,3 +54,27 @@ def test_a_pyramid_of_another_width_is_said_to_be_fresh(
     with caplog.at_level(logging.INFO, "detector.weights"):
         inherit(detector(PARTS.replace(fpn=16)), parent, toys.CLASSES)
     assert "fresh: pyramid" in caplog.text
+
+
+def test_every_map_counts_alike_for_the_norms_of_a_tower(parent: DetectorParent) -> None:
+    """The tower sees the maps of each batch one after the other, of which the coarsest counted most."""
+    seen: dict[int, list[Tensor]] = defaultdict(list)
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if isinstance(module, nn.BatchNorm2d) and module.training:
+            seen[id(module)].append(inputs[0].mean((0, 2, 3)))
+
+    data = toys.squares(train=20, val=1)
+    candidate = DetectorCandidate(architecture=PARTS, settings=SETTINGS)
+    planned = plan_candidate(candidate, data, torch.device("cpu"), parent=parent)
+    hook = register_module_forward_pre_hook(note)
+    try:
+        model = started(planned, data, torch.device("cpu"), seed=0)
+    finally:
+        hook.remove()
+    norms = [module for module in model.rpn.head.tower.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms
+    for norm in norms:
+        assert len(seen[id(norm)]) == 3 * len(SETTINGS.anchor_sizes)  # 20 images, 8 at once
+        expected = torch.stack(seen[id(norm)]).mean(0)
+        torch.testing.assert_close(norm.running_mean, expected, rtol=1e-4, atol=1e-5)

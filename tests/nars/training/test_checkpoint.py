@@ -49,6 +49,28 @@ def test_a_whole_one_is_read(tmp_path: Path) -> None:
     assert read(tmp_path / "none.pt", model) == []
 
 
+def test_a_scaler_of_losses_starts_anew_where_there_was_none(tmp_path: Path) -> None:
+    """A CPU, and a GPU with bfloat16, scale none; the file was called that of another network."""
+    model, scaler = nn.Linear(2, 2), torch.amp.GradScaler("cpu", enabled=True)
+    held = content(model)
+    held["parts"]["scaler"] = torch.amp.GradScaler("cpu", enabled=False).state_dict()
+    write_tensors(tmp_path / "last.pt", held)
+    parts, before = {"model": model, "scaler": scaler}, torch.get_rng_state()
+    try:
+        restore(
+            tmp_path / "last.pt",
+            {"seed": 0},
+            parts,
+            torch.Generator(),
+            torch.device("cpu"),
+            Progress.read,
+            {},
+        )
+    finally:
+        torch.set_rng_state(before)
+    assert scaler.get_scale() == torch.amp.GradScaler("cpu", enabled=True).get_scale()
+
+
 @pytest.mark.parametrize(
     "changes",
     [

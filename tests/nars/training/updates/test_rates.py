@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from nars.spec import Recipe
-from nars.training.updates import learning_rate, scheduled
+from nars.training.updates import learning_rate, optimizer, scheduled
+from nars.training.updates.rates import Rates
 
 CPU = torch.device("cpu")
 
@@ -41,3 +42,16 @@ def test_a_warm_up_of_one_step_is_none(epochs: int, warmup: float, steps: int, f
     recipe = scheduled(Recipe(lr=0.4, epochs=epochs, warmup_epochs=warmup), steps)
     assert learning_rate(recipe, 0) == pytest.approx(first)
     assert recipe.replace(warmup_epochs=warmup) == Recipe(lr=0.4, epochs=epochs, warmup_epochs=warmup)
+
+
+def test_an_optimizer_of_a_gpu_goes_on_on_a_cpu() -> None:
+    """PyTorch refused the step of one that is marked to be captured."""
+    model = torch.nn.Linear(2, 2)
+    recipe = Recipe(optimizer="rmsprop")
+    saved = optimizer(model, recipe).state_dict()
+    saved["param_groups"][0]["capturable"] = True  # as it is saved on a GPU
+    restored = optimizer(model, recipe)
+    restored.load_state_dict(saved)
+    Rates(restored, recipe, torch.device("cpu")).set(0.5)
+    model(torch.ones(1, 2)).sum().backward()
+    restored.step()
