@@ -40,12 +40,15 @@ _LEAST_SIDE = 1.0
 
 
 def fits(dataset: DetectionDataset, device: torch.device) -> bool:
-    """Whether a data set can be kept on this device; CPUs, masks and mosaics are left to a loader."""
+    """Whether a data set can be kept on this device; CPUs, masks and mosaics are left to a loader.
+
+    Several processes keep it only if there is room on the device of each, since all take the same steps.
+    """
     settings = dataset.settings
     if device.type != "cuda" or dataset.masks or settings.mosaic or len(settings.shortest) > 1:
         return False
     heights, widths = zip(*dataset.training_sizes, strict=True)
-    free, _ = torch.cuda.mem_get_info(device)
+    free = -parallel.largest([-torch.cuda.mem_get_info(device)[0]], device)[0]
     return bool(3 * len(dataset) * max(heights) * max(widths) < _SHARE * free)
 
 

@@ -149,7 +149,7 @@ class Trainer:
 
         Raises `RunError` if the checkpoint is of another training, or other processes train something else.
         """
-        parallel.check_same(self._identity)
+        parallel.check_same(self._identity | {"half precision": str(self.half)})
         generator = torch.default_generator
         earlier = {
             "data": (earlier_fingerprint(self.data),),

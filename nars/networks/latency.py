@@ -137,15 +137,14 @@ def latency_domain(space: SearchSpace, study: Study, timed: Callable[[Trainable]
     Architectures that cannot be built or timed (`TrialError`) are left out. Raises `UsageError` if too few
     remain.
     """
-    samples = latency_samples(study)
-    if len(samples) < COUNT:
+    if len(latency_samples(study)) < COUNT:
         logger.info("measuring the latency of %d architectures", COUNT)
         matrix = genotypes.sample(space, COUNT, np.random.default_rng(0))
-        for start in range(len(samples), COUNT, _KEPT_AT_ONCE):
-            drawn = matrix[start : start + _KEPT_AT_ONCE]
-            medians = [_median(timed, space.decode(each)) for each in genotypes.to_genotypes(space, drawn)]
-            samples += zip(drawn.tolist(), medians, strict=True)
-            write_latency_samples(study, samples)
+    while len(samples := latency_samples(study)) < COUNT:
+        drawn = matrix[len(samples) : len(samples) + _KEPT_AT_ONCE]
+        medians = [_median(timed, space.decode(each)) for each in genotypes.to_genotypes(space, drawn)]
+        if len(latency_samples(study)) == len(samples):  # another process may have measured them meanwhile
+            write_latency_samples(study, [*samples, *zip(drawn.tolist(), medians, strict=True)])
     known = [(row, seconds) for row, seconds in samples if seconds is not None]
     if len(known) < _FEWEST:
         raise UsageError(f"of {COUNT} random candidates of space {space.name}, {len(known)} could be timed")

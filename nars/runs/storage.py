@@ -20,7 +20,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from nars.errors import RunError, UsageError, closest
+from nars.errors import RunError, StorageAwayError, UsageError, closest
 from nars.runs.location import NOTE
 from nars.runs.outage import Outage, is_outage, reason_of
 from nars.runs.passwords import REMEDY, spelled
@@ -89,18 +89,21 @@ def open_storage(where: str | Path, *, patient: bool = False) -> BaseStorage:
     """Open a ``.journal`` file, a proxy at ``grpc://host:port``, or the storage at an Optuna URL.
 
     Raises `RunError`, and `UsageError` without a package that it needs. A storage that is away is an error at
-    once, unless this call is `patient`; calls of the storage that is returned always are.
+    once, `StorageAwayError`, unless this call is `patient`; calls of the storage that is returned always are.
     """
     text = str(where)
     name = f"storage {shown(text)}"
     try:
         inner = Outage(name).outlast(lambda: _opened(text)) if patient else _opened(text)
-    except UsageError:
+    except (UsageError, StorageAwayError):
         raise
     except Exception as error:  # each database driver raises its own exceptions
         reason = reason_of(error) if is_outage(error) else str(error).partition("\n")[0]
         reason = reason or type(error).__name__
-        raise RunError(f"cannot open {name}: {reason}{_remedy(reason)}") from None
+        remedy = _remedy(reason)
+        is_away = "://" in text and is_outage(error) and not remedy
+        kind = StorageAwayError if is_away else RunError
+        raise kind(f"cannot open {name}: {reason}{remedy}") from None
     return PatientStorage(inner, name)
 
 

@@ -112,7 +112,7 @@ def train(  # noqa: PLR0913 - the whole of a training, by name
             "architecture": _layers(outputs.architecture),
         }
         identity |= {} if teacher is None else {"teacher": teacher.fingerprint}
-        parallel.check_same(identity)
+        parallel.check_same(identity | {"half precision": str(half_precision(device))})
         parts: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "scaler": scaler}
         parts |= {} if ema is None else {"ema": ema}
         earlier = {"data": data.earlier_fingerprints, "architecture": (None,)}  # it was not written

@@ -18,7 +18,7 @@ from nars.searching.early_stopping import EarlyStopping
 from nars.spec import Trainable
 from nars.tasks.base import Outcome
 from nars.training.loop import Progress
-from nars.trials import REFUSED, Curve, Measurement, Record
+from nars.trials import REFUSED, Curve, Measurement, Record, counts
 from nars.workers.search import Search
 
 __all__ = ["Ending", "Watch", "describe", "failed", "refused"]
@@ -50,16 +50,19 @@ def failed(error: TrialError, epochs: int) -> Ending:
     return Ending(Record(reason=str(error), epochs=epochs), TrialState.FAIL)
 
 
-def describe(search: Search, trial: Trial, candidate: Trainable, earlier: Sequence[FrozenTrial]) -> Record:
+def describe(search: Search, trial: Trial, candidate: Trainable, before: Sequence[FrozenTrial]) -> Record:
     """Return the record of a trial before its training: seed, epochs, costs, what it confirms.
 
-    `earlier` are the trials before this one that cost budget. Raises `TrialMemoryError` if the
-    candidate does not fit in memory when its latency is measured.
+    `before` are the trials before this one. The latency of a candidate is measured once: a repetition, and a
+    confirmation, would be refused at a limit by the noise of another measurement. Raises `TrialMemoryError`
+    if the candidate does not fit in memory when its latency is measured.
     """
     config = search.config
+    earlier = [other for other in before if counts(other)]
     measured = config.space.statistics_of(trial.params)
     if isinstance(search.domain, WithLatency):
-        measured["latency"] = search.task.latency(candidate).median
+        known = _known_latency(trial, before)
+        measured["latency"] = search.task.latency(candidate).median if known is None else known
     same = [other for other in earlier if other.params == trial.params]
     seed = Record.of(trial).seed
     return Record(
@@ -68,6 +71,13 @@ def describe(search: Search, trial: Trial, candidate: Trainable, earlier: Sequen
         confirms=same[0].number if _confirms(search, trial, earlier) else None,
         measured=measured,
     )
+
+
+def _known_latency(trial: Trial, before: Sequence[FrozenTrial]) -> float | None:
+    """The latency that the candidate of a trial had when it was first trained; None if it never was."""
+    same = (Record.of(other) for other in before if other.params == trial.params)
+    latencies = (record.measured.get("latency") for record in same if record.void != REFUSED)
+    return next((latency for latency in latencies if latency is not None), None)
 
 
 def _confirms(search: Search, trial: Trial, earlier: Sequence[FrozenTrial]) -> bool:

@@ -98,7 +98,8 @@ def _one_trial(search: Search, study: Study, witness: Witness | None) -> bool:
             logger.warning("trial %d was given to another worker meanwhile", trial.number)
             return False
         _log_ending(search, trial, ending)
-        discard_checkpoint(search.store, trial)
+        if ending.record.void is None:  # else another repetition may go on from it
+            discard_checkpoint(search.store, trial)
     return ending.record.void is not None
 
 
@@ -133,7 +134,7 @@ def attempt(search: Search, study: Study, trial: Trial, heartbeat: Heartbeat) ->
     candidate = search.space.decode(trial.params, name=f"trial{trial.number}")
     watch = Watch(search, study, trial, earlier)
     try:
-        record = describe(search, trial, candidate, earlier)
+        record = describe(search, trial, candidate, before)
         write(study, trial, record)
         for name, limit in search.config.limits.items():
             trial.set_constraint(name, record.measured[name] - limit)

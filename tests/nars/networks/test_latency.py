@@ -168,6 +168,26 @@ def test_an_interrupted_measurement_of_samples_goes_on_where_it_was() -> None:
     assert len(latency_samples(study)) == latency.COUNT
 
 
+def test_two_processes_that_measure_at_once_agree() -> None:
+    """The samples of the slower one took the place of more, and each learned from its own."""
+    study = optuna.create_study()
+
+    def quick(candidate: Any) -> Latency:
+        return Latency(1e-3, 0.0, 0.0, 10)
+
+    def slow(candidate: Any) -> Latency:
+        if not latency_samples(study):  # meanwhile, another one is done with all
+            domains.append(latency_domain(SPACE, study, quick))
+        return Latency(2e-3, 0.0, 0.0, 10)
+
+    domains: list[WithLatency] = []
+    mine = latency_domain(SPACE, study, slow)
+    assert {seconds for _, seconds in latency_samples(study)} == {1e-3}
+    fresh = genotypes.sample(SPACE, 5, np.random.default_rng(1))
+    theirs = domains[0].statistics(fresh)["latency"]
+    np.testing.assert_array_equal(mine.statistics(fresh)["latency"], theirs)
+
+
 def test_what_cannot_be_built_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
     """One such candidate of the first 64 ended the search, and every resumption."""
     asked: list[int] = []

@@ -47,6 +47,21 @@ def test_limits_hold_for_everything_trained(stub: type[StubTask], tmp_path: Path
         assert max(trial.constraints.values()) <= 0
 
 
+def test_the_latency_of_a_candidate_is_measured_once(
+    stub: type[StubTask], tmp_path: Path, fake_latency: dict[str, float]
+) -> None:
+    """A confirmation was refused by the noise of another measurement, again and again."""
+    from nars.networks.latency import COUNT
+
+    study = search(config("16", limits={"latency": 10.0}), tmp_path / "run")
+    repeated = [trial for trial in trials(study) if Record.of(trial).confirms is not None]
+    assert repeated
+    for trial in repeated:
+        first = Record.of(study.trials[Record.of(trial).confirms])
+        assert Record.of(trial).measured["latency"] == first.measured["latency"]
+    assert fake_latency["calls"] == COUNT + len(trials(study)) - len(repeated)
+
+
 def test_infeasible_limits_leave_no_trial_behind(stub: type[StubTask], tmp_path: Path) -> None:
     with pytest.raises(InfeasibleError, match="the smallest possible is macs"):
         search(config("10", limits={"macs": 5.0}), tmp_path / "run")
