@@ -55,11 +55,19 @@ def keep(
         store.remove(before.id)
 
 
-def fetch(owner: Study | Trial | FrozenTrial, store: Store, purpose: Purpose, target: Path) -> Path | None:
+def fetch(
+    owner: Study | Trial | FrozenTrial,
+    store: Store,
+    purpose: Purpose,
+    target: Path,
+    *,
+    is_needed: bool = False,
+) -> Path | None:
     """Copy the file for `purpose` of a trial or a study to `target`, whole or not at all.
 
-    Returns `target`, or None if the file is gone or, which is logged, differs from what was kept. Raises
-    `RunError` if `target` cannot be written.
+    Returns `target`, or None if the file is gone or, which is logged, differs from what was kept or cannot be
+    read. The latter raises `StorageAwayError` if there is no way on without the file. Raises `RunError` if
+    `target` cannot be written.
     """
     artifact = artifact_of(owner, purpose)
     if artifact is None:
@@ -70,7 +78,10 @@ def fetch(owner: Study | Trial | FrozenTrial, store: Store, purpose: Purpose, ta
     except ArtifactNotFound:
         return None
     except Exception as error:  # each kind of store raises its own
-        logger.warning("cannot read %s in %s: %s", purpose, store.location, reason_of(error))
+        unread = f"cannot read {purpose} in {store.location}: {reason_of(error)}"
+        if is_needed:
+            raise StorageAwayError(unread) from None
+        logger.warning("%s", unread)
         return None
     if len(content) != artifact.size or hashlib.sha256(content).hexdigest() != artifact.sha256:
         logger.warning("%s in %s is not what was kept: not used", artifact.id, store.location)

@@ -149,7 +149,7 @@ def _fetched(search: Search, study: Study) -> Origin:
     """The fine-tuned parent from the store of the search."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "reference.pt"
-        if search.store is None or fetch(study, search.store, "reference", file) is None:
+        if search.store is None or fetch(study, search.store, "reference", file, is_needed=True) is None:
             where = "its store" if search.store is None else search.store.location
             raise RunError(
                 f"the reference of study {study.study_name} is not in {where}: start another --run"

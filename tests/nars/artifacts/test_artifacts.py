@@ -21,7 +21,7 @@ from stub_task import config
 from nars.artifacts.files import fetch, keep
 from nars.artifacts.location import store_of_run, store_of_worker
 from nars.artifacts.store import Store, open_store
-from nars.errors import RunError, UsageError
+from nars.errors import RunError, StorageAwayError, UsageError
 from nars.runs.run import Run, start_run
 from nars.studies import StoreLocation, store_location, write_store_location
 from nars.trials import Record, artifact_of
@@ -126,6 +126,23 @@ def test_a_file_that_was_cut_short_or_altered_is_not_used(
     assert fetch(study, store, "reference", tmp_path / "b") is None
     assert "is not what was kept" in caplog.text
     assert not (tmp_path / "b").exists()
+
+
+def test_a_store_that_does_not_answer_is_not_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A search was to be started anew because its reference could not be read."""
+    study, store = _study(), open_store(tmp_path / "store", create=True)
+    keep(study, store, "reference", _written(tmp_path / "a"))
+
+    def silent(name: str) -> BinaryIO:
+        raise TimeoutError("no answer")
+
+    monkeypatch.setattr(store, "open_reader", silent)
+    assert fetch(study, store, "reference", tmp_path / "b") is None
+    assert "cannot read reference in" in caplog.text
+    with pytest.raises(StorageAwayError, match=r"cannot read reference in .*: no answer"):
+        fetch(study, store, "reference", tmp_path / "b", is_needed=True)
 
 
 class FullDisk(FileSystemArtifactStore):
