@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,6 +113,11 @@ class WithLatency:
     @property
     def dimensions(self) -> Dimensions:
         return self.space.dimensions
+
+    @property
+    def default_recipe(self) -> Mapping[str, Any]:
+        """That of the space, by flat name."""
+        return self.space.default_recipe
 
     @property
     def fingerprint(self) -> str:

@@ -56,7 +56,7 @@ class LabelScale:
         deviation = float(y.std())
         least = deviation / (2 if len(y) < _FEW else 10)
         spread = max(1.4826 * float(np.median(np.abs(y - centre))), least)
-        scale = cls(centre, spread if spread > 1e-12 * max(1.0, abs(centre)) else 1.0)
+        scale = cls(centre, spread if spread > 1e-12 * float(np.abs(y).max(initial=0.0)) else 1.0)
         z = scale.forward(y)
         return replace(scale, low=min(float(z.min()), -_TAIL), high=max(float(z.max()), _TAIL))
 

@@ -79,7 +79,8 @@ def lowest_shown(scores: ArrayLike) -> float:
     if not values.size:
         return 0.0
     median, top = np.median(values), values.max()
-    return float(values[values >= median - 2.5 * (top - median)].min())
+    spread = top - median or median - np.quantile(values, 0.25) or top - values.min()
+    return float(values[values >= median - 2.5 * spread].min())
 
 
 def scatter(axes: Axes, x: ArrayLike, scores: ArrayLike, floor: float, label: str, **style: Any) -> None:

@@ -146,7 +146,7 @@ class Front:
 
         def scaled(scores: Floats) -> Floats:
             """Scores in -1..0."""
-            return np.asarray((scores - low) / np.maximum(high - low, 1e-12) - 1)
+            return np.asarray((scores - low) / np.where(high > low, high - low, 1.0) - 1)
 
         front, candidates = scaled(measured), scaled(contenders.scores[:_FRONTRUNNERS])
         reference = np.full(len(low), -1.1)

@@ -42,7 +42,7 @@ class Feasibility:
     predictors: tuple[Fitted, ...] = ()
     """One for each constraint that was violated at least once."""
     thresholds: tuple[float, ...] = ()
-    """The constraint 0 on the scale of each predictor."""
+    """The value up to which each constraint is met, on the scale of its predictor."""
     powers: tuple[int, ...] = ()
     """The power of each probability."""
 
@@ -56,7 +56,7 @@ class Feasibility:
             if (values > 0).any():
                 scale = _scale_of(values)
                 predictors.append(clone(template).fit(matrix[rows], scale.forward(values)))
-                thresholds.append(float(scale.forward(np.zeros(1))[0]))
+                thresholds.append(float(scale.forward(np.array([_border(values)]))[0]))
                 powers.append(_CAUTION if name == FAILS else 1)
         return cls(tuple(predictors), tuple(thresholds), tuple(powers))
 
@@ -79,12 +79,25 @@ class Feasibility:
 def _scale_of(values: Floats) -> LabelScale:
     """The scale of a constraint's values [n].
 
-    Of two values, such as failed or not, the rarer is no outlier: 0 lies half way between them.
+    Of two values, such as failed or not, the rarer is no outlier.
     """
     low, high = values.min(), values.max()
     if np.isin(values, [low, high]).all() and low < high:
         return LabelScale(float(low + high) / 2, float(high - low) / 2)
     return LabelScale.of(values)
+
+
+def _border(values: Floats) -> float:
+    """The value between those [n] of a constraint that meet it and those that do not.
+
+    That is 0 where it is crossed steadily. Where values are met or not, or clipped at 0, predictions of met
+    ones lie a little above these: there it is half way to the first that is not met.
+    """
+    met, least = values[values <= 0], values[values > 0].min()
+    low, high = values.min(), values.max()
+    if np.isin(values, [low, high]).all() and low <= 0:
+        return float(low + high) / 2
+    return float(least) / 2 if met.size and met.max() == 0 else 0.0
 
 
 def _finite(values: Floats) -> Floats:

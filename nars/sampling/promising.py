@@ -15,12 +15,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from scipy.stats import rankdata
 
 from nars.sampling.strategy import PriorKnowledge
 from nars.space import genotypes
-from nars.space.base import SearchSpace
 from nars.space.feasible import Reservoir
 from nars.space.genotypes import Domain, Matrix
 from nars.space.values import contains
@@ -66,9 +70,10 @@ def promise(domain: Domain, matrix: Matrix, *, by_size: bool) -> NDArray[np.floa
     """
     sizes = list(domain.statistics(matrix).values()) if by_size else []
     parts = [np.mean([rankdata(size) for size in sizes], axis=0)] if sizes else []
-    names = list(domain.distributions)
-    if _EPOCHS in names:
-        parts.append(rankdata(matrix[:, names.index(_EPOCHS)]))
+    epochs = domain.distributions.get(_EPOCHS)
+    choices = epochs.choices if isinstance(epochs, CategoricalDistribution) else ()
+    if epochs is not None and all(isinstance(choice, int | float) for choice in choices):
+        parts.append(rankdata(genotypes.numbers(domain, matrix, _EPOCHS)))
     return np.asarray(np.mean(parts, axis=0) / len(matrix)) if parts else np.zeros(len(matrix))
 
 
@@ -100,9 +105,8 @@ def usual(domain: Domain, matrix: Matrix) -> Matrix:
 
 def _defaults(domain: Domain) -> Mapping[str, Any]:
     """The default values of the dimensions that are of the recipe."""
-    if not isinstance(domain, SearchSpace):
-        return {}
-    usual, dists = domain.default_recipe, domain.distributions
+    usual: Mapping[str, Any] = getattr(domain, "default_recipe", {})
+    dists = domain.distributions
     given = {name: _within(dists[name], usual[name]) for name in usual if name in dists and name != _EPOCHS}
     return {name: value for name, value in given.items() if contains(dists[name], value)}
 

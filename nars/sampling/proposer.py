@@ -40,6 +40,7 @@ from nars.sampling.strategy import Strategy
 from nars.space import genotypes
 from nars.space.feasible import Limits, Reservoir
 from nars.space.genotypes import Domain, Genotype, Matrix
+from nars.space.values import contains
 from nars.trials import Record, write
 
 __all__ = ["Proposer", "Settings"]
@@ -128,10 +129,10 @@ class Proposer:
         known = trials if len(trials) > trial.number else all_trials(study)
         exclusions = self.history.exclusions([other for other in known if other.number != trial.number])
         batch, turn = self._batch_of(study, seen, labelled, exclusions)
-        row = self._next(batch, turn, seen.place, exclusions)
+        fixed = trial.system_attrs.get("fixed_params", {})  # an enqueued trial keeps its values
+        row = self._next(self._holding(fixed, batch), turn, seen.place, exclusions, fixed)
         genotype = genotypes.to_genotypes(self.domain, row[None])[0]
         if len(labelled) >= 2:
-            fixed = trial.system_attrs.get("fixed_params", {})  # an enqueued trial keeps its values
             final = {name: fixed.get(name, value) for name, value in genotype.items()}
             self._note_prediction(study, trial, final, self.predictions(study, labelled, seen.known))
         return genotype
@@ -165,12 +166,26 @@ class Proposer:
         chosen = bool(strategy.first) or strategy.knowledge is not None
         return seen.place < self.rounds.first_batch and (seen.alone or chosen)
 
-    def _next(self, batch: Matrix, turn: int, place: int, exclusions: Exclusions) -> NDArray[np.float64]:
+    def _holding(self, fixed: Mapping[str, Any], matrix: Matrix) -> Matrix:
+        """The genotypes [n, d] with the values that a trial is to have, as far as these meet the limits."""
+        known = self.domain.distributions
+        held = {name: each for name, each in fixed.items() if name in known and contains(known[name], each)}
+        if not held or not len(matrix):
+            return matrix
+        changed = [{**genotype, **held} for genotype in genotypes.to_genotypes(self.domain, matrix)]
+        rows = self.domain.canonical(genotypes.from_genotypes(self.domain, changed))
+        return np.asarray(rows[self._reservoir.allows(rows)])
+
+    def _next(
+        self, batch: Matrix, turn: int, place: int, exclusions: Exclusions, fixed: Mapping[str, Any]
+    ) -> NDArray[np.float64]:
         """The candidate of a batch whose turn it is, or the first after it that is new; else a random one."""
         turn %= max(len(batch), 1)
         row = exclusions.first_new(np.concatenate([batch[turn:], batch[:turn]]))
         if row is None:
-            pool = self._reservoir.draw(_POOL, np.random.default_rng([self.settings.seed, place]))
+            drawn = self._reservoir.draw(_POOL, np.random.default_rng([self.settings.seed, place]))
+            pool = self._holding(fixed, drawn)
+            pool = pool if len(pool) else drawn
             row = exclusions.first_new(pool)
         if row is None:
             if not self._repeats:

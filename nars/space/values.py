@@ -242,4 +242,5 @@ def nearest(dist: BaseDistribution, value: Any) -> Any:
     inside = min(max(value, found.low), found.high)
     if found.step is None:
         return inside
-    return type(found.low)(found.low + found.step * round((inside - found.low) / found.step))
+    stepped = found.low + found.step * round((inside - found.low) / found.step)
+    return type(found.low)(min(stepped, found.high))  # which rounding may exceed

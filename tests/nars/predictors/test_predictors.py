@@ -191,6 +191,15 @@ def test_label_scale_keeps_order_and_comes_back(y: list[float]) -> None:
     assert np.abs(z).max() < 8
 
 
+def test_the_unit_of_labels_does_not_matter() -> None:
+    """Those in farads, or joules, were taken for equal."""
+    values = np.array([0.2, 0.3, 0.35, 0.5, 0.1])
+    small = LabelScale.of(values * 1e-13)
+    np.testing.assert_allclose(small.forward(values * 1e-13), LabelScale.of(values).forward(values))
+    for equal in (np.zeros(4), np.full(4, 1e-13), np.full(4, 3.0)):
+        assert np.isfinite(LabelScale.of(equal).forward(equal)).all()
+
+
 @pytest.mark.parametrize("y", [[0.48, 0.55, 0.55], [0.55, 0.55, 0.55, 0.48], [0.1, 0.55, 0.55, 0.55, 0.56]])
 def test_equal_labels_among_a_few_do_not_set_the_scale(y: list[float]) -> None:
     values = np.array(y)

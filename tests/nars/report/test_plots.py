@@ -13,6 +13,7 @@ from PIL import Image
 
 from nars.errors import RunError
 from nars.report import plots
+from nars.report.style import lowest_shown
 from nars.searching.ranking import spearman
 from nars.trials import Record
 
@@ -110,6 +111,13 @@ def test_curves_end_where_training_stopped(trials: list[FrozenTrial]) -> None:
     stopped = sum(trial.state == TrialState.PRUNED for trial in trials)
     assert sum(end == 50 for end in ends) == stopped
     assert sum(end == 100 for end in ends) == len(ends) - stopped
+
+
+def test_scores_below_a_best_one_that_most_have_are_drawn_where_they_are() -> None:
+    assert lowest_shown([1.0, 1.0, 1.0, 0.97, 0.95]) == 0.95
+    assert lowest_shown([1.0, 1.0, 1.0, 1.0, 0.95]) == 0.95
+    assert lowest_shown([0.9, 0.91, 0.92, 0.1]) == 0.9
+    assert lowest_shown([0.5, 0.5]) == 0.5
 
 
 def test_a_wrecked_trial_does_not_squeeze_the_others() -> None:

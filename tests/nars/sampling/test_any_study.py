@@ -169,6 +169,29 @@ def test_a_sampler_can_be_sent_to_another_process_after_its_use() -> None:
     assert sent.trials[8].params == copied.trials[8].params == study.trials[8].params
 
 
+def test_what_an_enqueued_trial_leaves_open_meets_the_limits() -> None:
+    """Limits were checked for the values that the sampler had chosen in the place of those given."""
+
+    def costs(params: dict[str, Any]) -> dict[str, Any]:
+        return {"weights": params["width"] * params["depth"]}
+
+    def objective(trial: Trial) -> float:
+        return float(trial.suggest_int("width", 1, 64) * trial.suggest_int("depth", 1, 8))
+
+    space = {"width": IntDistribution(1, 64), "depth": IntDistribution(1, 8)}
+    sampler = NarsSampler(space, limits={"weights": 200}, costs=costs, seed=0)
+    study = optuna.create_study(sampler=sampler)
+    for _ in range(3):
+        study.enqueue_trial({"width": 64})
+    study.optimize(objective, n_trials=3)
+    assert [trial.params["width"] for trial in study.trials] == [64] * 3
+    assert {trial.params["depth"] for trial in study.trials} == {
+        1,
+        2,
+        3,
+    }  # 64 * 3 is within, none is repeated
+
+
 def test_hyperband_hides_most_of_a_study() -> None:
     def objective(trial: Trial) -> float:
         value = bowl(trial)

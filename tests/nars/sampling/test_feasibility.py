@@ -184,3 +184,12 @@ def test_where_trials_fail_is_left_alone() -> None:
     study.optimize(half, n_trials=25, catch=ValueError)
     assert sum(trial.state == TrialState.FAIL for trial in study.trials) <= 9
     assert study.best_value < 0.01
+
+
+@pytest.mark.parametrize("measure", [lambda y: float(y > 0), lambda y: max(0.0, y), lambda y: 1000 * y - 1])
+def test_what_meets_a_constraint_is_likely_to(measure: Callable[[float], float]) -> None:
+    """Where 0 is the value of all that is met, predictions of these lie a little above it."""
+    excesses = [{"c": measure(x - 0.45)} for x in ROWS[:, 0]]
+    found = Feasibility.fitted(GaussianPredictor(LINE, scaled=True), ROWS, excesses)
+    met = np.array([each["c"] <= 0 for each in excesses])
+    assert found.likely(ROWS).tolist() == met.tolist()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import optuna
-from optuna.distributions import FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from stub_task import SPACE
 
+from nars.networks.latency import WithLatency
 from nars.sampling.parameters.domain import Parameters
 from nars.sampling.promising import promise, spread, usual
 from nars.sampling.sampler import NarsSampler
@@ -50,6 +51,20 @@ def test_the_usual_recipe_is_the_default_one_but_for_its_epochs() -> None:
         assert recipe.epochs == own.recipe.epochs
         assert (recipe.optimizer, recipe.lr, recipe.mixup, recipe.ema) == ("sgd", Recipe().lr, 0.0, False)
         assert MICRO.decode(after).architecture == own.architecture
+
+
+def test_a_space_whose_latency_is_predicted_has_the_same_usual_recipe() -> None:
+    drawn = genotypes.sample(MICRO, 20, np.random.default_rng(0))
+    with_latency = WithLatency(MICRO, drawn, np.linspace(1, 2, len(drawn)))
+    np.testing.assert_array_equal(usual(with_latency, drawn), usual(MICRO, drawn))
+
+
+def test_choices_of_epochs_are_ranked_by_their_numbers() -> None:
+    domain = Parameters({"recipe.epochs": CategoricalDistribution([60, 20, 5])})
+    worth = promise(domain, np.array([[0.0], [1.0], [2.0]]), by_size=False)
+    assert np.argsort(worth).tolist() == [2, 1, 0]
+    named = Parameters({"recipe.epochs": CategoricalDistribution(["many", "few"])})
+    assert len(np.unique(promise(named, np.array([[0.0], [1.0]]), by_size=False))) == 1
 
 
 def test_a_domain_without_a_recipe_has_no_usual_one() -> None:

@@ -9,7 +9,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from nars.errors import SpecError
 from nars.space import Space
-from nars.space.values import Range, distribution
+from nars.space.values import Range, distribution, nearest
 from search_spaces.spaces import space
 
 MICRO = space("micro")
@@ -81,3 +81,11 @@ def test_a_range_of_eighths_ends_where_it_says(whole: float) -> None:
 def test_a_range_whose_steps_no_rounding_fits_keeps_its_low_end_and_all_steps() -> None:
     found: Any = distribution("share", Range(low=0, high=1, step=0.3333334))
     assert (found.low, found.high) == (0, pytest.approx(1))
+
+
+def test_the_nearest_value_of_a_range_is_within_it() -> None:
+    """0.1 + 2 * 0.1 is a little more than 0.3, and Optuna refuses that."""
+    dist = FloatDistribution(0.1, 0.3, step=0.1)
+    assert nearest(dist, 0.5) <= dist.high
+    assert nearest(dist, 0.19) == 0.2
+    assert nearest(IntDistribution(2, 8, step=2), 5.2) in (4, 6)
