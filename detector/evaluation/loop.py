@@ -114,7 +114,8 @@ def detect(
     """
     half = half_precision(device) if amp else None
     was_training = model.training
-    model.eval().to(memory_format=torch.channels_last)
+    with torch.inference_mode(mode=False):  # its weights may be trained afterwards
+        model.eval().to(memory_format=torch.channels_last)
     batch = [picture.to(device, non_blocking=True).float() / 255 for picture in pictures]
     largest = max(picture.shape[-2] * picture.shape[-1] for picture in pictures)
     with (

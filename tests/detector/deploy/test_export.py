@@ -98,7 +98,7 @@ def test_file_finds_what_the_detector_finds(form: str, tmp_path: Path) -> None:
     assert done.detections > 1
     assert done.sizes == "any"
     assert done.contract.input == (
-        "images: float32 [N, 3, H, W], RGB in 0..1, resized to a shorter side of 48 pixels, less if the "
+        "images: float32 [1, 3, H, W], RGB in 0..1, resized to a shorter side of 48 pixels, less if the "
         "longer one would exceed 64, then padded right and below to at least 8 pixels with RGB 0.485, 0.456, "
         "0.406; normalization inside"
     )

@@ -277,3 +277,16 @@ def test_latency_is_of_a_real_image(data: CocoData) -> None:
     latency = time_detector(toys.model(), data, "val", CPU, seconds=0.05)
     assert 0 < latency.low <= latency.median <= latency.high
     assert Settings().score_threshold == 0.05
+
+
+def test_a_detector_is_trained_after_it_was_measured() -> None:
+    """Weights that are put into another memory format in inference mode could not be."""
+    model, image = toys.model(), torch.zeros(3, 48, 48, dtype=torch.uint8)
+    with torch.inference_mode():
+        detect(model, [image], torch.device("cpu"))
+    assert not any(parameter.is_inference() for parameter in model.parameters())
+    weight = model.backbone.trunk.stages[0][0][0].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    target = {"boxes": torch.tensor([[2.0, 2, 20, 20]]), "labels": torch.tensor([1])}
+    sum(model.train()([image / 255], [target]).values()).backward()
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
