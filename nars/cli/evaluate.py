@@ -89,11 +89,12 @@ def evaluate_command(
     trained = load_weights(weights)
     source = data_to_use(data, trained.candidate.data, weights)
     with naming_source(data, weights):
-        whole = split is None and measured_whole(data, trained.candidate.data)
+        is_other = measured_whole(data, trained.candidate.data)
+        whole = split is None and is_other
         images = load(source, drop_bad=drop_bad, whole=whole).fitted(trained.candidate.recipe.fit)
     say_parts(images.parts, quiet=as_json)
     split = split or "test"
-    if not as_json and _is_cut_anew(trained, images, split):
+    if not as_json and not is_other and _is_cut_anew(trained, images, split):
         changed = f"{source} has changed since the training of {weights}"
         click.echo(f"{changed}: some of these {split} images may have been trained on", err=True)
     if not Counter(images.classes) <= Counter(trained.classes):

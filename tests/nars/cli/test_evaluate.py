@@ -71,6 +71,9 @@ def test_a_test_part_that_is_cut_anew_is_said(tmp_path: Path, capsys: pytest.Cap
     said = capsys.readouterr().err
     assert "has changed since the training of" in said
     assert "some of these test images may have been trained on" in said
+    photos.rename(tmp_path / "others")
+    assert main([*command, "--data", str(tmp_path / "others"), "--split", "test"]) == 0
+    assert "has changed" not in capsys.readouterr().err  # these are other data
 
 
 @pytest.mark.parametrize("weights", [3, 10, 12], indirect=True)
